@@ -76,7 +76,16 @@ CATCH_REGISTER_LISTENER(ResultWriter)
 
 /// The Catch2 filter for KROTON_TEST_PATTERN: hidden tests stay out unless the slow run asks.
 std::string filter_for(const std::string& pattern, bool slow) {
-  const std::string which = pattern.front() == '[' ? pattern : "*" + pattern + "*";
+  std::string which;
+  if (pattern.front() == '[') {
+    which = pattern;
+  } else {
+    for (const char c : pattern) {
+      if (c == ',' || c == '[' || c == ']' || c == '"' || c == '\\') which += '\\';
+      which += c;
+    }
+    which = "*" + which + "*";
+  }
   return (slow ? "[slow]" : "~[.]") + which;
 }
 
