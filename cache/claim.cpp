@@ -1,0 +1,73 @@
+#include "cache/claim.hpp"
+
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace kroton::cache {
+namespace {
+
+constexpr std::uint64_t max_token_bytes = 256;
+
+/// Whether the process that wrote the token ran on this machine and is gone. False when in doubt.
+bool is_writer_gone(std::string_view token) {
+  const std::string here = host_name() + "-";
+  if (!token.starts_with(here)) return false;
+  token.remove_prefix(here.size());
+  pid_t pid = 0;
+  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), pid);
+  if (error != std::errc{} || pid <= 0 || end == token.data() + token.size() || *end != '-')
+    return false;
+  return ::kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+/// The difference counts both ways: a claim from the future comes from a clock that was set back.
+bool is_old(const struct stat& status, std::chrono::milliseconds max_age) {
+  struct timespec now {};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  const auto age_ms = (now.tv_sec - status.st_mtim.tv_sec) * std::int64_t{1000} +
+                      (now.tv_nsec - status.st_mtim.tv_nsec) / 1'000'000;
+  return std::abs(age_ms) > max_age.count();
+}
+
+} // namespace
+
+Claim::Claim(std::shared_ptr<const Fd> directory, std::string path, std::string token)
+    : directory_(std::move(directory)), path_(std::move(path)), token_(std::move(token)) {}
+
+Claim::~Claim() {
+  // Between the look and the removal another process may take over; its work is then repeated
+  // by somebody at worst.
+  if (read_file(directory_->get(), path_.c_str(), max_token_bytes).bytes == token_)
+    ::unlinkat(directory_->get(), path_.c_str(), 0);
+}
+
+ClaimAttempt try_claim(const std::shared_ptr<const Fd>& directory, const std::string& path,
+                       std::chrono::milliseconds max_age) {
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const auto [fd, error] =
+        open_at(directory->get(), path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (fd) {
+      std::string token = unique_suffix();
+      auto claim = std::make_unique<Claim>(directory, path, token);
+      // An unwritten token leaves a claim that only its age can end, which is good enough.
+      static_cast<void>(write_all(fd.get(), token));
+      return {std::move(claim), false};
+    }
+    if (error != EEXIST) return {};
+    const FileBytes other = read_file(directory->get(), path.c_str(), max_token_bytes);
+    if (other.error == ENOENT) continue; // released just now
+    if (other.error == 0 && !other.is_foreign && !is_writer_gone(other.bytes) &&
+        !is_old(other.status, max_age))
+      return {nullptr, true};
+    if (::unlinkat(directory->get(), path.c_str(), 0) != 0 && errno != ENOENT) return {};
+  }
+  return {nullptr, true};
+}
+
+} // namespace kroton::cache

@@ -1,0 +1,63 @@
+#include "cache/directory.hpp"
+
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace kroton::cache {
+namespace {
+
+/// Creates `path` and its missing parents with mode 0700, as the XDG base directory specification
+/// asks for, and returns 0 or the errno value of the first that could not be made.
+int make_directories(const std::filesystem::path& path) {
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return 0;
+  if (errno != ENOENT) return errno;
+  std::filesystem::path so_far;
+  for (const auto& part : path) {
+    so_far /= part;
+    struct stat status;
+    if (::stat(so_far.c_str(), &status) == 0) continue;
+    if (::mkdir(so_far.c_str(), 0700) != 0 && errno != EEXIST) return errno;
+  }
+  return 0;
+}
+
+} // namespace
+
+OpenedDirectory open_directory(const std::filesystem::path& path) {
+  const std::string name = path.string();
+  const auto refuse = [](std::string reason) { return OpenedDirectory{Fd(), std::move(reason)}; };
+
+  if (const int error = make_directories(path))
+    return refuse(fmt::format("cannot create {}: {}; make it, or set KROTON_CACHE_DIR to a "
+                              "directory that you can write to",
+                              name, error_text(error)));
+  // The directory itself may be a link to a larger disk; what counts is whose the target is.
+  Fd fd(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd)
+    return refuse(fmt::format("cannot open {}: {}; repair it, or set KROTON_CACHE_DIR to another "
+                              "directory",
+                              name, error_text(errno)));
+  struct stat status;
+  if (::fstat(fd.get(), &status) != 0)
+    return refuse(fmt::format("cannot examine {}: {}", name, error_text(errno)));
+  if (status.st_uid != ::geteuid())
+    return refuse(fmt::format("{} belongs to user {}, not to user {} who runs this process; "
+                              "chown it, or set KROTON_CACHE_DIR to a directory of your own",
+                              name, status.st_uid, ::geteuid()));
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return refuse(fmt::format("{} is writable by others (mode {:04o}), who could plant code in it; "
+                              "remove what you do not trust in it, then chmod go-w {}",
+                              name, status.st_mode & 07777, name));
+  if (::faccessat(fd.get(), ".", W_OK | X_OK, AT_EACCESS) != 0)
+    return refuse(fmt::format("{} is not writable: {}; make it writable, or set KROTON_CACHE_DIR "
+                              "to a directory that is",
+                              name, error_text(errno)));
+  return {std::move(fd), {}};
+}
+
+} // namespace kroton::cache

@@ -1,0 +1,23 @@
+#pragma once
+/// Opens the user's cache directory, or says why it will not do. What the cache returns is
+/// executed, so a directory in which others can place files is refused.
+///
+///   OpenedDirectory opened = open_directory("/home/u/.cache/kroton");
+///   if (!opened.fd) warn(opened.refusal);
+#include <filesystem>
+#include <string>
+
+#include "cache/file.hpp"
+
+namespace kroton::cache {
+
+struct OpenedDirectory {
+  Fd fd;               ///< Empty when refused.
+  std::string refusal; ///< The reason and the fix, in one line.
+};
+
+/// Creates the directory and what is missing above it with mode 0700 and opens it. It must belong
+/// to the effective user, be writable by nobody else, and be writable by us.
+OpenedDirectory open_directory(const std::filesystem::path&);
+
+} // namespace kroton::cache

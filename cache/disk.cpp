@@ -1,0 +1,230 @@
+#include "cache/disk.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <thread>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "cache/directory.hpp"
+#include "cache/sweep.hpp"
+#include "lib/support/log.hpp"
+
+namespace kroton::cache {
+namespace {
+
+using support::Area;
+using support::log;
+
+constexpr std::int64_t day_s = 24 * 3600;
+
+/// The version stands in the path, so that two versions of Kroton can share a directory without
+/// overwriting each other's entries.
+std::string version_path() { return fmt::format("v{}", entry_version); }
+std::string shard_path(const std::string& hex) { return version_path() + "/" + hex.substr(0, 2); }
+std::string path_of(const std::string& hex, const char* suffix) {
+  return shard_path(hex) + "/" + hex + suffix;
+}
+
+int make_shard(int directory, const std::string& hex) {
+  if (const int error = make_directory(directory, version_path().c_str())) return error;
+  return make_directory(directory, shard_path(hex).c_str());
+}
+
+/// Whether the directory behind the descriptor has been deleted, or lost by its server.
+bool is_gone(const Fd& directory) {
+  struct stat status;
+  return ::fstat(directory.get(), &status) != 0 || status.st_nlink == 0;
+}
+
+/// Writes `bytes` beside its place and renames it into it: a reader sees a whole file or none.
+/// Synced before, so that after a power failure too the name does not lead to half an entry.
+int write_whole(int directory, const std::string& hex, const std::string& bytes) {
+  const std::string temporary = shard_path(hex) + "/.tmp-" + unique_suffix();
+  constexpr int flags = O_WRONLY | O_CREAT | O_EXCL;
+  auto [fd, error] = open_at(directory, temporary.c_str(), flags, 0600);
+  if (error == ENOENT) {
+    if (const int failure = make_shard(directory, hex)) return failure;
+    auto second = open_at(directory, temporary.c_str(), flags, 0600);
+    fd = std::move(second.fd);
+    error = second.error;
+  }
+  if (!fd) return error;
+
+  error = write_all(fd.get(), bytes);
+  if (error == 0 && ::fsync(fd.get()) != 0) error = errno;
+  if (const int close_error = fd.close(); error == 0) error = close_error;
+  if (error == 0 &&
+      ::renameat(directory, temporary.c_str(), directory, path_of(hex, entry_suffix).c_str()) != 0)
+    error = errno;
+  if (error != 0) ::unlinkat(directory, temporary.c_str(), 0);
+  return error;
+}
+
+} // namespace
+
+DiskLevel::DiskLevel(std::filesystem::path directory) : path_(std::move(directory)) {
+  auto [fd, refusal] = open_directory(path_);
+  refusal_ = std::move(refusal);
+  if (fd)
+    directory_ = std::make_shared<const Fd>(std::move(fd));
+  else
+    log(Area::cache)->warn("caching in memory only: {}", refusal_);
+}
+
+std::string DiskLevel::refusal() const {
+  const std::lock_guard lock(mutex_);
+  return refusal_;
+}
+
+DiskLevel::Directory DiskLevel::directory() const {
+  const std::lock_guard lock(mutex_);
+  return directory_;
+}
+
+/// The directory in the place of one that was deleted while in use, created anew where needed and
+/// examined as at the start. Null when it is refused now.
+DiskLevel::Directory DiskLevel::reopen(const Directory& gone) {
+  const std::lock_guard lock(mutex_);
+  if (directory_ != gone) return directory_; // another thread was first
+  auto [fd, refusal] = open_directory(path_);
+  refusal_ = std::move(refusal);
+  directory_ = fd ? std::make_shared<const Fd>(std::move(fd)) : nullptr;
+  if (directory_)
+    log(Area::cache)->info("{} was deleted while in use and is there again", path_.string());
+  else
+    log(Area::cache)->warn("caching in memory only from now on: {}", refusal_);
+  return directory_;
+}
+
+/// Moves an entry of wrong content out of the way, for people to look at. Never called for an
+/// error of reading: the entry may be sound, and other machines may be reading it.
+bool DiskLevel::quarantine(const Directory& directory, const std::string& path,
+                           const FileBytes& file, std::string_view reason) {
+  const int fd = directory->get();
+  struct stat now;
+  if (::fstatat(fd, path.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  const bool was_examined = file.status.st_ino != 0;
+  if (was_examined && (now.st_ino != file.status.st_ino || now.st_dev != file.status.st_dev))
+    return false; // a sound one has been published over it
+  const std::string target =
+      fmt::format("{}/{}-{}", quarantine_name, path.substr(path.rfind('/') + 1), unique_suffix());
+  const bool is_moved = make_directory(fd, quarantine_name) == 0 &&
+                        ::renameat(fd, path.c_str(), fd, target.c_str()) == 0;
+  if (!is_moved && ::unlinkat(fd, path.c_str(), 0) != 0) return false;
+  log(Area::cache)
+      ->warn("entry {}: {}; {} {}", path, reason, is_moved ? "moved to" : "removed;",
+             is_moved ? (path_ / target).string() : "it will be made again");
+  return true;
+}
+
+DiskFind DiskLevel::find(const Key& key) {
+  const auto miss = [](std::string reason, bool is_quarantined = false) {
+    return DiskFind{nullptr, std::move(reason), 0, is_quarantined ? 1u : 0u};
+  };
+  Directory directory = this->directory();
+  if (!directory) return miss(refusal());
+
+  const std::string path = path_of(key.digest.hex(), entry_suffix);
+  FileBytes file = read_file(directory->get(), path.c_str(), max_entry_bytes, day_s);
+  if ((file.error == ENOENT || file.error == ESTALE) && is_gone(*directory)) {
+    directory = reopen(directory);
+    if (!directory) return miss(refusal());
+    file = read_file(directory->get(), path.c_str(), max_entry_bytes, day_s);
+  }
+
+  if (file.is_foreign) {
+    constexpr std::string_view reason = "not a file of ours, or too long";
+    return miss(fmt::format("entry put aside: {}", reason),
+                quarantine(directory, path, file, reason));
+  }
+  if (file.error == ENOENT) return miss("no entry");
+  if (file.error != 0) return miss(fmt::format("cannot read entry: {}", error_text(file.error)));
+
+  ParsedEntry parsed = parse_entry(file.bytes);
+  if (parsed.fault == EntryFault::version)
+    return miss(fmt::format("entry unusable: {}", to_string(parsed.fault)));
+  const std::string_view fault = parsed.fault != EntryFault::none     ? to_string(parsed.fault)
+                                 : parsed.entry->record != key.record ? "it belongs to another key"
+                                                                      : "";
+  if (!fault.empty())
+    return miss(fmt::format("entry put aside: {}", fault),
+                quarantine(directory, path, file, fault));
+  return {std::make_shared<const Artifact>(std::move(parsed.entry->artifact)),
+          {},
+          file.bytes.size(),
+          0};
+}
+
+DiskTurn DiskLevel::take_turn(const Key& key, std::chrono::milliseconds max_claim_age) {
+  using namespace std::chrono_literals;
+  using Clock = std::chrono::steady_clock;
+  const std::string hex = key.digest.hex();
+  const std::string path = path_of(hex, ".claim");
+  const auto deadline = Clock::now() + 2 * max_claim_age;
+
+  DiskTurn turn;
+  for (auto pause = 200us;; pause = std::min(pause * 3 / 2, std::chrono::microseconds(10ms))) {
+    const Directory directory = this->directory();
+    if (!directory || make_shard(directory->get(), hex) != 0) return turn;
+    ClaimAttempt attempt = try_claim(directory, path, max_claim_age);
+    if (!attempt.claim && !attempt.is_taken) return turn;
+    // With the claim in hand too: its last holder may have published just before letting go.
+    DiskFind found = find(key);
+    turn.found.quarantined += found.quarantined;
+    if (found.artifact) {
+      found.quarantined = turn.found.quarantined;
+      turn.found = std::move(found);
+      return turn; // a claim of ours ends here
+    }
+    if (attempt.claim) {
+      turn.claim = std::move(attempt.claim);
+      return turn;
+    }
+    if (Clock::now() > deadline) {
+      log(Area::cache)
+          ->info("key {}: another process has been making it for {} ms; not waiting "
+                 "any longer",
+                 hex.substr(0, 12), (2 * max_claim_age).count());
+      return turn;
+    }
+    std::this_thread::sleep_for(pause);
+  }
+}
+
+DiskPublish DiskLevel::publish(const Key& key, const Artifact& artifact) {
+  Directory directory = this->directory();
+  if (!directory) return {0, refusal()};
+  const std::string bytes = write_entry(key.record, artifact);
+  if (bytes.size() > max_entry_bytes)
+    return {0, fmt::format("an entry of {} bytes is too long to keep", bytes.size())};
+
+  const std::string hex = key.digest.hex();
+  int error = write_whole(directory->get(), hex, bytes);
+  if (error == ENOENT || error == ESTALE) {
+    // Either the whole directory was deleted or a part of it; a second time is not chance.
+    if (is_gone(*directory)) directory = reopen(directory);
+    if (!directory) return {0, refusal()};
+    error = write_whole(directory->get(), hex, bytes);
+  }
+  if (error != 0) return {0, error_text(error)};
+  return {bytes.size(), {}};
+}
+
+std::uint64_t DiskLevel::sweep(std::uint64_t max_bytes, bool is_forced) {
+  const Directory directory = this->directory();
+  if (!directory || (!is_forced && !is_sweep_due(directory->get()))) return 0;
+  if (is_forced) static_cast<void>(is_sweep_due(directory->get())); // sets the stamp when it is old
+  const auto start = std::chrono::steady_clock::now();
+  const SweepResult result = cache::sweep(directory->get(), max_bytes);
+  const auto took = std::chrono::steady_clock::now() - start;
+  log(Area::cache)
+      ->debug("swept {}: {} entries evicted, {} bytes left, {} ms", path_.string(), result.evicted,
+              result.nbytes_left,
+              std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+  return result.evicted;
+}
+
+} // namespace kroton::cache

@@ -1,0 +1,79 @@
+#pragma once
+/// The level in the user's directory: one file an entry, published whole, read whole.
+///
+///   v1/ab/abcdef….kro      the entry of the digest abcdef…, format version 1
+///   v1/ab/abcdef….claim    a process is making that entry
+///   v1/ab/.tmp-…           a process is writing an entry
+///   quarantine/…           entries whose content was wrong
+///   sweep.stamp            its time is that of the last sweep
+///
+/// Nothing here throws but for want of memory, and every failure is a miss with a reason. Safe to
+/// use from several threads and processes at once.
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "cache/artifact.hpp"
+#include "cache/claim.hpp"
+#include "cache/file.hpp"
+#include "cache/key.hpp"
+
+namespace kroton::cache {
+
+inline constexpr const char* entry_suffix = ".kro";
+inline constexpr const char* quarantine_name = "quarantine";
+
+struct DiskFind {
+  std::shared_ptr<const Artifact> artifact; ///< Null on a miss.
+  std::string miss_reason;
+  std::uint64_t nbytes = 0;      ///< Length of the entry found.
+  std::uint64_t quarantined = 0; ///< Entries put aside on the way.
+};
+
+struct DiskPublish {
+  std::uint64_t nbytes = 0; ///< Length of the file written; 0 when it was not.
+  std::string failure;      ///< Why it was not.
+};
+
+/// A miss, and perhaps a claim to be held until the artifact has been published.
+struct DiskTurn {
+  DiskFind found;
+  std::unique_ptr<Claim> claim;
+};
+
+class DiskLevel {
+public:
+  /// Opens or creates the directory; logs a warning when it is refused.
+  explicit DiskLevel(std::filesystem::path directory);
+
+  /// Null when the directory can be used, else the reason. A refused level always misses.
+  std::string refusal() const;
+
+  DiskFind find(const Key&);
+
+  /// After a miss: claims the key, or waits for the process that has claimed it to publish. Gives
+  /// up waiting after twice `max_claim_age`; a claim older than that age is taken over.
+  DiskTurn take_turn(const Key&, std::chrono::milliseconds max_claim_age);
+
+  DiskPublish publish(const Key&, const Artifact&);
+
+  /// Sweeps, if it is due or `is_forced`; returns the number of entries evicted.
+  std::uint64_t sweep(std::uint64_t max_bytes, bool is_forced);
+
+private:
+  using Directory = std::shared_ptr<const Fd>;
+  Directory directory() const;
+  Directory reopen(const Directory& gone);
+  bool quarantine(const Directory&, const std::string& path, const FileBytes&,
+                  std::string_view reason);
+
+  const std::filesystem::path path_;
+  mutable std::mutex mutex_; // of the two below
+  Directory directory_;
+  std::string refusal_;
+};
+
+} // namespace kroton::cache

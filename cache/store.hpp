@@ -1,0 +1,117 @@
+#pragma once
+/// The cache: from keys to artifacts, through the levels in this process and in the user's
+/// directory. It never fails outward; at worst everything is a miss.
+///
+///   Store store(Store::Options::from_environment());
+///   Key key = KeyBuilder{"kernel/1"}.add("source", text).build();
+///   Lookup lookup = store.get_or_make(key, [&] { return Artifact{{{"object", compile(text)}}}; });
+///   lookup.artifact->find("object")->bytes;
+///   lookup.outcome;                            // Outcome::made, the first time
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+
+#include <sys/types.h>
+
+#include "cache/artifact.hpp"
+#include "cache/disk.hpp"
+#include "cache/key.hpp"
+#include "cache/memory.hpp"
+
+namespace kroton::cache {
+
+/// Where an artifact came from.
+enum class Outcome : std::uint8_t {
+  memory, ///< This process had it, or another thread was just getting it.
+  disk,   ///< It was read from the user's directory.
+  made,   ///< Nobody had it.
+};
+
+/// "memory", "disk", "made".
+std::string_view to_string(Outcome) noexcept;
+
+struct Lookup {
+  std::shared_ptr<const Artifact> artifact;
+  Outcome outcome = Outcome::made;
+  std::chrono::nanoseconds took{}; ///< From the call until the artifact was there, in `make` too.
+  std::string miss_reason;         ///< Why it had to be made; empty for a hit.
+};
+
+/// What has happened since the Store was made.
+struct Stats {
+  std::uint64_t hits_memory = 0;
+  std::uint64_t hits_disk = 0;
+  std::uint64_t misses = 0;
+  std::uint64_t published = 0; ///< Entries written to disk.
+  std::uint64_t quarantined = 0;
+  std::uint64_t evicted = 0; ///< Entries removed from disk for their age.
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_written = 0;
+  std::uint64_t bytes_in_memory = 0;
+};
+
+/// Safe to use from many threads at once, and from many processes on one directory.
+class Store {
+public:
+  struct Options {
+    std::filesystem::path directory; ///< Created when missing. Empty: no level on disk.
+    std::uint64_t max_bytes = std::uint64_t{1} << 30; ///< Of the entries on disk; see sweep.hpp.
+    bool memory_only = false;
+    std::uint64_t max_memory_bytes = std::uint64_t{64} << 20;
+    /// How long another process's claim to be making an artifact is believed. No lookup waits for
+    /// other processes longer than twice this.
+    std::chrono::milliseconds max_claim_age{5000};
+    std::string memory_only_reason = {}; ///< For `Lookup::miss_reason`.
+
+    /// The directory is $KROTON_CACHE_DIR, else $XDG_CACHE_HOME/kroton, else $HOME/.cache/kroton.
+    /// KROTON_CACHE=off or =memory keeps everything in memory.
+    static Options from_environment();
+  };
+
+  explicit Store(Options);
+
+  /// The artifact from the first level that has it, or null.
+  std::shared_ptr<const Artifact> find(const Key&);
+
+  /// Keeps an artifact in all levels, in place of one that may be there.
+  void publish(const Key&, Artifact);
+
+  /// The artifact, made by `make` if no level has it, and then published. While one thread is
+  /// finding or making it, others that ask for the same key wait and get the same artifact; when
+  /// `make` throws, all of them get the exception and nothing is kept. Other processes that make
+  /// the same key are waited for within bounds (Options::max_claim_age), never when there is an
+  /// entry. `make` must not ask this Store for the same key.
+  Lookup get_or_make(const Key&, const std::function<Artifact()>& make);
+
+  /// Evicts now, without regard to when it was last done. Returns the number of entries removed.
+  std::uint64_t sweep();
+
+  Stats stats() const;
+
+private:
+  struct Flight;
+  using Pointer = std::shared_ptr<const Artifact>;
+
+  DiskFind find_on_disk(const Key&);
+  void write_to_disk(const Key&, const Artifact&);
+  void land(const Key&, const std::shared_ptr<Flight>&, const Pointer&);
+
+  const Options options_;
+  std::optional<DiskLevel> disk_;
+  mutable std::mutex mutex_; // of everything below; never held while reading, writing or making
+  MemoryLevel memory_;
+  std::unordered_map<support::Digest, std::shared_ptr<Flight>, support::DigestHash> flights_;
+  Stats stats_;
+  bool has_warned_ = false; // of a failure to publish
+};
+
+} // namespace kroton::cache

@@ -1,0 +1,102 @@
+#include "cache/sweep.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <ctime>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache/disk.hpp"
+#include "cache/file.hpp"
+
+namespace kroton::cache {
+namespace {
+
+constexpr std::int64_t hour_s = 3600;
+constexpr std::int64_t quarantine_s = 7 * 24 * hour_s;
+constexpr const char* stamp_name = "sweep.stamp";
+
+struct Candidate {
+  struct timespec used;
+  std::string path;
+  std::uint64_t nbytes;
+};
+
+/// Counted both ways, so that a clock that was once wrong does not stop sweeping for years.
+bool is_older(const struct stat& status, std::int64_t seconds) {
+  return std::abs(std::int64_t{::time(nullptr)} - std::int64_t{status.st_mtime}) > seconds;
+}
+
+bool is_version_directory(std::string_view name) {
+  return name.size() > 1 && name[0] == 'v' &&
+         name.find_first_not_of("0123456789", 1) == std::string_view::npos;
+}
+
+} // namespace
+
+bool is_sweep_due(int directory) {
+  struct stat status;
+  if (::fstatat(directory, stamp_name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (!is_older(status, hour_s)) return false;
+    return ::utimensat(directory, stamp_name, nullptr, AT_SYMLINK_NOFOLLOW) == 0;
+  }
+  return errno == ENOENT &&
+         static_cast<bool>(open_at(directory, stamp_name, O_WRONLY | O_CREAT, 0600).fd);
+}
+
+SweepResult sweep(int directory, std::uint64_t max_bytes) {
+  std::vector<Candidate> candidates;
+  std::uint64_t total = 0;
+  const auto remove = [&](const std::string& path) {
+    return ::unlinkat(directory, path.c_str(), 0) == 0;
+  };
+  const auto look_at = [&](const std::string& folder, const std::string& name) {
+    const std::string path = folder + "/" + name;
+    struct stat status;
+    if (::fstatat(directory, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
+    const bool is_quarantined = folder == quarantine_name;
+    const bool is_entry = is_quarantined || name.ends_with(entry_suffix);
+    if (is_older(status, is_quarantined ? quarantine_s : hour_s) && (is_quarantined || !is_entry)) {
+      remove(path);
+      return;
+    }
+    if (!is_entry) return;
+    const auto nbytes = static_cast<std::uint64_t>(status.st_size);
+    total += nbytes;
+    candidates.push_back({is_quarantined ? timespec{} : status.st_mtim, path, nbytes});
+  };
+
+  for (const auto& top : list_directory(directory, ".")) {
+    if (top == quarantine_name) {
+      for (const auto& name : list_directory(directory, quarantine_name)) look_at(top, name);
+    } else if (is_version_directory(top)) {
+      for (const auto& shard : list_directory(directory, top.c_str())) {
+        const std::string folder = top + "/" + shard;
+        for (const auto& name : list_directory(directory, folder.c_str())) look_at(folder, name);
+      }
+    }
+  }
+
+  SweepResult result{0, total};
+  if (total <= max_bytes) return result;
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return std::tie(a.used.tv_sec, a.used.tv_nsec, a.path) <
+           std::tie(b.used.tv_sec, b.used.tv_nsec, b.path);
+  });
+  const std::uint64_t goal = max_bytes / 5 * 4;
+  for (const Candidate& candidate : candidates) {
+    if (result.nbytes_left <= goal) break;
+    // One that another process removed first is gone as well, but not by us.
+    if (remove(candidate.path)) ++result.evicted;
+    result.nbytes_left -= candidate.nbytes;
+  }
+  return result;
+}
+
+} // namespace kroton::cache
