@@ -5,7 +5,7 @@
 /// - KROTON_TEST_PATTERN narrows the run to test cases whose name contains it ("[tag]" selects by
 ///   tag); `./dev test PATTERN` sets it.
 /// - KROTON_TEST_RESULTS names a file that gets a line for each test case, "start NAME" and then
-///   "passed NAME" or "failed NAME", so that tools/test.py can count what ran even after a crash.
+///   "passed NAME" or "failed NAME", so that tools/run_tests.py can count even after a crash.
 #define CATCH_CONFIG_RUNNER
 #include "test/support/catch.hpp"
 
@@ -93,6 +93,7 @@ std::string filter_for(const std::string& pattern, bool slow) {
 
 int main(int argc, char** argv) {
   const TemporaryCache cache;
+  if (const char* path = std::getenv("KROTON_TEST_RESULTS")) std::ofstream(path, std::ios::trunc);
   std::vector<const char*> args(argv, argv + argc);
   std::string filter;
   if (const char* pattern = std::getenv("KROTON_TEST_PATTERN"); pattern && *pattern) {

@@ -1,0 +1,73 @@
+"""A program outside the tree builds and runs against the build tree, then against an installed prefix.
+
+    consumer_test.py ROOT BUILD CXX
+
+The program compiles a function, which needs the compiler plugin; the mapped files of its process
+show that library and plugin came from the place under test and not from the other one.
+"""
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PROGRAM = r"""
+#include <kroton/kroton.hpp>
+#include <fstream>
+#include <iostream>
+namespace kt = kroton;
+int main() {
+  auto x = kt::vector<float>("x"), y = kt::vector<float>("y");
+  kt::Function f = kt::function({x, y}, {x + y});
+  std::vector<float> a{1, 2, 3}, b{10, 20, 30};
+  for (float v : f({kt::Array::from(a, {3}), kt::Array::from(b, {3})})[0].to_vector<float>()) std::cout << v << ' ';
+  std::cout << '\n';
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);)
+    if (auto at = line.find('/'); line.find("libkroton", at) != std::string::npos) std::cout << line.substr(at) << '\n';
+}
+"""
+
+
+def run(command, **options):
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, **options)
+    if result.returncode != 0:
+        sys.exit(f"failed ({result.returncode}): {shlex.join(map(str, command))}\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def check(place, pkgconfig, cxx, scratch):
+    """Builds and runs the program with the flags that pkg-config finds in the folder `pkgconfig`."""
+    folder = scratch / place.name
+    folder.mkdir()
+    env = dict(os.environ, PKG_CONFIG_PATH=str(pkgconfig), KROTON_CACHE_DIR=str(folder / "cache"))
+    source = folder / "consumer.cpp"
+    source.write_text(PROGRAM)
+    flags = shlex.split(run(["pkg-config", "--cflags", "--libs", "kroton"], env=env))
+    program = folder / "consumer"
+    run([*cxx, "-std=c++20", str(source), "-o", str(program), *flags], cwd=folder)
+    printed = run([str(program)], cwd=folder, env=env).splitlines()
+
+    assert printed[0].split() == ["11", "22", "33"], printed
+    mapped = {Path(line) for line in printed[1:]}
+    assert any("libkroton-clang" in path.name for path in mapped), f"no compiler plugin among {mapped}"
+    for path in mapped:
+        assert path.is_relative_to(place), f"{path} does not come from {place}"
+
+
+def main(root, build, *cxx):
+    root, build = Path(root), Path(build).resolve()
+    with tempfile.TemporaryDirectory(prefix="kroton-consumer-") as directory:
+        scratch = Path(directory).resolve()
+        check(build, build / "meson-uninstalled", cxx, scratch)
+
+        stage = scratch / "stage"
+        run(["meson", "install", "-C", str(build), "--no-rebuild", "--quiet", "--destdir", str(stage)])
+        found = list(stage.rglob("kroton.pc"))
+        assert len(found) == 1, f"one kroton.pc is expected in the installed tree, found {found}"
+        check(stage, found[0].parent, cxx, scratch)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
