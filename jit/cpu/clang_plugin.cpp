@@ -1,0 +1,101 @@
+/// libkroton-clang.so: C++ text in memory → x86-64 ELF object in memory, by Clang's own front end.
+///
+/// Everything the compiler is told comes in as cc1 arguments, so that the caller can put them into
+/// a key without loading this module. The only file there is is the kernel: nothing is read from
+/// disk, and an #include in a kernel is an error.
+#include "jit/cpu/plugin_abi.hpp"
+#include "jit/cpu/clang_compat.hpp"
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <clang/CodeGen/CodeGenAction.h>
+#include <clang/Frontend/CompilerInvocation.h>
+#include <llvm-c/Core.h>
+#include <llvm/ADT/SmallVector.h>
+#include <llvm/Support/MemoryBuffer.h>
+#include <llvm/Support/TargetSelect.h>
+
+namespace kroton::jit {
+namespace {
+
+/// The only name a kernel's text ever has: the object records it, and objects must not differ by it.
+constexpr const char* input_name = "kernel.cpp";
+
+struct Result : KrotonClangResult {
+  llvm::SmallVector<char, 0> output_bytes;
+  std::string log_text;
+};
+
+void initialize_target() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();
+  });
+}
+
+bool run(const KrotonClangRequest& request, Result& result) {
+  llvm::raw_string_ostream log(result.log_text);
+  auto options = clang_compat::make_diagnostic_options();
+  auto diagnostics = clang_compat::make_diagnostics(options, log);
+
+  std::vector<const char*> arguments(request.arguments, request.arguments + request.argument_count);
+  arguments.push_back(input_name);
+
+  llvm::IntrusiveRefCntPtr<llvm::vfs::InMemoryFileSystem> files(new llvm::vfs::InMemoryFileSystem);
+  files->setCurrentWorkingDirectory("/");
+  files->addFile(input_name, 0,
+                 llvm::MemoryBuffer::getMemBufferCopy({request.source, request.source_size}));
+
+  clang::CompilerInstance instance;
+  if (!clang::CompilerInvocation::CreateFromArgs(instance.getInvocation(), arguments, *diagnostics))
+    return false;
+  clang_compat::set_diagnostics(instance, diagnostics);
+  clang_compat::set_files(instance, files);
+  instance.setOutputStream(std::make_unique<llvm::raw_svector_ostream>(result.output_bytes));
+
+  std::unique_ptr<clang::FrontendAction> action;
+  if (request.wants_assembly)
+    action = std::make_unique<clang::EmitAssemblyAction>();
+  else
+    action = std::make_unique<clang::EmitObjAction>();
+  return instance.ExecuteAction(*action) && !diagnostics->hasErrorOccurred();
+}
+
+KrotonClangResult* compile(const KrotonClangRequest* request) {
+  initialize_target();
+  auto result = std::make_unique<Result>();
+  result->is_ok = run(*request, *result);
+  if (!result->is_ok) result->output_bytes.clear();
+  result->output = result->output_bytes.data();
+  result->output_size = result->output_bytes.size();
+  result->log = result->log_text.data();
+  result->log_size = result->log_text.size();
+  return result.release();
+}
+
+/// Of the LLVM in the process, which may be newer than the one whose headers were built against.
+std::string running_version() {
+  unsigned major = 0, minor = 0, patch = 0;
+  LLVMGetVersion(&major, &minor, &patch);
+  return "clang " + std::to_string(major) + "." + std::to_string(minor) + "." +
+         std::to_string(patch);
+}
+
+void release(KrotonClangResult* result) { delete static_cast<Result*>(result); }
+
+} // namespace
+} // namespace kroton::jit
+
+extern "C" __attribute__((visibility("default"))) const KrotonClangApi* kroton_clang_api() {
+  static const std::string compiler = kroton::jit::running_version();
+  static const KrotonClangApi api{kroton_clang_abi_version, compiler.c_str(),
+                                  kroton::jit::compile, kroton::jit::release};
+  return &api;
+}

@@ -1,0 +1,173 @@
+#include "jit/cpu/compiler.hpp"
+#include "jit/cpu/plugin_abi.hpp"
+#include "lib/support/error.hpp"
+#include "lib/support/log.hpp"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+
+#include <dlfcn.h>
+#include <llvm/Config/llvm-config.h>
+
+namespace kroton::jit {
+namespace {
+
+#define KROTON_TEXT_(x) #x
+#define KROTON_TEXT(x) KROTON_TEXT_(x)
+
+constexpr const char* plugin_file = "libkroton-clang.so";
+constexpr std::string_view built_with = "clang " LLVM_VERSION_STRING;
+
+/// Set once, by the first compilation; the plugin stays for good, since LLVM cannot be unloaded
+/// while a thread of the process may still run its thread-exit handlers.
+std::atomic<const KrotonClangApi*> loaded_plugin{nullptr};
+
+/// Where the plugin may lie, best first.
+std::vector<std::filesystem::path> plugin_folders() {
+  std::vector<std::filesystem::path> folders;
+  if (const char* chosen = std::getenv("KROTON_PLUGIN_DIR"); chosen && *chosen)
+    folders.emplace_back(chosen);
+  Dl_info self{};
+  if (dladdr(reinterpret_cast<void*>(&compiler_is_loaded), &self) && self.dli_fname) {
+    std::error_code ignored;
+    auto here = std::filesystem::weakly_canonical(self.dli_fname, ignored).parent_path();
+    folders.push_back(here);
+    folders.push_back(here / "cpu");    // the build tree
+    folders.push_back(here / "kroton"); // an installed prefix, wherever it was moved to
+  }
+#ifdef KROTON_INSTALL_PLUGIN_DIR
+  folders.emplace_back(KROTON_INSTALL_PLUGIN_DIR);
+#endif
+  return folders;
+}
+
+const KrotonClangApi* open_plugin(const std::filesystem::path& path) {
+  constexpr std::string_view reinstall = "build and install Kroton again, libkroton.so and the plugin together";
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle)
+    support::fail<CompileError>(
+        "jit", {.hint = "install the LLVM libraries it was built with (libclang-cpp" KROTON_TEXT(
+                    LLVM_VERSION_MAJOR) " and libllvm" KROTON_TEXT(LLVM_VERSION_MAJOR) " on Debian)"},
+        "the compiler plugin {} cannot be loaded: {}", path.string(), dlerror());
+  auto* get = reinterpret_cast<kroton_clang_api_fn*>(dlsym(handle, "kroton_clang_api"));
+  const KrotonClangApi* api = get ? get() : nullptr;
+  if (!api || api->abi_version != kroton_clang_abi_version)
+    support::fail<CompileError>("jit", {.hint = std::string(reinstall)},
+                                "the compiler plugin {} has interface version {}, expected {}",
+                                path.string(), api ? api->abi_version : 0,
+                                static_cast<std::uint32_t>(kroton_clang_abi_version));
+  if (built_with != api->compiler)
+    support::log(support::Area::jit)
+        ->warn("the compiler plugin runs {}, Kroton was built with {}: kernels of both share cache "
+               "entries until it is built again",
+               api->compiler, built_with);
+  return api;
+}
+
+const KrotonClangApi& plugin() {
+  if (auto* api = loaded_plugin.load(std::memory_order_acquire)) return *api;
+  static std::mutex loading;
+  const std::lock_guard lock(loading);
+  if (auto* api = loaded_plugin.load(std::memory_order_acquire)) return *api;
+  std::string searched;
+  for (const auto& folder : plugin_folders()) {
+    std::error_code ignored;
+    const auto path = folder / plugin_file;
+    searched += (searched.empty() ? "" : ", ") + folder.string();
+    if (!std::filesystem::exists(path, ignored)) continue;
+    const auto start = std::chrono::steady_clock::now();
+    const KrotonClangApi* api = open_plugin(path);
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+    support::log(support::Area::jit)->debug("loaded {} ({}) in {:.1f} ms", path.string(), api->compiler, took.count());
+    loaded_plugin.store(api, std::memory_order_release);
+    return *api;
+  }
+  support::fail<CompileError>(
+      "jit", {.hint = "set KROTON_PLUGIN_DIR to the folder that holds it, or install Kroton again"},
+      "no compiler: {} is in none of {}", plugin_file, searched);
+}
+
+using ResultPtr = std::unique_ptr<KrotonClangResult, void (*)(KrotonClangResult*)>;
+
+ResultPtr run(const KrotonClangApi& api, const CompileInput& input, bool wants_assembly) {
+  std::vector<const char*> arguments;
+  for (const std::string& argument : input.arguments) arguments.push_back(argument.c_str());
+  const KrotonClangRequest request{input.source.data(), input.source.size(), arguments.data(),
+                                   arguments.size(), wants_assembly};
+  ResultPtr result(api.compile(&request), api.release);
+  if (!result->is_ok)
+    support::fail<CompileError>(
+        "jit",
+        {.hint = "set KROTON_DUMP=dir to keep the kernel's source; generated source that does not "
+                 "compile is a bug in Kroton"},
+        "kernel {} does not compile:\n{}", input.name,
+        std::string_view(result->log, result->log_size));
+  return result;
+}
+
+} // namespace
+
+std::vector<std::string> compile_arguments(const CpuTarget& target, const CodeOptions& options) {
+  static constexpr std::array<const char*, 3> contractions{"off", "on", "fast"};
+  std::vector<std::string> arguments{
+      "-triple", "x86_64-unknown-linux-gnu", "-emit-obj", "-main-file-name", "kernel.cpp",
+      "-x", "c++", "-std=c++20", "-O" + std::to_string(options.optimization)};
+  const auto add = [&](std::initializer_list<std::string_view> more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+  };
+  add({"-target-cpu", target.level, "-tune-cpu", target.tune});
+  for (const std::string& feature : target.features) add({"-target-feature", feature});
+  // Left to itself LLVM takes 256 bits where the model is said to clock down for more.
+  if (target.vector_bytes == 64) add({"-mprefer-vector-width=512"});
+  arguments.push_back(std::string("-ffp-contract=") +
+                      contractions[static_cast<std::size_t>(options.contraction)]);
+  if (options.optimization >= 2) add({"-vectorize-loops", "-vectorize-slp"});
+  // No library stands behind a kernel: a loop that fills memory must not become memset.
+  add({"-fno-builtin", "-fno-rtti", "-fno-threadsafe-statics"});
+  // Code that may lie anywhere within 2 GiB of its constants, and names that bind at once.
+  add({"-mrelocation-model", "pic", "-pic-level", "2", "-mcmodel=small", "-fvisibility=hidden"});
+  // What a driver would pass for short, reproducible output and no frame upkeep.
+  add({"-mframe-pointer=none", "-Qn", "-discard-value-names", "-disable-llvm-verifier", "-w"});
+  // The compiler must not look for headers, on this disk or any.
+  add({"-nostdsysteminc", "-nobuiltininc"});
+  return arguments;
+}
+
+std::string_view compiler_fingerprint() noexcept {
+  static constexpr std::string_view text = "clang " LLVM_VERSION_STRING " plugin 1";
+  static_assert(kroton_clang_abi_version == 1, "the text above names it");
+  return text;
+}
+
+CompileOutput Compiler::compile(const CompileInput& input) {
+  const KrotonClangApi& api = plugin();
+  const auto start = std::chrono::steady_clock::now();
+  CompileOutput output;
+  const ResultPtr result = run(api, input, false);
+  const auto* bytes = reinterpret_cast<const std::byte*>(result->output);
+  output.object.assign(bytes, bytes + result->output_size);
+  output.log.assign(result->log, result->log_size);
+  if (input.wants_assembly) {
+    const ResultPtr text = run(api, input, true);
+    output.assembly.assign(text->output, text->output_size);
+  }
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  support::log(support::Area::jit)
+      ->debug("compiled kernel {} in {:.1f} ms, {} bytes", input.name, took.count(),
+              output.object.size());
+  return output;
+}
+
+Compiler& compiler() {
+  static Compiler instance;
+  return instance;
+}
+
+bool compiler_is_loaded() noexcept { return loaded_plugin.load(std::memory_order_acquire); }
+
+} // namespace kroton::jit
