@@ -9,7 +9,7 @@ if [[ ! -f $build/build.ninja ]]; then
   mkdir -p "$build"
   echo "configuring $build (address and undefined-behaviour sanitizers)"
   meson setup "$build" . -Dbuildtype=debugoptimized -Doptimization=1 -Db_ndebug=false -Db_lundef=false \
-    -Db_sanitize=address,undefined "-Dllvm_version=$(tools/install_deps.sh --installed-llvm)" \
+    -Db_sanitize=address,undefined "-Dllvm=$(tools/install_deps.sh --installed-llvm)" \
     >"$build/sanitize.log" 2>&1 || { cat "$build/sanitize.log"; exit 1; }
 fi
 mapfile -t targets < <(python3 tools/run_tests.py "$build" --suite=sanitize --executables)
