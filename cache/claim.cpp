@@ -57,17 +57,18 @@ ClaimAttempt try_claim(const std::shared_ptr<const Fd>& directory, const std::st
       auto claim = std::make_unique<Claim>(directory, path, token);
       // An unwritten token leaves a claim that only its age can end, which is good enough.
       static_cast<void>(write_all(fd.get(), token));
-      return {std::move(claim), false};
+      return {std::move(claim)};
     }
-    if (error != EEXIST) return {};
+    if (error != EEXIST) return {nullptr, false, error};
     const FileBytes other = read_file(directory->get(), path.c_str(), max_token_bytes);
     if (other.error == ENOENT) continue; // released just now
     if (other.error == 0 && !other.is_foreign && !is_writer_gone(other.bytes) &&
         !is_old(other.status, max_age))
-      return {nullptr, true};
-    if (::unlinkat(directory->get(), path.c_str(), 0) != 0 && errno != ENOENT) return {};
+      return {nullptr, true, 0};
+    if (::unlinkat(directory->get(), path.c_str(), 0) != 0 && errno != ENOENT)
+      return {nullptr, false, errno};
   }
-  return {nullptr, true};
+  return {nullptr, true, 0};
 }
 
 } // namespace kroton::cache

@@ -31,9 +31,10 @@ private:
 struct ClaimAttempt {
   std::unique_ptr<Claim> claim;
   bool is_taken = false;
+  int error = 0; ///< Why there is neither; ENOENT when the folder is missing.
 };
 
-/// Claims `path`, whose directory exists. Takes over a claim that is older than `max_age` by the
+/// Claims `path` by creating it. Takes over a claim that is older than `max_age` by the
 /// file's time, or whose process ran on this machine and has ended.
 ClaimAttempt try_claim(const std::shared_ptr<const Fd>& directory, const std::string& path,
                        std::chrono::milliseconds max_age);

@@ -115,8 +115,8 @@ bool DiskLevel::quarantine(const Directory& directory, const std::string& path,
                         ::renameat(fd, path.c_str(), fd, target.c_str()) == 0;
   if (!is_moved && ::unlinkat(fd, path.c_str(), 0) != 0) return false;
   log(Area::cache)
-      ->warn("entry {}: {}; {} {}", path, reason, is_moved ? "moved to" : "removed;",
-             is_moved ? (path_ / target).string() : "it will be made again");
+      ->warn("entry {}: {}; {}", path, reason,
+             is_moved ? "moved to " + (path_ / target).string() : "removed");
   return true;
 }
 
@@ -168,8 +168,10 @@ DiskTurn DiskLevel::take_turn(const Key& key, std::chrono::milliseconds max_clai
   DiskTurn turn;
   for (auto pause = 200us;; pause = std::min(pause * 3 / 2, std::chrono::microseconds(10ms))) {
     const Directory directory = this->directory();
-    if (!directory || make_shard(directory->get(), hex) != 0) return turn;
+    if (!directory) return turn;
     ClaimAttempt attempt = try_claim(directory, path, max_claim_age);
+    if (attempt.error == ENOENT && make_shard(directory->get(), hex) == 0)
+      attempt = try_claim(directory, path, max_claim_age);
     if (!attempt.claim && !attempt.is_taken) return turn;
     // With the claim in hand too: its last holder may have published just before letting go.
     DiskFind found = find(key);

@@ -1,5 +1,6 @@
 #include "cache/memory.hpp"
 
+#include <new>
 #include <utility>
 
 namespace kroton::cache {
@@ -17,14 +18,20 @@ std::shared_ptr<const Artifact> MemoryLevel::find(const support::Digest& digest)
   return found->second->artifact;
 }
 
-void MemoryLevel::insert(const support::Digest& digest, std::shared_ptr<const Artifact> artifact) {
+void MemoryLevel::insert(const support::Digest& digest,
+                         std::shared_ptr<const Artifact> artifact) noexcept {
   if (const auto found = by_digest_.find(digest); found != by_digest_.end()) drop(found->second);
   const std::uint64_t nbytes = artifact->nbytes() + bookkeeping_bytes;
   if (nbytes > max_bytes_) return;
   while (nbytes_ + nbytes > max_bytes_) drop(std::prev(items_.end()));
-  items_.push_front({digest, std::move(artifact), nbytes});
-  by_digest_.emplace(digest, items_.begin());
-  nbytes_ += nbytes;
+  try {
+    std::list<Item> item;
+    item.push_front({digest, std::move(artifact), nbytes});
+    by_digest_.emplace(digest, item.begin());
+    items_.splice(items_.begin(), item); // keeps the iterator valid, and cannot fail
+    nbytes_ += nbytes;
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 void MemoryLevel::drop(std::list<Item>::iterator item) {

@@ -19,7 +19,8 @@ public:
   std::shared_ptr<const Artifact> find(const support::Digest&);
   /// Keeps the artifact and drops the least recently used others. One that is larger than the
   /// whole level is not kept; whoever holds the pointer still has it.
-  void insert(const support::Digest&, std::shared_ptr<const Artifact>);
+  /// Nor is one kept for which there is no memory; never throws.
+  void insert(const support::Digest&, std::shared_ptr<const Artifact>) noexcept;
 
   std::uint64_t nbytes() const { return nbytes_; }
 

@@ -142,8 +142,8 @@ Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make)
 void Store::land(const Key& key, const std::shared_ptr<Flight>& flight, const Pointer& artifact) {
   {
     const std::lock_guard lock(mutex_);
-    memory_.insert(key.digest, artifact);
     flights_.erase(key.digest);
+    memory_.insert(key.digest, artifact);
   }
   flight->promise.set_value(artifact);
 }

@@ -63,7 +63,7 @@ struct Stats {
 class Store {
 public:
   struct Options {
-    std::filesystem::path directory; ///< Created when missing. Empty: no level on disk.
+    std::filesystem::path directory = {}; ///< Created when missing. Empty: no level on disk.
     std::uint64_t max_bytes = std::uint64_t{1} << 30; ///< Of the entries on disk; see sweep.hpp.
     bool memory_only = false;
     std::uint64_t max_memory_bytes = std::uint64_t{64} << 20;
