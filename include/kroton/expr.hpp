@@ -1,0 +1,104 @@
+#pragma once
+/// Symbolic expressions: immutable, cheap to copy, remembering where they were written.
+///
+///   auto x = kt::matrix<float>("x");            // f32[?,?]
+///   auto y = kt::exp(2 * x) + 1;                // still f32: literals adapt
+///   y.rank();                                   // 2
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <kroton/array.hpp>
+#include <kroton/dim.hpp>
+#include <kroton/dtype.hpp>
+#include <kroton/error.hpp>
+
+namespace kroton {
+
+namespace ir {
+struct Node;
+}
+
+/// A value to be computed: a dtype, a shape of dims, and the op and inputs that give it.
+class Expr {
+public:
+  DType dtype() const;
+  int rank() const;
+  const std::vector<Dim>& shape() const;
+  /// The size of an axis as a scalar i64 expression; negative axes count from the end.
+  Expr dim(int axis, Location where = Location::current()) const;
+  /// The name given to an input or shared variable; empty for computed values.
+  const std::string& name() const;
+  /// "x f32[?,784]".
+  std::string label() const;
+  /// Where the user wrote it.
+  Location where() const;
+  /// The expression as indented text, shared parts printed once; `to_dot` gives Graphviz.
+  std::string to_string() const;
+  std::string to_dot() const;
+
+  /// Internal: the node behind the handle.
+  explicit Expr(std::shared_ptr<const ir::Node> node) noexcept : node_(std::move(node)) {}
+  const std::shared_ptr<const ir::Node>& node() const noexcept { return node_; }
+  /// The same node (not merely an equal one).
+  bool is(const Expr& other) const noexcept { return node_ == other.node_; }
+
+private:
+  std::shared_ptr<const ir::Node> node_;
+};
+
+/// A C++ number before it meets an expression. It adapts to the expression's dtype.
+struct Literal {
+  WeakKind kind;
+  double floating = 0;
+  std::int64_t integer = 0;   ///< also the bits of an unsigned value
+  bool is_unsigned = false;
+};
+
+/// What every op takes: an expression or a C++ number, with the place where it was written.
+/// Never named by users; conversions to it happen in the call.
+struct Operand {
+  Operand(const Expr& e, Location at = Location::current()) : expr(e), where(at) {} // NOLINT
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  Operand(T v, Location at = Location::current()) : expr(nullptr), where(at) { // NOLINT
+    if constexpr (std::is_same_v<T, bool>) literal = {WeakKind::bool_, v ? 1.0 : 0.0, v};
+    else if constexpr (std::is_floating_point_v<T>) literal = {WeakKind::floating, double(v)};
+    else literal = {WeakKind::integer, double(v), static_cast<std::int64_t>(v), std::is_unsigned_v<T>};
+  }
+  bool is_literal() const noexcept { return expr.node() == nullptr; }
+
+  Expr expr;
+  Literal literal{};
+  Location where;
+};
+
+/// An input of any rank: `tensor<float>({64, kt::dim("n")}, "x")` is f32[64,n].
+Expr tensor(DType dtype, std::vector<Dim> shape, std::string name = {}, Location where = Location::current());
+template <Element T>
+Expr tensor(std::vector<Dim> shape, std::string name = {}, Location where = Location::current()) {
+  return tensor(dtype_of<T>, std::move(shape), std::move(name), where);
+}
+/// An input of rank 0.
+template <Element T> Expr scalar(std::string name = {}, Location where = Location::current()) {
+  return tensor(dtype_of<T>, {}, std::move(name), where);
+}
+/// An input of rank 1 and unknown size.
+template <Element T> Expr vector(std::string name = {}, Location where = Location::current()) {
+  return tensor(dtype_of<T>, {kroton::dim()}, std::move(name), where);
+}
+/// An input of rank 2 and unknown sizes.
+template <Element T> Expr matrix(std::string name = {}, Location where = Location::current()) {
+  return tensor(dtype_of<T>, {kroton::dim(), kroton::dim()}, std::move(name), where);
+}
+
+/// An array baked into the expression. The data is copied; its values are not part of
+/// generated code, so equal programs with other constants share their kernels.
+Expr constant(const Array& value, std::string name = {}, Location where = Location::current());
+/// A rank-0 constant of dtype T (a plain literal in an expression adapts instead).
+template <Element T> Expr constant(T value, Location where = Location::current()) {
+  return constant(Array::scalar<T>(value), {}, where);
+}
+
+} // namespace kroton

@@ -1,0 +1,154 @@
+#pragma once
+/// The operations on expressions.
+///
+///   auto p = kt::softmax(kt::dot(x, w) + b);         // over the last axis
+///   auto n = kt::sqrt(kt::sum(x * x, {1}, true));    // f32[?,1]
+///
+/// Elementwise ops promote dtypes as NumPy does (docs/dtypes.md) and broadcast dims that are
+/// known to be 1; a dim of unknown size never broadcasts, a mismatch is a ShapeError.
+/// Axes may be negative, counting from the end.
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include <kroton/expr.hpp>
+
+namespace kroton {
+
+/// @name Arithmetic. `/` is true division: integers give f64. Integer overflow wraps.
+/// @{
+Expr operator+(Operand a, Operand b);
+Expr operator-(Operand a, Operand b);
+Expr operator*(Operand a, Operand b);
+Expr operator/(Operand a, Operand b);
+Expr operator-(Operand a);
+/// Rounds towards negative infinity, as Python's `//`; integer division by zero gives 0.
+Expr floor_div(Operand a, Operand b);
+/// The remainder of floor_div: it has b's sign; integer remainder by zero is 0.
+Expr mod(Operand a, Operand b);
+Expr neg(Operand a);
+Expr abs(Operand a);
+/// -1, 0 or 1 (NaN stays NaN).
+Expr sign(Operand a);
+/// The largest whole number not above a; floating dtypes.
+Expr floor(Operand a);
+/// a to the power b, as C's pow for floats; a negative integer exponent gives 0 unless |a| is 1.
+Expr pow(Operand a, Operand b);
+/// The smaller, or larger; NaN if either is NaN.
+Expr minimum(Operand a, Operand b);
+Expr maximum(Operand a, Operand b);
+/// @}
+
+/// @name Comparison and logic: bool results.
+/// @{
+Expr operator==(Operand a, Operand b);
+Expr operator!=(Operand a, Operand b);
+Expr operator<(Operand a, Operand b);
+Expr operator<=(Operand a, Operand b);
+Expr operator>(Operand a, Operand b);
+Expr operator>=(Operand a, Operand b);
+Expr operator&&(Operand a, Operand b);
+Expr operator||(Operand a, Operand b);
+Expr operator!(Operand a);
+/// a where `condition` holds, else b.
+Expr where(Operand condition, Operand a, Operand b);
+/// @}
+
+/// Converts each element. Float to integer rounds towards zero and saturates, NaN gives 0.
+Expr cast(Operand a, DType dtype);
+template <Element T> Expr cast(Operand a) { return cast(a, dtype_of<T>); }
+
+/// @name Transcendental functions; error bounds are in docs/numerics.md.
+/// @{
+Expr exp(Operand a);
+Expr expm1(Operand a);   ///< e^a - 1, accurate near 0
+Expr log(Operand a);
+Expr log1p(Operand a);   ///< log(1 + a), accurate near 0
+Expr sqrt(Operand a);
+Expr tanh(Operand a);
+Expr sigmoid(Operand a); ///< 1 / (1 + e^-a)
+Expr softplus(Operand a);///< log(1 + e^a), without overflow
+Expr relu(Operand a);    ///< max(a, 0)
+Expr sinpi(Operand a);   ///< sin(pi a)
+Expr cospi(Operand a);   ///< cos(pi a)
+/// @}
+
+/// @name Reductions over `axes` (all of them when empty); `keepdims` leaves dims of 1.
+/// @{
+using Axes = std::vector<int>;
+/// Integers and bool are summed in i64 (u64 for unsigned).
+Expr sum(Operand a, Axes axes = {}, bool keepdims = false);
+/// Integers and bool give f64. The mean of nothing is NaN.
+Expr mean(Operand a, Axes axes = {}, bool keepdims = false);
+/// NaN if any element is NaN. Of an empty axis: -inf or the dtype's lowest (min: the reverse).
+Expr max(Operand a, Axes axes = {}, bool keepdims = false);
+Expr min(Operand a, Axes axes = {}, bool keepdims = false);
+/// The position (i64) of the first largest element along one axis; a NaN counts as largest.
+Expr argmax(Operand a, int axis = -1, bool keepdims = false);
+/// The position (i64) of the first smallest element along one axis; a NaN counts as smallest.
+Expr argmin(Operand a, int axis = -1, bool keepdims = false);
+Expr logsumexp(Operand a, Axes axes = {-1}, bool keepdims = false);
+Expr softmax(Operand a, int axis = -1);
+Expr log_softmax(Operand a, int axis = -1);
+/// @}
+
+/// @name Movement
+/// @{
+/// A dim asked of `reshape`: a size, a Dim, or -1 for "whatever is left".
+struct NewDim {
+  NewDim(std::int64_t size) : dim(size < 0 ? 0 : size), is_rest(size == -1), given(size) {} // NOLINT
+  NewDim(Dim d) : dim(std::move(d)) {}                                                     // NOLINT
+  Dim dim;
+  bool is_rest = false;
+  std::int64_t given = 0;
+};
+/// The same elements in row-major order under another shape; one dim may be -1.
+Expr reshape(Operand a, std::vector<NewDim> shape);
+/// Axis i of the result is axis `permutation[i]` of a; without one the axes are reversed.
+Expr transpose(Operand a, std::vector<int> permutation = {});
+/// Repeats dims of 1 (and adds leading axes) until the shape is `shape`.
+Expr broadcast_to(Operand a, std::vector<Dim> shape);
+/// Inserts an axis of size 1 before each of `axes` of the result.
+Expr expand_dims(Operand a, Axes axes);
+/// Drops axes of size 1 (all of them when empty).
+Expr squeeze(Operand a, Axes axes = {});
+
+/// start:stop:step of one axis, as Python slices: negative positions count from the end,
+/// out-of-range ones are clamped, missing ones mean "to the end".
+struct Range {
+  std::optional<std::int64_t> start = {}, stop = {};
+  std::int64_t step = 1;
+};
+/// `slice(x, {{1, {}}, {{}, {}, -1}})` is x[1:, ::-1]; axes not named are kept whole.
+Expr slice(Operand a, std::vector<Range> ranges);
+/// @}
+
+/// @name Products
+/// @{
+/// NumPy's dot for ranks up to 2: inner product, matrix times vector, matrix product.
+Expr dot(Operand a, Operand b);
+/// The matrix product of the last two axes; leading axes are batches and broadcast.
+Expr matmul(Operand a, Operand b);
+/// @}
+
+/// @name Indexing
+/// @{
+/// One item of an index: an integer expression or number, or a Range.
+using IndexItem = std::variant<Expr, std::int64_t, Range>;
+/// NumPy's a[i, j, …]: integer arrays broadcast together, ranges slice. Negative positions
+/// count from the end; one outside its axis raises IndexError when the function is called.
+Expr index(Operand a, std::vector<IndexItem> items, Location where = Location::current());
+/// zeros(shape) with g added at the given positions of its leading axes: index's gradient.
+/// Positions that occur several times accumulate.
+Expr index_add(std::vector<Dim> shape, std::vector<Expr> positions, Operand g);
+/// 0, 1, … n-1 as i64. n is a number, a dim (`x.dim(0)`), or an integer scalar input.
+Expr arange(Operand n);
+Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step = 1, Location where = Location::current());
+/// dtype[…, classes]: 1 where the last axis' position equals the label, else 0.
+Expr one_hot(Operand labels, std::int64_t classes, DType dtype = DType::f32);
+/// @}
+
+/// a, through which no gradient flows.
+Expr stop_gradient(Operand a);
+
+} // namespace kroton

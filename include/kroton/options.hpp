@@ -1,0 +1,56 @@
+#pragma once
+/// How a function is compiled.
+///
+///   kt::function({x}, {y}, {.mode = kt::Mode::verify, .fp = kt::Fp::reassoc | kt::Fp::nsz});
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <kroton/shared.hpp>
+
+namespace kroton {
+
+enum class Mode : std::uint8_t {
+  fast,   ///< every rewrite, fused kernels
+  plain,  ///< no rewrites but those that code generation needs; one kernel an op: for bisecting
+  verify, ///< as fast, and every call checks each pass and each kernel against the reference evaluator
+};
+
+/// Floating-point exactness that rewrites may give up, named as LLVM names it. By default
+/// only `refine` is granted: results follow IEEE but for contraction (a*b+c in one
+/// rounding) and the order of summation in reductions.
+enum class Fp : std::uint8_t {
+  strict = 0,
+  nnan = 1 << 0,    ///< NaNs may be lost
+  ninf = 1 << 1,    ///< infinities may be lost
+  nsz = 1 << 2,     ///< the sign of zero may be lost
+  reassoc = 1 << 3, ///< sums and products may be regrouped
+  approx = 1 << 4,  ///< digits may be lost
+  refine = 1 << 5,  ///< the result may differ where it is at least as accurate
+};
+constexpr Fp operator|(Fp a, Fp b) { return static_cast<Fp>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b)); }
+constexpr Fp operator&(Fp a, Fp b) { return static_cast<Fp>(static_cast<std::uint8_t>(a) & static_cast<std::uint8_t>(b)); }
+/// True if `granted` covers all of `needed`.
+constexpr bool grants(Fp granted, Fp needed) { return (granted & needed) == needed; }
+
+/// What a call leaves behind: `shared` becomes `value`, computed from the old ones.
+using Update = std::pair<Shared, Expr>;
+
+struct Options {
+  std::vector<Update> updates = {};
+  /// Used in messages, dumps and `stats()`; not part of the cache key.
+  std::string name = "function";
+  Mode mode = Mode::fast;
+  Fp fp = Fp::refine;
+  /// Multiply-add in one rounding where the machine has it.
+  bool contract = true;
+  /// "x86-64-v2", "x86-64-v3", "x86-64-v4", or empty for the best level of this machine.
+  std::string target = {};
+  /// Threads a call may use; 0: KROTON_THREADS, else all cores. 1: the calling thread alone.
+  int threads = 0;
+  /// Where the function is written; filled in by the compiler of your program.
+  Location where = Location::current();
+};
+
+} // namespace kroton

@@ -1,0 +1,36 @@
+#pragma once
+/// Random numbers from a counter-based generator (Philox4x32-10, Salmon et al. 2011).
+///
+///   kt::Random rng(42);
+///   auto mask = rng.bernoulli(0.9, x.shape(), kt::DType::f32);
+///   kt::Function f = kt::function({x}, {x * mask});   // every call draws anew
+///
+/// Element i of draw d in call s is a pure function of (seed, i, d, s): the stream is the same
+/// whatever the number of threads. The state is a shared variable that every function using the
+/// stream advances by itself after each call.
+#include <kroton/shared.hpp>
+
+namespace kroton {
+
+class Random {
+public:
+  explicit Random(std::uint64_t seed, Location where = Location::current());
+
+  /// Uniform in [low, high); dtype f32 or f64.
+  Expr uniform(std::vector<Dim> shape, DType dtype = DType::f32, double low = 0, double high = 1, Location where = Location::current());
+  /// Normal with the given mean and standard deviation (Box and Muller 1958).
+  Expr normal(std::vector<Dim> shape, DType dtype = DType::f32, double mean = 0, double stddev = 1, Location where = Location::current());
+  /// 1 with probability p, else 0, in `dtype`.
+  Expr bernoulli(double p, std::vector<Dim> shape, DType dtype = DType::bool_, Location where = Location::current());
+
+  /// The state, u64[2]: the seed and the number of calls so far. Setting it replays a stream.
+  const Shared& state() const noexcept { return state_; }
+
+private:
+  Expr draw(std::vector<Dim> shape, DType dtype, Location where);
+
+  Shared state_;
+  std::int64_t draws_ = 0;
+};
+
+} // namespace kroton

@@ -1,0 +1,26 @@
+#pragma once
+/// The reference evaluator: any graph, op by op, by the rows' own evaluators in double precision.
+///
+///   auto values = evaluate(graph, graph.outputs(), {.values = {{x_id, x}}, .size_of = …});
+#include <functional>
+#include <unordered_map>
+
+#include "lib/ir/graph.hpp"
+
+namespace kroton::ir {
+
+enum class Precision {
+  rounded, ///< each op's result is rounded to its dtype: what an IEEE machine would give, op by op
+  widened, ///< floats stay in double throughout: the yardstick for accuracy
+};
+
+struct Bindings {
+  std::unordered_map<NodeId, Array> values; ///< of inputs and shared variables, and of any node already known
+  std::function<std::int64_t(const DimNode&)> size_of;
+};
+
+/// The values of `wanted`; throws IndexError where an op does.
+std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted, const Bindings& bindings,
+                            Precision precision = Precision::rounded);
+
+} // namespace kroton::ir

@@ -1,0 +1,93 @@
+#pragma once
+/// The compiler's form of a program: nodes by number, merged when equal, changed by rewrites.
+///
+///   Graph g = Graph::capture(outputs);
+///   NodeId sum = g.add(ops::add, {a, b}, {}, where);  // gives the equal node if there is one
+///   g.replace(old_id, sum);                           // everywhere, outputs included
+///   for (NodeId id : g.order()) …                     // live nodes, inputs before users
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lib/ir/op.hpp"
+
+namespace kroton::ir {
+
+using NodeId = std::int32_t;
+inline constexpr NodeId no_node = -1;
+
+struct GraphNode {
+  const Op* op = nullptr;
+  std::vector<NodeId> inputs;
+  Attrs attrs;
+  Type type;
+  Location where;
+  std::string name;           ///< leaves only
+  std::vector<NodeId> users;  ///< may hold a user once for each use
+  NodeId replaced_by = no_node;
+
+  bool is_leaf() const { return op->has(Trait::leaf); }
+};
+
+/// A run-time check that two dims are equal, and the expression that asked for it.
+struct DimCheck {
+  Constraint constraint; ///< in the inputs' own dims
+  Expr culprit;
+};
+
+class Graph {
+public:
+  /// The graph of `outputs`. Dims that some op requires to be equal become one dim
+  /// everywhere (`checks()` says which), unless `unify` is off.
+  static Graph capture(std::span<const Expr> outputs, bool unify = true);
+
+  /// The node of `op`, an existing one if there is an equal one.
+  NodeId add(const Op& op, std::vector<NodeId> inputs, Attrs attrs, Location where);
+  /// Makes every user of `from` use `to` instead; users that become equal to others are merged.
+  /// `changed`, if given, receives the nodes whose inputs changed.
+  void replace(NodeId from, NodeId to, std::vector<NodeId>* changed = nullptr);
+
+  const GraphNode& operator[](NodeId id) const { return nodes_[static_cast<std::size_t>(id)]; }
+  /// Where `id` went if it was replaced.
+  NodeId resolve(NodeId id) const;
+  std::size_t numel() const { return nodes_.size(); }
+
+  const std::vector<NodeId>& outputs() const { return outputs_; }
+  /// The graph's node of an expression that was captured; no_node if it was not reached.
+  NodeId find(const Expr& e) const;
+  const std::vector<DimCheck>& checks() const { return checks_; }
+  /// The dim that stands for `d` after unification.
+  Dim canonical(const Dim& d) const;
+
+  /// Live nodes, inputs before users; depends on the graph's structure alone.
+  std::vector<NodeId> order() const;
+  std::vector<NodeId> order(std::span<const NodeId> roots) const;
+
+  /// Expressions for `ids`; leaves are the captured ones.
+  std::vector<Expr> to_exprs(std::span<const NodeId> ids) const;
+
+  /// A graph with only the live nodes, numbered in order.
+  Graph compact() const;
+  /// Indented text, one line a node: `%3 = add %1, %2 : f32[?,10]`.
+  std::string to_string() const;
+  std::string to_dot() const;
+
+private:
+  std::size_t key_of(const GraphNode& n) const;
+  bool equal(const GraphNode& a, const GraphNode& b) const;
+  NodeId insert(GraphNode node);
+  NodeId find_equal(std::size_t key, const GraphNode& node, NodeId except) const;
+  void forget(std::size_t key, NodeId id);
+
+  std::vector<GraphNode> nodes_;
+  std::vector<NodeId> outputs_;
+  std::vector<DimCheck> checks_;
+  std::unordered_multimap<std::size_t, NodeId> by_key_;
+  std::unordered_map<const Node*, NodeId> captured_;
+  std::unordered_map<NodeId, Expr> leaves_;
+  std::unordered_map<Dim, Dim, dims::Hash, dims::Same> dim_of_;
+};
+
+} // namespace kroton::ir

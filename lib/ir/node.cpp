@@ -1,0 +1,117 @@
+#include "lib/ir/node.hpp"
+
+#include <unordered_set>
+
+#include "lib/ir/op.hpp"
+#include "lib/support/error.hpp"
+
+namespace kroton {
+
+DType Expr::dtype() const { return node_->type.dtype; }
+int Expr::rank() const { return node_->type.rank(); }
+const std::vector<Dim>& Expr::shape() const { return node_->type.shape; }
+const std::string& Expr::name() const { return node_->name; }
+Location Expr::where() const { return node_->where; }
+
+std::string Expr::label() const {
+  const std::string type = node_->type.to_string();
+  return node_->name.empty() ? fmt::format("{} {}", node_->op->name, type) : node_->name + " " + type;
+}
+
+namespace ir {
+
+std::string Type::to_string() const { return std::string(kroton::to_string(dtype)) + dims::to_string(shape); }
+
+bool same(const Type& a, const Type& b) { return a.dtype == b.dtype && dims::same(a.shape, b.shape); }
+
+bool same(const Attrs& a, const Attrs& b) {
+  return a.ints == b.ints && a.dtype == b.dtype && a.bits == b.bits && a.leaf == b.leaf && dims::same(a.dims, b.dims);
+}
+
+std::size_t hash(const Attrs& a) {
+  std::size_t h = static_cast<std::size_t>(a.dtype) * 31 + a.bits * 0x9E3779B97F4A7C15ull;
+  for (std::int64_t v : a.ints) h = (h ^ static_cast<std::size_t>(v)) * 0x100000001B3ull;
+  for (const Dim& d : a.dims) h = (h ^ dims::hash(d)) * 0x100000001B3ull;
+  return h ^ (reinterpret_cast<std::uintptr_t>(a.leaf.get()) >> 4);
+}
+
+Node::~Node() {
+  std::vector<Expr> doomed = std::move(inputs);
+  while (!doomed.empty()) {
+    Expr e = std::move(doomed.back());
+    doomed.pop_back();
+    if (e.node().use_count() != 1) continue;
+    // The last owner may empty the node: nobody else can see it any more.
+    auto& rest = const_cast<Node&>(*e.node()).inputs;
+    for (Expr& input : rest) doomed.push_back(std::move(input));
+    rest.clear();
+  }
+}
+
+Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where) {
+  auto node = std::make_shared<Node>();
+  node->op = &op;
+  std::vector<const Type*> types;
+  types.reserve(inputs.size());
+  for (const Expr& e : inputs) types.push_back(&e.node()->type);
+  InferContext context{op, types, attrs, inputs, where, node->constraints};
+  node->type = op.infer(context);
+  node->inputs = std::move(inputs);
+  node->attrs = std::move(attrs);
+  node->where = where;
+  return Expr(std::move(node));
+}
+
+std::vector<const Node*> topological_order(std::span<const Expr> roots) {
+  std::vector<const Node*> order;
+  std::unordered_set<const Node*> seen;
+  struct Frame {
+    const Node* node;
+    std::size_t next;
+  };
+  std::vector<Frame> stack;
+  for (const Expr& root : roots) {
+    if (!seen.insert(root.node().get()).second) continue;
+    stack.push_back({root.node().get(), 0});
+    while (!stack.empty()) {
+      Frame& top = stack.back();
+      if (top.next < top.node->inputs.size()) {
+        const Node* input = top.node->inputs[top.next++].node().get();
+        if (seen.insert(input).second) stack.push_back({input, 0});
+      } else {
+        order.push_back(top.node);
+        stack.pop_back();
+      }
+    }
+  }
+  return order;
+}
+
+std::string place_of(Location where, std::span<const Expr> involved) {
+  std::string text = support::describe(where);
+  std::vector<std::string> named;
+  for (const Expr& e : involved) {
+    if (e.name().empty()) continue;
+    std::string line = fmt::format("{} from {}", e.name(), support::describe(e.where()));
+    if (std::ranges::find(named, line) == named.end()) named.push_back(std::move(line));
+  }
+  for (std::size_t i = 0; i < named.size(); ++i) text += (i == 0 ? "; " : ", ") + named[i];
+  return text;
+}
+
+std::string InferContext::label(std::size_t i) const {
+  return i < exprs.size() ? exprs[i].label() : inputs[i]->to_string();
+}
+
+Dim InferContext::require_equal(const Dim& a, const Dim& b, std::string what, std::string_view hint) {
+  if (dims::same(a, b)) return a;
+  if (a.is_static() && b.is_static()) fail<ShapeError>(std::string(hint), "{}", what);
+  constraints.push_back({a, b, std::move(what)});
+  if (a.is_static() != b.is_static()) return a.is_static() ? a : b;
+  const bool b_is_better = a.node()->kind == DimKind::symbol && a.node()->name.empty() &&
+                           b.node()->kind == DimKind::symbol && !b.node()->name.empty();
+  return b_is_better ? b : a;
+}
+
+} // namespace ir
+} // namespace kroton

@@ -1,0 +1,89 @@
+#pragma once
+/// The node behind an `Expr`, and what every node is made of.
+///
+///   Expr e = make(ops::add, {a, b}, {}, where);      // infers the type, throws on a mismatch
+#include <memory>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include <kroton/expr.hpp>
+#include <kroton/shared.hpp>
+
+#include "lib/ir/dim.hpp"
+
+namespace kroton::ir {
+
+struct Op;
+
+struct Type {
+  DType dtype = DType::f32;
+  std::vector<Dim> shape;
+
+  int rank() const { return static_cast<int>(shape.size()); }
+  std::string to_string() const; ///< "f32[?,784]"
+};
+bool same(const Type& a, const Type& b);
+
+/// What an op is parameterised by. Each row says which fields it reads.
+struct Attrs {
+  std::vector<std::int64_t> ints = {};       ///< axes, permutations, steps
+  std::vector<Dim> dims = {};                ///< a target shape, starts
+  DType dtype = DType::bool_;                ///< of a cast or a generator
+  std::uint64_t bits = 0;                    ///< a scalar constant's value, as the bits of its dtype
+  std::shared_ptr<const void> leaf = nullptr; ///< identity of an input, shared variable or array
+};
+bool same(const Attrs& a, const Attrs& b);
+std::size_t hash(const Attrs& a);
+
+/// Two dims that must be equal at run time, because `Node` says so.
+struct Constraint {
+  Dim a{0}, b{0};
+  std::string what; ///< "axis 1 of x f32[?,?] and axis 0 of y f32[?]"
+};
+
+struct Node {
+  const Op* op = nullptr;
+  std::vector<Expr> inputs;
+  Attrs attrs;
+  Type type;
+  std::vector<Constraint> constraints;
+  std::string name; ///< inputs, shared variables and constants only
+  Location where;
+
+  Node() = default;
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+  /// Takes the inputs apart with a worklist: a chain of 100,000 nodes must not recurse.
+  ~Node();
+};
+
+/// What stands behind a leaf's `attrs.leaf`.
+struct InputLeaf {
+  std::string name;
+};
+struct ArrayLeaf {
+  Array value;
+};
+struct SharedState {
+  std::string name;
+  Location where;
+  /// Held shared by calls that read `value` and exclusively by calls that update it.
+  mutable std::shared_mutex mutex;
+  Array value;
+  /// Applied by every function that reads the variable and names no update for it
+  /// (random streams advance this way); null for ordinary variables.
+  std::shared_ptr<const Node> default_update;
+};
+
+/// Builds a node of `op`, inferring its type; throws the row's errors, placed at `where`.
+Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where);
+
+/// Every node that `roots` reach, inputs before users, in an order that depends on the
+/// expressions alone.
+std::vector<const Node*> topological_order(std::span<const Expr> roots);
+
+/// Place text for messages: "train.cpp:41; W from train.cpp:12".
+std::string place_of(Location where, std::span<const Expr> involved);
+
+} // namespace kroton::ir

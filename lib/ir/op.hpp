@@ -1,0 +1,125 @@
+#pragma once
+/// An op is one row: everything that Kroton knows of it. Passes ask rows, never names.
+///
+///   const Op exp{.name = "exp", .arity = 1, .traits = Trait::elementwise, .dtypes = Dtypes::floating,
+///                .spelling = "exp_{t}({0})", .eval_float = …, .gradient = …, .domain = {-8, 8}};
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "lib/ir/node.hpp"
+#include "lib/support/error.hpp"
+
+namespace kroton::ir {
+
+enum class Trait : std::uint32_t {
+  none = 0,
+  elementwise = 1 << 0,  ///< out[i] depends on in[i] (broadcast) alone; has eval_float or eval_int
+  commutative = 1 << 1,
+  leaf = 1 << 2,         ///< input, shared, constant, array
+  generator = 1 << 3,    ///< no array inputs; out[i] depends on i: iota, uniform
+  reduction = 1 << 4,    ///< attrs.ints are the reduced axes, which leave the shape
+  arg_reduction = 1 << 5,///< a reduction that yields a position (i64)
+  movement = 1 << 6,     ///< moves elements without changing them
+  contraction = 1 << 7,
+  gather = 1 << 8,
+  scatter = 1 << 9,
+  identity = 1 << 10,    ///< out = in[0]; means something to grad only
+  increasing = 1 << 11,  ///< non-decreasing in its input
+  fallible = 1 << 12,    ///< may fail while running (an index out of range)
+};
+constexpr Trait operator|(Trait a, Trait b) {
+  return static_cast<Trait>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+
+/// Input dtypes that an elementwise op or a reduction computes in; others are promoted or refused.
+enum class Dtypes : std::uint8_t {
+  any,      ///< all eleven
+  numeric,  ///< all but bool, which is refused
+  floating, ///< f32 and f64; integers and bool are promoted to f64, as NumPy does
+  integral, ///< integers and bool
+  boolean,  ///< bool; numbers are refused
+};
+enum class Result : std::uint8_t { same, boolean, position, cast };
+
+/// 128 bits hold every integer dtype and every product of two 64-bit values.
+__extension__ using Wide = __int128;
+
+struct InferContext {
+  const Op& op;
+  std::span<const Type* const> inputs;
+  const Attrs& attrs;
+  std::span<const Expr> exprs; ///< the inputs, for messages; empty inside rewrites
+  Location where;
+  std::vector<Constraint>& constraints;
+
+  const Type& in(std::size_t i) const { return *inputs[i]; }
+  std::string label(std::size_t i) const;
+  std::string place() const { return place_of(where, exprs); }
+  /// Requires two dims to be equal: now if both are known, else at run time. Gives the better known one.
+  Dim require_equal(const Dim& a, const Dim& b, std::string what, std::string_view hint);
+
+  template <class E, class... Args>
+  [[noreturn]] void fail(std::string hint, fmt::format_string<Args...> format, Args&&... args) const;
+};
+
+struct EvalContext {
+  const Op& op;
+  std::span<const Array> inputs;
+  const Attrs& attrs;
+  DType dtype;                     ///< of the result; f64 for every float when evaluating widened
+  DType declared;                  ///< the node's own dtype
+  std::span<const std::int64_t> shape; ///< of the result
+  std::span<const std::int64_t> dims;  ///< attrs.dims, evaluated
+};
+
+struct GradContext {
+  std::span<const Expr> inputs;
+  const Attrs& attrs;
+  const Expr& output;
+  const Expr& grad; ///< of the cost with respect to `output`; output's shape and dtype
+  Location where;
+};
+
+/// Where tests sample an input: finite values in [lo, hi]; `integers` keeps to whole numbers.
+struct Domain {
+  double lo = -4, hi = 4;
+  bool smooth = true; ///< gradients can be checked by finite differences
+};
+
+struct Op {
+  std::string_view name;
+  int arity = 1; ///< -1: any number
+  Trait traits = Trait::none;
+  Dtypes dtypes = Dtypes::any;
+  Result result = Result::same;
+  int cost = 1; ///< scalar operations an element, roughly; 4 and more is worth keeping
+  /// The C++ and CUDA text: {0}, {1} inputs, {t} the dtype it computes in, {o} the result's.
+  std::string_view spelling = {};
+  /// Prelude fragments it needs, separated by spaces; {t} and {o} as above.
+  std::string_view prelude = {};
+  /// Reductions: the text that combines {0} (so far) and {1} (new), and the neutral element.
+  std::string_view combine = {};
+  std::string_view neutral = {};
+
+  Type (*infer)(InferContext&) = nullptr;
+  double (*eval_float)(const double*) = nullptr;
+  Wide (*eval_int)(const Wide*) = nullptr;
+  Array (*eval)(const EvalContext&) = nullptr;
+  /// The contribution to each input's gradient; a null Expr where there is none.
+  std::vector<Expr> (*gradient)(const GradContext&) = nullptr;
+  /// One per input; the last stands for the rest.
+  std::vector<Domain> domain = {};
+
+  bool has(Trait t) const {
+    return (static_cast<std::uint32_t>(traits) & static_cast<std::uint32_t>(t)) != 0;
+  }
+};
+
+template <class E, class... Args>
+void InferContext::fail(std::string hint, fmt::format_string<Args...> format, Args&&... args) const {
+  support::fail<E>(op.name, {.place = place(), .hint = std::move(hint)}, format, std::forward<Args>(args)...);
+}
+
+} // namespace kroton::ir

@@ -1,0 +1,181 @@
+/// Arithmetic on numbers: one row and one public function each.
+#include <cmath>
+
+#include "lib/ops/build.hpp"
+
+namespace kroton {
+namespace ops {
+namespace {
+
+using ir::Dtypes;
+using ir::GradContext;
+using ir::Trait;
+using ir::Wide;
+
+Wide floor_div_wide(const Wide* v) {
+  if (v[1] == 0) return 0;
+  const Wide q = v[0] / v[1];
+  return (v[0] % v[1] != 0 && (v[0] < 0) != (v[1] < 0)) ? q - 1 : q;
+}
+
+/// Wraps like the machine: only the low 64 bits of the product matter.
+Wide pow_wide(const Wide* v) {
+  if (v[1] < 0) return v[0] == 1 ? 1 : v[0] == -1 ? (v[1] % 2 == 0 ? 1 : -1) : 0;
+  std::uint64_t result = 1, base = static_cast<std::uint64_t>(v[0]);
+  for (auto e = static_cast<std::uint64_t>(v[1]); e != 0; e >>= 1, base *= base)
+    if (e & 1) result *= base;
+  return static_cast<Wide>(result);
+}
+
+double floor_div_float(const double* v) { return std::floor(v[0] / v[1]); }
+double mod_float(const double* v) {
+  if (v[1] == 0) return std::nan("");
+  const double r = std::fmod(v[0], v[1]);
+  if (r == 0) return std::copysign(0.0, v[1]);
+  return (r < 0) != (v[1] < 0) ? r + v[1] : r;
+}
+
+double minimum_float(const double* v) {
+  if (std::isnan(v[0]) || std::isnan(v[1])) return std::nan("");
+  if (v[0] == v[1]) return std::signbit(v[0]) ? v[0] : v[1];
+  return v[0] < v[1] ? v[0] : v[1];
+}
+double maximum_float(const double* v) {
+  if (std::isnan(v[0]) || std::isnan(v[1])) return std::nan("");
+  if (v[0] == v[1]) return std::signbit(v[0]) ? v[1] : v[0];
+  return v[0] > v[1] ? v[0] : v[1];
+}
+
+/// Half the gradient to each side of a tie, as the subgradient that treats both alike.
+std::vector<Expr> grad_extremum(const GradContext& c, const Expr& first_wins, const Expr& tie) {
+  const Expr to_first = kroton::where(tie, 0.5 * c.grad, kroton::where(first_wins, c.grad, 0));
+  const Expr to_second = kroton::where(tie, 0.5 * c.grad, kroton::where(first_wins, 0, c.grad));
+  return {to_first, to_second};
+}
+
+} // namespace
+
+const Op add{.name = "add", .arity = 2, .traits = Trait::elementwise | Trait::commutative, .dtypes = Dtypes::numeric,
+             .spelling = "{0} + {1}", .infer = infer_elementwise,
+             .eval_float = [](const double* v) { return v[0] + v[1]; },
+             .eval_int = [](const Wide* v) { return v[0] + v[1]; },
+             .gradient = [](const GradContext& c) { return std::vector{c.grad, c.grad}; },
+             .domain = {{}}};
+
+const Op sub{.name = "sub", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric,
+             .spelling = "{0} - {1}", .infer = infer_elementwise,
+             .eval_float = [](const double* v) { return v[0] - v[1]; },
+             .eval_int = [](const Wide* v) { return v[0] - v[1]; },
+             .gradient = [](const GradContext& c) { return std::vector{c.grad, -c.grad}; },
+             .domain = {{}}};
+
+const Op mul{.name = "mul", .arity = 2, .traits = Trait::elementwise | Trait::commutative, .dtypes = Dtypes::numeric,
+             .spelling = "{0} * {1}", .infer = infer_elementwise,
+             .eval_float = [](const double* v) { return v[0] * v[1]; },
+             .eval_int = [](const Wide* v) { return v[0] * v[1]; },
+             .gradient = [](const GradContext& c) { return std::vector{c.grad * c.inputs[1], c.grad * c.inputs[0]}; },
+             .domain = {{}}};
+
+const Op div{.name = "div", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::floating, .cost = 3,
+             .spelling = "{0} / {1}", .infer = infer_elementwise,
+             .eval_float = [](const double* v) { return v[0] / v[1]; },
+             .gradient = [](const GradContext& c) {
+               const Expr to_first = c.grad / c.inputs[1];
+               return std::vector{to_first, -(to_first * c.output)};
+             },
+             .domain = {{}, {0.5, 4}}};
+
+const Op floor_div{.name = "floor-div", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .cost = 4,
+                   .spelling = "floor_div_{t}({0}, {1})", .prelude = "floor_div_{t}", .infer = infer_elementwise,
+                   .eval_float = floor_div_float, .eval_int = floor_div_wide,
+                   .domain = {{-20, 20, false}, {1, 5, false}}};
+
+const Op mod{.name = "mod", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .cost = 4,
+             .spelling = "mod_{t}({0}, {1})", .prelude = "mod_{t}", .infer = infer_elementwise,
+             .eval_float = mod_float,
+             .eval_int = [](const Wide* v) { return v[1] == 0 ? Wide(0) : v[0] - v[1] * floor_div_wide(v); },
+             .domain = {{-20, 20, false}, {1, 5, false}}};
+
+const Op neg{.name = "neg", .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .spelling = "-{0}",
+             .infer = infer_elementwise, .eval_float = [](const double* v) { return -v[0]; },
+             .eval_int = [](const Wide* v) { return -v[0]; },
+             .gradient = [](const GradContext& c) { return std::vector{-c.grad}; },
+             .domain = {{}}};
+
+const Op abs{.name = "abs", .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .spelling = "abs_{t}({0})",
+             .prelude = "abs_{t}", .infer = infer_elementwise, .eval_float = [](const double* v) { return std::fabs(v[0]); },
+             .eval_int = [](const Wide* v) { return v[0] < 0 ? -v[0] : v[0]; },
+             .gradient = [](const GradContext& c) { return std::vector{c.grad * kroton::sign(c.inputs[0])}; },
+             .domain = {{0.25, 4}}};
+
+const Op sign{.name = "sign", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::numeric,
+              .cost = 2, .spelling = "sign_{t}({0})", .prelude = "sign_{t}", .infer = infer_elementwise,
+              .eval_float = [](const double* v) { return std::isnan(v[0]) ? v[0] : double((v[0] > 0) - (v[0] < 0)); },
+              .eval_int = [](const Wide* v) { return Wide((v[0] > 0) - (v[0] < 0)); },
+              .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
+              .domain = {{0.25, 4}}};
+
+const Op floor{.name = "floor", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating,
+               .spelling = "floor_{t}({0})", .prelude = "floor_{t}", .infer = infer_elementwise,
+               .eval_float = [](const double* v) { return std::floor(v[0]); },
+               .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
+               .domain = {{0.1, 0.9}}};
+
+const Op pow{.name = "pow", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .cost = 20,
+             .spelling = "pow_{t}({0}, {1})", .prelude = "pow_{t}", .infer = infer_elementwise,
+             .eval_float = [](const double* v) { return std::pow(v[0], v[1]); }, .eval_int = pow_wide,
+             .gradient = [](const GradContext& c) {
+               const Expr &x = c.inputs[0], &y = c.inputs[1];
+               return std::vector{c.grad * y * kroton::pow(x, y - 1), c.grad * c.output * kroton::log(x)};
+             },
+             .domain = {{0.25, 3}, {0, 3}}};
+
+const Op minimum{.name = "minimum", .arity = 2, .traits = Trait::elementwise | Trait::commutative, .dtypes = Dtypes::any,
+                 .cost = 2, .spelling = "minimum_{t}({0}, {1})", .prelude = "minimum_{t}", .infer = infer_elementwise,
+                 .eval_float = minimum_float, .eval_int = [](const Wide* v) { return v[0] < v[1] ? v[0] : v[1]; },
+                 .gradient = [](const GradContext& c) {
+                   return grad_extremum(c, c.inputs[0] < c.inputs[1], c.inputs[0] == c.inputs[1]);
+                 },
+                 .domain = {{}}};
+
+const Op maximum{.name = "maximum", .arity = 2, .traits = Trait::elementwise | Trait::commutative, .dtypes = Dtypes::any,
+                 .cost = 2, .spelling = "maximum_{t}({0}, {1})", .prelude = "maximum_{t}", .infer = infer_elementwise,
+                 .eval_float = maximum_float, .eval_int = [](const Wide* v) { return v[0] > v[1] ? v[0] : v[1]; },
+                 .gradient = [](const GradContext& c) {
+                   return grad_extremum(c, c.inputs[0] > c.inputs[1], c.inputs[0] == c.inputs[1]);
+                 },
+                 .domain = {{}}};
+
+namespace {
+
+/// An integer literal 0 has no sign, so x + 0 may be x for every x, -0 included: it stands
+/// for -0.0, the neutral element of IEEE addition. `x + 0.0f` is IEEE's own.
+Operand neutral_zero(const Operand& o) {
+  if (!o.is_literal() || o.literal.kind != WeakKind::integer || o.literal.integer != 0) return o;
+  Operand zero = o;
+  zero.literal.floating = -0.0;
+  return zero;
+}
+
+} // namespace
+} // namespace ops
+
+Expr operator+(Operand a, Operand b) {
+  const Operand x = ops::neutral_zero(a), y = ops::neutral_zero(b);
+  return ops::elementwise(ops::add, {&x, &y});
+}
+Expr operator-(Operand a, Operand b) { return ops::elementwise(ops::sub, {&a, &b}); }
+Expr operator*(Operand a, Operand b) { return ops::elementwise(ops::mul, {&a, &b}); }
+Expr operator/(Operand a, Operand b) { return ops::elementwise(ops::div, {&a, &b}); }
+Expr operator-(Operand a) { return ops::elementwise(ops::neg, {&a}); }
+Expr neg(Operand a) { return ops::elementwise(ops::neg, {&a}); }
+Expr floor_div(Operand a, Operand b) { return ops::elementwise(ops::floor_div, {&a, &b}); }
+Expr mod(Operand a, Operand b) { return ops::elementwise(ops::mod, {&a, &b}); }
+Expr abs(Operand a) { return ops::elementwise(ops::abs, {&a}); }
+Expr sign(Operand a) { return ops::elementwise(ops::sign, {&a}); }
+Expr floor(Operand a) { return ops::elementwise(ops::floor, {&a}); }
+Expr pow(Operand a, Operand b) { return ops::elementwise(ops::pow, {&a, &b}); }
+Expr minimum(Operand a, Operand b) { return ops::elementwise(ops::minimum, {&a, &b}); }
+Expr maximum(Operand a, Operand b) { return ops::elementwise(ops::maximum, {&a, &b}); }
+
+} // namespace kroton

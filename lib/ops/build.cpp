@@ -1,0 +1,149 @@
+#include "lib/ops/build.hpp"
+
+#include <algorithm>
+
+namespace kroton::ops {
+namespace {
+
+using ir::Dtypes;
+
+/// The dtype an elementwise op computes in, given what its operands promote to.
+DType computing_dtype(const Op& op, DType common, const std::vector<Expr>& exprs, Location where) {
+  auto refuse = [&](std::string_view expected, std::string hint) {
+    std::string got;
+    for (const Expr& e : exprs) got += (got.empty() ? "" : ", ") + (e.node() ? e.label() : std::string("a literal"));
+    std::vector<Expr> named;
+    for (const Expr& e : exprs)
+      if (e.node()) named.push_back(e);
+    support::fail<TypeError>(op.name, {.place = ir::place_of(where, named), .hint = std::move(hint)}, "takes {}, got {}",
+                             expected, got);
+  };
+  switch (op.dtypes) {
+  case Dtypes::any: break;
+  case Dtypes::numeric:
+    if (is_bool(common)) refuse("numbers", "cast(x, DType::i32) counts true as 1");
+    break;
+  case Dtypes::floating: return is_float(common) ? common : DType::f64;
+  case Dtypes::integral:
+    if (is_float(common)) refuse("integers or bool", "cast the operand first");
+    break;
+  case Dtypes::boolean:
+    if (!is_bool(common)) refuse("bool", "compare first, as in x != 0");
+    break;
+  }
+  return common;
+}
+
+} // namespace
+
+Expr elementwise(const Op& op, std::initializer_list<const Operand*> operands) {
+  const bool has_condition = &op == &where;
+  std::vector<Expr> exprs;
+  std::optional<DType> common;
+  Location at = (*operands.begin())->where;
+  for (const Operand* o : operands) {
+    exprs.push_back(o->expr);
+    if (!o->is_literal()) at = o->where;
+    if (has_condition && exprs.size() == 1) continue;
+    if (!o->is_literal()) common = common ? promote(*common, o->expr.dtype()) : o->expr.dtype();
+  }
+  std::size_t i = 0;
+  for (const Operand* o : operands) {
+    if (has_condition && i++ == 0) continue;
+    if (!o->is_literal()) continue;
+    const DType alone = o->literal.kind == WeakKind::bool_     ? DType::bool_
+                        : o->literal.kind == WeakKind::integer ? DType::i64
+                                                               : DType::f64;
+    common = common ? promote_weak(o->literal.kind, *common) : alone;
+  }
+  const DType dtype = computing_dtype(op, *common, exprs, at);
+  i = 0;
+  for (const Operand* o : operands) {
+    Expr& e = exprs[i];
+    if (has_condition && i++ == 0) {
+      e = to_expr(*o, DType::bool_);
+      continue;
+    }
+    if (!has_condition) ++i;
+    e = o->is_literal() ? to_expr(*o, dtype) : cast_to(e, dtype, o->where);
+  }
+  return ir::make(op, std::move(exprs), {}, at);
+}
+
+std::vector<Dim> broadcast_shapes(ir::InferContext& c) {
+  int rank = 0;
+  for (const ir::Type* t : c.inputs) rank = std::max(rank, t->rank());
+  std::vector<Dim> shape(static_cast<std::size_t>(rank), Dim(1));
+  std::vector<std::size_t> from(shape.size(), 0); // which input gave each dim
+  for (std::size_t i = 0; i < c.inputs.size(); ++i) {
+    const auto& dims = c.in(i).shape;
+    const std::size_t offset = shape.size() - dims.size();
+    for (std::size_t k = 0; k < dims.size(); ++k) {
+      Dim& d = shape[offset + k];
+      if (dims[k].is(1)) continue;
+      if (d.is(1)) {
+        d = dims[k];
+        from[offset + k] = i;
+        continue;
+      }
+      if (ir::dims::same(d, dims[k])) continue;
+      const std::size_t j = from[offset + k];
+      d = c.require_equal(
+          d, dims[k],
+          fmt::format("dims differ: {} has {} on axis {}, {} has {} on axis {}", c.label(j), d.to_string(),
+                      offset + k - (shape.size() - c.in(j).shape.size()), c.label(i), dims[k].to_string(), k),
+          "only a dim known to be 1 is broadcast: expand_dims or broadcast_to says which axis is meant");
+    }
+  }
+  return shape;
+}
+
+ir::Type infer_elementwise(ir::InferContext& c) {
+  const DType dtype = c.in(0).dtype;
+  for (std::size_t i = 1; i < c.inputs.size(); ++i)
+    KROTON_CHECK(c.in(i).dtype == dtype, "{} of {} and {}", c.op.name, c.label(0), c.label(i));
+  return {c.op.result == ir::Result::boolean ? DType::bool_ : dtype, broadcast_shapes(c)};
+}
+
+std::vector<std::int64_t> normalize_axes(const Op& op, const Axes& axes, const Expr& a, Location where) {
+  std::vector<std::int64_t> result;
+  if (axes.empty()) {
+    for (int i = 0; i < a.rank(); ++i) result.push_back(i);
+    return result;
+  }
+  const ir::Type& type = a.node()->type;
+  for (int axis : axes) {
+    if (axis < -type.rank() || axis >= type.rank()) {
+      support::fail<ShapeError>(op.name, {.place = ir::place_of(where, {&a, 1}), .hint = fmt::format("axes run from {} to {}", -type.rank(), type.rank() - 1)},
+                                "axis {} of {}, which has {} axes", axis, a.label(), type.rank());
+    }
+    result.push_back(axis < 0 ? axis + type.rank() : axis);
+  }
+  std::ranges::sort(result);
+  if (std::ranges::adjacent_find(result) != result.end())
+    support::fail<ShapeError>(op.name, {.place = ir::place_of(where, {&a, 1}), .hint = "name each axis once"},
+                              "an axis of {} is named twice", a.label());
+  return result;
+}
+
+Expr restore_axes(const Expr& reduced, std::span<const std::int64_t> axes, Location where) {
+  if (axes.empty()) return reduced;
+  std::vector<Dim> shape = reduced.shape();
+  for (std::int64_t axis : axes) shape.insert(shape.begin() + axis, Dim(1));
+  return ir::make(reshape, {reduced}, {.dims = std::move(shape)}, where);
+}
+
+Expr sum_to(const Expr& g, const Expr& like, Location where) {
+  const auto &from = g.shape(), &to = like.shape();
+  if (ir::dims::same(from, to)) return g;
+  const std::size_t extra = from.size() - to.size();
+  Axes reduced;
+  for (std::size_t i = 0; i < from.size(); ++i)
+    if (i < extra || (to[i - extra].is(1) && !from[i].is(1))) reduced.push_back(static_cast<int>(i));
+  if (reduced.empty()) return g;
+  Expr s = kroton::sum(Operand(g, where), reduced);
+  if (s.rank() == like.rank()) return s;
+  return ir::make(reshape, {s}, {.dims = to}, where);
+}
+
+} // namespace kroton::ops

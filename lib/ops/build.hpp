@@ -1,0 +1,41 @@
+#pragma once
+/// What the public functions are built with: promotion, literals, axes.
+#include <cstring>
+
+#include "lib/ops/ops.hpp"
+
+#include <kroton/ops.hpp>
+
+namespace kroton::ops {
+
+/// Applies an elementwise op: promotes the operands as its row says and casts them.
+Expr elementwise(const Op& op, std::initializer_list<const Operand*> operands);
+/// The expression behind an operand; a literal alone becomes bool, i64 or f64.
+Expr to_expr(const Operand& operand);
+Expr to_expr(const Operand& operand, DType dtype);
+/// A rank-0 constant of `dtype`; the value is rounded to it.
+Expr scalar_constant(DType dtype, double value, Location where);
+Expr integer_constant(DType dtype, std::int64_t value, Location where);
+Expr cast_to(const Expr& e, DType dtype, Location where);
+
+/// The value of a rank-0 constant's bits.
+double float_value(DType dtype, std::uint64_t bits);
+ir::Wide int_value(DType dtype, std::uint64_t bits);
+std::uint64_t float_bits(DType dtype, double value);
+std::uint64_t int_bits(DType dtype, ir::Wide value);
+
+/// Axes made non-negative, sorted, checked; all of them when empty.
+std::vector<std::int64_t> normalize_axes(const Op& op, const Axes& axes, const Expr& a, Location where);
+/// `reduced` (without the axes) with dims of 1 put back at `axes`.
+Expr restore_axes(const Expr& reduced, std::span<const std::int64_t> axes, Location where);
+/// Sums `g` down to the shape of `like`, undoing broadcasting.
+Expr sum_to(const Expr& g, const Expr& like, Location where);
+/// The scalar i64 expression of a dim.
+Expr dim_expr(const Dim& d, Location where);
+
+/// The shape of a broadcast result; requires dims that are not 1 to be equal.
+std::vector<Dim> broadcast_shapes(ir::InferContext& context);
+/// Infer functions shared by rows.
+ir::Type infer_elementwise(ir::InferContext& context);
+
+} // namespace kroton::ops

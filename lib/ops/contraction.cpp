@@ -1,0 +1,192 @@
+/// Products that sum over an axis.
+#include "lib/ops/build.hpp"
+#include "lib/support/visit_dtype.hpp"
+
+namespace kroton {
+namespace ops {
+namespace {
+
+using ir::Dtypes;
+using ir::EvalContext;
+using ir::GradContext;
+using ir::InferContext;
+using ir::Trait;
+using ir::Type;
+using ir::Wide;
+
+/// The shape of a @ b for inputs `i` and `i + 1`: batches, rows of a, columns of b.
+std::vector<Dim> product_shape(InferContext& c, std::size_t i) {
+  const auto &a = c.in(i).shape, &b = c.in(i + 1).shape;
+  KROTON_CHECK(a.size() == b.size() && a.size() >= 2, "matmul of {} and {}", c.label(i), c.label(i + 1));
+  const std::size_t r = a.size();
+  std::vector<Dim> shape;
+  for (std::size_t k = 0; k + 2 < r; ++k) {
+    shape.push_back(a[k].is(1)   ? b[k]
+                    : b[k].is(1) ? a[k]
+                                 : c.require_equal(a[k], b[k],
+                                                   fmt::format("batch dims differ: {} has {} on axis {}, {} has {}", c.label(i), a[k].to_string(), k,
+                                                               c.label(i + 1), b[k].to_string()),
+                                                   "only a dim known to be 1 is broadcast"));
+  }
+  c.require_equal(a[r - 1], b[r - 2],
+                  fmt::format("contracted axes differ: {} has {} on axis {}, {} has {} on axis {}", c.label(i), a[r - 1].to_string(), r - 1,
+                              c.label(i + 1), b[r - 2].to_string(), r - 2),
+                  "transpose one of them, or swap them");
+  shape.push_back(a[r - 2]);
+  shape.push_back(b[r - 1]);
+  return shape;
+}
+
+Type infer_matmul(InferContext& c) { return {c.in(0).dtype, product_shape(c, 0)}; }
+
+/// Inputs: so far, a, b, alpha (a scalar).
+Type infer_gemm(InferContext& c) {
+  auto shape = product_shape(c, 1);
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    shape[i] = c.require_equal(c.in(0).shape[i], shape[i], fmt::format("{} cannot take the product of {} and {}", c.label(0), c.label(1), c.label(2)), "");
+  return {c.in(0).dtype, std::move(shape)};
+}
+
+Array multiply(const Array& a_in, const Array& b_in, const EvalContext& c) {
+  const Shape shape(c.shape.begin(), c.shape.end());
+  Shape a_shape = shape, b_shape = shape;
+  const auto r = shape.size();
+  const std::int64_t k = a_in.shape()[r - 1];
+  a_shape[r - 1] = b_shape[r - 2] = k;
+  const Array a = a_in.broadcast_to(a_shape).contiguous(), b = b_in.broadcast_to(b_shape).contiguous();
+  Array out = Array::empty(c.dtype, shape);
+  const std::int64_t m = shape[r - 2], n = shape[r - 1];
+  std::int64_t batches = 1;
+  for (std::size_t i = 0; i + 2 < r; ++i) batches *= shape[i];
+  support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
+    // f32 products are exact in double; f64 ones are summed in extended precision.
+    using Sum = std::conditional_t<std::is_same_v<T, double>, long double, std::conditional_t<std::is_same_v<T, float>, double, Wide>>;
+    const T *pa = a.data<T>(), *pb = b.data<T>();
+    T* to = out.data<T>();
+    std::vector<Sum> row(static_cast<std::size_t>(n));
+    for (std::int64_t i = 0; i < batches * m; ++i) {
+      std::ranges::fill(row, Sum(0));
+      const T* column = pb + (i / m) * k * n;
+      for (std::int64_t p = 0; p < k; ++p)
+        for (std::int64_t j = 0; j < n; ++j)
+          row[static_cast<std::size_t>(j)] += static_cast<Sum>(pa[i * k + p]) * static_cast<Sum>(column[p * n + j]);
+      for (std::int64_t j = 0; j < n; ++j) to[i * n + j] = static_cast<T>(row[static_cast<std::size_t>(j)]);
+    }
+  });
+  return out;
+}
+
+Array eval_matmul(const EvalContext& c) { return multiply(c.inputs[0], c.inputs[1], c); }
+
+Array eval_gemm(const EvalContext& c) {
+  Array out = multiply(c.inputs[1], c.inputs[2], c);
+  const Array so_far = c.inputs[0].contiguous();
+  support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
+    if constexpr (std::is_floating_point_v<T>) {
+      const T alpha = *c.inputs[3].data<T>();
+      const T* from = so_far.data<T>();
+      T* to = out.data<T>();
+      for (std::int64_t i = 0; i < out.numel(); ++i)
+        to[i] = static_cast<T>(static_cast<long double>(from[i]) + static_cast<long double>(alpha) * to[i]);
+    }
+  });
+  return out;
+}
+
+Expr swapped(const Expr& e, Location where) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(e.rank()));
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int64_t>(i);
+  std::swap(order[order.size() - 1], order[order.size() - 2]);
+  return ir::make(transpose, {e}, {.ints = std::move(order)}, where);
+}
+
+} // namespace
+
+/// [batches…, m, k] @ [batches…, k, n]; ranks are equal, batch dims of 1 broadcast.
+const Op matmul{.name = "matmul", .arity = 2, .traits = Trait::contraction, .dtypes = Dtypes::numeric, .infer = infer_matmul, .eval = eval_matmul,
+                .gradient = [](const GradContext& c) {
+                  const Expr ga = ir::make(matmul, {c.grad, swapped(c.inputs[1], c.where)}, {}, c.where);
+                  const Expr gb = ir::make(matmul, {swapped(c.inputs[0], c.where), c.grad}, {}, c.where);
+                  return std::vector{sum_to(ga, c.inputs[0], c.where), sum_to(gb, c.inputs[1], c.where)};
+                },
+                .domain = {{}}};
+/// so_far + alpha * (a @ b): what `w - lr * dot(x, d)` becomes. Made by rewrites only.
+const Op gemm{.name = "gemm", .arity = 4, .traits = Trait::contraction, .dtypes = Dtypes::floating, .infer = infer_gemm, .eval = eval_gemm, .domain = {{}}};
+
+} // namespace ops
+
+namespace {
+
+[[noreturn]] void contracted_axes_differ(const Expr& a, const Expr& b, int axis_a, int axis_b, Location where) {
+  std::string hint = "transpose one of them, or swap them";
+  if (b.rank() == 2 && a.rank() == 1) hint = fmt::format("dot({0}, {1})", b.name().empty() ? "b" : b.name(), a.name().empty() ? "a" : a.name());
+  if (a.rank() == 2 && b.rank() == 1) {
+    const std::string an = a.name().empty() ? "a" : a.name(), bn = b.name().empty() ? "b" : b.name();
+    hint = fmt::format("dot({1}, {0}) or dot(transpose({0}), {1})", an, bn);
+  }
+  const std::vector<Expr> both{a, b};
+  support::fail<ShapeError>("dot", {.place = ir::place_of(where, both), .hint = std::move(hint)},
+                            "contracted axes differ: {} has {} on axis {}, {} has {} on axis {}", a.label(),
+                            a.shape()[static_cast<std::size_t>(axis_a)].to_string(), axis_a, b.label(),
+                            b.shape()[static_cast<std::size_t>(axis_b)].to_string(), axis_b);
+}
+
+std::pair<Expr, Expr> promoted(const Operand& a, const Operand& b, Location where) {
+  const Expr x = ops::to_expr(a), y = ops::to_expr(b);
+  DType t = promote(x.dtype(), y.dtype());
+  if (is_bool(t)) t = DType::i64;
+  return {ops::cast_to(x, t, where), ops::cast_to(y, t, where)};
+}
+
+Expr with_axis(const Expr& e, std::size_t at, Location where) {
+  std::vector<Dim> shape = e.shape();
+  shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(at), Dim(1));
+  return ir::make(ops::reshape, {e}, {.dims = std::move(shape)}, where);
+}
+
+} // namespace
+
+Expr dot(Operand a, Operand b) {
+  const Location at = a.where;
+  const auto [x, y] = promoted(a, b, at);
+  if (x.rank() == 0 || y.rank() == 0) return Operand(x, at) * Operand(y, at);
+  if (x.rank() > 2 || y.rank() > 2) {
+    const std::vector<Expr> both{x, y};
+    support::fail<ShapeError>("dot", {.place = ir::place_of(at, both), .hint = "matmul treats leading axes as batches"},
+                              "takes ranks up to 2, got {} and {}", x.label(), y.label());
+  }
+  const int axis_a = x.rank() - 1, axis_b = 0;
+  const Dim &ka = x.shape()[static_cast<std::size_t>(axis_a)], &kb = y.shape()[0];
+  if (ka.is_static() && kb.is_static() && ka.value() != kb.value()) contracted_axes_differ(x, y, axis_a, axis_b, at);
+  const Expr left = x.rank() == 1 ? with_axis(x, 0, at) : x, right = y.rank() == 1 ? with_axis(y, 1, at) : y;
+  const Expr product = ir::make(ops::matmul, {left, right}, {}, at);
+  if (x.rank() == 2 && y.rank() == 2) return product;
+  std::vector<Dim> shape;
+  if (x.rank() == 2) shape.push_back(product.shape()[0]);
+  if (y.rank() == 2) shape.push_back(product.shape()[1]);
+  return ir::make(ops::reshape, {product}, {.dims = std::move(shape)}, at);
+}
+
+Expr matmul(Operand a, Operand b) {
+  const Location at = a.where;
+  auto [x, y] = promoted(a, b, at);
+  if (x.rank() == 0 || y.rank() == 0) {
+    const std::vector<Expr> both{x, y};
+    support::fail<ShapeError>("matmul", {.place = ir::place_of(at, both), .hint = "use * to multiply by a scalar"},
+                              "takes at least one axis, got {} and {}", x.label(), y.label());
+  }
+  if (x.rank() == 1 && y.rank() <= 2) return dot({x, at}, {y, at});
+  if (y.rank() == 1 && x.rank() <= 2) return dot({x, at}, {y, at});
+  const bool a_is_vector = x.rank() == 1, b_is_vector = y.rank() == 1;
+  if (a_is_vector) x = with_axis(x, 0, at);
+  if (b_is_vector) y = with_axis(y, 1, at);
+  while (x.rank() < y.rank()) x = with_axis(x, 0, at);
+  while (y.rank() < x.rank()) y = with_axis(y, 0, at);
+  const Expr product = ir::make(ops::matmul, {x, y}, {}, at);
+  if (!a_is_vector && !b_is_vector) return product;
+  std::vector<Dim> shape = product.shape();
+  shape.erase(shape.end() - (a_is_vector ? 2 : 1));
+  return ir::make(ops::reshape, {product}, {.dims = std::move(shape)}, at);
+}
+
+} // namespace kroton

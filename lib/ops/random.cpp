@@ -1,0 +1,103 @@
+/// Uniform random numbers from Philox4x32-10, and the distributions made of them.
+#include <kroton/random.hpp>
+
+#include <array>
+
+#include "lib/ops/build.hpp"
+
+namespace kroton {
+namespace ops {
+namespace {
+
+using ir::EvalContext;
+using ir::InferContext;
+using ir::Trait;
+using ir::Type;
+
+using Words = std::array<std::uint32_t, 4>;
+
+/// Ten rounds of Philox4x32; constants from Salmon, Moraes, Dror and Shaw, "Parallel random
+/// numbers: as easy as 1, 2, 3" (2011).
+Words philox(Words counter, std::uint32_t k0, std::uint32_t k1) {
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t a = 0xD2511F53ull * counter[0], b = 0xCD9E8D57ull * counter[2];
+    counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ k0, static_cast<std::uint32_t>(b),
+               static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ k1, static_cast<std::uint32_t>(a)};
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  return counter;
+}
+
+/// Input: the state u64[2]. attrs.dims is the shape, attrs.dtype f32 or f64, attrs.ints[0] the draw.
+Type infer_uniform(InferContext& c) { return {c.attrs.dtype, c.attrs.dims}; }
+
+/// f32: 24 bits of word e % 4 of block e / 4. f64: 53 bits of words 2 (e % 2) and the next of block e / 2.
+Array eval_uniform(const EvalContext& c) {
+  const Array state = c.inputs[0].contiguous();
+  const std::uint64_t seed = state.data<std::uint64_t>()[0], step = state.data<std::uint64_t>()[1];
+  Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
+  const auto block = [&](std::uint64_t b) {
+    return philox({static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(c.attrs.ints[0]), static_cast<std::uint32_t>(step),
+                   static_cast<std::uint32_t>(step >> 32)},
+                  static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
+  };
+  for (std::int64_t e = 0; e < out.numel(); ++e) {
+    const auto i = static_cast<std::uint64_t>(e);
+    double u = 0;
+    if (c.declared == DType::f32) {
+      u = (block(i / 4)[i % 4] >> 8) * 0x1p-24;
+    } else {
+      const Words w = block(i / 2);
+      const std::uint64_t bits = (static_cast<std::uint64_t>(w[2 * (i % 2)]) << 32) | w[2 * (i % 2) + 1];
+      u = static_cast<double>(bits >> 11) * 0x1p-53;
+    }
+    if (c.dtype == DType::f32) out.data<float>()[e] = static_cast<float>(u);
+    else out.data<double>()[e] = u;
+  }
+  return out;
+}
+
+} // namespace
+
+const Op uniform{.name = "uniform", .arity = 1, .traits = Trait::generator, .cost = 20,
+                 .prelude = "uniform_{o}", .infer = infer_uniform, .eval = eval_uniform,
+                 .gradient = [](const ir::GradContext&) { return std::vector{Expr(nullptr)}; }};
+
+} // namespace ops
+
+Random::Random(std::uint64_t seed, Location where)
+    : state_(kroton::shared(Array::from({seed, std::uint64_t{0}}, {2}), "random state", where)) {
+  const Expr one_call = constant(Array::from({std::uint64_t{0}, std::uint64_t{1}}, {2}), {}, where);
+  state_.state()->default_update = (Operand(state_, where) + Operand(one_call, where)).node();
+}
+
+Expr Random::draw(std::vector<Dim> shape, DType dtype, Location where) {
+  if (!is_float(dtype))
+    support::fail<TypeError>("random", {.place = support::describe(where), .hint = "cast the result"}, "draws f32 or f64, not {}", to_string(dtype));
+  return ir::make(ops::uniform, {state_}, {.ints = {draws_++}, .dims = std::move(shape), .dtype = dtype}, where);
+}
+
+Expr Random::uniform(std::vector<Dim> shape, DType dtype, double low, double high, Location where) {
+  const Expr u = draw(std::move(shape), dtype, where);
+  if (low == 0 && high == 1) return u;
+  return Operand(Operand(u, where) * Operand(high - low, where), where) + Operand(low, where);
+}
+
+Expr Random::normal(std::vector<Dim> shape, DType dtype, double mean, double stddev, Location where) {
+  // 1 - u lies in (0, 1], so that the logarithm is finite.
+  const Expr u = draw(shape, dtype, where), v = draw(std::move(shape), dtype, where);
+  const Expr radius = sqrt({Operand(-2.0, where) * Operand(log1p({-Operand(u, where), where}), where), where});
+  const Expr z = Operand(radius, where) * Operand(cospi({Operand(2.0, where) * Operand(v, where), where}), where);
+  if (mean == 0 && stddev == 1) return z;
+  return Operand(Operand(z, where) * Operand(stddev, where), where) + Operand(mean, where);
+}
+
+Expr Random::bernoulli(double p, std::vector<Dim> shape, DType dtype, Location where) {
+  if (!(p >= 0 && p <= 1))
+    support::fail<TypeError>("bernoulli", {.place = support::describe(where), .hint = "give a probability between 0 and 1"}, "p is {}", p);
+  const Expr u = draw(std::move(shape), DType::f32, where);
+  return cast({Operand(u, where) < Operand(p, where), where}, dtype);
+}
+
+} // namespace kroton

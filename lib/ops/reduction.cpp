@@ -1,0 +1,233 @@
+/// Reductions: sum, max, min and the positions of the extremes; mean and the softmax family
+/// are composed of them.
+#include <cmath>
+#include <limits>
+
+#include "lib/ops/build.hpp"
+#include "lib/support/visit_dtype.hpp"
+
+namespace kroton {
+namespace ops {
+namespace {
+
+using ir::Dtypes;
+using ir::EvalContext;
+using ir::GradContext;
+using ir::InferContext;
+using ir::Result;
+using ir::Trait;
+using ir::Type;
+using ir::Wide;
+
+/// attrs.ints are the reduced axes, sorted.
+Type infer_reduction(InferContext& c) {
+  Type t{c.op.result == Result::position ? DType::i64 : c.in(0).dtype, {}};
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < c.in(0).shape.size(); ++i) {
+    if (next < c.attrs.ints.size() && c.attrs.ints[next] == static_cast<std::int64_t>(i)) ++next;
+    else t.shape.push_back(c.in(0).shape[i]);
+  }
+  return t;
+}
+
+/// The input seen as [kept, reduced], dense.
+Array kept_then_reduced(const EvalContext& c, std::int64_t& kept, std::int64_t& reduced) {
+  const Array& a = c.inputs[0];
+  std::vector<int> order;
+  kept = reduced = 1;
+  for (int i = 0; i < a.rank(); ++i) {
+    if (std::ranges::find(c.attrs.ints, i) != c.attrs.ints.end()) continue;
+    order.push_back(i);
+    kept *= a.shape()[static_cast<std::size_t>(i)];
+  }
+  for (std::int64_t axis : c.attrs.ints) {
+    order.push_back(static_cast<int>(axis));
+    reduced *= a.shape()[static_cast<std::size_t>(axis)];
+  }
+  return a.transpose(order).contiguous();
+}
+
+/// Folds rows with `step(so_far, value)` in the widest type of the dtype's kind.
+template <class Step> Array fold(const EvalContext& c, long double float_start, Wide int_start, Step step) {
+  std::int64_t kept = 0, reduced = 0;
+  const Array rows = kept_then_reduced(c, kept, reduced);
+  Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
+  support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
+    const T* from = rows.data<T>();
+    T* to = out.data<T>();
+    for (std::int64_t i = 0; i < kept; ++i) {
+      if constexpr (std::is_floating_point_v<T>) {
+        long double so_far = float_start;
+        for (std::int64_t j = 0; j < reduced; ++j) so_far = step(so_far, static_cast<long double>(from[i * reduced + j]));
+        to[i] = static_cast<T>(so_far);
+      } else {
+        Wide so_far = int_start;
+        for (std::int64_t j = 0; j < reduced; ++j) so_far = step(so_far, static_cast<Wide>(from[i * reduced + j]));
+        to[i] = static_cast<T>(so_far);
+      }
+    }
+  });
+  return out;
+}
+
+constexpr long double infinity = std::numeric_limits<long double>::infinity();
+
+Wide lowest(DType t) { return is_signed_int(t) ? -(Wide(1) << (8 * item_size(t) - 1)) : 0; }
+Wide highest(DType t) {
+  if (is_bool(t)) return 1;
+  return (Wide(1) << (8 * item_size(t) - (is_signed_int(t) ? 1 : 0))) - 1;
+}
+
+Array eval_sum(const EvalContext& c) {
+  return fold(c, 0, 0, [](auto so_far, auto v) { return so_far + v; });
+}
+Array eval_max(const EvalContext& c) {
+  return fold(c, -infinity, lowest(c.dtype), [](auto so_far, auto v) { return (v > so_far || v != v) && so_far == so_far ? v : so_far; });
+}
+Array eval_min(const EvalContext& c) {
+  return fold(c, infinity, highest(c.dtype), [](auto so_far, auto v) { return (v < so_far || v != v) && so_far == so_far ? v : so_far; });
+}
+
+template <class Better> Array eval_position(const EvalContext& c, Better better) {
+  std::int64_t kept = 0, reduced = 0;
+  const Array rows = kept_then_reduced(c, kept, reduced);
+  Array out = Array::empty(DType::i64, Shape(c.shape.begin(), c.shape.end()));
+  support::visit_dtype(rows.dtype(), [&]<class T>(std::type_identity<T>) {
+    const T* from = rows.data<T>();
+    auto* to = out.data<std::int64_t>();
+    for (std::int64_t i = 0; i < kept; ++i) {
+      const T* row = from + i * reduced;
+      std::int64_t best = 0;
+      for (std::int64_t j = 1; j < reduced; ++j)
+        if (better(row[j], row[best])) best = j;
+      to[i] = best;
+    }
+  });
+  return out;
+}
+
+Expr spread(const Expr& reduced, const GradContext& c) {
+  return kroton::broadcast_to(restore_axes(reduced, c.attrs.ints, c.where), c.inputs[0].shape());
+}
+
+/// Ties share the gradient equally.
+std::vector<Expr> grad_extreme(const GradContext& c) {
+  const Expr& x = c.inputs[0];
+  const Expr is_extreme = kroton::cast(x == restore_axes(c.output, c.attrs.ints, c.where), c.grad.dtype());
+  const Expr count = ir::make(sum, {is_extreme}, {.ints = c.attrs.ints}, c.where);
+  return {is_extreme * restore_axes(c.grad / count, c.attrs.ints, c.where)};
+}
+
+std::vector<Expr> no_gradient(const GradContext&) { return {Expr(nullptr)}; }
+
+} // namespace
+
+const Op sum{.name = "sum", .traits = Trait::reduction, .dtypes = Dtypes::numeric, .combine = "{0} + {1}", .neutral = "zero",
+             .infer = infer_reduction, .eval = eval_sum,
+             .gradient = [](const GradContext& c) { return std::vector{spread(c.grad, c)}; },
+             .domain = {{}}};
+const Op max{.name = "max", .traits = Trait::reduction | Trait::increasing, .prelude = "maximum_{t}",
+             .combine = "maximum_{t}({0}, {1})", .neutral = "lowest", .infer = infer_reduction, .eval = eval_max,
+             .gradient = grad_extreme, .domain = {{}}};
+const Op min{.name = "min", .traits = Trait::reduction | Trait::increasing, .prelude = "minimum_{t}",
+             .combine = "minimum_{t}({0}, {1})", .neutral = "highest", .infer = infer_reduction, .eval = eval_min,
+             .gradient = grad_extreme, .domain = {{}}};
+/// `combine` says when {1} takes the place of {0}.
+const Op argmax{.name = "argmax", .traits = Trait::reduction | Trait::arg_reduction, .result = Result::position,
+                .combine = "{1} > {0} || ({1} != {1} && {0} == {0})", .neutral = "lowest", .infer = infer_reduction,
+                .eval = [](const EvalContext& c) {
+                  return eval_position(c, [](auto v, auto best) { return v > best || (v != v && best == best); });
+                },
+                .gradient = no_gradient, .domain = {{-4, 4, false}}};
+const Op argmin{.name = "argmin", .traits = Trait::reduction | Trait::arg_reduction, .result = Result::position,
+                .combine = "{1} < {0} || ({1} != {1} && {0} == {0})", .neutral = "highest", .infer = infer_reduction,
+                .eval = [](const EvalContext& c) {
+                  return eval_position(c, [](auto v, auto best) { return v < best || (v != v && best == best); });
+                },
+                .gradient = no_gradient, .domain = {{-4, 4, false}}};
+
+namespace {
+
+Expr reduce(const Op& op, const Expr& a, const Axes& axes, bool keepdims, Location where) {
+  if (axes.empty() && a.rank() == 0) return a;
+  const auto reduced = normalize_axes(op, axes, a, where);
+  const Expr r = ir::make(op, {a}, {.ints = reduced}, where);
+  return keepdims ? restore_axes(r, reduced, where) : r;
+}
+
+Expr reduce_position(const Op& op, const Operand& a, int axis, bool keepdims) {
+  const Expr e = to_expr(a);
+  if (e.rank() == 0)
+    support::fail<ShapeError>(op.name, {.place = ir::place_of(a.where, {&e, 1}), .hint = "give an array with at least one axis"},
+                              "needs an axis, got {}", e.label());
+  const auto axes = normalize_axes(op, {axis}, e, a.where);
+  const Dim& d = e.shape()[static_cast<std::size_t>(axes[0])];
+  if (d.is(0))
+    support::fail<ShapeError>(op.name, {.place = ir::place_of(a.where, {&e, 1}), .hint = "there is no position in an empty axis"},
+                              "axis {} of {} is empty", axes[0], e.label());
+  return reduce(op, e, {axis}, keepdims, a.where);
+}
+
+} // namespace
+} // namespace ops
+
+Expr sum(Operand a, Axes axes, bool keepdims) {
+  Expr e = ops::to_expr(a);
+  if (is_unsigned_int(e.dtype())) e = ops::cast_to(e, DType::u64, a.where);
+  else if (!is_float(e.dtype())) e = ops::cast_to(e, DType::i64, a.where);
+  return ops::reduce(ops::sum, e, axes, keepdims, a.where);
+}
+
+Expr max(Operand a, Axes axes, bool keepdims) { return ops::reduce(ops::max, ops::to_expr(a), axes, keepdims, a.where); }
+Expr min(Operand a, Axes axes, bool keepdims) { return ops::reduce(ops::min, ops::to_expr(a), axes, keepdims, a.where); }
+Expr argmax(Operand a, int axis, bool keepdims) { return ops::reduce_position(ops::argmax, a, axis, keepdims); }
+Expr argmin(Operand a, int axis, bool keepdims) { return ops::reduce_position(ops::argmin, a, axis, keepdims); }
+
+Expr mean(Operand a, Axes axes, bool keepdims) {
+  Expr e = ops::to_expr(a);
+  if (!is_float(e.dtype())) e = ops::cast_to(e, DType::f64, a.where);
+  Dim count(1);
+  for (std::int64_t axis : ops::normalize_axes(ops::sum, axes, e, a.where))
+    count = ir::dims::mul(count, e.shape()[static_cast<std::size_t>(axis)]);
+  const Expr n = ops::cast_to(ops::dim_expr(count, a.where), e.dtype(), a.where);
+  return Operand(ops::reduce(ops::sum, e, axes, keepdims, a.where), a.where) / Operand(n, a.where);
+}
+
+Expr logsumexp(Operand a, Axes axes, bool keepdims) {
+  const Location at = a.where;
+  const Expr e = ops::to_expr(a);
+  const Expr x = is_float(e.dtype()) ? e : ops::cast_to(e, DType::f64, at);
+  const auto reduced = ops::normalize_axes(ops::max, axes, x, at);
+  // Subtracting the largest keeps exp in range; where it is infinite there is nothing to
+  // subtract: inf - inf would be NaN.
+  const Expr top = max({x, at}, axes, true);
+  const Expr shift = stop_gradient({where({abs({top, at}) < Operand(std::numeric_limits<double>::infinity(), at), at}, {top, at}, {0.0, at}), at});
+  const Expr s = log({sum({exp({Operand(x, at) - Operand(shift, at), at}), at}, axes, true), at});
+  const Expr r = Operand(s, at) + Operand(shift, at);
+  if (keepdims) return r;
+  std::vector<Dim> kept;
+  for (int i = 0; i < x.rank(); ++i)
+    if (std::ranges::find(reduced, i) == reduced.end()) kept.push_back(x.shape()[static_cast<std::size_t>(i)]);
+  return ir::make(ops::reshape, {r}, {.dims = std::move(kept)}, at);
+}
+
+Expr softmax(Operand a, int axis) {
+  const Location at = a.where;
+  const Expr e = ops::to_expr(a);
+  const Expr x = is_float(e.dtype()) ? e : ops::cast_to(e, DType::f64, at);
+  const Expr top = stop_gradient({max({x, at}, {axis}, true), at});
+  const Expr ex = exp({Operand(x, at) - Operand(top, at), at});
+  return Operand(ex, at) / Operand(sum({ex, at}, {axis}, true), at);
+}
+
+Expr log_softmax(Operand a, int axis) {
+  const Location at = a.where;
+  const Expr e = ops::to_expr(a);
+  const Expr x = is_float(e.dtype()) ? e : ops::cast_to(e, DType::f64, at);
+  const Expr top = stop_gradient({max({x, at}, {axis}, true), at});
+  const Expr shifted = Operand(x, at) - Operand(top, at);
+  const Expr s = sum({exp({shifted, at}), at}, {axis}, true);
+  return Operand(shifted, at) - Operand(log({s, at}), at);
+}
+
+} // namespace kroton
