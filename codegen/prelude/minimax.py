@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""Derives the polynomial coefficients of codegen/prelude (needs mpmath).
+
+Each fit minimises the largest weighted error over an interval by Lawson's iteration. Coefficients are
+rounded to the target format one at a time, lowest order first, and the rest is fitted again around
+those already rounded. Prints the coefficients and the error that remains after rounding.
+"""
+import struct
+import sys
+
+import mpmath as mp
+
+mp.mp.dps = 50
+
+
+def round_f32(value):
+    return mp.mpf(struct.unpack("f", struct.pack("f", float(value)))[0])
+
+
+def round_f64(value):
+    return mp.mpf(float(value))
+
+
+def lawson(f, weight, low, high, powers, rounds=12):
+    """The coefficients of `powers` that (nearly) minimise max |weight * (f - p)|.
+
+    Lawson's iteration: least squares on Chebyshev points, each point's weight multiplied by its
+    error after every round. Unlike Remez exchange it does not mind a weight that vanishes inside
+    the interval, or errors left by coefficients that are already rounded.
+    """
+    points = [low + (high - low) * (1 - mp.cos(mp.pi * (2 * i + 1) / 240)) / 2 for i in range(120)]
+    rows = [([weight(x) * x**p for p in powers], weight(x) * f(x)) for x in points]
+    scale = [mp.mpf(1)] * len(points)
+    size = len(powers)
+    best, best_error = None, None
+    for _ in range(rounds):
+        system, right = mp.matrix(size, size), mp.matrix(size, 1)
+        for (row, value), s in zip(rows, scale):
+            for i in range(size):
+                right[i] += s * row[i] * value
+                for j in range(i, size):
+                    system[i, j] += s * row[i] * row[j]
+        for i in range(size):
+            for j in range(i):
+                system[i, j] = system[j, i]
+        solution = mp.lu_solve(system, right)
+        errors = [abs(value - sum(c * a for c, a in zip(solution, row))) for row, value in rows]
+        worst = max(errors)
+        if best is None or worst < best_error:
+            best, best_error = list(solution), worst
+        if worst == 0:
+            break
+        scale = [max(s * e / worst, mp.mpf(10) ** -20) for s, e in zip(scale, errors)]
+    return best
+
+
+def fit(name, f, weight, low, high, degree, rounding, exact=()):
+    """Prints the rounded coefficients of 1, x, …, x^degree; `exact` fixes the first ones."""
+    low, high = mp.mpf(low), mp.mpf(high)
+    fixed = [mp.mpf(c) for c in exact]
+    while len(fixed) <= degree:
+        rest = list(range(len(fixed), degree + 1))
+        part = list(fixed)
+        coefficients = lawson(lambda x: f(x) - sum(c * x**i for i, c in enumerate(part)),
+                              weight, low, high, rest)
+        fixed.append(rounding(coefficients[0]))
+    points = [low + (high - low) * i / 1500 for i in range(1501)]
+    error = max(abs(weight(x) * (f(x) - sum(c * x**i for i, c in enumerate(fixed)))) for x in points)
+    print(f"{name}: degree {degree} on [{float(low):.6g}, {float(high):.6g}], "
+          f"error 2^{float(mp.log(error, 2)):.1f}")
+    for i, c in enumerate(fixed):
+        print(f"  c{i} = {float(c).hex()}   {mp.nstr(c, 17)}")
+    sys.stdout.flush()
+
+
+def rational(name, f, weight, low, high, top, bottom):
+    """P/Q with Q(0) = 1, interpolating f at Chebyshev nodes: within a small factor of minimax."""
+    low, high = mp.mpf(low), mp.mpf(high)
+    count = top + bottom + 1
+    nodes = [(low + high) / 2 + (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * count))
+             for i in range(count)]
+    system = mp.matrix(count, count)
+    right = mp.matrix(count, 1)
+    for row, x in enumerate(nodes):
+        for i in range(top + 1):
+            system[row, i] = x**i
+        for i in range(1, bottom + 1):
+            system[row, top + i] = -f(x) * x**i
+        right[row] = f(x)
+    solution = [round_f64(c) for c in mp.lu_solve(system, right)]
+    p, q = solution[:top + 1], [mp.mpf(1)] + solution[top + 1:]
+    points = [low + (high - low) * i / 1500 for i in range(1501)]
+    value = lambda c, x: sum(a * x**i for i, a in enumerate(c))
+    error = max(abs(weight(x) * (f(x) - value(p, x) / value(q, x))) for x in points)
+    print(f"{name}: degrees {top}/{bottom} on [{float(low):.6g}, {float(high):.6g}], "
+          f"error 2^{float(mp.log(error, 2)):.1f}")
+    for letter, part in (("p", p), ("q", q)):
+        for i, c in enumerate(part):
+            print(f"  {letter}{i} = {float(c).hex()}")
+    sys.stdout.flush()
+
+
+def series(terms, x):
+    """Σ terms(k) x^k, to more digits than any caller needs."""
+    total, k = mp.mpf(0), 0
+    while k < 400:
+        term = terms(k) * x**k
+        total += term
+        k += 1
+        if k > 4 and abs(term) < mp.mpf(10) ** -45:
+            break
+    return total
+
+
+exp_tail = lambda x: series(lambda k: 1 / mp.factorial(k + 2), x)            # (e^x - 1 - x) / x^2
+log_tail = lambda x: series(lambda k: (-1) ** k / mp.mpf(k + 3), x)          # (log(1+x) - x + x^2/2) / x^3
+atanh_tail = lambda z: series(lambda k: 2 / mp.mpf(2 * k + 3), z)            # (2 atanh(s)/s - 2) / z, z = s^2
+atanh_tail2 = lambda z: series(lambda k: 2 / mp.mpf(2 * k + 5), z)           # the same less 2/3, over z again
+sin_tail = lambda z: series(lambda k: (-1) ** (k + 1) * mp.pi ** (2 * k + 3) / mp.factorial(2 * k + 3), z)
+cos_tail = lambda z: series(lambda k: (-1) ** (k + 1) * mp.pi ** (2 * k + 2) / mp.factorial(2 * k + 2), z)
+
+
+def tanh_tail(z):                                                            # (tanh(x)/x - 1) / z, z = x^2
+    if z < mp.mpf("1e-12"):
+        return mp.mpf(-1) / 3 + 2 * z / 15
+    with mp.workdps(80):
+        x = mp.sqrt(z)
+        return (mp.tanh(x) / x - 1) / z
+
+
+def expm1_weight(x):
+    return abs(x * x / mp.expm1(x)) if x != 0 else mp.mpf(0)
+
+
+def log1p_weight(x):
+    return abs(x**3 / mp.log1p(x)) if x != 0 else mp.mpf(0)
+
+
+half_ln2 = mp.log(2) / 2 * mp.mpf("1.0005")
+atanh_end = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mp.mpf("1.0005")
+
+fits = {
+    "exp_f32": lambda: fit("exp_f32", exp_tail, expm1_weight, -half_ln2, half_ln2, 4, round_f32, [0.5]),
+    "exp_f64": lambda: fit("exp_f64", exp_tail, expm1_weight, -half_ln2, half_ln2, 10, round_f64, [0.5]),
+    "log_f32": lambda: fit("log_f32", log_tail, log1p_weight, -0.33334, 0.33334, 8, round_f32),
+    "log_f64": lambda: fit("log_f64", atanh_tail, lambda z: z / 2, 0, atanh_end, 6, round_f64),
+    "tanh_f32": lambda: fit("tanh_f32", tanh_tail, lambda z: z, 0, 0.55**2, 4, round_f32),
+    "tanh_f64": lambda: rational("tanh_f64", tanh_tail, lambda z: z, 0, 0.55**2, 2, 3),
+    "sinpi_f32": lambda: fit("sinpi_f32", sin_tail, lambda z: z / 3, 0, 0.0626, 2, round_f32),
+    "cospi_f32": lambda: fit("cospi_f32", cos_tail, lambda z: z, 0, 0.0626, 3, round_f32),
+    "sinpi_f64": lambda: fit("sinpi_f64", sin_tail, lambda z: z / 3, 0, 0.0626, 6, round_f64),
+    "cospi_f64": lambda: fit("cospi_f64", cos_tail, lambda z: z, 0, 0.0626, 6, round_f64),
+    "pow_f32 log2": lambda: fit("pow_f32 log2", lambda z: (2 + z * atanh_tail(z)) / mp.log(2),
+                                lambda z: mp.mpf("0.35"), 0, atanh_end, 5, round_f64),
+    "pow_f32 exp2": lambda: fit("pow_f32 exp2", lambda x: mp.mpf(2) ** x, lambda x: mp.mpf(2) ** -x,
+                                -0.50001, 0.50001, 6, round_f64),
+    "pow_f64 log": lambda: fit("pow_f64 log", atanh_tail2, lambda z: z * z / 2, 0, atanh_end, 7, round_f64),
+}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or fits:
+        fits[name]()
