@@ -21,7 +21,8 @@
 namespace kroton::jit {
 namespace {
 
-/// The only name a kernel's text ever has: the object records it, and objects must not differ by it.
+/// The only name a kernel's text ever has: the object records it, and objects must not differ by
+/// it.
 constexpr const char* input_name = "kernel.cpp";
 
 struct Result : KrotonClangResult {
@@ -95,7 +96,7 @@ void release(KrotonClangResult* result) { delete static_cast<Result*>(result); }
 
 extern "C" __attribute__((visibility("default"))) const KrotonClangApi* kroton_clang_api() {
   static const std::string compiler = kroton::jit::running_version();
-  static const KrotonClangApi api{kroton_clang_abi_version, compiler.c_str(),
-                                  kroton::jit::compile, kroton::jit::release};
+  static const KrotonClangApi api{kroton_clang_abi_version, compiler.c_str(), kroton::jit::compile,
+                                  kroton::jit::release};
   return &api;
 }

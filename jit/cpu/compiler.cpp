@@ -47,12 +47,14 @@ std::vector<std::filesystem::path> plugin_folders() {
 }
 
 const KrotonClangApi* open_plugin(const std::filesystem::path& path) {
-  constexpr std::string_view reinstall = "build and install Kroton again, libkroton.so and the plugin together";
+  constexpr std::string_view reinstall =
+      "build and install Kroton again, libkroton.so and the plugin together";
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle)
     support::fail<CompileError>(
-        "jit", {.hint = "install the LLVM libraries it was built with (libclang-cpp" KROTON_TEXT(
-                    LLVM_VERSION_MAJOR) " and libllvm" KROTON_TEXT(LLVM_VERSION_MAJOR) " on Debian)"},
+        "jit",
+        {.hint = "install the LLVM libraries it was built with (libclang-cpp" KROTON_TEXT(
+             LLVM_VERSION_MAJOR) " and libllvm" KROTON_TEXT(LLVM_VERSION_MAJOR) " on Debian)"},
         "the compiler plugin {} cannot be loaded: {}", path.string(), dlerror());
   auto* get = reinterpret_cast<kroton_clang_api_fn*>(dlsym(handle, "kroton_clang_api"));
   const KrotonClangApi* api = get ? get() : nullptr;
@@ -83,7 +85,8 @@ const KrotonClangApi& plugin() {
     const auto start = std::chrono::steady_clock::now();
     const KrotonClangApi* api = open_plugin(path);
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-    support::log(support::Area::jit)->debug("loaded {} ({}) in {:.1f} ms", path.string(), api->compiler, took.count());
+    support::log(support::Area::jit)
+        ->debug("loaded {} ({}) in {:.1f} ms", path.string(), api->compiler, took.count());
     loaded_plugin.store(api, std::memory_order_release);
     return *api;
   }
@@ -114,9 +117,15 @@ ResultPtr run(const KrotonClangApi& api, const CompileInput& input, bool wants_a
 
 std::vector<std::string> compile_arguments(const CpuTarget& target, const CodeOptions& options) {
   static constexpr std::array<const char*, 3> contractions{"off", "on", "fast"};
-  std::vector<std::string> arguments{
-      "-triple", "x86_64-unknown-linux-gnu", "-emit-obj", "-main-file-name", "kernel.cpp",
-      "-x", "c++", "-std=c++20", "-O" + std::to_string(options.optimization)};
+  std::vector<std::string> arguments{"-triple",
+                                     "x86_64-unknown-linux-gnu",
+                                     "-emit-obj",
+                                     "-main-file-name",
+                                     "kernel.cpp",
+                                     "-x",
+                                     "c++",
+                                     "-std=c++20",
+                                     "-O" + std::to_string(options.optimization)};
   const auto add = [&](std::initializer_list<std::string_view> more) {
     arguments.insert(arguments.end(), more.begin(), more.end());
   };

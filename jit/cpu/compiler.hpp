@@ -25,7 +25,8 @@ struct CodeOptions {
 
 /// The complete arguments of the compiler for a target: every input to compilation besides the
 /// source text and `compiler_fingerprint`, so all of it belongs into a kernel's key. Loads nothing.
-std::vector<std::string> compile_arguments(const CpuTarget& target, const CodeOptions& options = {});
+std::vector<std::string> compile_arguments(const CpuTarget& target,
+                                           const CodeOptions& options = {});
 
 /// "clang 22.1.8 plugin 1", fixed when Kroton was built; a field of every key. Loads nothing.
 std::string_view compiler_fingerprint() noexcept;
@@ -50,7 +51,8 @@ public:
   Compiler& operator=(const Compiler&) = delete;
 
   /// Compiles; safe to call from many threads at once. Throws CompileError with the compiler's
-  /// diagnostics if it refuses the text, or, if there is no usable plugin, with the places searched.
+  /// diagnostics if it refuses the text, or, if there is no usable plugin, with the places
+  /// searched.
   CompileOutput compile(const CompileInput& input);
 };
 

@@ -22,7 +22,8 @@ struct Outcome {
 
 /// Lives as long as the process: a Module may be destroyed during static destruction.
 jl::InProcessMemoryManager& memory() {
-  static auto& manager = *new jl::InProcessMemoryManager(static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)));
+  static auto& manager =
+      *new jl::InProcessMemoryManager(static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)));
   return manager;
 }
 
@@ -79,7 +80,8 @@ std::string outside_names(const jl::LinkGraph& graph) {
 }
 
 bool runs_at_load(std::string_view section) {
-  for (std::string_view prefix : {".init_array", ".fini_array", ".ctors", ".dtors", ".tdata", ".tbss"})
+  for (std::string_view prefix :
+       {".init_array", ".fini_array", ".ctors", ".dtors", ".tdata", ".tbss"})
     if (section.starts_with(prefix)) return true;
   return false;
 }
@@ -87,8 +89,8 @@ bool runs_at_load(std::string_view section) {
 } // namespace
 
 Module Module::load(std::span<const std::byte> object, std::string_view name) {
-  const llvm::MemoryBufferRef buffer(
-      {reinterpret_cast<const char*>(object.data()), object.size()}, {name.data(), name.size()});
+  const llvm::MemoryBufferRef buffer({reinterpret_cast<const char*>(object.data()), object.size()},
+                                     {name.data(), name.size()});
   auto graph = jitlink_compat::make_graph(buffer);
   if (!graph)
     support::fail<CompileError>("jit", {.hint = "compile the kernel again"},

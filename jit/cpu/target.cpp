@@ -48,7 +48,10 @@ CpuTarget native() {
   const std::string model = llvm::sys::getHostCPUName().str();
   const auto& features = host_features();
   const bool has_avx512 = has(features, "+avx512f") && has(features, "+avx512vl");
-  return {model, model, features, has_avx512 ? 64 : has(features, "+avx") ? 32 : 16,
+  return {model, model, features,
+          has_avx512              ? 64
+          : has(features, "+avx") ? 32
+                                  : 16,
           has(features, "+fma")};
 }
 
@@ -72,9 +75,9 @@ CpuTarget CpuTarget::parse(std::string_view text) {
   if (text == "native") return native();
   for (const Level& level : levels)
     if (text == level.name || text == level.name.substr(7)) return from_level(level);
-  support::fail<UnsupportedError>(
-      "target", {.hint = "one of host, native, x86-64-v2, x86-64-v3, x86-64-v4"},
-      "there is no CPU target \"{}\"", text);
+  support::fail<UnsupportedError>("target",
+                                  {.hint = "one of host, native, x86-64-v2, x86-64-v3, x86-64-v4"},
+                                  "there is no CPU target \"{}\"", text);
 }
 
 bool CpuTarget::runs_here() const {
