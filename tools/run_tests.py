@@ -39,8 +39,9 @@ def run_meson(build, suites, names, pattern):
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     other = []
     for line in process.stdout:
-        if re.match(r"\s*\d+/\d+ ", line):
-            print(re.sub(r"kroton:\S+ / ", "", line), end="", flush=True)
+        ended = re.match(r"\s*(\d+/\d+) \S+ / (.*?)\s+([A-Z]+)\s+(\S+)", line)
+        if ended:
+            print("{:>6}  {:<20} {:<8} {:>8}".format(*ended.groups()), flush=True)
         else:
             other.append(line)
     process.wait()
