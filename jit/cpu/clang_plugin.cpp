@@ -59,6 +59,8 @@ bool run(const KrotonClangRequest& request, Result& result) {
     return false;
   clang_compat::set_diagnostics(instance, diagnostics);
   clang_compat::set_files(instance, files);
+  // "1 error generated." would go to the program's stderr.
+  instance.setVerboseOutputStream(std::make_unique<llvm::raw_null_ostream>());
   instance.setOutputStream(std::make_unique<llvm::raw_svector_ostream>(result.output_bytes));
 
   std::unique_ptr<clang::FrontendAction> action;

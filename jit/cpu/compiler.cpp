@@ -103,13 +103,15 @@ ResultPtr run(const KrotonClangApi& api, const CompileInput& input, bool wants_a
   const KrotonClangRequest request{input.source.data(), input.source.size(), arguments.data(),
                                    arguments.size(), wants_assembly};
   ResultPtr result(api.compile(&request), api.release);
-  if (!result->is_ok)
+  if (!result->is_ok) {
+    std::string_view log(result->log, result->log_size);
+    while (log.ends_with('\n')) log.remove_suffix(1);
     support::fail<CompileError>(
         "jit",
         {.hint = "set KROTON_DUMP=dir to keep the kernel's source; generated source that does not "
                  "compile is a bug in Kroton"},
-        "kernel {} does not compile:\n{}", input.name,
-        std::string_view(result->log, result->log_size));
+        "kernel {} does not compile:\n{}", input.name, log);
+  }
   return result;
 }
 

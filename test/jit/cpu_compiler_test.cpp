@@ -1,0 +1,158 @@
+#include "test/jit/cpu_support.hpp"
+#include "test/support/catch.hpp"
+
+#include <kroton/error.hpp>
+
+#include <array>
+#include <cstdlib>
+#include <string>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+using namespace kroton;
+using namespace kroton::test;
+using jit::CodeOptions;
+using jit::compile_arguments;
+using jit::CpuTarget;
+
+TEST_CASE("text becomes code that can be called", "[jit]") {
+  const jit::Module module = build(elementwise_text);
+  std::vector<float> x(37), y(37), out(37, -7.0f);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = float(i), y[i] = 0.5f * float(i);
+  function_of<void(const float*, const float*, float*, long)>(module, "z")(x.data(), y.data(),
+                                                                           out.data(), 36);
+  for (std::size_t i = 0; i < 36; ++i) CHECK(out[i] == 2.0f * x[i] + 3.0f * y[i] - 1.0f);
+  CHECK(out[36] == -7.0f);
+}
+
+TEST_CASE("the same text and arguments give the same bytes", "[jit]") {
+  CHECK(compile_text(elementwise_text).object == compile_text(elementwise_text).object);
+}
+
+TEST_CASE("many threads compile at once", "[jit]") {
+  constexpr int threads = 4, each = 3;
+  std::array<std::array<int, each>, threads> got{};
+  std::vector<std::thread> workers;
+  for (int t = 0; t < threads; ++t)
+    workers.emplace_back([&, t] {
+      for (int i = 0; i < each; ++i) {
+        const std::string text =
+            "extern \"C\" int f(int x) { return x + " + std::to_string(100 * t + i) + "; }";
+        const jit::Module module = build(text);
+        got[std::size_t(t)][std::size_t(i)] = function_of<int(int)>(module, "f")(1);
+      }
+    });
+  for (std::thread& worker : workers) worker.join();
+  for (int t = 0; t < threads; ++t)
+    for (int i = 0; i < each; ++i) CHECK(got[std::size_t(t)][std::size_t(i)] == 100 * t + i + 1);
+}
+
+TEST_CASE("a syntax error carries the compiler's words and the kernel's name", "[jit]") {
+  try {
+    compile_text("extern \"C\" int f() { return 3 }\n");
+    FAIL("the text compiled");
+  } catch (const CompileError& error) {
+    CHECK(std::string(error.what()) ==
+          "jit: kernel probe does not compile:\n"
+          "kernel.cpp:1:30: error: expected ';' after return statement\n"
+          "    1 | extern \"C\" int f() { return 3 }\n"
+          "      |                              ^\n"
+          "      |                              ;\n"
+          "  hint: set KROTON_DUMP=dir to keep the kernel's source; generated source that does not "
+          "compile is a bug in Kroton");
+  }
+}
+
+TEST_CASE("kernels see no header", "[jit]") {
+  CHECK_THROWS_AS(compile_text("#include <cmath>\n"), CompileError);
+  CHECK_THROWS_AS(compile_text("#include \"/etc/hostname\"\n"), CompileError);
+  CHECK_THROWS_AS(compile_text("#include <immintrin.h>\n"), CompileError);
+}
+
+TEST_CASE("an unknown argument is an error, not ignored", "[jit]") {
+  auto arguments = compile_arguments(CpuTarget::host());
+  arguments.push_back("-no-such-argument");
+  CHECK_THROWS_WITH(
+      jit::compiler().compile({.source = "", .name = "probe", .arguments = arguments}),
+      contains("-no-such-argument"));
+}
+
+TEST_CASE("every level compiles, and the assembly shows its registers", "[jit]") {
+  const std::array<std::array<std::string, 2>, 3> levels{
+      {{"x86-64-v2", "%xmm"}, {"x86-64-v3", "%ymm"}, {"x86-64-v4", "%zmm"}}};
+  for (const auto& [level, widest] : levels) {
+    const auto out =
+        jit::compiler().compile({.source = elementwise_text,
+                                 .name = "probe",
+                                 .arguments = compile_arguments(CpuTarget::parse(level)),
+                                 .wants_assembly = true});
+    CAPTURE(level);
+    CHECK_THAT(out.assembly, contains(widest));
+    CHECK(!out.object.empty());
+    CHECK(out.log.empty());
+    CHECK((out.assembly.find("vfmadd") != std::string::npos) == (level != "x86-64-v2"));
+  }
+}
+
+TEST_CASE("contraction follows the options", "[jit]") {
+  const auto assembly = [](jit::Contraction contraction) {
+    return jit::compiler()
+        .compile({.source = elementwise_text,
+                  .name = "probe",
+                  .arguments = compile_arguments(CpuTarget::parse("v3"),
+                                                 {.contraction = contraction, .optimization = 3}),
+                  .wants_assembly = true})
+        .assembly;
+  };
+  CHECK(assembly(jit::Contraction::never).find("vfm") == std::string::npos);
+  CHECK(assembly(jit::Contraction::within_expression).find("vfm") != std::string::npos);
+}
+
+TEST_CASE("loops that fill or copy memory stay loops", "[jit]") {
+  const jit::Module module = build(R"(
+extern "C" void fill(char* out, long n) { for (long i = 0; i < n; ++i) out[i] = 0; }
+extern "C" void copy(float* __restrict out, const float* __restrict in, long n) {
+  for (long i = 0; i < n; ++i) out[i] = in[i];
+}
+extern "C" void shift(float* out, const float* in, long n) { for (long i = 0; i < n; ++i) out[i] = in[i]; }
+)");
+  std::array<char, 100> bytes;
+  bytes.fill('x');
+  function_of<void(char*, long)>(module, "fill")(bytes.data(), 99);
+  CHECK(bytes[98] == 0);
+  CHECK(bytes[99] == 'x');
+}
+
+TEST_CASE("arguments differ where the code could", "[jit]") {
+  const auto v3 = compile_arguments(CpuTarget::parse("v3"));
+  CHECK(v3 == compile_arguments(CpuTarget::parse("x86-64-v3")));
+  CHECK(v3 != compile_arguments(CpuTarget::parse("v4")));
+  CHECK(v3 != compile_arguments(CpuTarget::parse("v3"), {.contraction = jit::Contraction::never}));
+  CHECK(v3 != compile_arguments(CpuTarget::parse("v3"), {.optimization = 1}));
+}
+
+namespace {
+
+/// Runs `body` in a child, whose compiler has not been loaded if this process's has not.
+int exit_code_of(int (*body)()) {
+  const pid_t child = fork();
+  if (child == 0) _exit(body());
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+} // namespace
+
+TEST_CASE("a forked child compiles and loads", "[jit]") {
+  CHECK(exit_code_of([] {
+          return function_of<int()>(build("extern \"C\" int f() { return 42; }"), "f")();
+        }) == 42);
+}
+
+TEST_CASE("the fingerprint names the compiler", "[jit]") {
+  CHECK_THAT(std::string(jit::compiler_fingerprint()), Catch::Matchers::StartsWith("clang "));
+  CHECK_THAT(std::string(jit::compiler_fingerprint()), contains(" plugin "));
+}

@@ -1,0 +1,50 @@
+#include "jit/cpu/target.hpp"
+#include "test/jit/cpu_support.hpp"
+#include "test/support/catch.hpp"
+
+#include <kroton/error.hpp>
+
+#include <string>
+
+using namespace kroton;
+using namespace kroton::test;
+using jit::CpuTarget;
+
+TEST_CASE("a level says how wide vectors are", "[jit]") {
+  CHECK(CpuTarget::parse("x86-64-v2").vector_bytes == 16);
+  CHECK(CpuTarget::parse("v3").vector_bytes == 32);
+  CHECK(CpuTarget::parse("v4").vector_bytes == 64);
+  CHECK(!CpuTarget::parse("v2").has_fma);
+  CHECK(CpuTarget::parse("v3").has_fma);
+  CHECK(CpuTarget::parse("v3").describe() == "x86-64-v3 tune=generic");
+}
+
+TEST_CASE("the host runs its own level and those below", "[jit]") {
+  const CpuTarget host = CpuTarget::host();
+  CHECK(host.runs_here());
+  CHECK(CpuTarget::parse("") == host);
+  CHECK(CpuTarget::parse("host") == host);
+  CHECK(CpuTarget::parse("v2").runs_here());
+  CpuTarget alien = host;
+  alien.features = {"+no-such-feature"};
+  CHECK(!alien.runs_here());
+}
+
+TEST_CASE("native names the model and its features, and compiles", "[jit]") {
+  const CpuTarget native = CpuTarget::parse("native");
+  CHECK(native.runs_here());
+  CHECK(native.vector_bytes >= CpuTarget::host().vector_bytes);
+  CHECK(!native.features.empty());
+  const jit::Module module = build(elementwise_text, native);
+  const float x = 1, y = 2;
+  float out = 0;
+  function_of<void(const float*, const float*, float*, long)>(module, "z")(&x, &y, &out, 1);
+  CHECK(out == 7.0f);
+}
+
+TEST_CASE("an unknown target lists the known ones", "[jit]") {
+  CHECK_THROWS_WITH(CpuTarget::parse("x86-64-v9"),
+                    "target: there is no CPU target \"x86-64-v9\"\n"
+                    "  hint: one of host, native, x86-64-v2, x86-64-v3, x86-64-v4");
+  CHECK_THROWS_AS(CpuTarget::parse("v1"), UnsupportedError);
+}
