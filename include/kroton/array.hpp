@@ -115,13 +115,15 @@ public:
       arange(std::type_identity_t<T> start, std::type_identity_t<T> stop,
              std::type_identity_t<T> step = T{1}, Location where = Location::current()) {
     using Wide = std::conditional_t<std::floating_point<T>, double, std::int64_t>;
+    // Unsigned, because i * step may pass through values that only wrapping brings back.
+    using Sum = std::conditional_t<std::floating_point<T>, double, std::uint64_t>;
     const std::int64_t n = detail::arange_length(static_cast<Wide>(start), static_cast<Wide>(stop),
                                                  static_cast<Wide>(step), where);
     Array out = empty<T>({n}, where);
     T* to = static_cast<T*>(out.raw());
     for (std::int64_t i = 0; i < n; ++i)
       to[i] =
-          static_cast<T>(static_cast<Wide>(start) + static_cast<Wide>(i) * static_cast<Wide>(step));
+          static_cast<T>(static_cast<Sum>(start) + static_cast<Sum>(i) * static_cast<Sum>(step));
     return out;
   }
 

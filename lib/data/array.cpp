@@ -19,13 +19,15 @@ constexpr std::size_t alignment = 64;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 /// Below this a huge page would be mostly wasted.
 constexpr std::size_t huge_page_threshold = std::size_t{4} << 20;
+/// What a process on x86-64 can address.
+constexpr std::size_t address_space = std::size_t{1} << 47;
 
 std::shared_ptr<void> allocate(DType dtype, const Shape& shape, std::size_t nbytes,
                                const Location& where) {
   const bool is_big = nbytes >= huge_page_threshold;
   const std::size_t unit = is_big ? huge_page : alignment;
   const std::size_t rounded = std::max(unit, (nbytes + unit - 1) / unit * unit);
-  void* memory = rounded < nbytes ? nullptr : std::aligned_alloc(unit, rounded);
+  void* memory = nbytes > address_space ? nullptr : std::aligned_alloc(unit, rounded);
   if (memory == nullptr)
     fail<DeviceError>("array", {.place = describe(where)}, "no memory for {}: {} bytes",
                       data::label(dtype, shape), nbytes);

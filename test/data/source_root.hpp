@@ -1,0 +1,8 @@
+#pragma once
+/// Where the repository lies, for tests that read its documents. The build writes the .cpp.
+
+namespace kroton::test {
+
+extern const char* const source_root;
+
+} // namespace kroton::test
