@@ -9,12 +9,14 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <clang/CodeGen/CodeGenAction.h>
 #include <clang/Frontend/CompilerInvocation.h>
 #include <llvm-c/Core.h>
 #include <llvm/ADT/SmallVector.h>
+#include <llvm/Object/ObjectFile.h>
 #include <llvm/Support/MemoryBuffer.h>
 #include <llvm/Support/TargetSelect.h>
 
@@ -41,7 +43,54 @@ void initialize_target() {
   });
 }
 
-bool run(const KrotonClangRequest& request, Result& result) {
+/// The back end turns the copying and clearing of large objects into calls of these, -fno-builtin
+/// or not, and takes it that somebody provides them. A kernel that needs one gets its own.
+constexpr std::string_view memory_functions = R"(
+extern "C" void* memset(void* to, int value, unsigned long n) {
+  char* out = static_cast<char*>(to);
+  for (unsigned long i = 0; i < n; ++i) out[i] = static_cast<char>(value);
+  return to;
+}
+extern "C" void* memcpy(void* __restrict to, const void* __restrict from, unsigned long n) {
+  char* __restrict out = static_cast<char*>(to);
+  const char* __restrict in = static_cast<const char*>(from);
+  for (unsigned long i = 0; i < n; ++i) out[i] = in[i];
+  return to;
+}
+extern "C" void* memmove(void* to, const void* from, unsigned long n) {
+  char* out = static_cast<char*>(to);
+  const char* in = static_cast<const char*>(from);
+  if (out <= in) for (unsigned long i = 0; i < n; ++i) out[i] = in[i];
+  else for (unsigned long i = n; i > 0; --i) out[i - 1] = in[i - 1];
+  return to;
+}
+)";
+
+bool needs_memory_functions(llvm::StringRef object) {
+  auto file = llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(object, input_name));
+  if (!file) {
+    llvm::consumeError(file.takeError());
+    return false;
+  }
+  for (const llvm::object::SymbolRef& symbol : (*file)->symbols()) {
+    auto flags = symbol.getFlags();
+    auto name = symbol.getName();
+    if (!flags || !name) {
+      llvm::consumeError(flags.takeError());
+      llvm::consumeError(name.takeError());
+      continue;
+    }
+    if (*flags & llvm::object::SymbolRef::SF_Undefined &&
+        (*name == "memset" || *name == "memcpy" || *name == "memmove"))
+      return true;
+  }
+  return false;
+}
+
+bool run(const KrotonClangRequest& request, std::string_view source, bool wants_assembly,
+         Result& result) {
+  result.log_text.clear();
+  result.output_bytes.clear();
   llvm::raw_string_ostream log(result.log_text);
   auto options = clang_compat::make_diagnostic_options();
   auto diagnostics = clang_compat::make_diagnostics(options, log);
@@ -51,8 +100,7 @@ bool run(const KrotonClangRequest& request, Result& result) {
 
   llvm::IntrusiveRefCntPtr<llvm::vfs::InMemoryFileSystem> files(new llvm::vfs::InMemoryFileSystem);
   files->setCurrentWorkingDirectory("/");
-  files->addFile(input_name, 0,
-                 llvm::MemoryBuffer::getMemBufferCopy({request.source, request.source_size}));
+  files->addFile(input_name, 0, llvm::MemoryBuffer::getMemBuffer({source.data(), source.size()}));
 
   clang::CompilerInstance instance;
   if (!clang::CompilerInvocation::CreateFromArgs(instance.getInvocation(), arguments, *diagnostics))
@@ -64,7 +112,7 @@ bool run(const KrotonClangRequest& request, Result& result) {
   instance.setOutputStream(std::make_unique<llvm::raw_svector_ostream>(result.output_bytes));
 
   std::unique_ptr<clang::FrontendAction> action;
-  if (request.wants_assembly)
+  if (wants_assembly)
     action = std::make_unique<clang::EmitAssemblyAction>();
   else
     action = std::make_unique<clang::EmitObjAction>();
@@ -74,7 +122,15 @@ bool run(const KrotonClangRequest& request, Result& result) {
 KrotonClangResult* compile(const KrotonClangRequest* request) {
   initialize_target();
   auto result = std::make_unique<Result>();
-  result->is_ok = run(*request, *result);
+  std::string source(request->source, request->source_size);
+  result->is_ok = run(*request, source, false, *result);
+  if (result->is_ok &&
+      needs_memory_functions({result->output_bytes.data(), result->output_bytes.size()})) {
+    source += memory_functions;
+    result->is_ok = run(*request, source, false, *result);
+  }
+  if (result->is_ok && request->wants_assembly)
+    result->is_ok = run(*request, source, true, *result);
   if (!result->is_ok) result->output_bytes.clear();
   result->output = result->output_bytes.data();
   result->output_size = result->output_bytes.size();

@@ -27,11 +27,10 @@ constexpr std::string_view built_with = "clang " LLVM_VERSION_STRING;
 /// while a thread of the process may still run its thread-exit handlers.
 std::atomic<const KrotonClangApi*> loaded_plugin{nullptr};
 
-/// Where the plugin may lie, best first.
+/// Where the plugin may lie, best first; only there, if the user says where.
 std::vector<std::filesystem::path> plugin_folders() {
+  if (const char* chosen = std::getenv("KROTON_PLUGIN_DIR"); chosen && *chosen) return {chosen};
   std::vector<std::filesystem::path> folders;
-  if (const char* chosen = std::getenv("KROTON_PLUGIN_DIR"); chosen && *chosen)
-    folders.emplace_back(chosen);
   Dl_info self{};
   if (dladdr(reinterpret_cast<void*>(&compiler_is_loaded), &self) && self.dli_fname) {
     std::error_code ignored;

@@ -35,7 +35,7 @@ struct CompileInput {
   std::string_view source;
   std::string_view name; ///< The kernel, as errors call it; the object does not depend on it.
   std::vector<std::string> arguments;
-  bool wants_assembly = false; ///< Costs a second compilation.
+  bool wants_assembly = false; ///< Costs two more compilations.
 };
 
 struct CompileOutput {
@@ -44,6 +44,8 @@ struct CompileOutput {
   std::string log;      ///< What the compiler said; empty as a rule.
 };
 
+/// The plugin, libkroton-clang.so, is looked for in $KROTON_PLUGIN_DIR if that is set; else beside
+/// libkroton.so, in cpu/ and kroton/ there, and where it was to be installed.
 class Compiler {
 public:
   Compiler() = default;

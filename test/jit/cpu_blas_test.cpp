@@ -104,7 +104,7 @@ TEST_CASE("with beta zero, what c held does not matter", "[jit]") {
   CHECK(c == 0.0f);
 }
 
-TEST_CASE("KROTON_BLAS=off leaves the plain loops, which agree as well", "[jit][.child]") {
+TEST_CASE("KROTON_BLAS=off leaves the plain loops, which agree as well", "[.child]") {
   // Run by the test below, in a process of its own: the choice is made once a process.
   REQUIRE(blas() == nullptr);
   check_all_layouts<float>();

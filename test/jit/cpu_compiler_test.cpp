@@ -1,10 +1,14 @@
 #include "test/jit/cpu_support.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/temp_dir.hpp"
 
 #include <kroton/error.hpp>
 
 #include <array>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <span>
 #include <string>
 #include <sys/wait.h>
 #include <thread>
@@ -125,6 +129,23 @@ extern "C" void shift(float* out, const float* in, long n) { for (long i = 0; i 
   CHECK(bytes[99] == 'x');
 }
 
+TEST_CASE("kernels that copy or clear large objects bring what that takes", "[jit]") {
+  const jit::Module module = build(R"(
+struct Large { int v[600]; };
+extern "C" void copy(Large* to, const Large* from) { *to = *from; }
+extern "C" int histogram(const int* in, long n) {
+  int counts[400] = {};
+  for (long i = 0; i < n; ++i) ++counts[in[i]];
+  return counts[7];
+}
+)");
+  std::vector<int> from(600), to(600, -1);
+  for (int i = 0; i < 600; ++i) from[std::size_t(i)] = i % 100;
+  function_of<void(int*, const int*)>(module, "copy")(to.data(), from.data());
+  CHECK(to == from);
+  CHECK(function_of<int(const int*, long)>(module, "histogram")(from.data(), 600) == 6);
+}
+
 TEST_CASE("arguments differ where the code could", "[jit]") {
   const auto v3 = compile_arguments(CpuTarget::parse("v3"));
   CHECK(v3 == compile_arguments(CpuTarget::parse("x86-64-v3")));
@@ -150,6 +171,79 @@ TEST_CASE("a forked child compiles and loads", "[jit]") {
   CHECK(exit_code_of([] {
           return function_of<int()>(build("extern \"C\" int f() { return 42; }"), "f")();
         }) == 42);
+}
+
+namespace {
+
+/// Runs the hidden test cases of `tag` in a new process, where no compiler has been loaded.
+int run_afresh(const char* tag, std::initializer_list<std::array<std::string, 2>> environment) {
+  char self[4096] = {};
+  REQUIRE(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    for (const char* name : {"KROTON_TEST_RESULTS", "KROTON_TEST_PATTERN"}) unsetenv(name);
+    for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
+    if (!freopen("/dev/null", "w", stdout)) _exit(126);
+    execl(self, self, tag, nullptr);
+    _exit(127);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+bool maps_contain(const char* name) {
+  std::ifstream file("/proc/self/maps");
+  for (std::string line; std::getline(file, line);)
+    if (line.find(name) != std::string::npos) return true;
+  return false;
+}
+
+} // namespace
+
+TEST_CASE("child: loading needs no compiler, and one may come later", "[.warm-start]") {
+  const std::string bytes = read_file(std::getenv("KROTON_TEST_OBJECT"));
+  const auto object = std::as_bytes(std::span(bytes));
+  const auto call = [&] { return function_of<int()>(jit::Module::load(object, "warm"), "f")(); };
+  CHECK(call() == 42);
+  compile_arguments(CpuTarget::parse("native"));
+  jit::compiler_fingerprint();
+  CHECK(!jit::compiler_is_loaded());
+  CHECK(!maps_contain("libLLVM"));
+  CHECK(!maps_contain("libclang"));
+  // Both copies of LLVM are now at work, each on its own.
+  CHECK(function_of<int()>(build("extern \"C\" int f() { return 43; }"), "f")() == 43);
+  CHECK(jit::compiler_is_loaded());
+  CHECK(maps_contain("libLLVM"));
+  CHECK(call() == 42);
+}
+
+TEST_CASE("a warm start loads code without the compiler", "[jit]") {
+  const TempDir dir;
+  const auto object = compile_text("extern \"C\" int f() { return 42; }").object;
+  const auto file = dir.path() / "object";
+  write_file(file, {reinterpret_cast<const char*>(object.data()), object.size()});
+  CHECK(run_afresh("[.warm-start]", {{"KROTON_TEST_OBJECT", file.string()}}) == 0);
+}
+
+TEST_CASE("child: a missing plugin is named, with where it was looked for", "[.no-plugin]") {
+  CHECK_THROWS_WITH(
+      compile_text(""),
+      "jit: no compiler: libkroton-clang.so is in none of /nowhere\n"
+      "  hint: set KROTON_PLUGIN_DIR to the folder that holds it, or install Kroton again");
+  CHECK_THROWS_AS(compile_text(""), CompileError);
+  CHECK(!jit::compiler_is_loaded());
+}
+
+TEST_CASE("child: a plugin that is none is refused", "[.bad-plugin]") {
+  CHECK_THROWS_WITH(compile_text(""), contains("libkroton-clang.so cannot be loaded"));
+}
+
+TEST_CASE("without a usable plugin the error says what to do", "[jit]") {
+  CHECK(run_afresh("[.no-plugin]", {{"KROTON_PLUGIN_DIR", "/nowhere"}}) == 0);
+  const TempDir dir;
+  write_file(dir.path() / "libkroton-clang.so", "no shared object");
+  CHECK(run_afresh("[.bad-plugin]", {{"KROTON_PLUGIN_DIR", dir.path().string()}}) == 0);
 }
 
 TEST_CASE("the fingerprint names the compiler", "[jit]") {
