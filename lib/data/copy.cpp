@@ -12,7 +12,7 @@ namespace {
 using support::describe;
 using support::fail;
 
-/// Square blocks of this many elements a side keep both sides of a transposing copy in L1.
+/// The side of the blocks of a transposing copy: whole cache lines of every element size.
 constexpr std::int64_t tile = 32;
 
 /// Copies elements of `T`'s size, whatever their type.
@@ -34,14 +34,22 @@ void copy_walk(const data::Walk& walk, void* to_memory, const void* from_memory)
     });
     return;
   }
+  // Through a block of our own, so that both sides are read and written along their dense axis;
+  // rows a power of two apart would otherwise push each other out of the L1 cache.
   const std::int64_t m = walk.shape[last - 1], to_row = walk.to[last - 1],
                      from_row = walk.from[last - 1];
+  T block[tile][tile];
   data::for_each_row(walk, 2, [&](std::int64_t t, std::int64_t f) {
     for (std::int64_t i0 = 0; i0 < m; i0 += tile)
-      for (std::int64_t j0 = 0; j0 < n; j0 += tile)
-        for (std::int64_t i = i0; i < std::min(m, i0 + tile); ++i)
-          for (std::int64_t j = j0; j < std::min(n, j0 + tile); ++j)
-            to[t + i * to_row + j * to_step] = from[f + i * from_row + j * from_step];
+      for (std::int64_t j0 = 0; j0 < n; j0 += tile) {
+        const std::int64_t rows = std::min(tile, m - i0), columns = std::min(tile, n - j0);
+        const T* in = from + f + i0 * from_row + j0 * from_step;
+        T* out = to + t + i0 * to_row + j0 * to_step;
+        for (std::int64_t j = 0; j < columns; ++j)
+          for (std::int64_t i = 0; i < rows; ++i) block[i][j] = in[i * from_row + j * from_step];
+        for (std::int64_t i = 0; i < rows; ++i)
+          for (std::int64_t j = 0; j < columns; ++j) out[i * to_row + j * to_step] = block[i][j];
+      }
   });
 }
 
