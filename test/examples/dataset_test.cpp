@@ -102,7 +102,8 @@ TEST_CASE("split is deterministic, loses nothing, and keeps labels beside their 
   const digits::Split cut = digits::split(numbered, 0.75, 7);
   CHECK(equal(cut.train.images.reshape({75}), cut.train.labels.astype<float>()));
   // The same on every machine and standard library.
-  CHECK(cut.train.labels.slice(0, 0, 5).to_vector<std::int32_t>() == std::vector{33, 68, 32, 27, 7});
+  CHECK(cut.train.labels.slice(0, 0, 5).to_vector<std::int32_t>() ==
+        std::vector{33, 68, 32, 27, 7});
   auto all = cut.train.labels.to_vector<std::int32_t>();
   for (std::int32_t label : cut.test.labels.to_vector<std::int32_t>()) all.push_back(label);
   std::sort(all.begin(), all.end());
