@@ -26,7 +26,7 @@ Dim Graph::canonical(const Dim& d) const {
   });
 }
 
-Graph Graph::capture(std::span<const Expr> outputs, bool unify) {
+Graph Graph::capture(std::span<const Expr> outputs, Unify unify) {
   Graph g;
   const auto order = topological_order(outputs);
   std::unordered_map<const Node*, Expr> handles; // to keep culprits and leaves alive
@@ -34,9 +34,10 @@ Graph Graph::capture(std::span<const Expr> outputs, bool unify) {
   for (const Node* n : order)
     for (const Expr& e : n->inputs) handles.emplace(e.node().get(), e);
 
-  if (unify) {
+  if (unify != Unify::nothing) {
     for (const Node* n : order) {
       for (const Constraint& c : n->constraints) {
+        if (c.is_assumed && unify != Unify::assumed) continue;
         g.checks_.push_back({c, handles.at(n)});
         Dim a = g.canonical(c.a), b = g.canonical(c.b);
         if (dims::same(a, b)) continue;

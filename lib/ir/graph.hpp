@@ -40,8 +40,13 @@ struct DimCheck {
 class Graph {
 public:
   /// The graph of `outputs`. Dims that some op requires to be equal become one dim
-  /// everywhere (`checks()` says which), unless `unify` is off.
-  static Graph capture(std::span<const Expr> outputs, bool unify = true);
+  /// everywhere (`checks()` says which).
+  enum class Unify {
+    nothing,  ///< dims stay as they are
+    required, ///< what ops require
+    assumed,  ///< also what is worth assuming
+  };
+  static Graph capture(std::span<const Expr> outputs, Unify unify = Unify::assumed);
 
   /// The node of `op`, an existing one if there is an equal one.
   NodeId add(const Op& op, std::vector<NodeId> inputs, Attrs attrs, Location where);

@@ -48,8 +48,9 @@ Node::~Node() {
   }
 }
 
-Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where) {
+Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where, std::vector<Constraint> assumed) {
   auto node = std::make_shared<Node>();
+  node->constraints = std::move(assumed);
   node->op = &op;
   std::vector<const Type*> types;
   types.reserve(inputs.size());

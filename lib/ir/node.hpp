@@ -39,7 +39,9 @@ std::size_t hash(const Attrs& a);
 /// Two dims that must be equal at run time, because `Node` says so.
 struct Constraint {
   Dim a{0}, b{0};
-  std::string what; ///< "axis 1 of x f32[?,?] and axis 0 of y f32[?]"
+  std::string what; ///< "dims differ: x f32[?] has ? on axis 0, y f32[?] has ? on axis 0"
+  /// Not required, but worth compiling for: a call where it fails runs a more general version.
+  bool is_assumed = false;
 };
 
 struct Node {
@@ -77,7 +79,7 @@ struct SharedState {
 };
 
 /// Builds a node of `op`, inferring its type; throws the row's errors, placed at `where`.
-Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where);
+Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where, std::vector<Constraint> assumed = {});
 
 /// Every node that `roots` reach, inputs before users, in an order that depends on the
 /// expressions alone.

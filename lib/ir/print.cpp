@@ -76,7 +76,7 @@ std::string Graph::to_dot() const {
 
 } // namespace ir
 
-std::string Expr::to_string() const { return ir::Graph::capture({this, 1}, false).to_string(); }
-std::string Expr::to_dot() const { return ir::Graph::capture({this, 1}, false).to_dot(); }
+std::string Expr::to_string() const { return ir::Graph::capture({this, 1}, ir::Graph::Unify::nothing).to_string(); }
+std::string Expr::to_dot() const { return ir::Graph::capture({this, 1}, ir::Graph::Unify::nothing).to_dot(); }
 
 } // namespace kroton

@@ -221,8 +221,13 @@ Expr index(Operand a, std::vector<IndexItem> items, Location where) {
   if (!std::ranges::is_sorted(order)) e = transpose({e, where}, order);
   std::vector<Expr> inputs = ops::aligned(positions, "index", where);
   const int position_rank = inputs[0].rank();
+  // index(p, {arange(n), y}) almost always takes one element of every row.
+  std::vector<ir::Constraint> assumed;
+  for (std::size_t k = 0; k < positions.size(); ++k)
+    if (positions[k].node()->op == &ops::iota)
+      assumed.push_back({positions[k].shape()[0], e.shape()[k], "positions that cover their axis", true});
   inputs.insert(inputs.begin(), e);
-  Expr result = ir::make(ops::gather, std::move(inputs), {}, where);
+  Expr result = ir::make(ops::gather, std::move(inputs), {}, where, std::move(assumed));
   // NumPy puts the positions' axes where the indexed axes stood if those were neighbours, else first.
   const bool are_neighbours = indexed.back() - indexed.front() + 1 == static_cast<std::int64_t>(indexed.size());
   const int before = static_cast<int>(indexed.front());
