@@ -8,7 +8,7 @@ build=${KROTON_BUILD_DIR:-$PWD/build-sanitized}
 if [[ ! -f $build/build.ninja ]]; then
   mkdir -p "$build"
   echo "configuring $build (address and undefined-behaviour sanitizers)"
-  meson setup "$build" . -Dbuildtype=debugoptimized -Doptimization=1 -Db_ndebug=false -Db_lundef=false \
+  meson setup "$build" . -Dbuildtype=plain -Doptimization=1 -Dcpp_args=-g1 -Db_ndebug=false -Db_lundef=false \
     -Db_sanitize=address,undefined "-Dllvm=$(tools/install_deps.sh --installed-llvm)" \
     >"$build/sanitize.log" 2>&1 || { cat "$build/sanitize.log"; exit 1; }
 fi
