@@ -1,0 +1,102 @@
+#pragma once
+/// What a rule looks for: expressions with holes, written as they read.
+///
+///   using namespace kroton::rewrite::dsl;
+///   const Pattern p = log(1 + x);         // x is a hole; + matches in both orders
+///   const Pattern q = x - x;              // the same node twice
+///   const Pattern r = as("s", any(ops::sum, {once(exp(x))}));  // binds the sum; exp has no other user
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "lib/ir/graph.hpp"
+#include "lib/ops/ops.hpp"
+
+namespace kroton::rewrite {
+
+struct Pattern {
+  enum class Kind : std::uint8_t {
+    variable,     ///< any node
+    constant,     ///< a scalar constant of this value (0.0 and -0.0 differ for floats)
+    any_constant, ///< any scalar constant
+    op,           ///< a node of `op`
+    trait,        ///< a node whose op has `trait`; its inputs are not looked at
+  };
+  Kind kind = Kind::variable;
+  std::string_view name = {}; ///< what the node is bound to; may be empty for ops
+  double value = 0;
+  const ir::Op* op = nullptr;
+  ir::Trait trait = ir::Trait::none;
+  std::vector<Pattern> inputs = {};
+  bool is_single_use = false;
+  int slot = -1; ///< of `name`, filled in when the rule is made
+
+  Pattern() = default;
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  Pattern(T v) : kind(Kind::constant), value(static_cast<double>(v)) {} // NOLINT: 1 + x
+};
+
+/// "log(1 + x)" as `log(add(1, x))`.
+std::string to_string(const Pattern& p);
+
+/// `p` with the inputs of commutative ops in every order, so that matching needs no backtracking.
+std::vector<Pattern> commuted(const Pattern& p);
+/// How many levels of nodes `p` looks at.
+int depth(const Pattern& p);
+
+/// The scalar constant behind a node, seen through broadcasts and reshapes; nullptr if it is none.
+const ir::GraphNode* constant_behind(const ir::Graph& g, ir::NodeId id);
+/// True if the node is that constant; NaN equals nothing.
+bool is_constant(const ir::Graph& g, ir::NodeId id, double value);
+
+/// Nodes bound so far, by slot.
+struct Bound {
+  static constexpr int max_slots = 12;
+  ir::NodeId nodes[max_slots];
+};
+
+/// Matches without looking for other orders; `uses` holds the number of live uses of each node.
+bool match(const ir::Graph& g, const Pattern& p, ir::NodeId id, std::span<const int> uses, Bound& bound);
+
+namespace dsl {
+
+Pattern variable(std::string_view name);
+Pattern constant(std::string_view name);
+Pattern any(const ir::Op& op, std::vector<Pattern> inputs);
+Pattern any(ir::Trait trait);
+/// Binds the node itself.
+Pattern as(std::string_view name, Pattern p);
+/// Only if the node has one live use.
+Pattern once(Pattern p);
+
+inline const Pattern x = variable("x"), y = variable("y"), z = variable("z"), a = variable("a"), b = variable("b"),
+                     c = constant("c"), d = constant("d");
+
+inline Pattern operator+(Pattern l, Pattern r) { return any(ops::add, {std::move(l), std::move(r)}); }
+inline Pattern operator-(Pattern l, Pattern r) { return any(ops::sub, {std::move(l), std::move(r)}); }
+inline Pattern operator*(Pattern l, Pattern r) { return any(ops::mul, {std::move(l), std::move(r)}); }
+inline Pattern operator/(Pattern l, Pattern r) { return any(ops::div, {std::move(l), std::move(r)}); }
+inline Pattern operator-(Pattern p) { return any(ops::neg, {std::move(p)}); }
+inline Pattern operator!(Pattern p) { return any(ops::logical_not, {std::move(p)}); }
+inline Pattern operator&&(Pattern l, Pattern r) { return any(ops::logical_and, {std::move(l), std::move(r)}); }
+inline Pattern operator||(Pattern l, Pattern r) { return any(ops::logical_or, {std::move(l), std::move(r)}); }
+inline Pattern operator==(Pattern l, Pattern r) { return any(ops::equal, {std::move(l), std::move(r)}); }
+inline Pattern operator!=(Pattern l, Pattern r) { return any(ops::not_equal, {std::move(l), std::move(r)}); }
+inline Pattern exp(Pattern p) { return any(ops::exp, {std::move(p)}); }
+inline Pattern expm1(Pattern p) { return any(ops::expm1, {std::move(p)}); }
+inline Pattern log(Pattern p) { return any(ops::log, {std::move(p)}); }
+inline Pattern log1p(Pattern p) { return any(ops::log1p, {std::move(p)}); }
+inline Pattern sqrt(Pattern p) { return any(ops::sqrt, {std::move(p)}); }
+inline Pattern tanh(Pattern p) { return any(ops::tanh, {std::move(p)}); }
+inline Pattern sigmoid(Pattern p) { return any(ops::sigmoid, {std::move(p)}); }
+inline Pattern softplus(Pattern p) { return any(ops::softplus, {std::move(p)}); }
+inline Pattern relu(Pattern p) { return any(ops::relu, {std::move(p)}); }
+inline Pattern abs(Pattern p) { return any(ops::abs, {std::move(p)}); }
+inline Pattern pow(Pattern l, Pattern r) { return any(ops::pow, {std::move(l), std::move(r)}); }
+inline Pattern minimum(Pattern l, Pattern r) { return any(ops::minimum, {std::move(l), std::move(r)}); }
+inline Pattern maximum(Pattern l, Pattern r) { return any(ops::maximum, {std::move(l), std::move(r)}); }
+inline Pattern where(Pattern k, Pattern l, Pattern r) { return any(ops::where, {std::move(k), std::move(l), std::move(r)}); }
+
+} // namespace dsl
+} // namespace kroton::rewrite

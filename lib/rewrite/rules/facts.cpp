@@ -1,0 +1,71 @@
+#include "lib/rewrite/rules/facts.hpp"
+
+#include <algorithm>
+
+#include "lib/ops/build.hpp"
+
+namespace kroton::rewrite {
+namespace {
+
+/// Facts are looked for this many nodes deep.
+constexpr int max_depth = 12;
+
+bool is_positive_to(const ir::Graph& g, NodeId id, int depth) {
+  if (depth == 0) return false;
+  const ir::GraphNode& n = g[id];
+  if (n.op == &ops::exp || n.op == &ops::sigmoid || n.op == &ops::softplus) return true;
+  if (n.op == &ops::constant) return is_float(n.type.dtype) && ops::float_value(n.type.dtype, n.attrs.bits) > 0;
+  const bool keeps_sign = n.op == &ops::sum || n.op == &ops::max || n.op == &ops::min || n.op == &ops::sqrt || n.op->has(ir::Trait::movement);
+  if (keeps_sign) return is_positive_to(g, n.inputs[0], depth - 1);
+  if (n.op == &ops::add || n.op == &ops::mul || n.op == &ops::div || n.op == &ops::minimum)
+    return is_positive_to(g, n.inputs[0], depth - 1) && is_positive_to(g, n.inputs[1], depth - 1);
+  return false;
+}
+
+} // namespace
+
+bool is_positive(const ir::Graph& g, NodeId id) { return is_positive_to(g, id, max_depth); }
+
+bool is_shifted_by_max(const ir::Graph& g, NodeId id) {
+  if (g[id].op != &ops::sub) return false;
+  NodeId at = g[id].inputs[1];
+  for (int i = 0; i < max_depth; ++i) {
+    const ir::GraphNode& n = g[at];
+    if (n.op == &ops::max) return g.resolve(n.inputs[0]) == g.resolve(g[id].inputs[0]);
+    if (n.op == &ops::where) at = n.inputs[1];
+    else if (n.op->has(ir::Trait::movement)) at = n.inputs[0];
+    else return false;
+  }
+  return false;
+}
+
+bool is_iota_of(const ir::Graph& g, NodeId id, const Dim& size) {
+  return g[id].op == &ops::iota && ir::dims::same(g[id].attrs.dims[0], size);
+}
+
+NodeId behind_views(const ir::Graph& g, NodeId id) {
+  while (g[id].op == &ops::reshape || g[id].op == &ops::broadcast_to) {
+    const NodeId from = g[id].inputs[0];
+    if (g[id].op == &ops::reshape) {
+      auto without_ones = [](std::vector<Dim> shape) {
+        std::erase_if(shape, [](const Dim& d) { return d.is(1); });
+        return shape;
+      };
+      if (!ir::dims::same(without_ones(g[id].type.shape), without_ones(g[from].type.shape))) return id;
+    }
+    id = from;
+  }
+  return id;
+}
+
+bool is_constant_along(const ir::Graph& g, NodeId id, std::span<const std::int64_t> axes, int rank) {
+  if (constant_behind(g, id)) return true;
+  // A broadcast's own axes of 1 and the axes it adds in front do not vary.
+  while (g[id].op == &ops::broadcast_to && g[id].type.rank() == rank) id = g[id].inputs[0];
+  const int missing = rank - g[id].type.rank();
+  return std::ranges::all_of(axes, [&](std::int64_t axis) {
+    return axis < missing || g[id].type.shape[static_cast<std::size_t>(axis - missing)].is(1);
+  });
+}
+
+} // namespace kroton::rewrite

@@ -1,0 +1,133 @@
+/// Movement: compositions become one, identities go, and broadcasts that an elementwise user
+/// does anyway are left to it. Exact.
+#include "lib/ops/build.hpp"
+#include "lib/rewrite/rules/rules.hpp"
+
+namespace kroton::rewrite::rules {
+namespace {
+
+using namespace dsl;
+namespace dims = ir::dims;
+
+NodeId input_of(Site& s, NodeId id) { return s.node(id).inputs[0]; }
+
+NodeId drop_identity(Site& s) { return dims::same(s.type(s["x"]).shape, s.type(s.root()).shape) ? s["x"] : ir::no_node; }
+
+NodeId drop_identity_transpose(Site& s) {
+  const auto& order = s.node(s.root()).attrs.ints;
+  for (std::size_t i = 0; i < order.size(); ++i)
+    if (order[i] != static_cast<std::int64_t>(i)) return ir::no_node;
+  return s["x"];
+}
+
+NodeId compose_transposes(Site& s) {
+  const auto outer = s.node(s.root()).attrs.ints, inner = s.node(s["inner"]).attrs.ints;
+  std::vector<std::int64_t> order;
+  for (std::int64_t axis : outer) order.push_back(inner[static_cast<std::size_t>(axis)]);
+  return s.make(ops::transpose, {s["x"]}, {.ints = std::move(order)});
+}
+
+NodeId compose_reshapes(Site& s) { return s.make(ops::reshape, {s["x"]}, {.dims = s.node(s.root()).attrs.dims}); }
+NodeId compose_broadcasts(Site& s) { return s.make(ops::broadcast_to, {s["x"]}, {.dims = s.node(s.root()).attrs.dims}); }
+
+/// A scalar looks the same under every shape.
+NodeId move_broadcast_scalar(Site& s) {
+  return s.type(s["x"]).rank() == 0 ? s.broadcast(s["x"], s.type(s.root()).shape) : ir::no_node;
+}
+
+/// reshape of a broadcast scalar is move_broadcast_scalar; one that only inserts or drops a
+/// dim of 1 at the front is a broadcast's own doing.
+NodeId drop_implied_broadcast(Site& s) {
+  const NodeId root = s.root();
+  const std::vector<NodeId> inputs = s.node(root).inputs;
+  const auto shape = s.type(root).shape;
+  bool has_broadcast = false;
+  for (NodeId i : inputs) has_broadcast = has_broadcast || s.node(i).op == &ops::broadcast_to;
+  if (!has_broadcast) return ir::no_node;
+  // The shape that the inputs give when broadcasts [from, …) are dropped; axes nobody gives stay 1.
+  auto is_covered = [&](const std::vector<NodeId>& ids) {
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+      bool is_given = false, is_longest = false;
+      for (NodeId i : ids) {
+        const auto& t = s.type(i).shape;
+        if (t.size() + axis < shape.size()) continue;
+        is_longest = true;
+        is_given = is_given || dims::same(t[axis - (shape.size() - t.size())], shape[axis]);
+      }
+      if (!is_longest || !is_given) return false;
+    }
+    return true;
+  };
+  std::vector<NodeId> reduced = inputs;
+  bool has_changed = false;
+  for (NodeId& i : reduced) {
+    if (s.node(i).op != &ops::broadcast_to) continue;
+    const NodeId kept = i;
+    i = input_of(s, i);
+    if (is_covered(reduced)) has_changed = true;
+    else i = kept;
+  }
+  if (!has_changed) return ir::no_node;
+  return s.make(*s.node(root).op, std::move(reduced), s.node(root).attrs);
+}
+
+NodeId drop_identity_slice(Site& s) {
+  const ir::GraphNode& n = s.node(s.root());
+  const auto& from = s.type(s["x"]).shape;
+  for (std::size_t i = 0; i < from.size(); ++i)
+    if (n.attrs.ints[i] != 1 || !n.attrs.dims[i].is(0) || !dims::same(from[i], n.type.shape[i])) return ir::no_node;
+  return s["x"];
+}
+
+/// Starts and steps compose where both steps go up.
+NodeId compose_slices(Site& s) {
+  const ir::GraphNode &outer = s.node(s.root()), &inner = s.node(s["inner"]);
+  const std::size_t rank = outer.attrs.ints.size();
+  ir::Attrs attrs;
+  for (std::size_t i = 0; i < rank; ++i) {
+    if (outer.attrs.ints[i] < 0 || inner.attrs.ints[i] < 0) return ir::no_node;
+    attrs.ints.push_back(outer.attrs.ints[i] * inner.attrs.ints[i]);
+    attrs.dims.push_back(dims::add(inner.attrs.dims[i], dims::mul(outer.attrs.dims[i], Dim(inner.attrs.ints[i]))));
+  }
+  attrs.dims.insert(attrs.dims.end(), outer.type.shape.begin(), outer.type.shape.end());
+  return s.make(ops::slice, {s["x"]}, std::move(attrs));
+}
+
+Expr m() { return tensor<float>({3, 4}, "x"); }
+
+} // namespace
+
+const RuleSet& movement() {
+  static const RuleSet set{
+      "movement",
+      {
+          rule("stop-gradient", any(ops::stop_gradient, {x}), [](Site& s) { return s["x"]; })
+              .on([] { return kroton::stop_gradient(m()); }).needed(),
+          rule("reshape-identity", any(ops::reshape, {x}), drop_identity).on([] { return kroton::reshape(m(), {3, 4}); }).but_not([] { return kroton::reshape(m(), {4, 3}); }),
+          rule("broadcast-identity", any(ops::broadcast_to, {x}), drop_identity).on([] { return kroton::broadcast_to(m(), {3, 4}); }).but_not([] { return kroton::broadcast_to(m(), {2, 3, 4}); }),
+          rule("transpose-identity", any(ops::transpose, {x}), drop_identity_transpose).on([] { return kroton::transpose(m(), {0, 1}); }).but_not([] { return kroton::transpose(m()); }),
+          rule("slice-identity", any(ops::slice, {x}), drop_identity_slice).on([] { return kroton::slice(m(), {{0, 3}}); }).but_not([] { return kroton::slice(m(), {{1, 3}}); }),
+          rule("transpose-transpose", any(ops::transpose, {as("inner", any(ops::transpose, {x}))}), compose_transposes)
+              .on([] { return kroton::transpose(kroton::transpose(tensor<float>({2, 3, 4}, "x"), {1, 2, 0})); }),
+          rule("reshape-reshape", any(ops::reshape, {any(ops::reshape, {x})}), compose_reshapes)
+              .on([] { return kroton::reshape(kroton::reshape(m(), {12}), {2, 6}); }),
+          rule("broadcast-broadcast", any(ops::broadcast_to, {any(ops::broadcast_to, {x})}), compose_broadcasts)
+              .on([] { return kroton::broadcast_to(kroton::broadcast_to(tensor<float>({3, 1}, "x"), {3, 4}), {2, 3, 4}); }),
+          rule("reshape-broadcast-scalar", any(ops::reshape, {any(ops::broadcast_to, {x})}), move_broadcast_scalar)
+              .on([] { return kroton::reshape(kroton::broadcast_to(scalar<float>("x"), {3, 4}), {12}); })
+              .but_not([] { return kroton::reshape(kroton::broadcast_to(tensor<float>({4}, "x"), {3, 4}), {12}); }),
+          rule("transpose-broadcast-scalar", any(ops::transpose, {any(ops::broadcast_to, {x})}), move_broadcast_scalar)
+              .on([] { return kroton::transpose(kroton::broadcast_to(scalar<float>("x"), {3, 4})); }),
+          rule("slice-broadcast-scalar", any(ops::slice, {any(ops::broadcast_to, {x})}), move_broadcast_scalar)
+              .on([] { return kroton::slice(kroton::broadcast_to(scalar<float>("x"), {3, 4}), {{1, {}}}); }),
+          rule("slice-slice", any(ops::slice, {as("inner", any(ops::slice, {x}))}), compose_slices)
+              .on([] { return kroton::slice(kroton::slice(tensor<float>({9}, "x"), {{1, 9, 2}}), {{1, 4, 2}}); })
+              .but_not([] { return kroton::slice(kroton::slice(tensor<float>({9}, "x"), {{{}, {}, -1}}), {{1, 4}}); }),
+          rule("implied-broadcast", any(ir::Trait::elementwise), drop_implied_broadcast)
+              .on([] { return m() + kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4}); })
+              .but_not([] { return kroton::exp(kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4})); }),
+      }};
+  return set;
+}
+
+} // namespace kroton::rewrite::rules

@@ -1,0 +1,9 @@
+#include "lib/rewrite/rules/rules.hpp"
+
+namespace kroton::rewrite::rules {
+
+std::vector<const RuleSet*> all() {
+  return {&canonical(), &algebra(), &fold(), &movement(), &reduction(), &stability(), &contraction(), &indexing()};
+}
+
+} // namespace kroton::rewrite::rules

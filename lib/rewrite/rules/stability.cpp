@@ -1,0 +1,76 @@
+/// Forms that neither overflow nor cancel. All of them refine: the right side is at least as
+/// accurate as the left, which the generic rule test checks against higher precision.
+#include "lib/ops/build.hpp"
+#include "lib/rewrite/rules/facts.hpp"
+#include "lib/rewrite/rules/rules.hpp"
+
+namespace kroton::rewrite::rules {
+namespace {
+
+using namespace dsl;
+
+/// log(e^a / s) is a - log(s). s must be known to be positive: log(e^a / -0) is NaN.
+NodeId log_quotient(Site& s) {
+  if (!is_positive(s.graph(), s["s"])) return ir::no_node;
+  return s.make(ops::sub, {s["x"], s.make(ops::log, {s["s"]})});
+}
+
+/// log(sum(e^x)), kept in range by subtracting the largest x; where that is infinite there is
+/// nothing to subtract, as in ops' own logsumexp.
+NodeId log_sum_exp(Site& s) {
+  const NodeId exponent = s["x"], reduced = s["sum"];
+  if (is_shifted_by_max(s.graph(), exponent)) return ir::no_node;
+  const auto axes = s.node(reduced).attrs.ints;
+  const DType dtype = s.type(exponent).dtype;
+  std::vector<Dim> kept = s.type(exponent).shape;
+  for (std::int64_t axis : axes) kept[static_cast<std::size_t>(axis)] = Dim(1);
+  const NodeId top = s.reshape(s.make(ops::max, {exponent}, {.ints = axes}), kept);
+  const NodeId is_finite = s.make(ops::less, {s.make(ops::abs, {top}), s.constant(std::numeric_limits<double>::infinity(), dtype)});
+  const NodeId shift = s.make(ops::stop_gradient, {s.make(ops::where, {is_finite, top, s.constant(0, dtype)})});
+  const NodeId shifted = s.make(ops::exp, {s.make(ops::sub, {exponent, shift})});
+  const std::vector<Dim> shape = s.type(s.root()).shape;
+  const NodeId total = s.reshape(s.make(ops::sum, {shifted}, {.ints = axes}), shape);
+  return s.make(ops::add, {s.make(ops::log, {total}), s.reshape(shift, shape)});
+}
+
+Expr quotient_example() {
+  const Expr v = tensor<float>({3, 4}, "x");
+  return kroton::log(kroton::exp(v) / kroton::sum(kroton::exp(v), {1}, true));
+}
+Expr quotient_near_miss() {
+  const Expr v = tensor<float>({3, 4}, "x"), w = tensor<float>({3, 1}, "w");
+  return kroton::log(kroton::exp(v) / w);
+}
+Expr log_sum_exp_example() { return kroton::log(kroton::sum(kroton::exp(tensor<float>({3, 4}, "x")), {1})); }
+Expr log_sum_exp_kept_example() { return kroton::log(kroton::sum(kroton::exp(tensor<float>({3, 4}, "x")), {1}, true)); }
+Expr shifted_near_miss() { return kroton::logsumexp(tensor<float>({3, 4}, "x"), {1}); }
+Expr log_two_plus_exp() { return kroton::log(2 + kroton::exp(tensor<float>({3, 4}, "x"))); }
+
+} // namespace
+
+const RuleSet& stability() {
+  static const RuleSet set{
+      "stability",
+      {
+          rule("log-one-plus-exp", log(1 + exp(x)), softplus(x), Fp::refine).but_not(log_two_plus_exp),
+          rule("log1p-exp", log1p(exp(x)), softplus(x), Fp::refine),
+          rule("log-one-plus", log(1 + x), log1p(x), Fp::refine),
+          rule("log-one-minus", log(1 - x), log1p(-x), Fp::refine),
+          rule("exp-minus-one", exp(x) - 1, expm1(x), Fp::refine),
+          rule("one-minus-exp", 1 - exp(x), -expm1(x), Fp::refine),
+          rule("exp-plus-minus-one", exp(x) + -1, expm1(x), Fp::refine),
+          rule("log-exp", log(exp(x)), x, Fp::refine),
+          rule("log-sigmoid", log(sigmoid(x)), -softplus(-x), Fp::refine),
+          rule("log-sqrt", log(sqrt(x)), 0.5 * log(x), Fp::refine | Fp::approx),
+          rule("reciprocal-one-plus-exp", 1 / (1 + exp(-x)), sigmoid(x), Fp::refine),
+          rule("exp-over-one-plus-exp", exp(x) / (1 + exp(x)), sigmoid(x), Fp::refine).excepting("inf / inf is NaN, sigmoid(inf) is 1"),
+          rule("one-minus-sigmoid", 1 - sigmoid(x), sigmoid(-x), Fp::refine),
+          rule("log-softmax", log(exp(x) / as("s", y)), log_quotient, Fp::refine).on(quotient_example).but_not(quotient_near_miss),
+          rule("log-sum-exp", log(as("sum", any(ops::sum, {exp(x)}))), log_sum_exp, Fp::refine).on(log_sum_exp_example).but_not(shifted_near_miss),
+          rule("log-sum-exp-kept", log(any(ops::reshape, {as("sum", any(ops::sum, {exp(x)}))})), log_sum_exp, Fp::refine)
+              .on(log_sum_exp_kept_example),
+      }};
+  return set;
+}
+
+} // namespace kroton::rewrite::rules
