@@ -17,6 +17,7 @@
 #include <immintrin.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -82,6 +83,10 @@ struct Pool::State {
   std::atomic<bool> is_stopping{false};
 
   void start(int workers) {
+    // A thread inherits the mask: the program's signal handlers are to run on its own threads.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
       while (static_cast<int>(threads.size()) < workers) threads.emplace_back([this] { serve(); });
     } catch (const std::system_error& error) {
@@ -89,6 +94,7 @@ struct Pool::State {
           ->warn("the pool has {} threads instead of {}: {}", threads.size() + 1, workers + 1,
                  error.what());
     }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
   void serve() noexcept {

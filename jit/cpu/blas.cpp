@@ -128,37 +128,62 @@ template <class T> void scale(const Matrix<T>& c, T beta) {
     for (long j = 0; j < c.cols; ++j) c.at(i, j) = beta == T(0) ? T(0) : beta * c.at(i, j);
 }
 
-/// All three have dense rows. Each row of c is one thread's from beginning to end, and its sums run
-/// over k in order, so the result does not depend on the number of threads.
+template <class T> struct PlainProduct {
+  T alpha, beta;
+  Matrix<const T> a, b; ///< b and c have adjacent elements in a row.
+  Matrix<T> c;
+};
+
+/// Rows [begin, end) of c, `height` at a time, so that a line of b is read once for all of them.
+template <int height, class T>
+[[gnu::always_inline]] inline long product_rows(const PlainProduct<T>& f, long begin, long end) {
+  constexpr long width = 256; // the piece of the rows that stays in the first-level cache
+  alignas(64) T sums[height][width];
+  long i = begin;
+  for (; i + height <= end; i += height)
+    for (long from = 0; from < f.c.cols; from += width) {
+      const long count = std::min(width, f.c.cols - from);
+      for (int r = 0; r < height; ++r) std::fill_n(sums[r], count, T(0));
+      for (long p = 0; p < f.a.cols; ++p) {
+        const T* __restrict line = &f.b.at(p, from);
+        T factor[height];
+        for (int r = 0; r < height; ++r) factor[r] = f.a.at(i + r, p);
+        for (int r = 0; r < height; ++r) {
+          T* __restrict row = sums[r];
+          for (long j = 0; j < count; ++j) row[j] += factor[r] * line[j];
+        }
+      }
+      for (int r = 0; r < height; ++r) {
+        T* out = &f.c.at(i + r, from);
+        for (long j = 0; j < count; ++j)
+          out[j] = f.beta == T(0) ? f.alpha * sums[r][j] : f.alpha * sums[r][j] + f.beta * out[j];
+      }
+    }
+  return i;
+}
+
+/// Compiled for each level, and chosen when the library is loaded.
+#define KROTON_EACH_LEVEL [[gnu::target_clones("avx512f", "arch=haswell", "default")]]
+
+KROTON_EACH_LEVEL void rows_of(const PlainProduct<float>& f, long begin, long end) {
+  product_rows<1>(f, product_rows<4>(f, begin, end), end);
+}
+KROTON_EACH_LEVEL void rows_of(const PlainProduct<double>& f, long begin, long end) {
+  product_rows<1>(f, product_rows<4>(f, begin, end), end);
+}
+
+/// Each row of c is one thread's from beginning to end, and its sums run over k in order, so the
+/// result does not depend on the number of threads.
 template <class T>
 void plain_product(T alpha, const Matrix<const T>& a, const Matrix<const T>& b, T beta,
                    const Matrix<T>& c) {
-  struct Frame {
-    T alpha, beta;
-    Matrix<const T> a, b;
-    Matrix<T> c;
-  } frame{alpha, beta, a, b, c};
-  const auto rows = [](void* opaque, long begin, long end, int) {
-    const Frame& f = *static_cast<const Frame*>(opaque);
-    constexpr long width = 512; // of the piece of c that stays in the first-level cache
-    T sums[width];
-    for (long i = begin; i < end; ++i)
-      for (long from = 0; from < f.c.cols; from += width) {
-        const long count = std::min(width, f.c.cols - from);
-        std::fill_n(sums, count, T(0));
-        for (long p = 0; p < f.a.cols; ++p) {
-          const T factor = f.a.at(i, p);
-          const T* __restrict line = &f.b.at(p, from);
-          for (long j = 0; j < count; ++j) sums[j] += factor * line[j];
-        }
-        T* out = &f.c.at(i, from);
-        for (long j = 0; j < count; ++j)
-          out[j] = f.beta == T(0) ? f.alpha * sums[j] : f.alpha * sums[j] + f.beta * out[j];
-      }
+  PlainProduct<T> all{alpha, beta, a, b, c};
+  const auto body = [](void* frame, long begin, long end, int) {
+    rows_of(*static_cast<const PlainProduct<T>*>(frame), begin, end);
   };
   const long work_per_row = std::max(a.cols * c.cols, 1L);
-  Pool::process().parallel_for(c.rows, std::max(1L, 65536 / work_per_row), thread_count(), rows,
-                               &frame);
+  Pool::process().parallel_for(c.rows, std::max(4L, 65536 / work_per_row), thread_count(), body,
+                               &all);
 }
 
 template <class T>
