@@ -80,6 +80,8 @@ struct Rule {
 /// Throws InternalError if the right side uses a name that the left does not bind.
 Rule rule(std::string_view name, Pattern from, Pattern to, Fp fp = Fp::strict);
 Rule rule(std::string_view name, Pattern from, Build build, Fp fp = Fp::strict);
+/// A bare 0 on the right could be either: write Pattern(0).
+Rule rule(std::string_view name, Pattern from, std::nullptr_t, Fp fp = Fp::strict) = delete;
 
 /// The replacement for a match; no_node where a guard says no.
 NodeId instantiate(const Rule& rule, Site& site);

@@ -35,16 +35,42 @@ NodeId move_broadcast_scalar(Site& s) {
   return s.type(s["x"]).rank() == 0 ? s.broadcast(s["x"], s.type(s.root()).shape) : ir::no_node;
 }
 
-/// reshape of a broadcast scalar is move_broadcast_scalar; one that only inserts or drops a
-/// dim of 1 at the front is a broadcast's own doing.
+/// What an elementwise op would broadcast by itself: behind a broadcast, or behind a reshape that
+/// only puts dims of 1 in front; no_node otherwise.
+NodeId behind_broadcast(const Site& s, NodeId id) {
+  const ir::GraphNode& n = s.node(id);
+  if (n.op == &ops::broadcast_to) return n.inputs[0];
+  if (n.op != &ops::reshape) return ir::no_node;
+  const auto &to = n.type.shape, &from = s.type(n.inputs[0]).shape;
+  if (from.size() >= to.size()) return ir::no_node;
+  const std::size_t added = to.size() - from.size();
+  for (std::size_t i = 0; i < to.size(); ++i)
+    if (i < added ? !to[i].is(1) : !dims::same(to[i], from[i - added])) return ir::no_node;
+  return n.inputs[0];
+}
+
+NodeId drop_ones_under_broadcast(Site& s) {
+  const NodeId ones = input_of(s, s.root());
+  const NodeId behind = behind_broadcast(s, ones);
+  return behind == ir::no_node ? behind : s.broadcast(behind, s.type(s.root()).shape);
+}
+
+/// f(reshape(x)) is reshape(f(x)), so that f joins what computes x.
+NodeId reshape_after_unary(Site& s) {
+  const ir::GraphNode root = s.node(s.root());
+  if (root.inputs.size() != 1 || s.node(root.inputs[0]).op != &ops::reshape) return ir::no_node;
+  const NodeId computed = s.make(*root.op, {input_of(s, root.inputs[0])}, root.attrs);
+  return s.reshape(computed, root.type.shape);
+}
+
 NodeId drop_implied_broadcast(Site& s) {
   const NodeId root = s.root();
   const std::vector<NodeId> inputs = s.node(root).inputs;
   const auto shape = s.type(root).shape;
   bool has_broadcast = false;
-  for (NodeId i : inputs) has_broadcast = has_broadcast || s.node(i).op == &ops::broadcast_to;
+  for (NodeId i : inputs) has_broadcast = has_broadcast || behind_broadcast(s, i) != ir::no_node;
   if (!has_broadcast) return ir::no_node;
-  // The shape that the inputs give when broadcasts [from, …) are dropped; axes nobody gives stay 1.
+  // Every axis of the result must still come from some input.
   auto is_covered = [&](const std::vector<NodeId>& ids) {
     for (std::size_t axis = 0; axis < shape.size(); ++axis) {
       bool is_given = false, is_longest = false;
@@ -61,9 +87,9 @@ NodeId drop_implied_broadcast(Site& s) {
   std::vector<NodeId> reduced = inputs;
   bool has_changed = false;
   for (NodeId& i : reduced) {
-    if (s.node(i).op != &ops::broadcast_to) continue;
-    const NodeId kept = i;
-    i = input_of(s, i);
+    const NodeId kept = i, behind = behind_broadcast(s, i);
+    if (behind == ir::no_node) continue;
+    i = behind;
     if (is_covered(reduced)) has_changed = true;
     else i = kept;
   }
@@ -123,6 +149,12 @@ const RuleSet& movement() {
           rule("slice-slice", any(ops::slice, {as("inner", any(ops::slice, {x}))}), compose_slices)
               .on([] { return kroton::slice(kroton::slice(tensor<float>({9}, "x"), {{1, 9, 2}}), {{1, 4, 2}}); })
               .but_not([] { return kroton::slice(kroton::slice(tensor<float>({9}, "x"), {{{}, {}, -1}}), {{1, 4}}); }),
+          rule("ones-under-broadcast", any(ops::broadcast_to, {any(ops::reshape, {x})}), drop_ones_under_broadcast)
+              .on([] { return kroton::broadcast_to(kroton::reshape(tensor<float>({4}, "x"), {1, 4}), {3, 4}); })
+              .but_not([] { return kroton::broadcast_to(kroton::reshape(tensor<float>({3}, "x"), {3, 1}), {3, 4}); }),
+          rule("reshape-after-unary", any(ir::Trait::elementwise), reshape_after_unary)
+              .on([] { return kroton::log(kroton::reshape(m(), {12})); })
+              .but_not([] { return kroton::reshape(m(), {12}) + tensor<float>({12}, "y"); }),
           rule("implied-broadcast", any(ir::Trait::elementwise), drop_implied_broadcast)
               .on([] { return m() + kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4}); })
               .but_not([] { return kroton::exp(kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4})); }),
