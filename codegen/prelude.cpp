@@ -30,8 +30,8 @@ template <class Visit> void for_each_word(std::string_view text, Visit visit) {
   }
 }
 
-constexpr std::array<std::string_view, 10> aliases = {"i8",  "i16", "i32", "i64", "u8",
-                                                      "u16", "u32", "u64", "f32", "f64"};
+constexpr std::array<std::string_view, 11> aliases = {
+    "KROTON_INLINE", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64"};
 
 } // namespace
 

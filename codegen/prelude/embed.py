@@ -11,7 +11,7 @@ import re
 import sys
 
 marker = re.compile(r"//#\s+(\w+):((?:\s+\w+)*)\s*$")
-types = "i8 i16 i32 i64 u8 u16 u32 u64 f32 f64".split()
+types = "i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 KROTON_INLINE".split()
 
 
 def stop(path, line, message):

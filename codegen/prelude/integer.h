@@ -3,7 +3,7 @@
 /// ⌊a / b⌋; x / 0 is 0, and the smallest value over -1 wraps to itself. Up to 32 bits through f64, which is exact
 /// here (a quotient is at least 1/b away from the next integer) and, unlike integer division, has vector forms.
 //# floor_div_of: types
-template <class T> static inline T floor_div_of(T a, T b) {
+template <class T> KROTON_INLINE T floor_div_of(T a, T b) {
   bool negate = T(-1) < T(0) && b == T(-1);
   T divisor = b == T(0) || negate ? T(1) : b;
   T quotient;
@@ -19,13 +19,13 @@ template <class T> static inline T floor_div_of(T a, T b) {
 
 /// a - b ⌊a / b⌋: the remainder with the sign of b; 0 when b is 0.
 //# mod_of: types floor_div_of
-template <class T> static inline T mod_of(T a, T b) {
+template <class T> KROTON_INLINE T mod_of(T a, T b) {
   return b == T(0) ? T(0) : T(u64(a) - u64(b) * u64(floor_div_of<T>(a, b)));
 }
 
 /// a^b modulo 2^bits. A negative b gives the reciprocal rounded toward zero: 0, unless a is 1 or -1.
 //# ipow_of: types
-template <class T> static inline T ipow_of(T a, T b) {
+template <class T> KROTON_INLINE T ipow_of(T a, T b) {
   u64 result = 1;
   u64 square = u64(a);
   bool negative = b < T(0);
@@ -38,74 +38,74 @@ template <class T> static inline T ipow_of(T a, T b) {
 }
 
 //# floor_div_i8: types floor_div_of
-static inline i8 floor_div_i8(i8 a, i8 b) { return floor_div_of<i8>(a, b); }
+KROTON_INLINE i8 floor_div_i8(i8 a, i8 b) { return floor_div_of<i8>(a, b); }
 
 //# floor_div_i16: types floor_div_of
-static inline i16 floor_div_i16(i16 a, i16 b) { return floor_div_of<i16>(a, b); }
+KROTON_INLINE i16 floor_div_i16(i16 a, i16 b) { return floor_div_of<i16>(a, b); }
 
 //# floor_div_i32: types floor_div_of
-static inline i32 floor_div_i32(i32 a, i32 b) { return floor_div_of<i32>(a, b); }
+KROTON_INLINE i32 floor_div_i32(i32 a, i32 b) { return floor_div_of<i32>(a, b); }
 
 //# floor_div_i64: types floor_div_of
-static inline i64 floor_div_i64(i64 a, i64 b) { return floor_div_of<i64>(a, b); }
+KROTON_INLINE i64 floor_div_i64(i64 a, i64 b) { return floor_div_of<i64>(a, b); }
 
 //# floor_div_u8: types floor_div_of
-static inline u8 floor_div_u8(u8 a, u8 b) { return floor_div_of<u8>(a, b); }
+KROTON_INLINE u8 floor_div_u8(u8 a, u8 b) { return floor_div_of<u8>(a, b); }
 
 //# floor_div_u16: types floor_div_of
-static inline u16 floor_div_u16(u16 a, u16 b) { return floor_div_of<u16>(a, b); }
+KROTON_INLINE u16 floor_div_u16(u16 a, u16 b) { return floor_div_of<u16>(a, b); }
 
 //# floor_div_u32: types floor_div_of
-static inline u32 floor_div_u32(u32 a, u32 b) { return floor_div_of<u32>(a, b); }
+KROTON_INLINE u32 floor_div_u32(u32 a, u32 b) { return floor_div_of<u32>(a, b); }
 
 //# floor_div_u64: types floor_div_of
-static inline u64 floor_div_u64(u64 a, u64 b) { return floor_div_of<u64>(a, b); }
+KROTON_INLINE u64 floor_div_u64(u64 a, u64 b) { return floor_div_of<u64>(a, b); }
 
 //# mod_i8: types mod_of
-static inline i8 mod_i8(i8 a, i8 b) { return mod_of<i8>(a, b); }
+KROTON_INLINE i8 mod_i8(i8 a, i8 b) { return mod_of<i8>(a, b); }
 
 //# mod_i16: types mod_of
-static inline i16 mod_i16(i16 a, i16 b) { return mod_of<i16>(a, b); }
+KROTON_INLINE i16 mod_i16(i16 a, i16 b) { return mod_of<i16>(a, b); }
 
 //# mod_i32: types mod_of
-static inline i32 mod_i32(i32 a, i32 b) { return mod_of<i32>(a, b); }
+KROTON_INLINE i32 mod_i32(i32 a, i32 b) { return mod_of<i32>(a, b); }
 
 //# mod_i64: types mod_of
-static inline i64 mod_i64(i64 a, i64 b) { return mod_of<i64>(a, b); }
+KROTON_INLINE i64 mod_i64(i64 a, i64 b) { return mod_of<i64>(a, b); }
 
 //# mod_u8: types mod_of
-static inline u8 mod_u8(u8 a, u8 b) { return mod_of<u8>(a, b); }
+KROTON_INLINE u8 mod_u8(u8 a, u8 b) { return mod_of<u8>(a, b); }
 
 //# mod_u16: types mod_of
-static inline u16 mod_u16(u16 a, u16 b) { return mod_of<u16>(a, b); }
+KROTON_INLINE u16 mod_u16(u16 a, u16 b) { return mod_of<u16>(a, b); }
 
 //# mod_u32: types mod_of
-static inline u32 mod_u32(u32 a, u32 b) { return mod_of<u32>(a, b); }
+KROTON_INLINE u32 mod_u32(u32 a, u32 b) { return mod_of<u32>(a, b); }
 
 //# mod_u64: types mod_of
-static inline u64 mod_u64(u64 a, u64 b) { return mod_of<u64>(a, b); }
+KROTON_INLINE u64 mod_u64(u64 a, u64 b) { return mod_of<u64>(a, b); }
 
 //# ipow_i8: types ipow_of
-static inline i8 ipow_i8(i8 a, i8 b) { return ipow_of<i8>(a, b); }
+KROTON_INLINE i8 ipow_i8(i8 a, i8 b) { return ipow_of<i8>(a, b); }
 
 //# ipow_i16: types ipow_of
-static inline i16 ipow_i16(i16 a, i16 b) { return ipow_of<i16>(a, b); }
+KROTON_INLINE i16 ipow_i16(i16 a, i16 b) { return ipow_of<i16>(a, b); }
 
 //# ipow_i32: types ipow_of
-static inline i32 ipow_i32(i32 a, i32 b) { return ipow_of<i32>(a, b); }
+KROTON_INLINE i32 ipow_i32(i32 a, i32 b) { return ipow_of<i32>(a, b); }
 
 //# ipow_i64: types ipow_of
-static inline i64 ipow_i64(i64 a, i64 b) { return ipow_of<i64>(a, b); }
+KROTON_INLINE i64 ipow_i64(i64 a, i64 b) { return ipow_of<i64>(a, b); }
 
 //# ipow_u8: types ipow_of
-static inline u8 ipow_u8(u8 a, u8 b) { return ipow_of<u8>(a, b); }
+KROTON_INLINE u8 ipow_u8(u8 a, u8 b) { return ipow_of<u8>(a, b); }
 
 //# ipow_u16: types ipow_of
-static inline u16 ipow_u16(u16 a, u16 b) { return ipow_of<u16>(a, b); }
+KROTON_INLINE u16 ipow_u16(u16 a, u16 b) { return ipow_of<u16>(a, b); }
 
 //# ipow_u32: types ipow_of
-static inline u32 ipow_u32(u32 a, u32 b) { return ipow_of<u32>(a, b); }
+KROTON_INLINE u32 ipow_u32(u32 a, u32 b) { return ipow_of<u32>(a, b); }
 
 //# ipow_u64: types ipow_of
-static inline u64 ipow_u64(u64 a, u64 b) { return ipow_of<u64>(a, b); }
+KROTON_INLINE u64 ipow_u64(u64 a, u64 b) { return ipow_of<u64>(a, b); }
 

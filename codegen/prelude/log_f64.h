@@ -3,7 +3,7 @@
 /// e ln(2) + log(1 + f) for 1 + f in [√½, √2). With s = f/(2 + f), log(1 + f) = 2 atanh(s)
 /// = f - f²/2 + s (f²/2 + R(s²)); relative error 2^-59.5 before rounding.
 //# log_sum_f64: types fma_f64
-static inline f64 log_sum_f64(f64 e, f64 f) {
+KROTON_INLINE f64 log_sum_f64(f64 e, f64 f) {
   f64 s = f / (2.0 + f);
   f64 z = s * s;
   f64 p = 0x1.2f0b6bca25b72p-3;
@@ -21,14 +21,14 @@ static inline f64 log_sum_f64(f64 e, f64 f) {
 /// The exponent field of x / √½ as a number, less 2048 (AVX2 has neither signed shifts nor conversions of
 /// 64-bit integers: the field is shifted without sign and becomes the fraction of 2^52).
 //# exponent_f64: types from_bits_f64
-static inline f64 exponent_f64(u64 offset) {
+KROTON_INLINE f64 exponent_f64(u64 offset) {
   u64 field = (offset + (2048ul << 52)) >> 52;
   return from_bits_f64(0x4330000000000000ul | field) - (0x1p52 + 2048.0);
 }
 
 /// x = 2^e (1 + f) with 1 + f in [√½, √2); denormals are scaled into the normal range first.
 //# log_f64: types bits_f64 from_bits_f64 exponent_f64 log_sum_f64
-static inline f64 log_f64(f64 x) {
+KROTON_INLINE f64 log_f64(f64 x) {
   bool tiny = x < 0x1p-1022;
   u64 offset = bits_f64(tiny ? x * 0x1p54 : x) - 0x3fe6a09e667f3bcdul;
   f64 e = exponent_f64(offset) - (tiny ? 54.0 : 0.0);
@@ -41,7 +41,7 @@ static inline f64 log_f64(f64 x) {
 /// log(1 + x) for finite x > -1. The exponent e is that of the rounded 1 + x; f = x 2^-e + (2^-e - 1) is
 /// rounded once. Works with 4 · 2^-e, which is normal even for the largest x.
 //# log1p_finite_f64: types bits_f64 from_bits_f64 fma_f64 exponent_f64 log_sum_f64
-static inline f64 log1p_finite_f64(f64 x) {
+KROTON_INLINE f64 log1p_finite_f64(f64 x) {
   u64 exponent = (bits_f64(1.0 + x) - 0x3fe6a09e667f3bcdul) & 0xfff0000000000000ul;
   f64 scale = from_bits_f64(0x4010000000000000ul - exponent);
   f64 f = fma_f64(0.25, x * scale, fma_f64(0.25, scale, -1.0));
@@ -49,7 +49,7 @@ static inline f64 log1p_finite_f64(f64 x) {
 }
 
 //# log1p_f64: types log1p_finite_f64
-static inline f64 log1p_f64(f64 x) {
+KROTON_INLINE f64 log1p_f64(f64 x) {
   f64 y = log1p_finite_f64(x);
   y = x == 0.0 || x == __builtin_inf() ? x : y;
   y = x > -1.0 ? y : __builtin_nan("");
@@ -57,7 +57,7 @@ static inline f64 log1p_f64(f64 x) {
 }
 
 /// log(1 + e^x) as max(x, 0) + log1p(e^-|x|).
-//# softplus_f64: types abs_f64 exp_f64 log1p_finite_f64
-static inline f64 softplus_f64(f64 x) {
-  return (x > 0.0 ? x : 0.0) + log1p_finite_f64(exp_f64(-abs_f64(x)));
+//# softplus_f64: types exp_decay_f64 log1p_finite_f64
+KROTON_INLINE f64 softplus_f64(f64 x) {
+  return (x > 0.0 ? x : 0.0) + log1p_finite_f64(exp_decay_f64(x));
 }

@@ -3,7 +3,7 @@
 /// x = 2^e m with m in [√½, √2), for finite x > 0.
 //# split_f64: types bits_f64 from_bits_f64 exponent_f64
 struct split_parts_f64 { f64 e; f64 m; };
-static inline split_parts_f64 split_f64(f64 x) {
+KROTON_INLINE split_parts_f64 split_f64(f64 x) {
   bool tiny = x < 0x1p-1022;
   u64 offset = bits_f64(tiny ? x * 0x1p54 : x) - 0x3fe6a09e667f3bcdul;
   f64 e = exponent_f64(offset) - (tiny ? 54.0 : 0.0);
@@ -12,7 +12,7 @@ static inline split_parts_f64 split_f64(f64 x) {
 
 /// 2^(y log2 x) for finite x > 0 in f64 arithmetic: relative error below 2^-28 until rounded to f32.
 //# pow_positive_f32: types fma_f64 split_f64 bits_f64 from_bits_f64
-static inline f32 pow_positive_f32(f64 x, f64 y) {
+KROTON_INLINE f32 pow_positive_f32(f64 x, f64 y) {
   split_parts_f64 part = split_f64(x);
   f64 s = (part.m - 1.0) / (part.m + 1.0);
   f64 z = s * s;
@@ -39,7 +39,7 @@ static inline f32 pow_positive_f32(f64 x, f64 y) {
 
 /// |y| <= 2^40 changes no result: the logarithm of any |x| != 1 is at least 2^-25.
 //# pow_f32: types bits_f32 from_bits_f32 abs_f32 floor_f32 pow_positive_f32
-static inline f32 pow_f32(f32 x, f32 y) {
+KROTON_INLINE f32 pow_f32(f32 x, f32 y) {
   f32 a = abs_f32(x);
   f32 bounded = y > 0x1p40f ? 0x1p40f : y;
   bounded = bounded < -0x1p40f ? -0x1p40f : bounded;
@@ -59,7 +59,7 @@ struct double_double { f64 hi; f64 lo; };
 
 /// a · b exactly. Without fma by Dekker's splitting, for |a|, |b| < 2^500.
 //# exact_product: types double_double
-static inline double_double exact_product(f64 a, f64 b) {
+KROTON_INLINE double_double exact_product(f64 a, f64 b) {
   f64 p = a * b;
 #ifdef __FMA__
   return {p, __builtin_fma(a, b, -p)};
@@ -80,7 +80,7 @@ static inline double_double exact_product(f64 a, f64 b) {
 /// log(x) to about 2^-65 for finite x > 0: e ln(2) + s (2 + z (2/3 + z P(z))), s = (m - 1)/(m + 1), z = s².
 /// All but z P(z) is carried in two parts; P has degree 7, z² P an error of 2^-73.5.
 //# log_double_double: types fma_f64 split_f64 double_double exact_product
-static inline double_double log_double_double(f64 x) {
+KROTON_INLINE double_double log_double_double(f64 x) {
   split_parts_f64 part = split_f64(x);
   f64 f = part.m - 1.0;
   f64 d = part.m + 1.0;
@@ -117,7 +117,7 @@ static inline double_double log_double_double(f64 x) {
 
 /// e^(hi + lo) with hi in the range of exp, lo small beside 1.
 //# exp_double_double: types fma_f64 bits_f64 exp_quotient_f64 scale_f64
-static inline f64 exp_double_double(f64 hi, f64 lo) {
+KROTON_INLINE f64 exp_double_double(f64 hi, f64 lo) {
   f64 shifted = fma_f64(hi, 0x1.71547652b82fep0, 0x1.8p52);
   f64 n = shifted - 0x1.8p52;
   f64 first = fma_f64(n, -0x1.62e42feep-1, hi);
@@ -132,7 +132,7 @@ static inline f64 exp_double_double(f64 hi, f64 lo) {
 
 /// |y| <= 2^65 changes no result: the logarithm of any |x| != 1 is at least 2^-53.
 //# pow_f64: types bits_f64 from_bits_f64 abs_f64 floor_f64 fma_f64 double_double exact_product log_double_double exp_double_double
-static inline f64 pow_f64(f64 x, f64 y) {
+KROTON_INLINE f64 pow_f64(f64 x, f64 y) {
   f64 a = abs_f64(x);
   f64 bounded = y > 0x1p65 ? 0x1p65 : y;
   bounded = bounded < -0x1p65 ? -0x1p65 : bounded;

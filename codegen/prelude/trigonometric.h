@@ -4,7 +4,7 @@
 
 /// sin(πr) and cos(πr) for |r| <= 1/4; relative errors 2^-27.9 and 2^-31.2 before rounding.
 //# sinpi_quarter_f32: types fma_f32
-static inline f32 sinpi_quarter_f32(f32 r) {
+KROTON_INLINE f32 sinpi_quarter_f32(f32 r) {
   f32 z = r * r;
   f32 p = -0x1.2ddc34p-1f;
   p = fma_f32(p, z, 0x1.46607cp+1f);
@@ -13,7 +13,7 @@ static inline f32 sinpi_quarter_f32(f32 r) {
 }
 
 //# cospi_quarter_f32: types fma_f32
-static inline f32 cospi_quarter_f32(f32 r) {
+KROTON_INLINE f32 cospi_quarter_f32(f32 r) {
   f32 z = r * r;
   f32 p = 0x1.d46d9ap-3f;
   p = fma_f32(p, z, -0x1.55b132p+0f);
@@ -23,7 +23,7 @@ static inline f32 cospi_quarter_f32(f32 r) {
 }
 
 //# sinpi_f32: types rint_f32 copysign_f32 sinpi_quarter_f32 cospi_quarter_f32
-static inline f32 sinpi_f32(f32 x) {
+KROTON_INLINE f32 sinpi_f32(f32 x) {
   f32 turn = x - 2.0f * rint_f32(0.5f * x);
   f32 n = rint_f32(2.0f * turn);
   f32 r = turn - 0.5f * n;
@@ -33,7 +33,7 @@ static inline f32 sinpi_f32(f32 x) {
 }
 
 //# cospi_f32: types rint_f32 sinpi_quarter_f32 cospi_quarter_f32
-static inline f32 cospi_f32(f32 x) {
+KROTON_INLINE f32 cospi_f32(f32 x) {
   f32 turn = x - 2.0f * rint_f32(0.5f * x);
   f32 n = rint_f32(2.0f * turn);
   f32 r = turn - 0.5f * n;
@@ -44,7 +44,7 @@ static inline f32 cospi_f32(f32 x) {
 
 /// sin(πr) and cos(πr) for |r| <= 1/4; relative errors 2^-63.5 and 2^-61.5 before rounding.
 //# sinpi_quarter_f64: types fma_f64
-static inline f64 sinpi_quarter_f64(f64 r) {
+KROTON_INLINE f64 sinpi_quarter_f64(f64 r) {
   f64 z = r * r;
   f64 p = -0x1.7401644b089aap-16;
   p = fma_f64(p, z, 0x1.e909628b34d8ep-12);
@@ -57,7 +57,7 @@ static inline f64 sinpi_quarter_f64(f64 r) {
 }
 
 //# cospi_quarter_f64: types fma_f64
-static inline f64 cospi_quarter_f64(f64 r) {
+KROTON_INLINE f64 cospi_quarter_f64(f64 r) {
   f64 z = r * r;
   f64 p = -0x1.b005ad3bb0e3fp-14;
   p = fma_f64(p, z, 0x1.f9c41bf70ef41p-10);
@@ -70,7 +70,7 @@ static inline f64 cospi_quarter_f64(f64 r) {
 }
 
 //# sinpi_f64: types rint_f64 copysign_f64 sinpi_quarter_f64 cospi_quarter_f64
-static inline f64 sinpi_f64(f64 x) {
+KROTON_INLINE f64 sinpi_f64(f64 x) {
   f64 turn = x - 2.0 * rint_f64(0.5 * x);
   f64 n = rint_f64(2.0 * turn);
   f64 r = turn - 0.5 * n;
@@ -80,7 +80,7 @@ static inline f64 sinpi_f64(f64 x) {
 }
 
 //# cospi_f64: types rint_f64 sinpi_quarter_f64 cospi_quarter_f64
-static inline f64 cospi_f64(f64 x) {
+KROTON_INLINE f64 cospi_f64(f64 x) {
   f64 turn = x - 2.0 * rint_f64(0.5 * x);
   f64 n = rint_f64(2.0 * turn);
   f64 r = turn - 0.5 * n;
