@@ -12,7 +12,7 @@ static_assert(sizeof(State) <= 384 && alignof(State) <= 64 && std::is_trivially_
 
 State* as_state(std::byte* bytes) { return reinterpret_cast<State*>(bytes); }
 
-/// libsodium picks its AVX2 code in sodium_init; without that call it hashes at half the speed.
+/// libsodium picks the code for this CPU in sodium_init; without that call it uses portable code.
 void choose_implementation() {
   static const int result = sodium_init();
   KROTON_CHECK(result >= 0, "libsodium could not be initialised");
