@@ -131,7 +131,7 @@ const RuleSet& reduction() {
               .on([] { return kroton::sum(kroton::broadcast_to(row(), {3, 5}), {1}); })
               .but_not([] { return kroton::sum(kroton::broadcast_to(row(), {3, 5}), {0, 1}); }),
           rule("sum-neg", any(ops::sum, {-x}), sum_of_neg).with(Liberty::summation),
-          rule("sum-scaled", any(ops::sum, {x * y}), sum_of_scaled, Fp::reassoc).on([] { return kroton::sum(v() * kroton::scalar<float>("y"), {1}); }).but_not([] { return kroton::sum(v() * row(), {1}); }),
+          rule("sum-scaled", any(ops::sum, {x * y}), sum_of_scaled, Fp::reassoc | Fp::nnan | Fp::ninf).on([] { return kroton::sum(v() * kroton::scalar<float>("y"), {1}); }).but_not([] { return kroton::sum(v() * row(), {1}); }),
           rule("argmax-growing", any(ops::argmax, {any(ir::Trait::elementwise)}), strip_growing, Fp::refine)
               .on([] { return kroton::argmax(kroton::softmax(v()), 1); })
               .but_not([] { return kroton::argmax(kroton::relu(v()), 1); })
