@@ -81,6 +81,15 @@ void relocate(const Expr& made, const ir::GradContext& c) {
   }
 }
 
+/// True for a gradient that is still to be broadcast (of one constant, say). Dims that are merely
+/// written differently are equal: ops have required it.
+bool is_smaller(const Expr& g, const Expr& v) {
+  if (g.rank() != v.rank()) return true;
+  for (std::size_t i = 0; i < g.shape().size(); ++i)
+    if (g.shape()[i].is(1) && !v.shape()[i].is(1)) return true;
+  return false;
+}
+
 [[noreturn]] void disconnected(const Expr& cost, const Expr& v, bool is_stopped, Location where) {
   const std::vector<Expr> named{v};
   support::fail<GraphError>("grad",
@@ -148,9 +157,7 @@ std::vector<Expr> grad(const Expr& cost, const std::vector<Expr>& wrt, Location 
   for (const Expr& v : wrt) {
     const auto it = grads.find(v.node().get());
     if (it == grads.end()) disconnected(cost, v, is_needed.contains(v.node().get()), where);
-    // A gradient that is one constant (of a sum, say) may have kept a smaller shape.
-    result.push_back(ir::dims::same(it->second.shape(), v.shape()) ? it->second
-                                                                   : ir::make(ops::broadcast_to, {it->second}, {.dims = v.shape()}, where));
+    result.push_back(is_smaller(it->second, v) ? ir::make(ops::broadcast_to, {it->second}, {.dims = v.shape()}, where) : it->second);
   }
   return result;
 }

@@ -41,7 +41,7 @@ TEST_CASE("contributions of several uses are added", "[grad]") {
 }
 
 TEST_CASE("a gradient has the shape and dtype of what it is taken by", "[grad]") {
-  const Expr x = matrix<float>("x"), b = tensor<float>({10}, "b"), s = scalar<float>("s"), d = matrix<double>("d");
+  const Expr x = tensor<float>({kroton::dim("n"), 10}, "x"), b = tensor<float>({10}, "b"), s = scalar<float>("s"), d = matrix<double>("d");
   const auto g = grad(sum((x + b) * s + sum(d)), {x, b, s, d});
   CHECK(ir::same(g[0].node()->type, x.node()->type));
   CHECK(ir::same(g[1].node()->type, b.node()->type));

@@ -87,7 +87,8 @@ TEST_CASE("loss and gradients of scores of 1e4 are finite, and agree with the un
       const Array a = want[k].astype(DType::f64).contiguous(), b = got[k].astype(DType::f64).contiguous();
       for (std::int64_t i = 0; i < a.numel(); ++i) {
         CHECK(std::isfinite(b.data<double>()[i]));
-        CHECK(b.data<double>()[i] == near(a.data<double>()[i]));
+        // The plain loss overflows at 1e4.
+        if (std::isfinite(a.data<double>()[i])) CHECK(b.data<double>()[i] == near(a.data<double>()[i]));
       }
     }
   }

@@ -137,7 +137,8 @@ private:
   std::optional<Expr> product(const Expr& a, const Expr& b) {
     if (a.rank() != 2 || b.rank() != 2) return std::nullopt;
     const Expr p = dot(transpose(a), ir::dims::same(a.shape()[0], b.shape()[0]) ? b : a);
-    return rng_.below(2) == 0 ? p : p - 0.1 * dot(transpose(a), a);
+    const Expr square = dot(transpose(a), a);
+    return ir::dims::same(p.shape(), square.shape()) && rng_.below(2) == 0 ? p - 0.1 * square : p;
   }
   std::optional<Expr> indexing() {
     const Expr& y = graph_.inputs.back();

@@ -65,7 +65,9 @@ const RuleSet& stability() {
           rule("reciprocal-one-plus-exp", 1 / (1 + exp(-x)), sigmoid(x), Fp::refine),
           rule("exp-over-one-plus-exp", exp(x) / (1 + exp(x)), sigmoid(x), Fp::refine).excepting("inf / inf is NaN, sigmoid(inf) is 1"),
           rule("one-minus-sigmoid", 1 - sigmoid(x), sigmoid(-x), Fp::refine),
-          rule("log-softmax", log(exp(x) / as("s", y)), log_quotient, Fp::refine).on(quotient_example).but_not(quotient_near_miss),
+          rule("log-softmax", log(exp(x) / as("s", y)), log_quotient, Fp::refine).on(quotient_example)
+              .but_not(quotient_near_miss)
+              .excepting("in a row that holds inf, finite elements give -inf where inf / inf was NaN"),
           rule("log-sum-exp", log(as("sum", any(ops::sum, {exp(x)}))), log_sum_exp, Fp::refine).on(log_sum_exp_example).but_not(shifted_near_miss),
           rule("log-sum-exp-kept", log(any(ops::reshape, {as("sum", any(ops::sum, {exp(x)}))})), log_sum_exp, Fp::refine)
               .on(log_sum_exp_kept_example),
