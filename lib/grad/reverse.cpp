@@ -44,7 +44,9 @@ Expr fresh_leaf(const Expr& like) {
   auto node = std::make_shared<Node>();
   node->op = &ops::input;
   node->type = like.node()->type;
-  node->attrs = {.dims = node->type.shape, .dtype = node->type.dtype, .leaf = std::make_shared<ir::InputLeaf>()};
+  node->attrs = {.dims = node->type.shape,
+                 .dtype = node->type.dtype,
+                 .leaf = std::make_shared<ir::InputLeaf>()};
   node->where = like.where();
   return Expr(std::move(node));
 }
@@ -92,11 +94,13 @@ bool is_smaller(const Expr& g, const Expr& v) {
 
 [[noreturn]] void disconnected(const Expr& cost, const Expr& v, bool is_stopped, Location where) {
   const std::vector<Expr> named{v};
-  support::fail<GraphError>("grad",
-                            {.place = ir::place_of(where, named),
-                             .hint = is_stopped ? "no gradient passes through stop_gradient, integers, comparisons or positions"
-                                                : "leave it out of wrt, or use it in the cost"},
-                            "the cost {} does not depend on {}", cost.label(), v.label());
+  support::fail<GraphError>(
+      "grad",
+      {.place = ir::place_of(where, named),
+       .hint = is_stopped
+                   ? "no gradient passes through stop_gradient, integers, comparisons or positions"
+                   : "leave it out of wrt, or use it in the cost"},
+      "the cost {} does not depend on {}", cost.label(), v.label());
 }
 
 } // namespace
@@ -104,14 +108,22 @@ bool is_smaller(const Expr& g, const Expr& v) {
 std::vector<Expr> grad(const Expr& cost, const std::vector<Expr>& wrt, Location where) {
   const std::vector<Expr> only_cost{cost};
   if (!is_float(cost.dtype()))
-    support::fail<TypeError>("grad", {.place = ir::place_of(where, only_cost), .hint = "cast it to f32 or f64"}, "the cost must be floating, got {}", cost.label());
+    support::fail<TypeError>(
+        "grad", {.place = ir::place_of(where, only_cost), .hint = "cast it to f32 or f64"},
+        "the cost must be floating, got {}", cost.label());
   if (cost.rank() != 0)
-    support::fail<ShapeError>("grad", {.place = ir::place_of(where, only_cost), .hint = "sum(cost) or mean(cost) first"}, "the cost must be a scalar, got {}", cost.label());
+    support::fail<ShapeError>(
+        "grad", {.place = ir::place_of(where, only_cost), .hint = "sum(cost) or mean(cost) first"},
+        "the cost must be a scalar, got {}", cost.label());
   for (const Expr& v : wrt) {
     const std::vector<Expr> named{v};
     if (!is_float(v.dtype()))
-      support::fail<TypeError>("grad", {.place = ir::place_of(where, named), .hint = "only floating expressions have gradients: cast it to f32 or f64 before it is used"},
-                               "cannot differentiate with respect to {}", v.label());
+      support::fail<TypeError>(
+          "grad",
+          {.place = ir::place_of(where, named),
+           .hint =
+               "only floating expressions have gradients: cast it to f32 or f64 before it is used"},
+          "cannot differentiate with respect to {}", v.label());
   }
 
   const Expr stable = stabilized(cost, wrt);
@@ -119,7 +131,9 @@ std::vector<Expr> grad(const Expr& cost, const std::vector<Expr>& wrt, Location 
   std::unordered_set<const Node*> targets, is_needed;
   for (const Expr& v : wrt) targets.insert(v.node().get());
   for (const Node* n : order)
-    if (targets.contains(n) || std::ranges::any_of(n->inputs, [&](const Expr& i) { return is_needed.contains(i.node().get()); }))
+    if (targets.contains(n) || std::ranges::any_of(n->inputs, [&](const Expr& i) {
+          return is_needed.contains(i.node().get());
+        }))
       is_needed.insert(n);
 
   // Handles for the nodes: rows are given expressions.
@@ -128,23 +142,30 @@ std::vector<Expr> grad(const Expr& cost, const std::vector<Expr>& wrt, Location 
     for (const Expr& i : n->inputs) handles.emplace(i.node().get(), i);
 
   std::unordered_map<const Node*, Expr> grads;
-  if (is_needed.contains(stable.node().get())) grads.emplace(stable.node().get(), ops::scalar_constant(cost.dtype(), 1, where));
+  if (is_needed.contains(stable.node().get()))
+    grads.emplace(stable.node().get(), ops::scalar_constant(cost.dtype(), 1, where));
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const Node* n = *it;
     const auto found = grads.find(n);
     if (found == grads.end() || n->inputs.empty()) continue;
-    if (std::ranges::none_of(n->inputs, [&](const Expr& i) { return is_needed.contains(i.node().get()); })) continue;
+    if (std::ranges::none_of(n->inputs,
+                             [&](const Expr& i) { return is_needed.contains(i.node().get()); }))
+      continue;
     if (!n->op->gradient)
-      support::fail<UnsupportedError>("grad", {.place = ir::place_of(n->where, n->inputs), .hint = "stop_gradient(…) treats it as a constant"},
+      support::fail<UnsupportedError>("grad",
+                                      {.place = ir::place_of(n->where, n->inputs),
+                                       .hint = "stop_gradient(…) treats it as a constant"},
                                       "{} has no gradient", handles.at(n).label());
     const Expr output = handles.at(n), g = found->second;
     const ir::GradContext context{n->inputs, n->attrs, output, g, n->where};
     const std::vector<Expr> contributions = n->op->gradient(context);
-    KROTON_CHECK(contributions.size() == n->inputs.size(), "{} gives {} gradients for {} inputs", n->op->name, contributions.size(), n->inputs.size());
+    KROTON_CHECK(contributions.size() == n->inputs.size(), "{} gives {} gradients for {} inputs",
+                 n->op->name, contributions.size(), n->inputs.size());
     for (std::size_t i = 0; i < contributions.size(); ++i) {
       const Expr& input = n->inputs[i];
       if (!contributions[i].node() || !is_needed.contains(input.node().get())) continue;
-      Expr part = ops::cast_to(ops::sum_to(contributions[i], input, n->where), input.dtype(), n->where);
+      Expr part =
+          ops::cast_to(ops::sum_to(contributions[i], input, n->where), input.dtype(), n->where);
       const auto so_far = grads.find(input.node().get());
       if (so_far != grads.end()) part = Operand(so_far->second, n->where) + Operand(part, n->where);
       relocate(part, context);
@@ -157,11 +178,15 @@ std::vector<Expr> grad(const Expr& cost, const std::vector<Expr>& wrt, Location 
   for (const Expr& v : wrt) {
     const auto it = grads.find(v.node().get());
     if (it == grads.end()) disconnected(cost, v, is_needed.contains(v.node().get()), where);
-    result.push_back(is_smaller(it->second, v) ? ir::make(ops::broadcast_to, {it->second}, {.dims = v.shape()}, where) : it->second);
+    result.push_back(is_smaller(it->second, v)
+                         ? ir::make(ops::broadcast_to, {it->second}, {.dims = v.shape()}, where)
+                         : it->second);
   }
   return result;
 }
 
-Expr grad(const Expr& cost, const Expr& wrt, Location where) { return grad(cost, std::vector{wrt}, where)[0]; }
+Expr grad(const Expr& cost, const Expr& wrt, Location where) {
+  return grad(cost, std::vector{wrt}, where)[0];
+}
 
 } // namespace kroton

@@ -25,24 +25,29 @@ Array projection(const Shape& shape) {
 
 } // namespace
 
-GradReport verify_grad(const std::function<Expr(const std::vector<Expr>&)>& f, const std::vector<Array>& point, double tolerance,
-                       double step, Location where) {
+GradReport verify_grad(const std::function<Expr(const std::vector<Expr>&)>& f,
+                       const std::vector<Array>& point, double tolerance, double step,
+                       Location where) {
   std::vector<Expr> inputs;
   std::vector<Array> at;
   for (const Array& p : point) {
     at.push_back(p.astype(DType::f64).copy());
-    inputs.push_back(tensor<double>({p.shape().begin(), p.shape().end()}, fmt::format("argument {}", inputs.size()), where));
+    inputs.push_back(tensor<double>({p.shape().begin(), p.shape().end()},
+                                    fmt::format("argument {}", inputs.size()), where));
   }
   Expr cost = f(inputs);
   if (cost.rank() > 0) {
     Shape shape;
     for (const Dim& d : cost.shape()) {
       if (!d.is_static())
-        support::fail<ShapeError>("verify_grad", {.place = support::describe(where), .hint = "let f use the arguments' sizes only"},
-                                  "the result {} has an unknown size", cost.label());
+        support::fail<ShapeError>(
+            "verify_grad",
+            {.place = support::describe(where), .hint = "let f use the arguments' sizes only"},
+            "the result {} has an unknown size", cost.label());
       shape.push_back(d.value());
     }
-    cost = sum({Operand(cost, where) * Operand(constant(projection(shape), {}, where), where), where});
+    cost =
+        sum({Operand(cost, where) * Operand(constant(projection(shape), {}, where), where), where});
   }
 
   std::vector<Expr> outputs = grad(cost, inputs, where);
@@ -51,10 +56,12 @@ GradReport verify_grad(const std::function<Expr(const std::vector<Expr>&)>& f, c
   auto evaluate = [&](std::span<const ir::NodeId> wanted) {
     ir::Bindings bindings;
     bindings.size_of = [&](const ir::DimNode& d) -> std::int64_t {
-      support::fail<ShapeError>("verify_grad", {.place = support::describe(where)}, "the size {} is unknown", d.name);
+      support::fail<ShapeError>("verify_grad", {.place = support::describe(where)},
+                                "the size {} is unknown", d.name);
     };
     for (std::size_t i = 0; i < inputs.size(); ++i)
-      if (const ir::NodeId id = graph.find(inputs[i]); id != ir::no_node) bindings.values.emplace(id, at[i]);
+      if (const ir::NodeId id = graph.find(inputs[i]); id != ir::no_node)
+        bindings.values.emplace(id, at[i]);
     return ir::evaluate(graph, wanted, bindings);
   };
   const std::vector<Array> analytic = evaluate(graph.outputs());
@@ -76,8 +83,13 @@ GradReport verify_grad(const std::function<Expr(const std::vector<Expr>&)>& f, c
       if (difference > report.worst || std::isnan(difference))
         report = {difference, static_cast<std::int64_t>(k), i, slope, numeric};
       if (!(difference <= tolerance))
-        support::fail<GraphError>("verify_grad", {.place = support::describe(where), .hint = "a kink or a rounded op near the point makes finite differences fail too: move the point"},
-                                  "argument {}, position {}: grad says {}, finite differences say {}", k, i, slope, numeric);
+        support::fail<GraphError>(
+            "verify_grad",
+            {.place = support::describe(where),
+             .hint = "a kink or a rounded op near the point makes finite differences fail too: "
+                     "move the point"},
+            "argument {}, position {}: grad says {}, finite differences say {}", k, i, slope,
+            numeric);
     }
   }
   return report;

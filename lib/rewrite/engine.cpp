@@ -56,8 +56,10 @@ void Engine::release(NodeId id) {
     const NodeId n = dead.back();
     dead.pop_back();
     for (NodeId i : graph_[n].inputs)
-      if (--uses_[at(i)] == 0) dead.push_back(i);
-      else if (uses_[at(i)] == 1) enqueue_users(i); // a rule may have waited for this
+      if (--uses_[at(i)] == 0)
+        dead.push_back(i);
+      else if (uses_[at(i)] == 1)
+        enqueue_users(i); // a rule may have waited for this
   }
 }
 
@@ -87,7 +89,8 @@ Engine::Index Engine::index(std::span<const Rule* const> rules) {
   Index result;
   counts_.reserve(counts_.size() + rules.size());
   for (const Rule* r : rules)
-    if (is_granted(*r, options_) && count_of_.try_emplace(r, counts_.size()).second) counts_.push_back({r->name});
+    if (is_granted(*r, options_) && count_of_.try_emplace(r, counts_.size()).second)
+      counts_.push_back({r->name});
   depth_ = 2;
   for (const Rule* r : rules) {
     if (!is_granted(*r, options_)) continue;
@@ -149,10 +152,12 @@ bool Engine::apply(NodeId id, const Entry& entry, const Bound& bound) {
   bool is_hit = to != ir::no_node && (to = graph_.resolve(to)) != id;
   if (is_hit) {
     const ir::Type& want = graph_[id].type;
-    KROTON_CHECK(graph_[to].type.dtype == want.dtype, "rule {} turned {} into {}", rule.name, want.to_string(), graph_[to].type.to_string());
+    KROTON_CHECK(graph_[to].type.dtype == want.dtype, "rule {} turned {} into {}", rule.name,
+                 want.to_string(), graph_[to].type.to_string());
     if (!ir::dims::same(graph_[to].type.shape, want.shape)) {
       // An operand that was left out may have given the shape.
-      KROTON_CHECK(graph_[to].type.rank() <= want.rank(), "rule {} turned {} into {}", rule.name, want.to_string(), graph_[to].type.to_string());
+      KROTON_CHECK(graph_[to].type.rank() <= want.rank(), "rule {} turned {} into {}", rule.name,
+                   want.to_string(), graph_[to].type.to_string());
       to = site.broadcast(to, std::vector<Dim>(want.shape));
       is_hit = to != id;
     }
@@ -162,7 +167,9 @@ bool Engine::apply(NodeId id, const Entry& entry, const Bound& bound) {
     ++entry.count->hits;
     replace(id, to, rule);
   }
-  entry.count->ns += std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
+  entry.count->ns +=
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start)
+          .count();
   return is_hit;
 }
 
@@ -172,8 +179,11 @@ void Engine::replace(NodeId from, NodeId to, const Rule& rule) {
   const int generation = generation_[at(from)] + 1;
   if (generation > limit_) {
     const std::string_view other = made_by_[at(from)] ? made_by_[at(from)]->name : rule.name;
-    support::fail<InternalError>("rewrite", {.place = support::describe(graph_[from].where), .hint = "one of them must refuse what the other makes"},
-                                 "rules {} and {} undo each other at {} {}", other, rule.name, graph_[from].op->name, graph_[from].type.to_string());
+    support::fail<InternalError>("rewrite",
+                                 {.place = support::describe(graph_[from].where),
+                                  .hint = "one of them must refuse what the other makes"},
+                                 "rules {} and {} undo each other at {} {}", other, rule.name,
+                                 graph_[from].op->name, graph_[from].type.to_string());
   }
   for (std::size_t i = first_new; i < uses_.size(); ++i) {
     generation_[i] = generation;

@@ -18,8 +18,8 @@ namespace kroton::rewrite {
 struct EngineOptions {
   Fp fp = Fp::refine;
   bool contract = true;
-  bool minimal = false;        ///< only rules that code generation needs
-  long max_applications = -1;  ///< stop after that many; -1: no limit
+  bool minimal = false;       ///< only rules that code generation needs
+  long max_applications = -1; ///< stop after that many; -1: no limit
 };
 
 struct RuleCount {
@@ -31,7 +31,7 @@ struct RuleCount {
 
 struct Application {
   std::string_view rule;
-  std::string_view op;   ///< of the node that was replaced
+  std::string_view op; ///< of the node that was replaced
   Location where;
 };
 
@@ -39,13 +39,15 @@ class Engine {
 public:
   Engine(ir::Graph& graph, const EngineOptions& options);
 
-  /// Applies `rules` to a fixpoint. Throws InternalError, naming two rules, if they undo each other.
+  /// Applies `rules` to a fixpoint. Throws InternalError, naming two rules, if they undo each
+  /// other.
   bool run(std::span<const Rule* const> rules);
 
   const std::vector<RuleCount>& counts() const { return counts_; }
   const std::vector<Application>& applications() const { return applications_; }
   bool is_exhausted() const {
-    return options_.max_applications >= 0 && static_cast<long>(applications_.size()) >= options_.max_applications;
+    return options_.max_applications >= 0 &&
+           static_cast<long>(applications_.size()) >= options_.max_applications;
   }
 
 private:
@@ -75,7 +77,7 @@ private:
   std::vector<char> is_queued_;
   /// Uses by live nodes and outputs; a node without any is dead, though its inputs still list it.
   std::vector<int> uses_;
-  std::vector<int> generation_;       ///< how many replacements led to this node
+  std::vector<int> generation_; ///< how many replacements led to this node
   std::vector<const Rule*> made_by_;
   int depth_ = 1;
   int limit_ = 0; ///< generations before two rules are taken to undo each other

@@ -10,10 +10,14 @@ namespace kroton::rewrite {
 std::string to_string(const Pattern& p) {
   switch (p.kind) {
   case Pattern::Kind::variable:
-  case Pattern::Kind::any_constant: return std::string(p.name);
-  case Pattern::Kind::constant: return fmt::format("{}", p.value);
-  case Pattern::Kind::trait: return p.name.empty() ? "any" : std::string(p.name);
-  case Pattern::Kind::op: break;
+  case Pattern::Kind::any_constant:
+    return std::string(p.name);
+  case Pattern::Kind::constant:
+    return fmt::format("{}", p.value);
+  case Pattern::Kind::trait:
+    return p.name.empty() ? "any" : std::string(p.name);
+  case Pattern::Kind::op:
+    break;
   }
   std::string text = std::string(p.op->name) + "(";
   for (const Pattern& i : p.inputs) text += (text.ends_with('(') ? "" : ", ") + to_string(i);
@@ -57,15 +61,19 @@ const ir::GraphNode* constant_behind(const ir::Graph& g, ir::NodeId id) {
 bool is_constant(const ir::Graph& g, ir::NodeId id, double value) {
   const ir::GraphNode* n = constant_behind(g, id);
   if (!n) return false;
-  if (!is_float(n->type.dtype)) return static_cast<double>(ops::int_value(n->type.dtype, n->attrs.bits)) == value;
+  if (!is_float(n->type.dtype))
+    return static_cast<double>(ops::int_value(n->type.dtype, n->attrs.bits)) == value;
   const double v = ops::float_value(n->type.dtype, n->attrs.bits);
   return v == value && std::signbit(v) == std::signbit(value);
 }
 
-bool match(const ir::Graph& g, const Pattern& p, ir::NodeId id, std::span<const int> uses, Bound& bound) {
+bool match(const ir::Graph& g, const Pattern& p, ir::NodeId id, std::span<const int> uses,
+           Bound& bound) {
   switch (p.kind) {
-  case Pattern::Kind::constant: return is_constant(g, id, p.value);
-  case Pattern::Kind::variable: break;
+  case Pattern::Kind::constant:
+    return is_constant(g, id, p.value);
+  case Pattern::Kind::variable:
+    break;
   case Pattern::Kind::any_constant:
     if (!constant_behind(g, id)) return false;
     break;

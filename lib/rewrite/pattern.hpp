@@ -4,7 +4,8 @@
 ///   using namespace kroton::rewrite::dsl;
 ///   const Pattern p = log(1 + x);         // x is a hole; + matches in both orders
 ///   const Pattern q = x - x;              // the same node twice
-///   const Pattern r = as("s", any(ops::sum, {once(exp(x))}));  // binds the sum; exp has no other user
+///   const Pattern r = as("s", any(ops::sum, {once(exp(x))}));  // binds the sum; exp has no other
+///   user
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -33,8 +34,8 @@ struct Pattern {
 
   Pattern() = default;
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Pattern(T v) : kind(Kind::constant), value(static_cast<double>(v)) {} // NOLINT: 1 + x
+  requires std::is_arithmetic_v<T> Pattern(T v)
+      : kind(Kind::constant), value(static_cast<double>(v)) {} // NOLINT: 1 + x
 };
 
 /// "log(1 + x)" as `log(add(1, x))`.
@@ -57,7 +58,8 @@ struct Bound {
 };
 
 /// Matches without looking for other orders; `uses` holds the number of live uses of each node.
-bool match(const ir::Graph& g, const Pattern& p, ir::NodeId id, std::span<const int> uses, Bound& bound);
+bool match(const ir::Graph& g, const Pattern& p, ir::NodeId id, std::span<const int> uses,
+           Bound& bound);
 
 namespace dsl {
 
@@ -70,19 +72,35 @@ Pattern as(std::string_view name, Pattern p);
 /// Only if the node has one live use.
 Pattern once(Pattern p);
 
-inline const Pattern x = variable("x"), y = variable("y"), z = variable("z"), a = variable("a"), b = variable("b"),
-                     c = constant("c"), d = constant("d");
+inline const Pattern x = variable("x"), y = variable("y"), z = variable("z"), a = variable("a"),
+                     b = variable("b"), c = constant("c"), d = constant("d");
 
-inline Pattern operator+(Pattern l, Pattern r) { return any(ops::add, {std::move(l), std::move(r)}); }
-inline Pattern operator-(Pattern l, Pattern r) { return any(ops::sub, {std::move(l), std::move(r)}); }
-inline Pattern operator*(Pattern l, Pattern r) { return any(ops::mul, {std::move(l), std::move(r)}); }
-inline Pattern operator/(Pattern l, Pattern r) { return any(ops::div, {std::move(l), std::move(r)}); }
+inline Pattern operator+(Pattern l, Pattern r) {
+  return any(ops::add, {std::move(l), std::move(r)});
+}
+inline Pattern operator-(Pattern l, Pattern r) {
+  return any(ops::sub, {std::move(l), std::move(r)});
+}
+inline Pattern operator*(Pattern l, Pattern r) {
+  return any(ops::mul, {std::move(l), std::move(r)});
+}
+inline Pattern operator/(Pattern l, Pattern r) {
+  return any(ops::div, {std::move(l), std::move(r)});
+}
 inline Pattern operator-(Pattern p) { return any(ops::neg, {std::move(p)}); }
 inline Pattern operator!(Pattern p) { return any(ops::logical_not, {std::move(p)}); }
-inline Pattern operator&&(Pattern l, Pattern r) { return any(ops::logical_and, {std::move(l), std::move(r)}); }
-inline Pattern operator||(Pattern l, Pattern r) { return any(ops::logical_or, {std::move(l), std::move(r)}); }
-inline Pattern operator==(Pattern l, Pattern r) { return any(ops::equal, {std::move(l), std::move(r)}); }
-inline Pattern operator!=(Pattern l, Pattern r) { return any(ops::not_equal, {std::move(l), std::move(r)}); }
+inline Pattern operator&&(Pattern l, Pattern r) {
+  return any(ops::logical_and, {std::move(l), std::move(r)});
+}
+inline Pattern operator||(Pattern l, Pattern r) {
+  return any(ops::logical_or, {std::move(l), std::move(r)});
+}
+inline Pattern operator==(Pattern l, Pattern r) {
+  return any(ops::equal, {std::move(l), std::move(r)});
+}
+inline Pattern operator!=(Pattern l, Pattern r) {
+  return any(ops::not_equal, {std::move(l), std::move(r)});
+}
 inline Pattern exp(Pattern p) { return any(ops::exp, {std::move(p)}); }
 inline Pattern expm1(Pattern p) { return any(ops::expm1, {std::move(p)}); }
 inline Pattern log(Pattern p) { return any(ops::log, {std::move(p)}); }
@@ -94,9 +112,15 @@ inline Pattern softplus(Pattern p) { return any(ops::softplus, {std::move(p)}); 
 inline Pattern relu(Pattern p) { return any(ops::relu, {std::move(p)}); }
 inline Pattern abs(Pattern p) { return any(ops::abs, {std::move(p)}); }
 inline Pattern pow(Pattern l, Pattern r) { return any(ops::pow, {std::move(l), std::move(r)}); }
-inline Pattern minimum(Pattern l, Pattern r) { return any(ops::minimum, {std::move(l), std::move(r)}); }
-inline Pattern maximum(Pattern l, Pattern r) { return any(ops::maximum, {std::move(l), std::move(r)}); }
-inline Pattern where(Pattern k, Pattern l, Pattern r) { return any(ops::where, {std::move(k), std::move(l), std::move(r)}); }
+inline Pattern minimum(Pattern l, Pattern r) {
+  return any(ops::minimum, {std::move(l), std::move(r)});
+}
+inline Pattern maximum(Pattern l, Pattern r) {
+  return any(ops::maximum, {std::move(l), std::move(r)});
+}
+inline Pattern where(Pattern k, Pattern l, Pattern r) {
+  return any(ops::where, {std::move(k), std::move(l), std::move(r)});
+}
 
 } // namespace dsl
 } // namespace kroton::rewrite

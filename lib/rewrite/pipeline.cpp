@@ -19,7 +19,8 @@ std::vector<Pass> passes() {
       {"canonicalize", {&canonical(), &movement()}},
       {"simplify", {&fold(), &canonical(), &algebra(), &movement(), &reduction()}},
       {"stabilize", {&stability(), &fold(), &canonical(), &algebra(), &movement(), &reduction()}},
-      {"specialize", {&contraction(), &indexing(), &fold(), &canonical(), &algebra(), &movement(), &reduction()}},
+      {"specialize",
+       {&contraction(), &indexing(), &fold(), &canonical(), &algebra(), &movement(), &reduction()}},
   };
 }
 
@@ -38,17 +39,23 @@ std::vector<const Rule*> rules_of(const Pass& pass, const RuleSet* extra) {
 PipelineReport run_pipeline(ir::Graph& graph, const PipelineOptions& options) {
   using Clock = std::chrono::steady_clock;
   PipelineReport report;
-  Engine engine(graph, {.fp = options.fp, .contract = options.contract, .minimal = options.minimal, .max_applications = options.max_applications});
+  Engine engine(graph, {.fp = options.fp,
+                        .contract = options.contract,
+                        .minimal = options.minimal,
+                        .max_applications = options.max_applications});
   for (const Pass& pass : passes()) {
     if (engine.is_exhausted()) break;
     const auto start = Clock::now();
     const auto before = engine.applications().size();
     const bool has_changed = engine.run(rules_of(pass, options.extra));
-    report.passes.push_back({.pass = pass.name,
-                             .ns = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count(),
-                             .has_changed = has_changed,
-                             .applications = static_cast<long>(engine.applications().size() - before)});
-    support::log(support::Area::rewrite)->debug("{}: {} applications in {} us", pass.name, report.passes.back().applications, report.passes.back().ns / 1000);
+    report.passes.push_back(
+        {.pass = pass.name,
+         .ns = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count(),
+         .has_changed = has_changed,
+         .applications = static_cast<long>(engine.applications().size() - before)});
+    support::log(support::Area::rewrite)
+        ->debug("{}: {} applications in {} us", pass.name, report.passes.back().applications,
+                report.passes.back().ns / 1000);
     if (has_changed && options.on_pass) options.on_pass(pass.name, graph);
   }
   report.rules = engine.counts();

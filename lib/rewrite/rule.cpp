@@ -23,7 +23,9 @@ void refuse_unbound(const Pattern& p, const Rule& r) {
                "rule {}: {} has attributes, build it in a function", r.name, p.op->name);
   if (p.kind != Pattern::Kind::variable && p.kind != Pattern::Kind::any_constant) return;
   if (std::ranges::find(r.names, p.name) == r.names.end())
-    support::fail<InternalError>("rewrite", {}, "rule {} uses {}, which its left side {} does not bind", r.name, p.name, to_string(r.from));
+    support::fail<InternalError>("rewrite", {},
+                                 "rule {} uses {}, which its left side {} does not bind", r.name,
+                                 p.name, to_string(r.from));
 }
 
 Rule make_rule(std::string_view name, Pattern from, Fp fp) {
@@ -59,17 +61,25 @@ Expr example(const Pattern& p, DType dtype, std::map<std::string_view, Expr>& ma
   const Location here = Location::current();
   Expr e(nullptr);
   switch (p.kind) {
-  case Pattern::Kind::constant: e = ops::scalar_constant(dtype, p.value, here); break;
-  case Pattern::Kind::any_constant: e = ops::scalar_constant(dtype, 2.5, here); break;
-  case Pattern::Kind::variable: e = tensor(dtype, {3, 4}, std::string(p.name)); break;
-  case Pattern::Kind::trait: support::fail<InternalError>("rewrite", {}, "a rule on a trait needs an example");
+  case Pattern::Kind::constant:
+    e = ops::scalar_constant(dtype, p.value, here);
+    break;
+  case Pattern::Kind::any_constant:
+    e = ops::scalar_constant(dtype, 2.5, here);
+    break;
+  case Pattern::Kind::variable:
+    e = tensor(dtype, {3, 4}, std::string(p.name));
+    break;
+  case Pattern::Kind::trait:
+    support::fail<InternalError>("rewrite", {}, "a rule on a trait needs an example");
   case Pattern::Kind::op: {
     std::vector<Expr> inputs;
-    const DType of_inputs = p.op->dtypes == ir::Dtypes::boolean       ? DType::bool_
+    const DType of_inputs = p.op->dtypes == ir::Dtypes::boolean   ? DType::bool_
                             : p.op->result == ir::Result::boolean ? DType::f32
                                                                   : dtype;
     for (const Pattern& i : p.inputs)
-      inputs.push_back(example(i, p.op == &ops::where && inputs.empty() ? DType::bool_ : of_inputs, made));
+      inputs.push_back(
+          example(i, p.op == &ops::where && inputs.empty() ? DType::bool_ : of_inputs, made));
     ir::Attrs attrs;
     if (p.op->has(ir::Trait::reduction)) attrs.ints = {1};
     e = ir::make(*p.op, std::move(inputs), std::move(attrs), here);
@@ -97,11 +107,15 @@ NodeId Site::constant(double value, DType dtype) {
 }
 
 NodeId Site::reshape(NodeId id, std::vector<Dim> shape) {
-  return ir::dims::same(type(id).shape, shape) ? id : make(ops::reshape, {id}, {.dims = std::move(shape)});
+  return ir::dims::same(type(id).shape, shape)
+             ? id
+             : make(ops::reshape, {id}, {.dims = std::move(shape)});
 }
 
 NodeId Site::broadcast(NodeId id, std::vector<Dim> shape) {
-  return ir::dims::same(type(id).shape, shape) ? id : make(ops::broadcast_to, {id}, {.dims = std::move(shape)});
+  return ir::dims::same(type(id).shape, shape)
+             ? id
+             : make(ops::broadcast_to, {id}, {.dims = std::move(shape)});
 }
 
 Rule Rule::with(Liberty l) && {
@@ -145,7 +159,8 @@ NodeId instantiate(const Rule& r, Site& site) {
 Expr example_of(const Rule& r) {
   if (r.example) return r.example();
   std::map<std::string_view, Expr> made;
-  const bool is_boolean = r.from.kind == Pattern::Kind::op && r.from.op->dtypes == ir::Dtypes::boolean;
+  const bool is_boolean =
+      r.from.kind == Pattern::Kind::op && r.from.op->dtypes == ir::Dtypes::boolean;
   return example(r.from, is_boolean ? DType::bool_ : DType::f32, made);
 }
 

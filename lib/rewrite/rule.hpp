@@ -2,7 +2,8 @@
 /// A rewrite rule: a name, what it looks for, what it puts there, and which exactness that costs.
 ///
 ///   rule("log-one-plus", log(1 + x), log1p(x), Fp::refine)
-///   rule("exp-exp", exp(exp(x)), [](Site& s) { return s["x"]; }, Fp::approx)   // built by a function
+///   rule("exp-exp", exp(exp(x)), [](Site& s) { return s["x"]; }, Fp::approx)   // built by a
+///   function
 #include <functional>
 
 #include <kroton/ops.hpp>
@@ -19,7 +20,8 @@ struct Rule;
 /// Where a rule is about to fire: the matched nodes, and the means to build others.
 class Site {
 public:
-  Site(ir::Graph& graph, const Rule& rule, NodeId root, const Bound& bound, std::span<const int> uses)
+  Site(ir::Graph& graph, const Rule& rule, NodeId root, const Bound& bound,
+       std::span<const int> uses)
       : graph_(graph), rule_(rule), root_(root), bound_(bound), uses_(uses) {}
 
   const ir::Graph& graph() const { return graph_; }
@@ -29,7 +31,9 @@ public:
   /// The node bound to a name of the pattern.
   NodeId operator[](std::string_view name) const;
   /// Live uses; 0 for nodes made since the rule was entered.
-  int uses(NodeId id) const { return static_cast<std::size_t>(id) < uses_.size() ? uses_[static_cast<std::size_t>(id)] : 0; }
+  int uses(NodeId id) const {
+    return static_cast<std::size_t>(id) < uses_.size() ? uses_[static_cast<std::size_t>(id)] : 0;
+  }
 
   /// Adds a node at the root's source location.
   NodeId make(const ir::Op& op, std::vector<NodeId> inputs, ir::Attrs attrs = {});
@@ -55,9 +59,9 @@ enum class Liberty : std::uint8_t { none, summation, contraction };
 struct Rule {
   std::string_view name;
   Pattern from;
-  std::vector<Pattern> variants; ///< `from` in every order of commutative inputs
+  std::vector<Pattern> variants;       ///< `from` in every order of commutative inputs
   std::vector<std::string_view> names; ///< of the slots
-  Pattern to; ///< used when `build` is null
+  Pattern to;                          ///< used when `build` is null
   Build build = nullptr;
   Fp fp = Fp::strict;
   Liberty liberty = Liberty::none;
@@ -67,7 +71,8 @@ struct Rule {
   Expr (*example)() = nullptr;
   /// An expression that it must leave alone.
   Expr (*near_miss)() = nullptr;
-  /// Which values the two sides treat differently beyond what `fp` says; tests keep to finite ones then.
+  /// Which values the two sides treat differently beyond what `fp` says; tests keep to finite ones
+  /// then.
   std::string_view except = {};
 
   Rule with(Liberty l) &&;

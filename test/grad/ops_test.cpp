@@ -16,7 +16,8 @@ using Shapes = std::vector<Shape>;
 
 Array sample(Rng& rng, const Shape& shape, const ir::Domain& domain) {
   Array a = Array::empty(DType::f64, shape);
-  for (std::int64_t i = 0; i < a.numel(); ++i) a.data<double>()[i] = rng.uniform(domain.lo, domain.hi);
+  for (std::int64_t i = 0; i < a.numel(); ++i)
+    a.data<double>()[i] = rng.uniform(domain.lo, domain.hi);
   return a;
 }
 
@@ -26,10 +27,12 @@ const ir::Domain& domain_of(const Op& op, std::size_t i) {
 }
 
 /// Verifies `f` of arrays of those shapes, drawn from the op's domain.
-void verify(const Op& op, const std::function<Expr(const std::vector<Expr>&)>& f, const Shapes& shapes) {
+void verify(const Op& op, const std::function<Expr(const std::vector<Expr>&)>& f,
+            const Shapes& shapes) {
   Rng rng(std::hash<std::string_view>{}(op.name));
   std::vector<Array> point;
-  for (std::size_t i = 0; i < shapes.size(); ++i) point.push_back(sample(rng, shapes[i], domain_of(op, i)));
+  for (std::size_t i = 0; i < shapes.size(); ++i)
+    point.push_back(sample(rng, shapes[i], domain_of(op, i)));
   INFO(op.name);
   CHECK(verify_grad(f, point, 1e-6).worst <= 1e-6);
 }
@@ -43,40 +46,72 @@ void verify_elementwise(const Op& op) {
   if (&op == &ops::where) {
     // The condition has no gradient: only the alternatives are arguments.
     const Expr condition = constant(Array::from(std::vector<bool>{true, false, true, false}, {4}));
-    return verify(op, [&](const std::vector<Expr>& v) { return kroton::where(condition, v[0], v[1]); }, {{3, 4}, {3, 1}});
+    return verify(op,
+                  [&](const std::vector<Expr>& v) { return kroton::where(condition, v[0], v[1]); },
+                  {{3, 4}, {3, 1}});
   }
-  const std::vector<Shapes> cases = op.arity == 1 ? std::vector<Shapes>{{{}}, {{3, 4}}, {{0, 2}}}
-                                                  : std::vector<Shapes>{{{}, {}}, {{3, 4}, {3, 4}}, {{3, 4}, {4}}, {{3, 1}, {1, 4}}, {{}, {2, 3}}};
+  const std::vector<Shapes> cases =
+      op.arity == 1
+          ? std::vector<Shapes>{{{}}, {{3, 4}}, {{0, 2}}}
+          : std::vector<Shapes>{
+                {{}, {}}, {{3, 4}, {3, 4}}, {{3, 4}, {4}}, {{3, 1}, {1, 4}}, {{}, {2, 3}}};
   for (const Shapes& shapes : cases) verify(op, f, shapes);
 }
 
 void verify_reduction(const Op& op) {
-  for (const std::vector<std::int64_t>& axes : {std::vector<std::int64_t>{0}, {1}, {0, 2}, {0, 1, 2}})
-    verify(op, [&](const std::vector<Expr>& v) { return ir::make(op, v, {.ints = axes}, Location::current()); }, {{2, 3, 4}});
+  for (const std::vector<std::int64_t>& axes :
+       {std::vector<std::int64_t>{0}, {1}, {0, 2}, {0, 1, 2}})
+    verify(op,
+           [&](const std::vector<Expr>& v) {
+             return ir::make(op, v, {.ints = axes}, Location::current());
+           },
+           {{2, 3, 4}});
 }
 
-Expr positions(std::vector<std::int64_t> values, Shape shape) { return constant(Array::from(values, shape)); }
+Expr positions(std::vector<std::int64_t> values, Shape shape) {
+  return constant(Array::from(values, shape));
+}
 
 /// Ops whose attributes a generic case cannot guess.
 void verify_structural(const Op& op) {
   using E = const std::vector<Expr>&;
-  if (&op == &ops::reshape) verify(op, [](E v) { return reshape(v[0] * v[0], {2, 6}); }, {{3, 4}});
-  else if (&op == &ops::transpose) verify(op, [](E v) { return transpose(v[0] * v[0], {2, 0, 1}); }, {{2, 3, 4}});
-  else if (&op == &ops::broadcast_to) verify(op, [](E v) { return broadcast_to(v[0] * v[0], {2, 3, 4}); }, {{3, 1}});
+  if (&op == &ops::reshape)
+    verify(op, [](E v) { return reshape(v[0] * v[0], {2, 6}); }, {{3, 4}});
+  else if (&op == &ops::transpose)
+    verify(op, [](E v) { return transpose(v[0] * v[0], {2, 0, 1}); }, {{2, 3, 4}});
+  else if (&op == &ops::broadcast_to)
+    verify(op, [](E v) { return broadcast_to(v[0] * v[0], {2, 3, 4}); }, {{3, 1}});
   else if (&op == &ops::slice) {
     verify(op, [](E v) { return slice(v[0] * v[0], {{1, {}}, {{}, {}, -2}}); }, {{3, 5}});
     verify(op, [](E v) { return slice(v[0] * v[0], {{2, 2}}); }, {{3}});
   } else if (&op == &ops::unslice) {
-    verify(op, [](E v) { return ir::make(ops::unslice, {v[0] * v[0]}, {.ints = {2}, .dims = {Dim(1), Dim(7)}}, Location::current()); }, {{3}});
+    verify(op,
+           [](E v) {
+             return ir::make(ops::unslice, {v[0] * v[0]}, {.ints = {2}, .dims = {Dim(1), Dim(7)}},
+                             Location::current());
+           },
+           {{3}});
   } else if (&op == &ops::matmul) {
     verify(op, [](E v) { return matmul(v[0], v[1]); }, {{3, 4}, {4, 2}});
     verify(op, [](E v) { return matmul(v[0], v[1]); }, {{2, 3, 4}, {1, 4, 2}});
     verify(op, [](E v) { return dot(v[0], v[1]); }, {{4}, {4}});
   } else if (&op == &ops::gather) {
-    verify(op, [](E v) { return index(v[0] * v[0], {positions({0, -1, 0}, {3}), positions({1, 2, 1}, {3})}); }, {{2, 3}});
-    verify(op, [](E v) { return index(v[0] * v[0], {Range{}, positions({2, 0, 2, 1}, {2, 2})}); }, {{2, 3}});
+    verify(op,
+           [](E v) {
+             return index(v[0] * v[0], {positions({0, -1, 0}, {3}), positions({1, 2, 1}, {3})});
+           },
+           {{2, 3}});
+    verify(op,
+           [](E v) {
+             return index(v[0] * v[0], {Range{}, positions({2, 0, 2, 1}, {2, 2})});
+           },
+           {{2, 3}});
   } else if (&op == &ops::index_add) {
-    verify(op, [](E v) { return index_add({Dim(4), Dim(2)}, {positions({0, -1, 0}, {3})}, v[0] * v[0]); }, {{3, 2}});
+    verify(op,
+           [](E v) {
+             return index_add({Dim(4), Dim(2)}, {positions({0, -1, 0}, {3})}, v[0] * v[0]);
+           },
+           {{3, 2}});
   } else {
     INFO(op.name << " has a gradient and no case here");
     CHECK(false);
@@ -85,7 +120,9 @@ void verify_structural(const Op& op) {
 
 /// Rows without a derivative to check: no gradient, or one that is no expression at all.
 bool has_derivative(const Op& op) {
-  if (!op.gradient || op.has(Trait::leaf) || op.has(Trait::generator) || op.has(Trait::arg_reduction) || op.has(Trait::identity)) return false;
+  if (!op.gradient || op.has(Trait::leaf) || op.has(Trait::generator) ||
+      op.has(Trait::arg_reduction) || op.has(Trait::identity))
+    return false;
   if (op.result == ir::Result::boolean || op.dtypes == ir::Dtypes::boolean) return false;
   return &op != &ops::sign && &op != &ops::floor;
 }
@@ -97,9 +134,12 @@ TEST_CASE("the gradient of every op agrees with finite differences", "[grad]") {
   for (const Op* op : ops::all()) {
     if (!has_derivative(*op)) continue;
     ++verified;
-    if (op->has(Trait::elementwise)) verify_elementwise(*op);
-    else if (op->has(Trait::reduction)) verify_reduction(*op);
-    else verify_structural(*op);
+    if (op->has(Trait::elementwise))
+      verify_elementwise(*op);
+    else if (op->has(Trait::reduction))
+      verify_reduction(*op);
+    else
+      verify_structural(*op);
   }
   CHECK(verified >= 30);
 }
@@ -115,7 +155,11 @@ TEST_CASE("composed functions agree with finite differences", "[grad]") {
   verify_grad([](E v) { return log(sum(exp(v[0]), {1})); }, {m});
   verify_grad([](E v) { return mean(v[0] * v[0], {1}); }, {m});
   verify_grad([](E v) { return log(1 + exp(v[0])) * sigmoid(v[0]); }, {m});
-  verify_grad([](E v) { return -mean(index(log(softmax(v[0])), {arange(3), positions({0, 3, -1}, {3})})); }, {m});
+  verify_grad(
+      [](E v) {
+        return -mean(index(log(softmax(v[0])), {arange(3), positions({0, 3, -1}, {3})}));
+      },
+      {m});
 }
 
 } // namespace kroton::test

@@ -37,11 +37,14 @@ Expr chain(std::int64_t length) {
 } // namespace
 
 TEST_CASE("a rule that uses an unbound name is refused when it is made", "[rewrite]") {
-  CHECK_THAT(message_of([] { rewrite::rule("broken", exp(x), log(y)); }), contains("rule broken uses y, which its left side exp(x) does not bind"));
+  CHECK_THAT(message_of([] { rewrite::rule("broken", exp(x), log(y)); }),
+             contains("rule broken uses y, which its left side exp(x) does not bind"));
 }
 
-TEST_CASE("a rule may not put a reduction on its right side without saying over what", "[rewrite]") {
-  CHECK_THAT(message_of([] { rewrite::rule("broken", exp(x), any(ops::sum, {x})); }), contains("rule broken: sum has attributes"));
+TEST_CASE("a rule may not put a reduction on its right side without saying over what",
+          "[rewrite]") {
+  CHECK_THAT(message_of([] { rewrite::rule("broken", exp(x), any(ops::sum, {x})); }),
+             contains("rule broken: sum has attributes"));
 }
 
 TEST_CASE("commutative ops match in both orders, others in one", "[rewrite]") {
@@ -75,7 +78,8 @@ TEST_CASE("a node asked to have one use is matched once its other user is gone",
 }
 
 TEST_CASE("two rules that chase each other are named", "[rewrite]") {
-  const Rule there = rewrite::rule("there", exp(x), log(x)), back = rewrite::rule("back", log(x), exp(x));
+  const Rule there = rewrite::rule("there", exp(x), log(x)),
+             back = rewrite::rule("back", log(x), exp(x));
   const Rule* rules[] = {&there, &back};
   const Expr e = kroton::exp(f("a"));
   ir::Graph g = ir::Graph::capture({&e, 1});
@@ -91,7 +95,8 @@ TEST_CASE("applications stop where they are told to", "[rewrite]") {
   const Expr e = chain(20);
   for (long k : {0L, 1L, 4L}) {
     ir::Graph g = ir::Graph::capture({&e, 1});
-    CHECK(rewrite::run_pipeline(g, {.max_applications = k}).applications.size() == static_cast<std::size_t>(k));
+    CHECK(rewrite::run_pipeline(g, {.max_applications = k}).applications.size() ==
+          static_cast<std::size_t>(k));
   }
 }
 
@@ -114,7 +119,9 @@ TEST_CASE("passes report what they changed, and injected rules run in every one"
   const Expr e = kroton::exp(f("x"));
   ir::Graph g = ir::Graph::capture({&e, 1});
   std::vector<std::string> seen;
-  rewrite::run_pipeline(g, {.on_pass = [&](std::string_view pass, const ir::Graph&) { seen.emplace_back(pass); }, .extra = &wrong});
+  rewrite::run_pipeline(
+      g, {.on_pass = [&](std::string_view pass, const ir::Graph&) { seen.emplace_back(pass); },
+          .extra = &wrong});
   CHECK(seen == std::vector<std::string>{"canonicalize"});
   CHECK_THAT(g.to_string(), contains("log"));
 }
@@ -124,7 +131,8 @@ TEST_CASE("only what code generation needs is done in plain mode", "[rewrite]") 
   const Expr e = kroton::grad(kroton::sum(kroton::slice(v * 1, {{1, {}}})), v);
   ir::Graph g = ir::Graph::capture({&e, 1});
   const auto report = rewrite::run_pipeline(g, {.minimal = true});
-  for (const rewrite::Application& a : report.applications) CHECK((a.rule == "unslice" || a.rule == "stop-gradient"));
+  for (const rewrite::Application& a : report.applications)
+    CHECK((a.rule == "unslice" || a.rule == "stop-gradient"));
   CHECK(g.to_string().find("unslice") == std::string::npos);
 }
 
@@ -134,8 +142,10 @@ TEST_CASE("a chain of 100,000 nodes is rewritten in near linear time", "[rewrite
     ir::Graph g = ir::Graph::capture({&e, 1});
     const auto start = std::chrono::steady_clock::now();
     const auto report = rewrite::run_pipeline(g);
-    const double us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
-    std::printf("rewrite: a chain of %ld nodes: %.2f us a node\n", static_cast<long>(n), us / static_cast<double>(n));
+    const double us =
+        std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+    std::printf("rewrite: a chain of %ld nodes: %.2f us a node\n", static_cast<long>(n),
+                us / static_cast<double>(n));
     CHECK(report.applications.size() == static_cast<std::size_t>(n / 2));
     CHECK(g.numel() == static_cast<std::size_t>(n / 2 + 1));
   }

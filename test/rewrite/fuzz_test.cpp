@@ -8,23 +8,27 @@
 namespace kroton::test {
 namespace {
 
-/// Compares in f64, where refining rules and rounding stay far below the tolerance; positions of NaN
-/// and infinities must agree wherever the plain graph is finite.
+/// Compares in f64, where refining rules and rounding stay far below the tolerance; positions of
+/// NaN and infinities must agree wherever the plain graph is finite.
 void compare(std::uint64_t seed, const std::vector<Expr>& outputs) {
   const ir::Graph plain = ir::Graph::capture(outputs);
   ir::Graph fast = ir::Graph::capture(outputs);
   rewrite::PipelineReport report = rewrite::run_pipeline(fast);
   Rng rng(seed ^ 0xABCDEF);
   Inputs inputs;
-  const auto want = ir::evaluate(plain, plain.outputs(), bind_inputs(plain, inputs, rng, Values::small));
-  const auto got = ir::evaluate(fast, fast.outputs(), bind_inputs(fast, inputs, rng, Values::small));
+  const auto want =
+      ir::evaluate(plain, plain.outputs(), bind_inputs(plain, inputs, rng, Values::small));
+  const auto got =
+      ir::evaluate(fast, fast.outputs(), bind_inputs(fast, inputs, rng, Values::small));
   std::string fired;
   for (const auto& a : report.applications) fired += std::string(a.rule) + " ";
-  INFO("KROTON_FUZZ_SEED=" << seed << " replays this\n" << plain.to_string() << fast.to_string() << fired);
+  INFO("KROTON_FUZZ_SEED=" << seed << " replays this\n"
+                           << plain.to_string() << fast.to_string() << fired);
   REQUIRE(want.size() == got.size());
   for (std::size_t k = 0; k < want.size(); ++k) {
     REQUIRE(want[k].shape() == got[k].shape());
-    const Array a = want[k].astype(DType::f64).contiguous(), b = got[k].astype(DType::f64).contiguous();
+    const Array a = want[k].astype(DType::f64).contiguous(),
+                b = got[k].astype(DType::f64).contiguous();
     for (std::int64_t i = 0; i < a.numel(); ++i) {
       const double x = a.data<double>()[i], y = b.data<double>()[i];
       if (std::isnan(x) && std::isnan(y)) continue;
@@ -43,7 +47,9 @@ TEST_CASE("random graphs keep their value when optimised", "[rewrite][fuzz]") {
   for (std::uint64_t k = 0; k < (replayed ? 1 : 300); ++k) {
     const std::uint64_t seed = replayed.value_or(k + 1);
     for (bool is_dynamic : {true, false}) {
-      const RandomGraph r = random_graph(seed, {.nodes = 5 + static_cast<int>(seed % 30), .dtype = DType::f64, .has_unknown_dims = is_dynamic});
+      const RandomGraph r = random_graph(seed, {.nodes = 5 + static_cast<int>(seed % 30),
+                                                .dtype = DType::f64,
+                                                .has_unknown_dims = is_dynamic});
       compare(seed, r.outputs);
     }
   }
@@ -54,7 +60,8 @@ TEST_CASE("random gradients keep their value when optimised", "[rewrite][fuzz]")
   int differentiated = 0;
   for (std::uint64_t k = 0; k < (replayed ? 1 : 150); ++k) {
     const std::uint64_t seed = replayed.value_or(k + 1);
-    const RandomGraph r = random_graph(seed, {.nodes = 5 + static_cast<int>(seed % 15), .dtype = DType::f64});
+    const RandomGraph r =
+        random_graph(seed, {.nodes = 5 + static_cast<int>(seed % 15), .dtype = DType::f64});
     const Expr cost = sum(r.outputs[0]);
     for (const Expr& input : r.inputs) {
       std::vector<Expr> outputs{cost};

@@ -29,7 +29,8 @@ struct Regression {
 Approx near(double v) { return Approx(v).epsilon(1e-5).margin(1e-5); }
 
 int count(const ir::Graph& g, const ir::Op& op) {
-  return static_cast<int>(std::ranges::count_if(g.order(), [&](ir::NodeId id) { return g[id].op == &op; }));
+  return static_cast<int>(
+      std::ranges::count_if(g.order(), [&](ir::NodeId id) { return g[id].op == &op; }));
 }
 
 ir::Graph optimized(const std::vector<Expr>& outputs) {
@@ -40,7 +41,8 @@ ir::Graph optimized(const std::vector<Expr>& outputs) {
 
 } // namespace
 
-TEST_CASE("training logistic regression multiplies x and w once, and updates w by one gemm onto w", "[rewrite]") {
+TEST_CASE("training logistic regression multiplies x and w once, and updates w by one gemm onto w",
+          "[rewrite]") {
   const ir::Graph g = optimized(Regression{}.train());
   INFO(g.to_string());
   CHECK(count(g, ops::matmul) == 1);
@@ -62,21 +64,24 @@ TEST_CASE("a function that returns only the prediction contains no softmax", "[r
   CHECK(g[g.outputs()[0]].op == &ops::argmax);
 }
 
-TEST_CASE("loss and gradients of scores of 1e4 are finite, and agree with the unoptimised graph", "[rewrite]") {
+TEST_CASE("loss and gradients of scores of 1e4 are finite, and agree with the unoptimised graph",
+          "[rewrite]") {
   for (double scale : {1.0, 1e4}) {
     Regression r;
     const auto outputs = r.train();
     const ir::Graph plain = ir::Graph::capture(outputs), fast = optimized(outputs);
     Array x = Array::zeros<float>({3, 6}), w = Array::zeros<float>({6, 4});
     for (std::int64_t i = 0; i < 18; ++i) x.data<float>()[i] = static_cast<float>((i * 7 % 11) - 5);
-    for (std::int64_t i = 0; i < 24; ++i) w.data<float>()[i] = static_cast<float>(scale * static_cast<double>((i * 5 % 13) - 6));
+    for (std::int64_t i = 0; i < 24; ++i)
+      w.data<float>()[i] = static_cast<float>(scale * static_cast<double>((i * 5 % 13) - 6));
     const auto run = [&](const ir::Graph& g) {
       ir::Bindings bindings;
       bindings.size_of = Sizes{};
       for (ir::NodeId id : g.order()) {
         const std::string& name = g[id].name;
         if (name == "x") bindings.values.emplace(id, x);
-        if (name == "y") bindings.values.emplace(id, Array::from(std::vector<std::int32_t>{0, -1, 2}, {3}));
+        if (name == "y")
+          bindings.values.emplace(id, Array::from(std::vector<std::int32_t>{0, -1, 2}, {3}));
         if (name == "w") bindings.values.emplace(id, w);
         if (name == "b") bindings.values.emplace(id, Array::zeros<float>({4}));
       }
@@ -84,26 +89,31 @@ TEST_CASE("loss and gradients of scores of 1e4 are finite, and agree with the un
     };
     const auto want = run(plain), got = run(fast);
     for (std::size_t k = 0; k < got.size(); ++k) {
-      const Array a = want[k].astype(DType::f64).contiguous(), b = got[k].astype(DType::f64).contiguous();
+      const Array a = want[k].astype(DType::f64).contiguous(),
+                  b = got[k].astype(DType::f64).contiguous();
       for (std::int64_t i = 0; i < a.numel(); ++i) {
         CHECK(std::isfinite(b.data<double>()[i]));
         // The plain loss overflows at 1e4.
-        if (std::isfinite(a.data<double>()[i])) CHECK(b.data<double>()[i] == near(a.data<double>()[i]));
+        if (std::isfinite(a.data<double>()[i]))
+          CHECK(b.data<double>()[i] == near(a.data<double>()[i]));
       }
     }
   }
 }
 
-TEST_CASE("a label outside its axis still raises IndexError when only the updates are computed", "[rewrite]") {
+TEST_CASE("a label outside its axis still raises IndexError when only the updates are computed",
+          "[rewrite]") {
   Regression r;
   const ir::Graph g = optimized({r.w - 0.1f * r.g[0]});
   INFO(g.to_string());
-  CHECK(std::ranges::any_of(g.order(), [&](ir::NodeId id) { return g[id].op->has(ir::Trait::fallible); }));
+  CHECK(std::ranges::any_of(g.order(),
+                            [&](ir::NodeId id) { return g[id].op->has(ir::Trait::fallible); }));
   ir::Bindings bindings;
   bindings.size_of = Sizes{};
   for (ir::NodeId id : g.order()) {
     if (g[id].name == "x") bindings.values.emplace(id, Array::zeros<float>({3, 6}));
-    if (g[id].name == "y") bindings.values.emplace(id, Array::from(std::vector<std::int32_t>{0, 4, 2}, {3}));
+    if (g[id].name == "y")
+      bindings.values.emplace(id, Array::from(std::vector<std::int32_t>{0, 4, 2}, {3}));
     if (g[id].name == "w") bindings.values.emplace(id, Array::zeros<float>({6, 4}));
     if (g[id].name == "b") bindings.values.emplace(id, Array::zeros<float>({4}));
   }

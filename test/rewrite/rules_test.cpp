@@ -24,15 +24,20 @@ std::size_t apply(ir::Graph& g, const Rule& r, long limit) {
 
 ir::Graph captured(const Expr& e) { return ir::Graph::capture({&e, 1}); }
 
-double value_at(const Array& a, std::int64_t i) { return a.astype(DType::f64).contiguous().data<double>()[i]; }
+double value_at(const Array& a, std::int64_t i) {
+  return a.astype(DType::f64).contiguous().data<double>()[i];
+}
 
-bool is_same_value(double a, double b) { return (std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b)); }
+bool is_same_value(double a, double b) {
+  return (std::isnan(a) && std::isnan(b)) || (a == b && std::signbit(a) == std::signbit(b));
+}
 
 /// How far `got` is from `want`, as a share of the spacing of floats there.
 double ulps(double got, double want) {
   if (got == want || (std::isnan(got) && std::isnan(want))) return 0;
   if (!std::isfinite(got) || !std::isfinite(want)) return std::numeric_limits<double>::infinity();
-  const double spacing = std::max(std::ldexp(std::max(std::fabs(want), double(std::numeric_limits<float>::min())), -23), 1e-45);
+  const double spacing = std::max(
+      std::ldexp(std::max(std::fabs(want), double(std::numeric_limits<float>::min())), -23), 1e-45);
   return std::fabs(got - want) / spacing;
 }
 
@@ -45,14 +50,17 @@ struct Reach {
 };
 Reach reach(const ir::Graph& g, const Inputs& inputs, const Array& result, std::int64_t i) {
   Reach r;
-  r.is_one_element = std::ranges::all_of(g.order(), [&](ir::NodeId id) { return g[id].op->has(ir::Trait::elementwise) || g[id].is_leaf(); });
+  r.is_one_element = std::ranges::all_of(g.order(), [&](ir::NodeId id) {
+    return g[id].op->has(ir::Trait::elementwise) || g[id].is_leaf();
+  });
   for (const auto& [leaf, a] : inputs.by_leaf) {
     std::int64_t first = 0, last = a.numel();
     if (r.is_one_element && a.shape() == result.shape()) {
       first = i;
       last = i + 1;
     } else if (a.rank() > 0 && result.rank() > 0 && a.shape()[0] == result.shape()[0]) {
-      const std::int64_t row = i / (result.numel() / result.shape()[0]), length = a.numel() / a.shape()[0];
+      const std::int64_t row = i / (result.numel() / result.shape()[0]),
+                         length = a.numel() / a.shape()[0];
       first = row * length;
       last = first + length;
     }
@@ -66,7 +74,10 @@ Reach reach(const ir::Graph& g, const Inputs& inputs, const Array& result, std::
 }
 
 /// Rules that regroup or drop digits: of huge values, nothing useful can be said.
-bool may_round(const Rule& r) { return grants(r.fp, Fp::reassoc) || grants(r.fp, Fp::approx) || r.liberty != rewrite::Liberty::none; }
+bool may_round(const Rule& r) {
+  return grants(r.fp, Fp::reassoc) || grants(r.fp, Fp::approx) ||
+         r.liberty != rewrite::Liberty::none;
+}
 
 /// True if the rule's words allow `right` where the left side gave `left` and, computed in double
 /// precision, `exact`.
@@ -76,19 +87,24 @@ bool is_allowed(const Rule& r, double left, double right, double exact, const Re
   if (left == right) return grants(r.fp, Fp::nsz) || grants(r.fp, Fp::refine) || may_round(r);
   if (grants(r.fp, Fp::nnan) && (std::isnan(left) || !has_finite_inputs)) return true;
   if (grants(r.fp, Fp::ninf) && (std::isinf(left) || std::isinf(right))) return true;
-  if (may_round(r) && std::fabs(left - right) <= 1e-5 * std::max(std::fabs(exact), 1.0)) return true;
+  if (may_round(r) && std::fabs(left - right) <= 1e-5 * std::max(std::fabs(exact), 1.0))
+    return true;
   if (!grants(r.fp, Fp::refine)) return false;
   // Where double precision overflows too, it is no yardstick for finite inputs.
-  if (!std::isfinite(exact)) return has_finite_inputs || (!from.is_one_element && std::isinf(exact) && std::isfinite(right));
+  if (!std::isfinite(exact))
+    return has_finite_inputs || (!from.is_one_element && std::isinf(exact) && std::isfinite(right));
   if (std::fabs(right - exact) <= 1e-14) return true;
   // A difference of two terms of a row carries their rounding.
-  if (!from.is_one_element && std::fabs(right - exact) <= std::ldexp(std::max(from.largest, 1.0), -22)) return true;
+  if (!from.is_one_element &&
+      std::fabs(right - exact) <= std::ldexp(std::max(from.largest, 1.0), -22))
+    return true;
   return ulps(right, exact) <= ulps(left, exact) + 2;
 }
 
 } // namespace
 
-TEST_CASE("every rule fires on its example, keeps type and value, and leaves its own result alone", "[rewrite]") {
+TEST_CASE("every rule fires on its example, keeps type and value, and leaves its own result alone",
+          "[rewrite]") {
   std::set<std::string_view> names;
   for (const rewrite::RuleSet* family : rewrite::rules::all()) {
     for (const Rule& r : family->rules) {
@@ -108,7 +124,9 @@ TEST_CASE("every rule fires on its example, keeps type and value, and leaves its
       for (int round = 0; round < 60; ++round) {
         const bool is_plain = may_round(r) || !r.except.empty();
         const Values choice[] = {Values::small, is_plain ? Values::small : Values::wide,
-                                 !r.except.empty() ? Values::small : may_round(r) ? Values::small_special : Values::special};
+                                 !r.except.empty() ? Values::small
+                                 : may_round(r)    ? Values::small_special
+                                                   : Values::special};
         const Values values = choice[round % 3];
         Rng rng(static_cast<std::uint64_t>(round) + 1);
         Inputs inputs;
@@ -122,7 +140,8 @@ TEST_CASE("every rule fires on its example, keeps type and value, and leaves its
           const Reach from = reach(before, inputs, l, i);
           const double lv = value_at(l, i), rv = value_at(rr, i), ev = value_at(exact, i);
           if (!is_allowed(r, lv, rv, ev, from)) {
-            INFO("round " << round << " element " << i << ": left " << lv << ", right " << rv << ", in double precision " << ev);
+            INFO("round " << round << " element " << i << ": left " << lv << ", right " << rv
+                          << ", in double precision " << ev);
             std::string given;
             for (const auto& [leaf, a] : inputs.by_leaf) given += a.to_string() + "\n";
             INFO("inputs\n" << given);

@@ -26,27 +26,48 @@ struct Rng {
     return state * 0x2545F4914F6CDD1Dull;
   }
   /// In [0, n).
-  std::int64_t below(std::int64_t n) { return static_cast<std::int64_t>((next() >> 33) % static_cast<std::uint64_t>(n)); }
-  double uniform(double lo, double hi) { return lo + (hi - lo) * static_cast<double>(next() >> 11) * 0x1p-53; }
+  std::int64_t below(std::int64_t n) {
+    return static_cast<std::int64_t>((next() >> 33) % static_cast<std::uint64_t>(n));
+  }
+  double uniform(double lo, double hi) {
+    return lo + (hi - lo) * static_cast<double>(next() >> 11) * 0x1p-53;
+  }
 };
 
 enum class Values {
-  small,   ///< finite, within [-4, 4]
-  wide,    ///< finite, also huge, tiny, denormal and zeros of both signs
-  special, ///< also NaN and infinities
+  small,         ///< finite, within [-4, 4]
+  wide,          ///< finite, also huge, tiny, denormal and zeros of both signs
+  special,       ///< also NaN and infinities
   small_special, ///< as small, and NaN, infinities and zeros of both signs
 };
 
 inline double draw(Rng& rng, Values values) {
   using Limits = std::numeric_limits<float>;
-  const double wide[] = {0.0, -0.0, 1, -1, 1e4, -1e4, Limits::max(), Limits::lowest(), Limits::min(), -Limits::min(),
-                         Limits::denorm_min(), -Limits::denorm_min(), 1e-10, -1e-10, 0.5, 2, 88.5, -104};
+  const double wide[] = {0.0,
+                         -0.0,
+                         1,
+                         -1,
+                         1e4,
+                         -1e4,
+                         Limits::max(),
+                         Limits::lowest(),
+                         Limits::min(),
+                         -Limits::min(),
+                         Limits::denorm_min(),
+                         -Limits::denorm_min(),
+                         1e-10,
+                         -1e-10,
+                         0.5,
+                         2,
+                         88.5,
+                         -104};
   const double special[] = {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN()};
   const auto choice = rng.below(10);
   const bool may_be_special = values == Values::special || values == Values::small_special;
   if (may_be_special && choice < 2) return special[rng.below(3)];
   if (values == Values::small_special && choice < 4) return choice == 2 ? 0.0 : -0.0;
-  if ((values == Values::wide || values == Values::special) && choice < 6) return wide[rng.below(18)];
+  if ((values == Values::wide || values == Values::special) && choice < 6)
+    return wide[rng.below(18)];
   return rng.uniform(-4, 4);
 }
 
@@ -60,7 +81,8 @@ struct Sizes {
   }
 };
 
-/// Arrays for inputs, shared variables and arrays without a value, by the leaf that stands behind them.
+/// Arrays for inputs, shared variables and arrays without a value, by the leaf that stands behind
+/// them.
 struct Inputs {
   std::map<const void*, Array> by_leaf;
 
@@ -71,19 +93,21 @@ struct Inputs {
     for (const Dim& d : n.type.shape) shape.push_back(ir::dims::evaluate(d, sizes));
     Array wide = Array::empty(DType::f64, shape);
     for (std::int64_t i = 0; i < wide.numel(); ++i)
-      wide.data<double>()[i] = is_float(n.type.dtype)   ? draw(rng, values)
+      wide.data<double>()[i] = is_float(n.type.dtype)  ? draw(rng, values)
                                : is_bool(n.type.dtype) ? static_cast<double>(rng.below(2))
-                                                        : static_cast<double>(rng.below(5) - 2);
+                                                       : static_cast<double>(rng.below(5) - 2);
     return by_leaf.emplace(n.attrs.leaf.get(), wide.astype(n.type.dtype)).first->second;
   }
 };
 
-inline ir::Bindings bind_inputs(const ir::Graph& g, Inputs& inputs, Rng& rng, Values values, const Sizes& sizes = {}) {
+inline ir::Bindings bind_inputs(const ir::Graph& g, Inputs& inputs, Rng& rng, Values values,
+                                const Sizes& sizes = {}) {
   ir::Bindings bindings;
   bindings.size_of = sizes;
   for (ir::NodeId id : g.order()) {
     const ir::GraphNode& n = g[id];
-    if (n.op == &ops::input || n.op == &ops::shared) bindings.values.emplace(id, inputs.of(n, rng, values, sizes));
+    if (n.op == &ops::input || n.op == &ops::shared)
+      bindings.values.emplace(id, inputs.of(n, rng, values, sizes));
   }
   return bindings;
 }

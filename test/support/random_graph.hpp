@@ -19,7 +19,7 @@ namespace kroton::test {
 struct RandomGraphOptions {
   int nodes = 20;
   DType dtype = DType::f32;
-  bool has_unknown_dims = true;  ///< else all sizes are static
+  bool has_unknown_dims = true; ///< else all sizes are static
   bool has_indexing = true;
   bool has_products = true;
 };
@@ -42,8 +42,10 @@ class RandomGraphMaker {
 public:
   RandomGraphMaker(std::uint64_t seed, RandomGraphOptions options) : rng_(seed), options_(options) {
     const Dim n = options.has_unknown_dims ? kroton::dim("n") : Dim(3);
-    for (const auto& shape : {std::vector<Dim>{n, 4}, std::vector<Dim>{4}, std::vector<Dim>{n, 1}, std::vector<Dim>{n, 4}}) {
-      graph_.inputs.push_back(tensor(options.dtype, shape, std::string(1, static_cast<char>('a' + graph_.inputs.size()))));
+    for (const auto& shape : {std::vector<Dim>{n, 4}, std::vector<Dim>{4}, std::vector<Dim>{n, 1},
+                              std::vector<Dim>{n, 4}}) {
+      graph_.inputs.push_back(tensor(
+          options.dtype, shape, std::string(1, static_cast<char>('a' + graph_.inputs.size()))));
       pool_.push_back(graph_.inputs.back());
     }
     graph_.inputs.push_back(tensor(DType::i64, {n}, "y"));
@@ -52,12 +54,15 @@ public:
   RandomGraph make() {
     for (int i = 0; i < options_.nodes; ++i)
       if (auto e = step()) pool_.push_back(*e);
-    for (int i = 0; i < 3; ++i) graph_.outputs.push_back(pool_[pool_.size() - 1 - static_cast<std::size_t>(rng_.below(6))]);
+    for (int i = 0; i < 3; ++i)
+      graph_.outputs.push_back(pool_[pool_.size() - 1 - static_cast<std::size_t>(rng_.below(6))]);
     return graph_;
   }
 
 private:
-  const Expr& any() { return pool_[static_cast<std::size_t>(rng_.below(static_cast<std::int64_t>(pool_.size())))]; }
+  const Expr& any() {
+    return pool_[static_cast<std::size_t>(rng_.below(static_cast<std::int64_t>(pool_.size())))];
+  }
   const Expr& recent() {
     const auto n = static_cast<std::int64_t>(pool_.size());
     return pool_[static_cast<std::size_t>(n - 1 - rng_.below(std::min<std::int64_t>(n, 5)))];
@@ -68,7 +73,8 @@ private:
   }
   static bool broadcasts(const Expr& a, const Expr& b) {
     for (int i = 1; i <= std::min(a.rank(), b.rank()); ++i) {
-      const Dim &x = a.shape()[static_cast<std::size_t>(a.rank() - i)], &y = b.shape()[static_cast<std::size_t>(b.rank() - i)];
+      const Dim &x = a.shape()[static_cast<std::size_t>(a.rank() - i)],
+                &y = b.shape()[static_cast<std::size_t>(b.rank() - i)];
       if (!x.is(1) && !y.is(1) && !ir::dims::same(x, y)) return false;
     }
     return true;
@@ -76,44 +82,74 @@ private:
 
   Expr unary(const Expr& a) {
     switch (rng_.below(16)) {
-    case 0: return exp(a);
-    case 1: return log(a);
-    case 2: return log(1 + exp(a));
-    case 3: return -a;
-    case 4: return abs(a);
-    case 5: return tanh(a);
-    case 6: return sigmoid(a);
-    case 7: return relu(a);
-    case 8: return sqrt(abs(a));
-    case 9: return 1 / (1 + exp(-a));
-    case 10: return exp(a) - 1;
-    case 11: return pow(a, 2);
-    case 12: return a / 4;
-    case 13: return log(1 + a * a);
-    case 14: return stop_gradient(a);
-    default: return cast(cast(a, DType::f64), options_.dtype);
+    case 0:
+      return exp(a);
+    case 1:
+      return log(a);
+    case 2:
+      return log(1 + exp(a));
+    case 3:
+      return -a;
+    case 4:
+      return abs(a);
+    case 5:
+      return tanh(a);
+    case 6:
+      return sigmoid(a);
+    case 7:
+      return relu(a);
+    case 8:
+      return sqrt(abs(a));
+    case 9:
+      return 1 / (1 + exp(-a));
+    case 10:
+      return exp(a) - 1;
+    case 11:
+      return pow(a, 2);
+    case 12:
+      return a / 4;
+    case 13:
+      return log(1 + a * a);
+    case 14:
+      return stop_gradient(a);
+    default:
+      return cast(cast(a, DType::f64), options_.dtype);
     }
   }
   std::optional<Expr> binary(const Expr& a, const Expr& b) {
     if (!broadcasts(a, b)) return std::nullopt;
     switch (rng_.below(7)) {
-    case 0: return a + b;
-    case 1: return a - b;
-    case 2: return a * b;
-    case 3: return a / (1 + abs(b));
-    case 4: return maximum(a, b);
-    case 5: return minimum(a, b);
-    default: return where(a > b, a, b);
+    case 0:
+      return a + b;
+    case 1:
+      return a - b;
+    case 2:
+      return a * b;
+    case 3:
+      return a / (1 + abs(b));
+    case 4:
+      return maximum(a, b);
+    case 5:
+      return minimum(a, b);
+    default:
+      return where(a > b, a, b);
     }
   }
   std::optional<Expr> movement(const Expr& a) {
     switch (rng_.below(6)) {
-    case 0: return transpose(a);
-    case 1: return reshape(a, {-1});
-    case 2: return expand_dims(a, {0});
-    case 3: return a.rank() > 0 ? std::optional(slice(a, {{{}, {}, -1}})) : std::nullopt;
-    case 4: return a.rank() > 0 ? std::optional(broadcast_to(expand_dims(a, {0}), with_front(a))) : std::nullopt;
-    default: return squeeze(a);
+    case 0:
+      return transpose(a);
+    case 1:
+      return reshape(a, {-1});
+    case 2:
+      return expand_dims(a, {0});
+    case 3:
+      return a.rank() > 0 ? std::optional(slice(a, {{{}, {}, -1}})) : std::nullopt;
+    case 4:
+      return a.rank() > 0 ? std::optional(broadcast_to(expand_dims(a, {0}), with_front(a)))
+                          : std::nullopt;
+    default:
+      return squeeze(a);
     }
   }
   static std::vector<Dim> with_front(const Expr& a) {
@@ -126,12 +162,18 @@ private:
     const int axis = static_cast<int>(rng_.below(a.rank()));
     const bool keep = rng_.below(2) == 0;
     switch (rng_.below(6)) {
-    case 0: return sum(a, {axis}, keep);
-    case 1: return max(a, {axis}, keep);
-    case 2: return min(a, {axis}, keep);
-    case 3: return mean(a, {axis}, keep);
-    case 4: return softmax(a, axis);
-    default: return log(softmax(a, axis));
+    case 0:
+      return sum(a, {axis}, keep);
+    case 1:
+      return max(a, {axis}, keep);
+    case 2:
+      return min(a, {axis}, keep);
+    case 3:
+      return mean(a, {axis}, keep);
+    case 4:
+      return softmax(a, axis);
+    default:
+      return log(softmax(a, axis));
     }
   }
   std::optional<Expr> product(const Expr& a, const Expr& b) {
@@ -144,7 +186,8 @@ private:
     const Expr& y = graph_.inputs.back();
     for (int tries = 0; tries < 4; ++tries) {
       const Expr& a = any();
-      if (a.rank() != 2 || !ir::dims::same(a.shape()[0], y.shape()[0]) || !a.shape()[1].is(4)) continue;
+      if (a.rank() != 2 || !ir::dims::same(a.shape()[0], y.shape()[0]) || !a.shape()[1].is(4))
+        continue;
       const Expr rows = arange(y.dim(0));
       if (rng_.below(2) == 0) return index(a, {rows, y});
       return index_add(a.shape(), {rows, y}, index(a, {rows, y}));
@@ -169,6 +212,8 @@ private:
   std::vector<Expr> pool_;
 };
 
-inline RandomGraph random_graph(std::uint64_t seed, RandomGraphOptions options = {}) { return RandomGraphMaker(seed, options).make(); }
+inline RandomGraph random_graph(std::uint64_t seed, RandomGraphOptions options = {}) {
+  return RandomGraphMaker(seed, options).make();
+}
 
 } // namespace kroton::test

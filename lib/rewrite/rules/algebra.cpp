@@ -12,10 +12,16 @@ using namespace dsl;
 
 bool is_integral(const Site& s) { return !is_float(s.type(s.root()).dtype); }
 
-NodeId zero_of_integers(Site& s) { return is_integral(s) ? s.constant(0, s.type(s.root()).dtype) : ir::no_node; }
+NodeId zero_of_integers(Site& s) {
+  return is_integral(s) ? s.constant(0, s.type(s.root()).dtype) : ir::no_node;
+}
 /// x == x where there is no NaN.
-NodeId true_of_integers(Site& s) { return is_float(s.type(s["x"]).dtype) ? ir::no_node : s.constant(1, DType::bool_); }
-NodeId false_of_integers(Site& s) { return is_float(s.type(s["x"]).dtype) ? ir::no_node : s.constant(0, DType::bool_); }
+NodeId true_of_integers(Site& s) {
+  return is_float(s.type(s["x"]).dtype) ? ir::no_node : s.constant(1, DType::bool_);
+}
+NodeId false_of_integers(Site& s) {
+  return is_float(s.type(s["x"]).dtype) ? ir::no_node : s.constant(0, DType::bool_);
+}
 
 double value_of(const Site& s, std::string_view name) {
   const ir::GraphNode& n = *constant_behind(s.graph(), s[name]);
@@ -23,8 +29,10 @@ double value_of(const Site& s, std::string_view name) {
 }
 
 bool is_normal(double v, DType t) {
-  const double smallest = t == DType::f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min();
-  const double largest = t == DType::f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+  const double smallest =
+      t == DType::f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min();
+  const double largest =
+      t == DType::f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
   return std::fabs(v) >= smallest && std::fabs(v) <= largest;
 }
 
@@ -33,7 +41,8 @@ NodeId reciprocal_of_power(Site& s) {
   const double by = value_of(s, "c");
   int exponent = 0;
   const DType t = s.type(s.root()).dtype;
-  if (std::fabs(std::frexp(by, &exponent)) != 0.5 || !is_normal(by, t) || !is_normal(1 / by, t)) return ir::no_node;
+  if (std::fabs(std::frexp(by, &exponent)) != 0.5 || !is_normal(by, t) || !is_normal(1 / by, t))
+    return ir::no_node;
   return s.make(ops::mul, {s["x"], s.constant(1 / by, t)});
 }
 NodeId reciprocal(Site& s) {
@@ -57,11 +66,13 @@ NodeId small_power(Site& s) {
   if (n != std::floor(n) || std::fabs(n) < 2 || std::fabs(n) > 8) return ir::no_node;
   if (n > 0) return power(s, static_cast<std::int64_t>(n));
   if (is_integral(s)) return ir::no_node;
-  return s.make(ops::div, {s.constant(1, s.type(s.root()).dtype), power(s, static_cast<std::int64_t>(-n))});
+  return s.make(ops::div,
+                {s.constant(1, s.type(s.root()).dtype), power(s, static_cast<std::int64_t>(-n))});
 }
 NodeId small_power_of_integers(Site& s) { return is_integral(s) ? small_power(s) : ir::no_node; }
 NodeId inverse(Site& s) {
-  return is_integral(s) ? ir::no_node : s.make(ops::div, {s.constant(1, s.type(s.root()).dtype), s["x"]});
+  return is_integral(s) ? ir::no_node
+                        : s.make(ops::div, {s.constant(1, s.type(s.root()).dtype), s["x"]});
 }
 
 /// The root's op again, on x and the two constants' own result.
@@ -72,7 +83,9 @@ NodeId regroup(Site& s) {
 NodeId regroup_integers(Site& s) { return is_integral(s) ? regroup(s) : ir::no_node; }
 
 /// relu keeps NaN and gives +0 for both zeros, as maximum(x, +0) does.
-NodeId relu_of_floats(Site& s) { return is_integral(s) ? ir::no_node : s.make(ops::relu, {s["x"]}); }
+NodeId relu_of_floats(Site& s) {
+  return is_integral(s) ? ir::no_node : s.make(ops::relu, {s["x"]});
+}
 
 /// True if every value of `from` is a value of `to`.
 bool holds_all(DType to, DType from) {
@@ -84,10 +97,13 @@ bool holds_all(DType to, DType from) {
     return bits(from) <= (to == DType::f64 ? 32 : 16);
   }
   if (is_float(from)) return false;
-  if (is_unsigned_int(from)) return is_unsigned_int(to) ? bits(to) >= bits(from) : bits(to) > bits(from);
+  if (is_unsigned_int(from))
+    return is_unsigned_int(to) ? bits(to) >= bits(from) : bits(to) > bits(from);
   return is_signed_int(to) && bits(to) >= bits(from);
 }
-NodeId cast_identity(Site& s) { return s.type(s["x"]).dtype == s.type(s.root()).dtype ? s["x"] : ir::no_node; }
+NodeId cast_identity(Site& s) {
+  return s.type(s["x"]).dtype == s.type(s.root()).dtype ? s["x"] : ir::no_node;
+}
 NodeId compose_casts(Site& s) {
   const NodeId middle = s.node(s.root()).inputs[0];
   if (!holds_all(s.type(middle).dtype, s.type(s["x"]).dtype)) return ir::no_node;
@@ -105,26 +121,65 @@ std::vector<Rule> exact() {
       rule("div-one", x / 1, x),
       rule("add-minus-zero", x + -0.0, x).but_not([] { return f("x") + 0.0; }),
       rule("sub-zero", x - 0.0, x).but_not([] { return f("x") - -0.0; }),
-      rule("mul-zero-integer", x * 0, zero_of_integers).on([] { return i("x") * 0; }).but_not([] { return f("x") * 0; }),
-      rule("sub-self-integer", x - x, zero_of_integers).on([] { const Expr v = i("x"); return v - v; }).but_not([] { const Expr v = f("x"); return v - v; }),
-      rule("equal-self-integer", x == x, true_of_integers).on([] { const Expr v = i("x"); return v == v; }).but_not([] { const Expr v = f("x"); return v == v; }),
-      rule("not-equal-self-integer", x != x, false_of_integers).on([] { const Expr v = i("x"); return v != v; }).but_not([] { const Expr v = f("x"); return v != v; }),
-      rule("add-add-integer", (x + c) + d, regroup_integers).on([] { return (i("x") + 3) + 4; }).but_not([] { return (f("x") + 3) + 4; }),
-      rule("mul-mul-integer", (x * c) * d, regroup_integers).on([] { return (i("x") * 3) * 4; }).but_not([] { return (f("x") * 3) * 4; }),
-      rule("div-power-of-two", x / c, reciprocal_of_power).on([] { return f("x") / 8; }).but_not([] { return f("x") / 3; }),
+      rule("mul-zero-integer", x * 0, zero_of_integers).on([] { return i("x") * 0; }).but_not([] {
+        return f("x") * 0;
+      }),
+      rule("sub-self-integer", x - x, zero_of_integers)
+          .on([] {
+            const Expr v = i("x");
+            return v - v;
+          })
+          .but_not([] {
+            const Expr v = f("x");
+            return v - v;
+          }),
+      rule("equal-self-integer", x == x, true_of_integers)
+          .on([] {
+            const Expr v = i("x");
+            return v == v;
+          })
+          .but_not([] {
+            const Expr v = f("x");
+            return v == v;
+          }),
+      rule("not-equal-self-integer", x != x, false_of_integers)
+          .on([] {
+            const Expr v = i("x");
+            return v != v;
+          })
+          .but_not([] {
+            const Expr v = f("x");
+            return v != v;
+          }),
+      rule("add-add-integer", (x + c) + d, regroup_integers)
+          .on([] { return (i("x") + 3) + 4; })
+          .but_not([] { return (f("x") + 3) + 4; }),
+      rule("mul-mul-integer", (x * c) * d, regroup_integers)
+          .on([] { return (i("x") * 3) * 4; })
+          .but_not([] { return (f("x") * 3) * 4; }),
+      rule("div-power-of-two", x / c, reciprocal_of_power)
+          .on([] { return f("x") / 8; })
+          .but_not([] { return f("x") / 3; }),
       rule("pow-one", pow(x, 1), x),
       rule("pow-zero", pow(x, 0), 1),
       rule("pow-zero-minus", pow(x, -0.0), 1),
-      rule("pow-small-integer", pow(x, c), small_power_of_integers).on([] { return kroton::pow(i("x"), 3); }).but_not([] { return kroton::pow(i("x"), 9); }),
+      rule("pow-small-integer", pow(x, c), small_power_of_integers)
+          .on([] { return kroton::pow(i("x"), 3); })
+          .but_not([] { return kroton::pow(i("x"), 9); }),
       rule("minimum-self", minimum(x, x), x),
       rule("maximum-self", maximum(x, x), x),
-      rule("maximum-zero", maximum(x, 0.0), relu_of_floats).but_not([] { return kroton::maximum(f("x"), -0.0); }),
+      rule("maximum-zero", maximum(x, 0.0), relu_of_floats).but_not([] {
+        return kroton::maximum(f("x"), -0.0);
+      }),
       rule("relu-relu", relu(relu(x)), relu(x)),
       rule("abs-abs", abs(abs(x)), abs(x)),
       rule("abs-neg", abs(-x), abs(x)),
       rule("where-true", where(1, x, y), x),
       rule("where-false", where(0, x, y), y),
-      rule("where-same", where(z, x, x), x).on([] { const Expr v = f("x"); return kroton::where(k("z"), v, v); }),
+      rule("where-same", where(z, x, x), x).on([] {
+        const Expr v = f("x");
+        return kroton::where(k("z"), v, v);
+      }),
       rule("where-not", where(!z, x, y), where(z, y, x)),
       rule("and-true", x && 1, x),
       rule("and-false", x && 0, Pattern(0)),
@@ -135,7 +190,9 @@ std::vector<Rule> exact() {
       rule("not-equal", !(x == y), x != y),
       rule("not-not-equal", !(x != y), x == y),
       rule("cast-identity", any(ops::cast, {x}), cast_identity)
-          .on([] { return ir::make(ops::cast, {f("x")}, {.dtype = DType::f32}, Location::current()); })
+          .on([] {
+            return ir::make(ops::cast, {f("x")}, {.dtype = DType::f32}, Location::current());
+          })
           .but_not([] { return kroton::cast(f("x"), DType::f64); }),
       rule("cast-cast", any(ops::cast, {any(ops::cast, {x})}), compose_casts)
           .on([] { return kroton::cast(kroton::cast(f("x"), DType::f64), DType::i32); })
@@ -147,7 +204,9 @@ std::vector<Rule> inexact() {
   return {
       rule("square", pow(x, 2), x * x, Fp::refine),
       rule("pow-minus-one", pow(x, -1), inverse, Fp::refine),
-      rule("pow-small", pow(x, c), small_power, Fp::approx).on([] { return kroton::pow(f("x"), 3); }).but_not([] { return kroton::pow(f("x"), 2.5f); }),
+      rule("pow-small", pow(x, c), small_power, Fp::approx)
+          .on([] { return kroton::pow(f("x"), 3); })
+          .but_not([] { return kroton::pow(f("x"), 2.5f); }),
       rule("div-constant", x / c, reciprocal, Fp::approx),
       rule("add-zero", x + 0.0, x, Fp::nsz),
       rule("sub-minus-zero", x - -0.0, x, Fp::nsz),
@@ -160,7 +219,8 @@ std::vector<Rule> inexact() {
       rule("exp-log", exp(log(x)), x, Fp::nnan | Fp::approx),
       rule("add-add-constants", (x + c) + d, regroup, Fp::reassoc),
       rule("mul-mul-constants", (x * c) * d, regroup, Fp::reassoc),
-      rule("exp-times-exp", exp(x) * exp(y), exp(x + y), Fp::reassoc | Fp::approx | Fp::nnan | Fp::ninf),
+      rule("exp-times-exp", exp(x) * exp(y), exp(x + y),
+           Fp::reassoc | Fp::approx | Fp::nnan | Fp::ninf),
       rule("square-of-sqrt", sqrt(x) * sqrt(x), x, Fp::nnan | Fp::approx | Fp::nsz),
   };
 }

@@ -23,7 +23,9 @@ const RuleSet& canonical() {
   static const RuleSet set{
       "canonical",
       {
-          rule("constant-right", any(ir::Trait::elementwise), constant_right).on([] { return 2 * f("x"); }).but_not([] { return 2 - f("x"); }),
+          rule("constant-right", any(ir::Trait::elementwise), constant_right)
+              .on([] { return 2 * f("x"); })
+              .but_not([] { return 2 - f("x"); }),
           rule("neg-neg", -(-x), x),
           rule("add-neg", x + -y, x - y),
           rule("sub-neg", x - -y, x + y),
@@ -33,7 +35,9 @@ const RuleSet& canonical() {
           rule("div-minus-one", x / -1, -x),
           rule("minus-zero-minus", -0.0 - x, -x).but_not([] { return 0.0 - f("x"); }),
           rule("not-not", !!x, x),
-          rule("neg-where", -where(z, x, c), where(z, -x, -c)).on([] { return -kroton::where(f("z") > 0, f("x"), 0.0); }),
+          rule("neg-where", -where(z, x, c), where(z, -x, -c)).on([] {
+            return -kroton::where(f("z") > 0, f("x"), 0.0);
+          }),
       }};
   return set;
 }

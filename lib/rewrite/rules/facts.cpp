@@ -14,8 +14,10 @@ bool is_positive_to(const ir::Graph& g, NodeId id, int depth) {
   if (depth == 0) return false;
   const ir::GraphNode& n = g[id];
   if (n.op == &ops::exp || n.op == &ops::sigmoid || n.op == &ops::softplus) return true;
-  if (n.op == &ops::constant) return is_float(n.type.dtype) && ops::float_value(n.type.dtype, n.attrs.bits) > 0;
-  const bool keeps_sign = n.op == &ops::sum || n.op == &ops::max || n.op == &ops::min || n.op == &ops::sqrt || n.op->has(ir::Trait::movement);
+  if (n.op == &ops::constant)
+    return is_float(n.type.dtype) && ops::float_value(n.type.dtype, n.attrs.bits) > 0;
+  const bool keeps_sign = n.op == &ops::sum || n.op == &ops::max || n.op == &ops::min ||
+                          n.op == &ops::sqrt || n.op->has(ir::Trait::movement);
   if (keeps_sign) return is_positive_to(g, n.inputs[0], depth - 1);
   if (n.op == &ops::add || n.op == &ops::mul || n.op == &ops::div || n.op == &ops::minimum)
     return is_positive_to(g, n.inputs[0], depth - 1) && is_positive_to(g, n.inputs[1], depth - 1);
@@ -32,9 +34,12 @@ bool is_shifted_by_max(const ir::Graph& g, NodeId id) {
   for (int i = 0; i < max_depth; ++i) {
     const ir::GraphNode& n = g[at];
     if (n.op == &ops::max) return g.resolve(n.inputs[0]) == g.resolve(g[id].inputs[0]);
-    if (n.op == &ops::where) at = n.inputs[1];
-    else if (n.op->has(ir::Trait::movement)) at = n.inputs[0];
-    else return false;
+    if (n.op == &ops::where)
+      at = n.inputs[1];
+    else if (n.op->has(ir::Trait::movement))
+      at = n.inputs[0];
+    else
+      return false;
   }
   return false;
 }
@@ -51,14 +56,16 @@ NodeId behind_views(const ir::Graph& g, NodeId id) {
         std::erase_if(shape, [](const Dim& d) { return d.is(1); });
         return shape;
       };
-      if (!ir::dims::same(without_ones(g[id].type.shape), without_ones(g[from].type.shape))) return id;
+      if (!ir::dims::same(without_ones(g[id].type.shape), without_ones(g[from].type.shape)))
+        return id;
     }
     id = from;
   }
   return id;
 }
 
-bool is_constant_along(const ir::Graph& g, NodeId id, std::span<const std::int64_t> axes, int rank) {
+bool is_constant_along(const ir::Graph& g, NodeId id, std::span<const std::int64_t> axes,
+                       int rank) {
   if (constant_behind(g, id)) return true;
   // A broadcast's own axes of 1 and the axes it adds in front do not vary.
   while (g[id].op == &ops::broadcast_to && g[id].type.rank() == rank) id = g[id].inputs[0];

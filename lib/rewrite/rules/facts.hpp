@@ -12,7 +12,8 @@ bool is_shifted_by_max(const ir::Graph& g, NodeId id);
 bool is_iota_of(const ir::Graph& g, NodeId id, const Dim& size);
 /// The node behind broadcasts and reshapes that only add or drop dims of 1; `id` itself otherwise.
 NodeId behind_views(const ir::Graph& g, NodeId id);
-/// True if the node's values do not vary along `axes` of a result of rank `rank` that it broadcasts into.
+/// True if the node's values do not vary along `axes` of a result of rank `rank` that it broadcasts
+/// into.
 bool is_constant_along(const ir::Graph& g, NodeId id, std::span<const std::int64_t> axes, int rank);
 
 } // namespace kroton::rewrite

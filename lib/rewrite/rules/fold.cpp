@@ -14,7 +14,9 @@ constexpr std::int64_t max_folded_numel = 1024;
 Array value_of(const Site& s) {
   const NodeId root = s.root();
   ir::Bindings bindings;
-  bindings.size_of = [](const ir::DimNode& d) -> std::int64_t { support::fail<InternalError>("fold", {}, "the size {} is unknown", d.name); };
+  bindings.size_of = [](const ir::DimNode& d) -> std::int64_t {
+    support::fail<InternalError>("fold", {}, "the size {} is unknown", d.name);
+  };
   return ir::evaluate(s.graph(), {&root, 1}, bindings)[0];
 }
 
@@ -29,7 +31,9 @@ NodeId fold_scalar(Site& s) {
   return s.make(ops::constant, {}, {.dtype = value.dtype(), .bits = bits});
 }
 
-bool is_known(const Site& s, NodeId id) { return s.node(id).op == &ops::constant || s.node(id).op == &ops::array; }
+bool is_known(const Site& s, NodeId id) {
+  return s.node(id).op == &ops::constant || s.node(id).op == &ops::array;
+}
 
 /// Arrays with equal elements are better kept as one scalar, so that at least one input must be
 /// an array.
@@ -60,13 +64,15 @@ NodeId fold_array(Site& s) {
     return s.make(ops::constant, {}, {.dtype = value.dtype(), .bits = bits});
   }
   auto leaf = std::make_shared<ir::ArrayLeaf>(ir::ArrayLeaf{value});
-  return s.make(ops::array, {}, {.dims = std::move(shapes), .dtype = value.dtype(), .leaf = std::move(leaf)});
+  return s.make(ops::array, {},
+                {.dims = std::move(shapes), .dtype = value.dtype(), .leaf = std::move(leaf)});
 }
 
 NodeId fold_size(Site& s) {
   const Dim d = s.node(s.root()).attrs.dims[0];
   if (!d.is_static()) return ir::no_node;
-  return s.make(ops::constant, {}, {.dtype = DType::i64, .bits = static_cast<std::uint64_t>(d.value())});
+  return s.make(ops::constant, {},
+                {.dtype = DType::i64, .bits = static_cast<std::uint64_t>(d.value())});
 }
 
 Expr three() { return kroton::constant(Array::from(std::vector<float>{1, 2, 3}, {3})); }
@@ -83,13 +89,16 @@ const RuleSet& fold() {
           rule("fold-array", any(ir::Trait::elementwise), fold_array)
               .on([] { return three() * 2 + tensor<float>({3}, "x"); })
               .but_not([] { return three() * tensor<float>({3}, "x"); }),
-          rule("fold-reduction", any(ir::Trait::reduction), fold_array).on([] { return kroton::sum(three()) * kroton::scalar<float>("x"); }),
-          rule("fold-movement", any(ir::Trait::movement), fold_array).on([] { return kroton::reshape(three(), {3, 1}) * tensor<float>({3, 1}, "x"); }),
-          rule("fold-size", any(ops::size, {}), fold_size)
-              .on([] {
-                const Expr size = ir::make(ops::size, {}, {.dims = {Dim(7)}}, Location::current());
-                return size * kroton::scalar<std::int64_t>("n");
-              }),
+          rule("fold-reduction", any(ir::Trait::reduction), fold_array).on([] {
+            return kroton::sum(three()) * kroton::scalar<float>("x");
+          }),
+          rule("fold-movement", any(ir::Trait::movement), fold_array).on([] {
+            return kroton::reshape(three(), {3, 1}) * tensor<float>({3, 1}, "x");
+          }),
+          rule("fold-size", any(ops::size, {}), fold_size).on([] {
+            const Expr size = ir::make(ops::size, {}, {.dims = {Dim(7)}}, Location::current());
+            return size * kroton::scalar<std::int64_t>("n");
+          }),
       }};
   return set;
 }

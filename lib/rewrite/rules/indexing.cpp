@@ -32,7 +32,8 @@ bool is_not_larger(const Site& s, NodeId gathered) {
 
 /// What `positions` read of an operand that broadcasts into shape `whole`; no_node if a position
 /// would go unread (`must_read_all`) that is not known to lie in its axis.
-NodeId gather_operand(Site& s, NodeId operand, const std::vector<Dim>& whole, std::span<const NodeId> positions, bool must_read_all) {
+NodeId gather_operand(Site& s, NodeId operand, const std::vector<Dim>& whole,
+                      std::span<const NodeId> positions, bool must_read_all) {
   const std::vector<Dim> shape = s.type(operand).shape;
   const std::size_t missing = whole.size() - shape.size();
   std::vector<NodeId> inputs;
@@ -61,7 +62,8 @@ NodeId gather_elementwise(Site& s) {
   if (!inner.op->has(ir::Trait::elementwise) || !is_not_larger(s, s.root())) return ir::no_node;
   const auto positions = std::span(root.inputs).subspan(1);
   std::vector<NodeId> inputs;
-  for (NodeId i : inner.inputs) inputs.push_back(gather_operand(s, i, inner.type.shape, positions, false));
+  for (NodeId i : inner.inputs)
+    inputs.push_back(gather_operand(s, i, inner.type.shape, positions, false));
   return s.make(*inner.op, std::move(inputs), inner.attrs);
 }
 
@@ -76,7 +78,8 @@ NodeId gather_broadcast(Site& s) {
 /// Position 0, 1, … of the first axis alone: everything, in order.
 NodeId gather_all(Site& s) {
   const ir::GraphNode& n = s.node(s.root());
-  if (n.inputs.size() != 2 || !is_iota_of(s.graph(), n.inputs[1], s.type(n.inputs[0]).shape[0])) return ir::no_node;
+  if (n.inputs.size() != 2 || !is_iota_of(s.graph(), n.inputs[1], s.type(n.inputs[0]).shape[0]))
+    return ir::no_node;
   return n.inputs[0];
 }
 
@@ -86,21 +89,26 @@ bool is_checked(const Site& s, NodeId position, const Dim& size, NodeId except =
     const ir::GraphNode& u = s.node(user);
     if (user == except || u.op != &ops::gather || s.uses(user) == 0) continue;
     for (std::size_t k = 1; k < u.inputs.size(); ++k)
-      if (u.inputs[k] == position && is_same_dim(s.type(u.inputs[0]).shape[k - 1], size)) return true;
+      if (u.inputs[k] == position && is_same_dim(s.type(u.inputs[0]).shape[k - 1], size))
+        return true;
   }
   return false;
 }
 
 NodeId size_of(Site& s, const Dim& d) {
-  return d.is_static() ? s.make(ops::constant, {}, {.dtype = DType::i64, .bits = static_cast<std::uint64_t>(d.value())})
-                       : s.make(ops::size, {}, {.dims = {d}});
+  return d.is_static()
+             ? s.make(ops::constant, {},
+                      {.dtype = DType::i64, .bits = static_cast<std::uint64_t>(d.value())})
+             : s.make(ops::size, {}, {.dims = {d}});
 }
 
 /// The position counted from the front.
 NodeId from_front(Site& s, NodeId position, const Dim& size) {
-  if (!is_checked(s, position, size)) return s.make(ops::gather, {s.make(ops::iota, {}, {.dims = {size}}), position});
+  if (!is_checked(s, position, size))
+    return s.make(ops::gather, {s.make(ops::iota, {}, {.dims = {size}}), position});
   const NodeId zero = s.make(ops::constant, {}, {.dtype = DType::i64});
-  return s.make(ops::where, {s.make(ops::less, {position, zero}), s.make(ops::add, {position, size_of(s, size)}), position});
+  return s.make(ops::where, {s.make(ops::less, {position, zero}),
+                             s.make(ops::add, {position, size_of(s, size)}), position});
 }
 
 /// `id` of rank 1 as axis `axis` of an array of rank `rank`.
@@ -116,10 +124,12 @@ NodeId index_add_rows(Site& s) {
   const ir::GraphNode n = s.node(s.root());
   const std::vector<Dim> shape = n.type.shape;
   const std::size_t k = n.inputs.size() - 1;
-  if (s.type(n.inputs[1]).rank() != 1 || !is_iota_of(s.graph(), n.inputs[1], shape[0])) return ir::no_node;
+  if (s.type(n.inputs[1]).rank() != 1 || !is_iota_of(s.graph(), n.inputs[1], shape[0]))
+    return ir::no_node;
   NodeId here = ir::no_node;
   for (std::size_t axis = 1; axis < k; ++axis) {
-    const NodeId counted = along(s, s.make(ops::iota, {}, {.dims = {shape[axis]}}), axis, shape.size());
+    const NodeId counted =
+        along(s, s.make(ops::iota, {}, {.dims = {shape[axis]}}), axis, shape.size());
     const NodeId wanted = along(s, from_front(s, n.inputs[axis + 1], shape[axis]), 0, shape.size());
     const NodeId is_here = s.make(ops::equal, {counted, wanted});
     here = here == ir::no_node ? is_here : s.make(ops::logical_and, {here, is_here});
@@ -132,15 +142,18 @@ NodeId index_add_rows(Site& s) {
 }
 
 /// The position that the one-hot condition `i == p` selects along `axis`; no_node if it is none.
-NodeId selected_position(const Site& s, NodeId condition, std::int64_t axis, int rank, const Dim& size) {
+NodeId selected_position(const Site& s, NodeId condition, std::int64_t axis, int rank,
+                         const Dim& size) {
   const ir::GraphNode& n = s.node(condition);
   if (n.op != &ops::equal) return ir::no_node;
   for (std::size_t side = 0; side < 2; ++side) {
     const NodeId counted = n.inputs[side], other = n.inputs[1 - side];
     const auto& shape = s.type(counted).shape;
     const auto missing = rank - static_cast<int>(shape.size());
-    const bool is_on_axis = axis >= missing && is_same_dim(shape[static_cast<std::size_t>(axis - missing)], size);
-    if (is_on_axis && is_iota_of(s.graph(), behind_views(s.graph(), counted), size) && is_constant_along(s.graph(), other, std::span(&axis, 1), rank))
+    const bool is_on_axis =
+        axis >= missing && is_same_dim(shape[static_cast<std::size_t>(axis - missing)], size);
+    if (is_on_axis && is_iota_of(s.graph(), behind_views(s.graph(), counted), size) &&
+        is_constant_along(s.graph(), other, std::span(&axis, 1), rank))
       return behind_views(s.graph(), other);
   }
   return ir::no_node;
@@ -163,22 +176,30 @@ NodeId sum_one_hot(Site& s) {
   const ir::GraphNode& position = s.node(p);
   if (position.op == &ops::gather) {
     // A gather from 0, 1, … lies in range, but must stay for its check.
-    if (!is_iota_of(s.graph(), position.inputs[0], size) || s.uses(root.inputs[0]) < 2) return ir::no_node;
+    if (!is_iota_of(s.graph(), position.inputs[0], size) || s.uses(root.inputs[0]) < 2)
+      return ir::no_node;
   } else if (position.op != &ops::where || !is_checked(s, position.inputs[2], size)) {
     return ir::no_node;
   } else {
     // where(p < 0, p + size, p)
-    const ir::GraphNode &is_negative = s.node(position.inputs[0]), &moved = s.node(position.inputs[1]);
+    const ir::GraphNode &is_negative = s.node(position.inputs[0]),
+                        &moved = s.node(position.inputs[1]);
     const NodeId raw = position.inputs[2];
-    if (is_negative.op != &ops::less || is_negative.inputs[0] != raw || !is_constant(s.graph(), is_negative.inputs[1], 0)) return ir::no_node;
-    if (moved.op != &ops::add || (moved.inputs[0] != raw && moved.inputs[1] != raw)) return ir::no_node;
+    if (is_negative.op != &ops::less || is_negative.inputs[0] != raw ||
+        !is_constant(s.graph(), is_negative.inputs[1], 0))
+      return ir::no_node;
+    if (moved.op != &ops::add || (moved.inputs[0] != raw && moved.inputs[1] != raw))
+      return ir::no_node;
     const NodeId by = moved.inputs[0] == raw ? moved.inputs[1] : moved.inputs[0];
-    const bool is_size = s.node(by).op == &ops::size ? is_same_dim(s.node(by).attrs.dims[0], size)
-                                                     : size.is_static() && is_constant(s.graph(), by, static_cast<double>(size.value()));
+    const bool is_size =
+        s.node(by).op == &ops::size
+            ? is_same_dim(s.node(by).attrs.dims[0], size)
+            : size.is_static() && is_constant(s.graph(), by, static_cast<double>(size.value()));
     if (!is_size) return ir::no_node;
   }
   NodeId value = v;
-  while (s.node(value).op == &ops::broadcast_to && s.type(value).rank() == rank) value = s.node(value).inputs[0];
+  while (s.node(value).op == &ops::broadcast_to && s.type(value).rank() == rank)
+    value = s.node(value).inputs[0];
   std::vector<Dim> shape = s.type(value).shape;
   const auto lacking = rank - static_cast<int>(shape.size());
   if (axis >= lacking) shape.erase(shape.begin() + (axis - lacking));
@@ -192,15 +213,20 @@ NodeId take_unslice_apart(Site& s) {
   const NodeId x = n.inputs[0];
   const std::vector<Dim> shape = n.type.shape, part = s.type(x).shape;
   const std::size_t rank = shape.size();
-  auto is_whole = [&](std::size_t i) { return n.attrs.ints[i] == 1 && n.attrs.dims[i].is(0) && is_same_dim(part[i], shape[i]); };
+  auto is_whole = [&](std::size_t i) {
+    return n.attrs.ints[i] == 1 && n.attrs.dims[i].is(0) && is_same_dim(part[i], shape[i]);
+  };
   std::size_t k = rank;
   while (k > 0 && is_whole(k - 1)) --k;
   if (k == 0) return x;
-  auto number = [&](std::int64_t v) { return s.make(ops::constant, {}, {.dtype = DType::i64, .bits = static_cast<std::uint64_t>(v)}); };
+  auto number = [&](std::int64_t v) {
+    return s.make(ops::constant, {}, {.dtype = DType::i64, .bits = static_cast<std::uint64_t>(v)});
+  };
   auto counted = [&](const Dim& size) { return s.make(ops::iota, {}, {.dims = {size}}); };
 
   bool is_never_empty = true;
-  for (std::size_t i = 0; i < k; ++i) is_never_empty = is_never_empty && (is_whole(i) || (part[i].is_static() && !part[i].is(0)));
+  for (std::size_t i = 0; i < k; ++i)
+    is_never_empty = is_never_empty && (is_whole(i) || (part[i].is_static() && !part[i].is(0)));
   std::vector<NodeId> inputs{x};
   if (!is_never_empty) {
     const std::vector<Dim> positions(part.begin(), part.begin() + static_cast<std::ptrdiff_t>(k));
@@ -225,10 +251,12 @@ NodeId take_unslice_apart(Site& s) {
         hits = s.make(ops::equal, {s.make(ops::mod, {p, number(step)}), number(0)});
         p = s.make(ops::floor_div, {p, number(step)});
       }
-      NodeId is_here = s.make(ops::logical_and, {s.make(ops::greater_equal, {p, number(0)}), s.make(ops::less_equal, {p, number(last)})});
+      NodeId is_here = s.make(ops::logical_and, {s.make(ops::greater_equal, {p, number(0)}),
+                                                 s.make(ops::less_equal, {p, number(last)})});
       if (hits != ir::no_node) is_here = s.make(ops::logical_and, {is_here, hits});
       is_here = along(s, is_here, i, rank);
-      is_inside = is_inside == ir::no_node ? is_here : s.make(ops::logical_and, {is_inside, is_here});
+      is_inside =
+          is_inside == ir::no_node ? is_here : s.make(ops::logical_and, {is_inside, is_here});
       p = s.make(ops::minimum, {s.make(ops::maximum, {p, number(0)}), number(last)});
     }
     inputs.push_back(s.broadcast(along(s, p, i, k), positions));
@@ -240,7 +268,8 @@ NodeId take_unslice_apart(Site& s) {
 /// attrs.ints of unslice for the slice of x[10] that the examples differentiate.
 Expr unslice_example() {
   const Expr g = tensor<float>({4}, "g");
-  return ir::make(ops::unslice, {g}, {.ints = {-2}, .dims = {Dim(8), Dim(10)}}, Location::current());
+  return ir::make(ops::unslice, {g}, {.ints = {-2}, .dims = {Dim(8), Dim(10)}},
+                  Location::current());
 }
 
 Expr labels() { return tensor<std::int64_t>({3}, "y"); }
@@ -249,9 +278,12 @@ Expr pick(const Expr& e) { return kroton::index(e, {kroton::arange(3), labels()}
 
 Expr index_add_example() {
   const Expr position = labels();
-  return kroton::index_add({Dim(3), Dim(4)}, {kroton::arange(3), position}, tensor<float>({3}, "g"));
+  return kroton::index_add({Dim(3), Dim(4)}, {kroton::arange(3), position},
+                           tensor<float>({3}, "g"));
 }
-Expr index_add_near_miss() { return kroton::index_add({Dim(3), Dim(4)}, {labels(), labels()}, tensor<float>({3}, "g")); }
+Expr index_add_near_miss() {
+  return kroton::index_add({Dim(3), Dim(4)}, {labels(), labels()}, tensor<float>({3}, "g"));
+}
 
 Expr one_hot_sum_example() {
   const Expr position = labels(), v = tensor<float>({3, 1}, "v");
@@ -260,7 +292,9 @@ Expr one_hot_sum_example() {
   return kroton::sum(selected, {1}) * kroton::index(matrix34("x"), {kroton::arange(3), position});
 }
 Expr unchecked_one_hot_sum() {
-  return kroton::sum(kroton::where(kroton::arange(4) == kroton::reshape(labels(), {3, 1}), tensor<float>({3, 1}, "v"), 0.0), {1});
+  return kroton::sum(kroton::where(kroton::arange(4) == kroton::reshape(labels(), {3, 1}),
+                                   tensor<float>({3, 1}, "v"), 0.0),
+                     {1});
 }
 
 } // namespace
@@ -269,12 +303,24 @@ const RuleSet& indexing() {
   static const RuleSet set{
       "indexing",
       {
-          rule("gather-elementwise", any(ops::gather, {any(ir::Trait::elementwise)}), gather_elementwise)
-              .on([] { return pick(matrix34("x") - kroton::log(tensor<float>({3, 1}, "s"))); })
-              .but_not([] { return kroton::index(kroton::exp(tensor<float>({4}, "x")), {tensor<std::int64_t>({9}, "p")}); }),
-          rule("gather-broadcast", any(ops::gather, {any(ops::broadcast_to, {x})}), gather_broadcast)
-              .on([] { return kroton::index(kroton::broadcast_to(tensor<float>({1, 4}, "x"), {3, 4}), {kroton::arange(3), labels()}); })
-              .but_not([] { return pick(kroton::broadcast_to(tensor<float>({3, 1}, "x"), {3, 4})); }),
+          rule("gather-elementwise", any(ops::gather, {any(ir::Trait::elementwise)}),
+               gather_elementwise)
+              .on([] {
+                return pick(matrix34("x") - kroton::log(tensor<float>({3, 1}, "s")));
+              })
+              .but_not([] {
+                return kroton::index(kroton::exp(tensor<float>({4}, "x")),
+                                     {tensor<std::int64_t>({9}, "p")});
+              }),
+          rule("gather-broadcast", any(ops::gather, {any(ops::broadcast_to, {x})}),
+               gather_broadcast)
+              .on([] {
+                return kroton::index(kroton::broadcast_to(tensor<float>({1, 4}, "x"), {3, 4}),
+                                     {kroton::arange(3), labels()});
+              })
+              .but_not([] {
+                return pick(kroton::broadcast_to(tensor<float>({3, 1}, "x"), {3, 4}));
+              }),
           rule("gather-all", any(ops::gather, {x, any(ops::iota, {})}), gather_all)
               .on([] { return kroton::index(matrix34("x"), {kroton::arange(3)}); })
               .but_not([] { return kroton::index(matrix34("x"), {kroton::arange(2)}); }),
@@ -286,7 +332,10 @@ const RuleSet& indexing() {
               .with(Liberty::summation)
               .on(one_hot_sum_example)
               .but_not(unchecked_one_hot_sum),
-          rule("unslice", any(ops::unslice, {x}), take_unslice_apart).needed().with(Liberty::summation).on(unslice_example),
+          rule("unslice", any(ops::unslice, {x}), take_unslice_apart)
+              .needed()
+              .with(Liberty::summation)
+              .on(unslice_example),
       }};
   return set;
 }

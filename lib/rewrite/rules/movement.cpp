@@ -11,7 +11,9 @@ namespace dims = ir::dims;
 
 NodeId input_of(Site& s, NodeId id) { return s.node(id).inputs[0]; }
 
-NodeId drop_identity(Site& s) { return dims::same(s.type(s["x"]).shape, s.type(s.root()).shape) ? s["x"] : ir::no_node; }
+NodeId drop_identity(Site& s) {
+  return dims::same(s.type(s["x"]).shape, s.type(s.root()).shape) ? s["x"] : ir::no_node;
+}
 
 NodeId drop_identity_transpose(Site& s) {
   const auto& order = s.node(s.root()).attrs.ints;
@@ -27,8 +29,12 @@ NodeId compose_transposes(Site& s) {
   return s.make(ops::transpose, {s["x"]}, {.ints = std::move(order)});
 }
 
-NodeId compose_reshapes(Site& s) { return s.make(ops::reshape, {s["x"]}, {.dims = s.node(s.root()).attrs.dims}); }
-NodeId compose_broadcasts(Site& s) { return s.make(ops::broadcast_to, {s["x"]}, {.dims = s.node(s.root()).attrs.dims}); }
+NodeId compose_reshapes(Site& s) {
+  return s.make(ops::reshape, {s["x"]}, {.dims = s.node(s.root()).attrs.dims});
+}
+NodeId compose_broadcasts(Site& s) {
+  return s.make(ops::broadcast_to, {s["x"]}, {.dims = s.node(s.root()).attrs.dims});
+}
 
 /// A scalar looks the same under every shape.
 NodeId move_broadcast_scalar(Site& s) {
@@ -90,8 +96,10 @@ NodeId drop_implied_broadcast(Site& s) {
     const NodeId kept = i, behind = behind_broadcast(s, i);
     if (behind == ir::no_node) continue;
     i = behind;
-    if (is_covered(reduced)) has_changed = true;
-    else i = kept;
+    if (is_covered(reduced))
+      has_changed = true;
+    else
+      i = kept;
   }
   if (!has_changed) return ir::no_node;
   return s.make(*s.node(root).op, std::move(reduced), s.node(root).attrs);
@@ -101,7 +109,8 @@ NodeId drop_identity_slice(Site& s) {
   const ir::GraphNode& n = s.node(s.root());
   const auto& from = s.type(s["x"]).shape;
   for (std::size_t i = 0; i < from.size(); ++i)
-    if (n.attrs.ints[i] != 1 || !n.attrs.dims[i].is(0) || !dims::same(from[i], n.type.shape[i])) return ir::no_node;
+    if (n.attrs.ints[i] != 1 || !n.attrs.dims[i].is(0) || !dims::same(from[i], n.type.shape[i]))
+      return ir::no_node;
   return s["x"];
 }
 
@@ -113,7 +122,8 @@ NodeId compose_slices(Site& s) {
   for (std::size_t i = 0; i < rank; ++i) {
     if (outer.attrs.ints[i] < 0 || inner.attrs.ints[i] < 0) return ir::no_node;
     attrs.ints.push_back(outer.attrs.ints[i] * inner.attrs.ints[i]);
-    attrs.dims.push_back(dims::add(inner.attrs.dims[i], dims::mul(outer.attrs.dims[i], Dim(inner.attrs.ints[i]))));
+    attrs.dims.push_back(
+        dims::add(inner.attrs.dims[i], dims::mul(outer.attrs.dims[i], Dim(inner.attrs.ints[i]))));
   }
   attrs.dims.insert(attrs.dims.end(), outer.type.shape.begin(), outer.type.shape.end());
   return s.make(ops::slice, {s["x"]}, std::move(attrs));
@@ -128,36 +138,97 @@ const RuleSet& movement() {
       "movement",
       {
           rule("stop-gradient", any(ops::stop_gradient, {x}), [](Site& s) { return s["x"]; })
-              .on([] { return kroton::stop_gradient(m()); }).needed(),
-          rule("reshape-identity", any(ops::reshape, {x}), drop_identity).on([] { return kroton::reshape(m(), {3, 4}); }).but_not([] { return kroton::reshape(m(), {4, 3}); }),
-          rule("broadcast-identity", any(ops::broadcast_to, {x}), drop_identity).on([] { return kroton::broadcast_to(m(), {3, 4}); }).but_not([] { return kroton::broadcast_to(m(), {2, 3, 4}); }),
-          rule("transpose-identity", any(ops::transpose, {x}), drop_identity_transpose).on([] { return kroton::transpose(m(), {0, 1}); }).but_not([] { return kroton::transpose(m()); }),
-          rule("slice-identity", any(ops::slice, {x}), drop_identity_slice).on([] { return kroton::slice(m(), {{0, 3}}); }).but_not([] { return kroton::slice(m(), {{1, 3}}); }),
-          rule("transpose-transpose", any(ops::transpose, {as("inner", any(ops::transpose, {x}))}), compose_transposes)
-              .on([] { return kroton::transpose(kroton::transpose(tensor<float>({2, 3, 4}, "x"), {1, 2, 0})); }),
+              .on([] { return kroton::stop_gradient(m()); })
+              .needed(),
+          rule("reshape-identity", any(ops::reshape, {x}), drop_identity)
+              .on([] {
+                return kroton::reshape(m(), {3, 4});
+              })
+              .but_not([] {
+                return kroton::reshape(m(), {4, 3});
+              }),
+          rule("broadcast-identity", any(ops::broadcast_to, {x}), drop_identity)
+              .on([] {
+                return kroton::broadcast_to(m(), {3, 4});
+              })
+              .but_not([] {
+                return kroton::broadcast_to(m(), {2, 3, 4});
+              }),
+          rule("transpose-identity", any(ops::transpose, {x}), drop_identity_transpose)
+              .on([] {
+                return kroton::transpose(m(), {0, 1});
+              })
+              .but_not([] { return kroton::transpose(m()); }),
+          rule("slice-identity", any(ops::slice, {x}), drop_identity_slice)
+              .on([] {
+                return kroton::slice(m(), {{0, 3}});
+              })
+              .but_not([] {
+                return kroton::slice(m(), {{1, 3}});
+              }),
+          rule("transpose-transpose", any(ops::transpose, {as("inner", any(ops::transpose, {x}))}),
+               compose_transposes)
+              .on([] {
+                return kroton::transpose(
+                    kroton::transpose(tensor<float>({2, 3, 4}, "x"), {1, 2, 0}));
+              }),
           rule("reshape-reshape", any(ops::reshape, {any(ops::reshape, {x})}), compose_reshapes)
-              .on([] { return kroton::reshape(kroton::reshape(m(), {12}), {2, 6}); }),
-          rule("broadcast-broadcast", any(ops::broadcast_to, {any(ops::broadcast_to, {x})}), compose_broadcasts)
-              .on([] { return kroton::broadcast_to(kroton::broadcast_to(tensor<float>({3, 1}, "x"), {3, 4}), {2, 3, 4}); }),
-          rule("reshape-broadcast-scalar", any(ops::reshape, {any(ops::broadcast_to, {x})}), move_broadcast_scalar)
-              .on([] { return kroton::reshape(kroton::broadcast_to(scalar<float>("x"), {3, 4}), {12}); })
-              .but_not([] { return kroton::reshape(kroton::broadcast_to(tensor<float>({4}, "x"), {3, 4}), {12}); }),
-          rule("transpose-broadcast-scalar", any(ops::transpose, {any(ops::broadcast_to, {x})}), move_broadcast_scalar)
-              .on([] { return kroton::transpose(kroton::broadcast_to(scalar<float>("x"), {3, 4})); }),
-          rule("slice-broadcast-scalar", any(ops::slice, {any(ops::broadcast_to, {x})}), move_broadcast_scalar)
-              .on([] { return kroton::slice(kroton::broadcast_to(scalar<float>("x"), {3, 4}), {{1, {}}}); }),
+              .on([] {
+                return kroton::reshape(kroton::reshape(m(), {12}), {2, 6});
+              }),
+          rule("broadcast-broadcast", any(ops::broadcast_to, {any(ops::broadcast_to, {x})}),
+               compose_broadcasts)
+              .on([] {
+                return kroton::broadcast_to(
+                    kroton::broadcast_to(tensor<float>({3, 1}, "x"), {3, 4}), {2, 3, 4});
+              }),
+          rule("reshape-broadcast-scalar", any(ops::reshape, {any(ops::broadcast_to, {x})}),
+               move_broadcast_scalar)
+              .on([] {
+                return kroton::reshape(kroton::broadcast_to(scalar<float>("x"), {3, 4}), {12});
+              })
+              .but_not([] {
+                return kroton::reshape(kroton::broadcast_to(tensor<float>({4}, "x"), {3, 4}), {12});
+              }),
+          rule("transpose-broadcast-scalar", any(ops::transpose, {any(ops::broadcast_to, {x})}),
+               move_broadcast_scalar)
+              .on([] {
+                return kroton::transpose(kroton::broadcast_to(scalar<float>("x"), {3, 4}));
+              }),
+          rule("slice-broadcast-scalar", any(ops::slice, {any(ops::broadcast_to, {x})}),
+               move_broadcast_scalar)
+              .on([] {
+                return kroton::slice(kroton::broadcast_to(scalar<float>("x"), {3, 4}), {{1, {}}});
+              }),
           rule("slice-slice", any(ops::slice, {as("inner", any(ops::slice, {x}))}), compose_slices)
-              .on([] { return kroton::slice(kroton::slice(tensor<float>({9}, "x"), {{1, 9, 2}}), {{1, 4, 2}}); })
-              .but_not([] { return kroton::slice(kroton::slice(tensor<float>({9}, "x"), {{{}, {}, -1}}), {{1, 4}}); }),
-          rule("ones-under-broadcast", any(ops::broadcast_to, {any(ops::reshape, {x})}), drop_ones_under_broadcast)
-              .on([] { return kroton::broadcast_to(kroton::reshape(tensor<float>({4}, "x"), {1, 4}), {3, 4}); })
-              .but_not([] { return kroton::broadcast_to(kroton::reshape(tensor<float>({3}, "x"), {3, 1}), {3, 4}); }),
+              .on([] {
+                return kroton::slice(kroton::slice(tensor<float>({9}, "x"), {{1, 9, 2}}),
+                                     {{1, 4, 2}});
+              })
+              .but_not([] {
+                return kroton::slice(kroton::slice(tensor<float>({9}, "x"), {{{}, {}, -1}}),
+                                     {{1, 4}});
+              }),
+          rule("ones-under-broadcast", any(ops::broadcast_to, {any(ops::reshape, {x})}),
+               drop_ones_under_broadcast)
+              .on([] {
+                return kroton::broadcast_to(kroton::reshape(tensor<float>({4}, "x"), {1, 4}),
+                                            {3, 4});
+              })
+              .but_not([] {
+                return kroton::broadcast_to(kroton::reshape(tensor<float>({3}, "x"), {3, 1}),
+                                            {3, 4});
+              }),
           rule("reshape-after-unary", any(ir::Trait::elementwise), reshape_after_unary)
               .on([] { return kroton::log(kroton::reshape(m(), {12})); })
               .but_not([] { return kroton::reshape(m(), {12}) + tensor<float>({12}, "y"); }),
           rule("implied-broadcast", any(ir::Trait::elementwise), drop_implied_broadcast)
-              .on([] { return m() + kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4}); })
-              .but_not([] { return kroton::exp(kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4})); }),
+              .on([] {
+                return m() + kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4});
+              })
+              .but_not([] {
+                return kroton::exp(kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4}));
+              }),
       }};
   return set;
 }

@@ -33,12 +33,15 @@ NodeId drop_unit_axes(Site& s) {
   return s.reshape(n.inputs[0], n.type.shape);
 }
 
-/// The sum of n equal terms is n times one of them, rounded once. For n known and not 0: inf * 0 is NaN.
+/// The sum of n equal terms is n times one of them, rounded once. For n known and not 0: inf * 0 is
+/// NaN.
 NodeId sum_of_equal(Site& s) {
   const ir::GraphNode n = s.node(s.root());
   const auto whole = s.type(n.inputs[0]).shape;
   const NodeId x = s["x"];
-  if (!is_float(n.type.dtype) || !is_constant_along(s.graph(), n.inputs[0], n.attrs.ints, static_cast<int>(whole.size()))) return ir::no_node;
+  if (!is_float(n.type.dtype) ||
+      !is_constant_along(s.graph(), n.inputs[0], n.attrs.ints, static_cast<int>(whole.size())))
+    return ir::no_node;
   double count = 1;
   for (std::int64_t axis : n.attrs.ints) {
     const Dim& d = whole[static_cast<std::size_t>(axis)];
@@ -49,10 +52,13 @@ NodeId sum_of_equal(Site& s) {
   const auto missing = static_cast<std::int64_t>(whole.size() - kept.size());
   for (auto axis = n.attrs.ints.rbegin(); axis != n.attrs.ints.rend(); ++axis)
     if (*axis >= missing) kept.erase(kept.begin() + (*axis - missing));
-  return s.make(ops::mul, {s.broadcast(s.reshape(x, std::move(kept)), n.type.shape), s.constant(count, n.type.dtype)});
+  return s.make(ops::mul, {s.broadcast(s.reshape(x, std::move(kept)), n.type.shape),
+                           s.constant(count, n.type.dtype)});
 }
 
-NodeId sum_of_neg(Site& s) { return s.make(ops::neg, {s.make(ops::sum, {s["x"]}, s.node(s.root()).attrs)}); }
+NodeId sum_of_neg(Site& s) {
+  return s.make(ops::neg, {s.make(ops::sum, {s["x"]}, s.node(s.root()).attrs)});
+}
 
 /// Only a scalar is pulled out: an array would need its own reduced shape.
 NodeId sum_of_scaled(Site& s) {
@@ -64,7 +70,8 @@ NodeId sum_of_scaled(Site& s) {
 /// Functions that grow with their input everywhere, NaN to NaN. (log does not belong here: of a
 /// negative number it is NaN, which a position counts as largest; nor relu, which merges values.)
 bool grows_everywhere(const ir::Op* op) {
-  return op == &ops::exp || op == &ops::expm1 || op == &ops::tanh || op == &ops::sigmoid || op == &ops::softplus;
+  return op == &ops::exp || op == &ops::expm1 || op == &ops::tanh || op == &ops::sigmoid ||
+         op == &ops::softplus;
 }
 
 /// The position of the extreme of f(row) where f grows; of row / s, row * s with s > 0, row + t
@@ -74,7 +81,9 @@ NodeId strip_growing(Site& s) {
   const ir::GraphNode& n = s.node(root.inputs[0]);
   const auto& axes = root.attrs.ints;
   const int rank = n.type.rank();
-  auto is_row = [&](NodeId id) { return s.type(id).rank() == rank && ir::dims::same(s.type(id).shape, n.type.shape); };
+  auto is_row = [&](NodeId id) {
+    return s.type(id).rank() == rank && ir::dims::same(s.type(id).shape, n.type.shape);
+  };
   auto is_per_row = [&](NodeId id) { return is_constant_along(s.graph(), id, axes, rank); };
   NodeId inner = ir::no_node;
   if (grows_everywhere(n.op)) {
@@ -87,7 +96,8 @@ NodeId strip_growing(Site& s) {
     inner = n.inputs[0];
   } else if (n.op == &ops::add || n.op == &ops::mul) {
     for (std::size_t side = 0; side < 2; ++side)
-      if (is_row(n.inputs[side]) && is_per_row(n.inputs[1 - side]) && (n.op == &ops::add || is_positive(s.graph(), n.inputs[1 - side])))
+      if (is_row(n.inputs[side]) && is_per_row(n.inputs[1 - side]) &&
+          (n.op == &ops::add || is_positive(s.graph(), n.inputs[1 - side])))
         inner = n.inputs[side];
   }
   if (inner == ir::no_node || !is_row(inner)) return ir::no_node;
@@ -109,7 +119,8 @@ NodeId extreme_of_growing(Site& s) {
   return s.make(f, {s.make(reduce, {n.inputs[0]}, attrs)});
 }
 
-constexpr std::string_view nan_rows = "a row that holds NaN or inf gives that element's position, where softmax's row of NaN gave 0";
+constexpr std::string_view nan_rows =
+    "a row that holds NaN or inf gives that element's position, where softmax's row of NaN gave 0";
 
 Expr v() { return tensor<float>({3, 4}, "x"); }
 Expr v3() { return tensor<float>({2, 3, 4}, "x"); }
@@ -121,27 +132,52 @@ const RuleSet& reduction() {
   static const RuleSet set{
       "reduction",
       {
-          rule("sum-sum", any(ops::sum, {as("inner", any(ops::sum, {x}))}), merge).with(Liberty::summation).on([] { return kroton::sum(kroton::sum(v3(), {1}), {1}); }),
-          rule("max-max", any(ops::max, {as("inner", any(ops::max, {x}))}), merge).on([] { return kroton::max(kroton::max(v3(), {0}), {1}); }),
-          rule("min-min", any(ops::min, {as("inner", any(ops::min, {x}))}), merge).on([] { return kroton::min(kroton::min(v3(), {2}), {0}); }),
-          rule("sum-unit-axes", any(ops::sum, {x}), drop_unit_axes).with(Liberty::summation).on([] { return kroton::sum(row(), {1}); }).but_not([] { return kroton::sum(v(), {1}); }),
-          rule("max-unit-axes", any(ops::max, {x}), drop_unit_axes).on([] { return kroton::max(row(), {1}); }),
-          rule("min-unit-axes", any(ops::min, {x}), drop_unit_axes).on([] { return kroton::min(row(), {1}); }),
+          rule("sum-sum", any(ops::sum, {as("inner", any(ops::sum, {x}))}), merge)
+              .with(Liberty::summation)
+              .on([] { return kroton::sum(kroton::sum(v3(), {1}), {1}); }),
+          rule("max-max", any(ops::max, {as("inner", any(ops::max, {x}))}), merge).on([] {
+            return kroton::max(kroton::max(v3(), {0}), {1});
+          }),
+          rule("min-min", any(ops::min, {as("inner", any(ops::min, {x}))}), merge).on([] {
+            return kroton::min(kroton::min(v3(), {2}), {0});
+          }),
+          rule("sum-unit-axes", any(ops::sum, {x}), drop_unit_axes)
+              .with(Liberty::summation)
+              .on([] { return kroton::sum(row(), {1}); })
+              .but_not([] { return kroton::sum(v(), {1}); }),
+          rule("max-unit-axes", any(ops::max, {x}), drop_unit_axes).on([] {
+            return kroton::max(row(), {1});
+          }),
+          rule("min-unit-axes", any(ops::min, {x}), drop_unit_axes).on([] {
+            return kroton::min(row(), {1});
+          }),
           rule("sum-equal", any(ops::sum, {any(ops::broadcast_to, {x})}), sum_of_equal, Fp::refine)
-              .on([] { return kroton::sum(kroton::broadcast_to(row(), {3, 5}), {1}); })
-              .but_not([] { return kroton::sum(kroton::broadcast_to(row(), {3, 5}), {0, 1}); }),
+              .on([] {
+                return kroton::sum(kroton::broadcast_to(row(), {3, 5}), {1});
+              })
+              .but_not([] {
+                return kroton::sum(kroton::broadcast_to(row(), {3, 5}), {0, 1});
+              }),
           rule("sum-neg", any(ops::sum, {-x}), sum_of_neg).with(Liberty::summation),
-          rule("sum-scaled", any(ops::sum, {x * y}), sum_of_scaled, Fp::reassoc | Fp::nnan | Fp::ninf).on([] { return kroton::sum(v() * kroton::scalar<float>("y"), {1}); }).but_not([] { return kroton::sum(v() * row(), {1}); }),
-          rule("argmax-growing", any(ops::argmax, {any(ir::Trait::elementwise)}), strip_growing, Fp::refine)
+          rule("sum-scaled", any(ops::sum, {x * y}), sum_of_scaled,
+               Fp::reassoc | Fp::nnan | Fp::ninf)
+              .on([] { return kroton::sum(v() * kroton::scalar<float>("y"), {1}); })
+              .but_not([] { return kroton::sum(v() * row(), {1}); }),
+          rule("argmax-growing", any(ops::argmax, {any(ir::Trait::elementwise)}), strip_growing,
+               Fp::refine)
               .on([] { return kroton::argmax(kroton::softmax(v()), 1); })
               .but_not([] { return kroton::argmax(kroton::relu(v()), 1); })
               .excepting(nan_rows),
-          rule("argmin-growing", any(ops::argmin, {any(ir::Trait::elementwise)}), strip_growing, Fp::refine)
+          rule("argmin-growing", any(ops::argmin, {any(ir::Trait::elementwise)}), strip_growing,
+               Fp::refine)
               .on([] { return kroton::argmin(kroton::exp(v() - row()), 1); })
               .but_not([] { return kroton::argmin(v() / row(), 1); })
               .excepting(nan_rows),
-          rule("max-growing", any(ops::max, {any(ir::Trait::elementwise)}), extreme_of_growing).on([] { return kroton::max(kroton::exp(v()), {1}); }).but_not([] { return kroton::max(kroton::log(v()), {1}); }),
-          rule("min-growing", any(ops::min, {any(ir::Trait::elementwise)}), extreme_of_growing).on([] { return kroton::min(kroton::tanh(v()), {1}); }),
+          rule("max-growing", any(ops::max, {any(ir::Trait::elementwise)}), extreme_of_growing)
+              .on([] { return kroton::max(kroton::exp(v()), {1}); })
+              .but_not([] { return kroton::max(kroton::log(v()), {1}); }),
+          rule("min-growing", any(ops::min, {any(ir::Trait::elementwise)}), extreme_of_growing)
+              .on([] { return kroton::min(kroton::tanh(v()), {1}); }),
       }};
   return set;
 }

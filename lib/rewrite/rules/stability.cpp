@@ -25,8 +25,11 @@ NodeId log_sum_exp(Site& s) {
   std::vector<Dim> kept = s.type(exponent).shape;
   for (std::int64_t axis : axes) kept[static_cast<std::size_t>(axis)] = Dim(1);
   const NodeId top = s.reshape(s.make(ops::max, {exponent}, {.ints = axes}), kept);
-  const NodeId is_finite = s.make(ops::less, {s.make(ops::abs, {top}), s.constant(std::numeric_limits<double>::infinity(), dtype)});
-  const NodeId shift = s.make(ops::stop_gradient, {s.make(ops::where, {is_finite, top, s.constant(0, dtype)})});
+  const NodeId is_finite =
+      s.make(ops::less,
+             {s.make(ops::abs, {top}), s.constant(std::numeric_limits<double>::infinity(), dtype)});
+  const NodeId shift =
+      s.make(ops::stop_gradient, {s.make(ops::where, {is_finite, top, s.constant(0, dtype)})});
   const NodeId shifted = s.make(ops::exp, {s.make(ops::sub, {exponent, shift})});
   const std::vector<Dim> shape = s.type(s.root()).shape;
   const NodeId total = s.reshape(s.make(ops::sum, {shifted}, {.ints = axes}), shape);
@@ -41,8 +44,12 @@ Expr quotient_near_miss() {
   const Expr v = tensor<float>({3, 4}, "x"), w = tensor<float>({3, 1}, "w");
   return kroton::log(kroton::exp(v) / w);
 }
-Expr log_sum_exp_example() { return kroton::log(kroton::sum(kroton::exp(tensor<float>({3, 4}, "x")), {1})); }
-Expr log_sum_exp_kept_example() { return kroton::log(kroton::sum(kroton::exp(tensor<float>({3, 4}, "x")), {1}, true)); }
+Expr log_sum_exp_example() {
+  return kroton::log(kroton::sum(kroton::exp(tensor<float>({3, 4}, "x")), {1}));
+}
+Expr log_sum_exp_kept_example() {
+  return kroton::log(kroton::sum(kroton::exp(tensor<float>({3, 4}, "x")), {1}, true));
+}
 Expr shifted_near_miss() { return kroton::logsumexp(tensor<float>({3, 4}, "x"), {1}); }
 Expr log_two_plus_exp() { return kroton::log(2 + kroton::exp(tensor<float>({3, 4}, "x"))); }
 
@@ -52,7 +59,8 @@ const RuleSet& stability() {
   static const RuleSet set{
       "stability",
       {
-          rule("log-one-plus-exp", log(1 + exp(x)), softplus(x), Fp::refine).but_not(log_two_plus_exp),
+          rule("log-one-plus-exp", log(1 + exp(x)), softplus(x), Fp::refine)
+              .but_not(log_two_plus_exp),
           rule("log1p-exp", log1p(exp(x)), softplus(x), Fp::refine),
           rule("log-one-plus", log(1 + x), log1p(x), Fp::refine),
           rule("log-one-minus", log(1 - x), log1p(-x), Fp::refine),
@@ -63,13 +71,19 @@ const RuleSet& stability() {
           rule("log-sigmoid", log(sigmoid(x)), -softplus(-x), Fp::refine),
           rule("log-sqrt", log(sqrt(x)), 0.5 * log(x), Fp::refine | Fp::approx),
           rule("reciprocal-one-plus-exp", 1 / (1 + exp(-x)), sigmoid(x), Fp::refine),
-          rule("exp-over-one-plus-exp", exp(x) / (1 + exp(x)), sigmoid(x), Fp::refine).excepting("inf / inf is NaN, sigmoid(inf) is 1"),
+          rule("exp-over-one-plus-exp", exp(x) / (1 + exp(x)), sigmoid(x), Fp::refine)
+              .excepting("inf / inf is NaN, sigmoid(inf) is 1"),
           rule("one-minus-sigmoid", 1 - sigmoid(x), sigmoid(-x), Fp::refine),
-          rule("log-softmax", log(exp(x) / as("s", y)), log_quotient, Fp::refine).on(quotient_example)
+          rule("log-softmax", log(exp(x) / as("s", y)), log_quotient, Fp::refine)
+              .on(quotient_example)
               .but_not(quotient_near_miss)
-              .excepting("in a row that holds inf, finite elements give -inf where inf / inf was NaN"),
-          rule("log-sum-exp", log(as("sum", any(ops::sum, {exp(x)}))), log_sum_exp, Fp::refine).on(log_sum_exp_example).but_not(shifted_near_miss),
-          rule("log-sum-exp-kept", log(any(ops::reshape, {as("sum", any(ops::sum, {exp(x)}))})), log_sum_exp, Fp::refine)
+              .excepting(
+                  "in a row that holds inf, finite elements give -inf where inf / inf was NaN"),
+          rule("log-sum-exp", log(as("sum", any(ops::sum, {exp(x)}))), log_sum_exp, Fp::refine)
+              .on(log_sum_exp_example)
+              .but_not(shifted_near_miss),
+          rule("log-sum-exp-kept", log(any(ops::reshape, {as("sum", any(ops::sum, {exp(x)}))})),
+               log_sum_exp, Fp::refine)
               .on(log_sum_exp_kept_example),
       }};
   return set;
