@@ -129,6 +129,14 @@ NodeId compose_slices(Site& s) {
   return s.make(ops::slice, {s["x"]}, std::move(attrs));
 }
 
+/// f(broadcast(x)) is broadcast(f(x)): f is computed on fewer elements.
+NodeId broadcast_after_unary(Site& s) {
+  const ir::GraphNode root = s.node(s.root());
+  if (root.inputs.size() != 1 || s.node(root.inputs[0]).op != &ops::broadcast_to)
+    return ir::no_node;
+  return s.broadcast(s.make(*root.op, {input_of(s, root.inputs[0])}, root.attrs), root.type.shape);
+}
+
 Expr m() { return tensor<float>({3, 4}, "x"); }
 
 } // namespace
@@ -222,6 +230,11 @@ const RuleSet& movement() {
           rule("reshape-after-unary", any(ir::Trait::elementwise), reshape_after_unary)
               .on([] { return kroton::log(kroton::reshape(m(), {12})); })
               .but_not([] { return kroton::reshape(m(), {12}) + tensor<float>({12}, "y"); }),
+          rule("broadcast-after-unary", any(ir::Trait::elementwise), broadcast_after_unary)
+              .on([] {
+                return kroton::exp(kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4}));
+              })
+              .but_not([] { return kroton::exp(kroton::reshape(m(), {12})); }),
           rule("implied-broadcast", any(ir::Trait::elementwise), drop_implied_broadcast)
               .on([] {
                 return m() + kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4});
