@@ -49,8 +49,6 @@ struct Options {
   std::string target = {};
   /// Threads a call may use; 0: KROTON_THREADS, else all cores. 1: the calling thread alone.
   int threads = 0;
-  /// Where the function is written; filled in by the compiler of your program.
-  Location where = Location::current();
 };
 
 } // namespace kroton

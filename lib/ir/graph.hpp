@@ -60,6 +60,7 @@ public:
   std::size_t numel() const { return nodes_.size(); }
 
   const std::vector<NodeId>& outputs() const { return outputs_; }
+  void set_output(std::size_t i, NodeId id) { outputs_[i] = resolve(id); }
   /// The graph's node of an expression that was captured; no_node if it was not reached.
   NodeId find(const Expr& e) const;
   const std::vector<DimCheck>& checks() const { return checks_; }

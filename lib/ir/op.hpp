@@ -96,11 +96,15 @@ struct Op {
   Result result = Result::same;
   int cost = 1; ///< scalar operations an element, roughly; 4 and more is worth keeping
   /// The C++ and CUDA text: {0}, {1} inputs, {t} the dtype it computes in, {o} the result's.
+  /// Functions named in it are prelude fragments.
   std::string_view spelling = {};
-  /// Prelude fragments it needs, separated by spaces; {t} and {o} as above.
-  std::string_view prelude = {};
-  /// Reductions: the text that combines {0} (so far) and {1} (new), and the neutral element.
-  std::string_view combine = {};
+  /// The text where it differs by dtype: given the dtype it computes in and the result's.
+  std::string_view (*spell)(DType in, DType out) = nullptr;
+  /// Reductions: the text that folds {1} into {0}.
+  std::string_view (*spell_fold)(DType) = nullptr;
+  /// Arg-reductions: the text for "{1} takes the place of {0}".
+  std::string_view better = {};
+  /// Reductions: what a fold starts from: "zero", "lowest" or "highest".
   std::string_view neutral = {};
 
   Type (*infer)(InferContext&) = nullptr;

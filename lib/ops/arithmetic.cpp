@@ -86,12 +86,14 @@ const Op div{.name = "div", .arity = 2, .traits = Trait::elementwise, .dtypes = 
              .domain = {{}, {0.5, 4}}};
 
 const Op floor_div{.name = "floor-div", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .cost = 4,
-                   .spelling = "floor_div_{t}({0}, {1})", .prelude = "floor_div_{t}", .infer = infer_elementwise,
+                   .spell = [](DType t, DType) -> std::string_view {
+                     return is_float(t) ? "floor_{t}({0} / {1})" : "floor_div_{t}({0}, {1})";
+                   }, .infer = infer_elementwise,
                    .eval_float = floor_div_float, .eval_int = floor_div_wide,
                    .domain = {{-20, 20, false}, {1, 5, false}}};
 
 const Op mod{.name = "mod", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .cost = 4,
-             .spelling = "mod_{t}({0}, {1})", .prelude = "mod_{t}", .infer = infer_elementwise,
+             .spelling = "mod_{t}({0}, {1})", .infer = infer_elementwise,
              .eval_float = mod_float,
              .eval_int = [](const Wide* v) { return v[1] == 0 ? Wide(0) : v[0] - v[1] * floor_div_wide(v); },
              .domain = {{-20, 20, false}, {1, 5, false}}};
@@ -102,27 +104,29 @@ const Op neg{.name = "neg", .traits = Trait::elementwise, .dtypes = Dtypes::nume
              .gradient = [](const GradContext& c) { return std::vector{-c.grad}; },
              .domain = {{}}};
 
-const Op abs{.name = "abs", .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .spelling = "abs_{t}({0})",
-             .prelude = "abs_{t}", .infer = infer_elementwise, .eval_float = [](const double* v) { return std::fabs(v[0]); },
+const Op abs{.name = "abs", .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .spell = [](DType t, DType) -> std::string_view { return is_float(t) ? "abs_{t}({0})" : "{0} < 0 ? -{0} : {0}"; },
+             .infer = infer_elementwise, .eval_float = [](const double* v) { return std::fabs(v[0]); },
              .eval_int = [](const Wide* v) { return v[0] < 0 ? -v[0] : v[0]; },
              .gradient = [](const GradContext& c) { return std::vector{c.grad * kroton::sign(c.inputs[0])}; },
              .domain = {{0.25, 4}}};
 
 const Op sign{.name = "sign", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::numeric,
-              .cost = 2, .spelling = "sign_{t}({0})", .prelude = "sign_{t}", .infer = infer_elementwise,
+              .cost = 2, .spell = [](DType t, DType) -> std::string_view { return is_float(t) ? "sign_{t}({0})" : "({0} > 0) - ({0} < 0)"; },
+              .infer = infer_elementwise,
               .eval_float = [](const double* v) { return std::isnan(v[0]) ? v[0] : double((v[0] > 0) - (v[0] < 0)); },
               .eval_int = [](const Wide* v) { return Wide((v[0] > 0) - (v[0] < 0)); },
               .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
               .domain = {{0.25, 4}}};
 
 const Op floor{.name = "floor", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating,
-               .spelling = "floor_{t}({0})", .prelude = "floor_{t}", .infer = infer_elementwise,
+               .spelling = "floor_{t}({0})", .infer = infer_elementwise,
                .eval_float = [](const double* v) { return std::floor(v[0]); },
                .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
                .domain = {{0.1, 0.9}}};
 
 const Op pow{.name = "pow", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .cost = 20,
-             .spelling = "pow_{t}({0}, {1})", .prelude = "pow_{t}", .infer = infer_elementwise,
+             .spell = [](DType t, DType) -> std::string_view { return is_float(t) ? "pow_{t}({0}, {1})" : "ipow_{t}({0}, {1})"; },
+             .infer = infer_elementwise,
              .eval_float = [](const double* v) { return std::pow(v[0], v[1]); }, .eval_int = pow_wide,
              .gradient = [](const GradContext& c) {
                const Expr &x = c.inputs[0], &y = c.inputs[1];
@@ -131,7 +135,8 @@ const Op pow{.name = "pow", .arity = 2, .traits = Trait::elementwise, .dtypes = 
              .domain = {{0.25, 3}, {0, 3}}};
 
 const Op minimum{.name = "minimum", .arity = 2, .traits = Trait::elementwise | Trait::commutative, .dtypes = Dtypes::any,
-                 .cost = 2, .spelling = "minimum_{t}({0}, {1})", .prelude = "minimum_{t}", .infer = infer_elementwise,
+                 .cost = 2, .spell = [](DType t, DType) -> std::string_view { return is_float(t) ? "minimum_{t}({0}, {1})" : "{0} < {1} ? {0} : {1}"; },
+                 .infer = infer_elementwise,
                  .eval_float = minimum_float, .eval_int = [](const Wide* v) { return v[0] < v[1] ? v[0] : v[1]; },
                  .gradient = [](const GradContext& c) {
                    return grad_extremum(c, c.inputs[0] < c.inputs[1], c.inputs[0] == c.inputs[1]);
@@ -139,7 +144,8 @@ const Op minimum{.name = "minimum", .arity = 2, .traits = Trait::elementwise | T
                  .domain = {{}}};
 
 const Op maximum{.name = "maximum", .arity = 2, .traits = Trait::elementwise | Trait::commutative, .dtypes = Dtypes::any,
-                 .cost = 2, .spelling = "maximum_{t}({0}, {1})", .prelude = "maximum_{t}", .infer = infer_elementwise,
+                 .cost = 2, .spell = [](DType t, DType) -> std::string_view { return is_float(t) ? "maximum_{t}({0}, {1})" : "{0} > {1} ? {0} : {1}"; },
+                 .infer = infer_elementwise,
                  .eval_float = maximum_float, .eval_int = [](const Wide* v) { return v[0] > v[1] ? v[0] : v[1]; },
                  .gradient = [](const GradContext& c) {
                    return grad_extremum(c, c.inputs[0] > c.inputs[1], c.inputs[0] == c.inputs[1]);

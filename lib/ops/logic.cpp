@@ -88,8 +88,9 @@ const Op where{.name = "where", .arity = 3, .traits = Trait::elementwise, .spell
                .domain = {{0, 1, false}, {}}};
 
 /// attrs.dtype is the target.
-const Op cast{.name = "cast", .traits = Trait::elementwise, .result = Result::cast, .spelling = "cast_{t}_{o}({0})",
-              .prelude = "cast_{t}_{o}", .infer = infer_cast, .eval = eval_cast,
+const Op cast{.name = "cast", .traits = Trait::elementwise, .result = Result::cast, .spell = [](DType from, DType to) -> std::string_view {
+                return is_bool(to) ? "to_bool({0})" : is_float(from) && !is_float(to) ? "to_{o}({0})" : "({o})({0})";
+              }, .infer = infer_cast, .eval = eval_cast,
               .gradient = [](const GradContext& c) {
                 const DType from = c.inputs[0].dtype();
                 return std::vector{is_float(from) && is_float(c.grad.dtype()) ? kroton::cast(c.grad, from) : Expr(nullptr)};

@@ -116,6 +116,11 @@ const Op unslice{.name = "unslice", .traits = Trait::none, .infer = infer_unslic
 const Op stop_gradient{.name = "stop-gradient", .traits = Trait::movement | Trait::identity,
                        .infer = [](InferContext& c) { return c.in(0); }, .eval = eval_identity,
                        .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; }};
+/// The input's elements in a buffer of their own; the planner puts one where a view must become
+/// dense. attrs.ints tells several copies of one value apart.
+const Op copy{.name = "copy", .traits = Trait::elementwise, .spelling = "{0}", .infer = infer_elementwise,
+              .eval_float = [](const double* v) { return v[0]; }, .eval_int = [](const ir::Wide* v) { return v[0]; },
+              .gradient = [](const GradContext& c) { return std::vector{c.grad}; }, .domain = {{}}};
 
 } // namespace ops
 

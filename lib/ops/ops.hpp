@@ -20,7 +20,7 @@ extern const Op exp, expm1, log, log1p, sqrt, tanh, sigmoid, softplus, relu, sin
 // reduction.cpp
 extern const Op sum, max, min, argmax, argmin;
 // movement.cpp
-extern const Op reshape, transpose, broadcast_to, slice, unslice, stop_gradient;
+extern const Op reshape, transpose, broadcast_to, slice, unslice, stop_gradient, copy;
 // contraction.cpp
 extern const Op matmul, gemm;
 // indexing.cpp

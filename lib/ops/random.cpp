@@ -60,8 +60,7 @@ Array eval_uniform(const EvalContext& c) {
 
 } // namespace
 
-const Op uniform{.name = "uniform", .arity = 1, .traits = Trait::generator, .cost = 20,
-                 .prelude = "uniform_{o}", .infer = infer_uniform, .eval = eval_uniform,
+const Op uniform{.name = "uniform", .arity = 1, .traits = Trait::generator, .cost = 20, .infer = infer_uniform, .eval = eval_uniform,
                  .gradient = [](const ir::GradContext&) { return std::vector{Expr(nullptr)}; }};
 
 } // namespace ops

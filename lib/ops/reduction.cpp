@@ -122,25 +122,30 @@ std::vector<Expr> no_gradient(const GradContext&) { return {Expr(nullptr)}; }
 
 } // namespace
 
-const Op sum{.name = "sum", .traits = Trait::reduction, .dtypes = Dtypes::numeric, .combine = "{0} + {1}", .neutral = "zero",
+const Op sum{.name = "sum", .traits = Trait::reduction, .dtypes = Dtypes::numeric, 
+             .spell_fold = [](DType t) -> std::string_view { return is_float(t) ? "sum_{t}({0}, {1})" : "{0} + {1}"; },
+             .neutral = "zero",
              .infer = infer_reduction, .eval = eval_sum,
              .gradient = [](const GradContext& c) { return std::vector{spread(c.grad, c)}; },
              .domain = {{}}};
-const Op max{.name = "max", .traits = Trait::reduction | Trait::increasing, .prelude = "maximum_{t}",
-             .combine = "maximum_{t}({0}, {1})", .neutral = "lowest", .infer = infer_reduction, .eval = eval_max,
+const Op max{.name = "max", .traits = Trait::reduction | Trait::increasing,
+             
+             .spell_fold = [](DType t) -> std::string_view { return is_float(t) ? "maximum_{t}({0}, {1})" : "{1} > {0} ? {1} : {0}"; },
+             .neutral = "lowest", .infer = infer_reduction, .eval = eval_max,
              .gradient = grad_extreme, .domain = {{}}};
-const Op min{.name = "min", .traits = Trait::reduction | Trait::increasing, .prelude = "minimum_{t}",
-             .combine = "minimum_{t}({0}, {1})", .neutral = "highest", .infer = infer_reduction, .eval = eval_min,
+const Op min{.name = "min", .traits = Trait::reduction | Trait::increasing,
+             
+             .spell_fold = [](DType t) -> std::string_view { return is_float(t) ? "minimum_{t}({0}, {1})" : "{1} < {0} ? {1} : {0}"; },
+             .neutral = "highest", .infer = infer_reduction, .eval = eval_min,
              .gradient = grad_extreme, .domain = {{}}};
-/// `combine` says when {1} takes the place of {0}.
 const Op argmax{.name = "argmax", .traits = Trait::reduction | Trait::arg_reduction, .result = Result::position,
-                .combine = "{1} > {0} || ({1} != {1} && {0} == {0})", .neutral = "lowest", .infer = infer_reduction,
+                .better = "{1} > {0} || ({1} != {1} && {0} == {0})", .neutral = "lowest", .infer = infer_reduction,
                 .eval = [](const EvalContext& c) {
                   return eval_position(c, [](auto v, auto best) { return v > best || (v != v && best == best); });
                 },
                 .gradient = no_gradient, .domain = {{-4, 4, false}}};
 const Op argmin{.name = "argmin", .traits = Trait::reduction | Trait::arg_reduction, .result = Result::position,
-                .combine = "{1} < {0} || ({1} != {1} && {0} == {0})", .neutral = "highest", .infer = infer_reduction,
+                .better = "{1} < {0} || ({1} != {1} && {0} == {0})", .neutral = "highest", .infer = infer_reduction,
                 .eval = [](const EvalContext& c) {
                   return eval_position(c, [](auto v, auto best) { return v < best || (v != v && best == best); });
                 },

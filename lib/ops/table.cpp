@@ -9,7 +9,7 @@ std::span<const Op* const> all() {
       &maximum, &equal,     &not_equal,     &less,         &less_equal, &greater,     &greater_equal, &logical_and, &logical_or,
       &logical_not, &where, &cast,          &exp,          &expm1,      &log,         &log1p,      &sqrt,         &tanh,
       &sigmoid, &softplus,  &relu,          &sinpi,        &cospi,      &sum,         &max,        &min,          &argmax,
-      &argmin,  &reshape,   &transpose,     &broadcast_to, &slice,      &unslice,     &stop_gradient, &matmul,    &gemm,
+      &argmin,  &reshape,   &transpose,     &broadcast_to, &slice,      &unslice,     &stop_gradient, &copy, &matmul,    &gemm,
       &gather,  &index_add, &uniform,
   };
   return table;

@@ -1,0 +1,518 @@
+#include "codegen/render.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "codegen/literal.hpp"
+#include "codegen/prelude.hpp"
+#include "lib/support/error.hpp"
+
+namespace kroton::codegen {
+namespace {
+
+using namespace plan;
+namespace dims = ir::dims;
+
+/// Text with the strength of its outermost operator, so that parentheses stand only where needed.
+struct Text {
+  std::string text;
+  int strength = 9; ///< 9 atoms and calls, 3 unary, 2 * and /, 1 + and -, 0 the rest
+};
+
+int strength_of(std::string_view spelling) {
+  if (spelling == "{0}") return 9;
+  if (spelling.starts_with("(")) return spelling.ends_with(")") && spelling.find(") ") == spelling.npos ? 3 : 1;
+  if (spelling.starts_with("{0}")) {
+    if (spelling.find(" * ") != spelling.npos || spelling.find(" / ") != spelling.npos) return 2;
+    if (spelling.find(" + ") != spelling.npos || spelling.find(" - ") != spelling.npos) return 1;
+    return 0;
+  }
+  return spelling.starts_with("-") || spelling.starts_with("!") ? 3 : 9;
+}
+
+std::string replaced(std::string text, std::string_view what, std::string_view with) {
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size())) text.replace(at, what.size(), with);
+  return text;
+}
+
+std::size_t count(std::string_view text, std::string_view what) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++n;
+  return n;
+}
+
+class Renderer {
+public:
+  explicit Renderer(const Kernel& kernel) : k_(kernel), sizes_(size_arguments(kernel)), offsets_(scratch_offsets(kernel)) {
+    name_params();
+    count_uses();
+  }
+
+  KernelSource run() {
+    std::string body = rows_function() + finish_function() + entry_points();
+    std::string head = header();
+    const std::string prelude = prelude_for(prelude_names_in(body));
+    head += prelude + "\n" + runtime_declaration(k_.is_fallible());
+    const int shift = static_cast<int>(std::ranges::count(head, '\n'));
+    KernelSource source{head + body, {}};
+    for (auto& [line, node] : lines_) source.lines.emplace_back(line + shift, node);
+    return source;
+  }
+
+private:
+  // --- names ------------------------------------------------------------------------------------
+
+  void name_params() {
+    int read = 0, written = 0, both = 0;
+    for (const Param& p : k_.params)
+      names_.push_back(p.is_read && p.is_written ? fmt::format("z{}", both++) : p.is_written ? fmt::format("y{}", written++) : fmt::format("a{}", read++));
+  }
+
+  static std::string type_name(DType t) { return is_bool(t) ? "bool" : std::string(to_string(t)); }
+  static std::string value_name(int id) { return fmt::format("v{}", id); }
+  static std::string axis_name(int axis) { return fmt::format("i{}", axis); }
+  static std::string scratch_name(int s) { return fmt::format("s{}", s); }
+  static std::string result_name(int r) { return fmt::format("r{}", r); }
+
+  std::string dim_text(const Dim& d) const {
+    const bool is_negative = !d.is_static() && d.node()->kind == ir::DimKind::negative;
+    if (d.is_static() && d.value() <= largest_literal_dim) return std::to_string(d.value());
+    if (is_negative && d.node()->a.value() <= largest_literal_dim) return "-" + std::to_string(d.node()->a.value());
+    for (std::size_t i = 0; i < sizes_.size(); ++i)
+      if (dims::same(sizes_[i], d)) return fmt::format("n{}", i);
+    KROTON_CHECK(false, "dim {} is no argument of the kernel", d.to_string());
+    return {};
+  }
+
+  // --- values -----------------------------------------------------------------------------------
+
+  void count_uses() {
+    uses_.assign(k_.values.size(), 0);
+    home_.assign(k_.values.size(), nullptr);
+    use_block_.assign(k_.values.size(), nullptr);
+    auto use = [&](int id, const Block* where) {
+      const auto i = static_cast<std::size_t>(id);
+      ++uses_[i];
+      use_block_[i] = uses_[i] == 1 ? where : nullptr;
+    };
+    auto block = [&](const Block& b) {
+      for (int id : b.values) {
+        const Value& v = value(id);
+        home_[static_cast<std::size_t>(id)] = &b;
+        for (int i : v.inputs) use(i, &b);
+        for (const ComputedTerm& t : v.access.computed) use(t.value, &b);
+      }
+      for (const Store& s : b.stores) use(s.value, &b);
+    };
+    block(k_.prologue);
+    for (const Stage& s : k_.stages) {
+      block(s.row);
+      block(s.loop);
+      for (int r : s.reductions) {
+        const int id = reduction(r).value;
+        use(id, home_[static_cast<std::size_t>(id)]);
+        // A fold may read what it folds more than once.
+        if (!reduction(r).op->better.empty()) use(id, nullptr);
+      }
+    }
+    for (const Finish& f : k_.finish) block(f.block);
+    // Operands that a spelling names twice are computed once.
+    for (const Value& v : k_.values) {
+      if (v.kind != ValueKind::op) continue;
+      const std::string spelling(spelling_of(v));
+      for (std::size_t i = 0; i < v.inputs.size(); ++i)
+        if (count(spelling, fmt::format("{{{}}}", i)) > 1) ++uses_[static_cast<std::size_t>(v.inputs[i])];
+    }
+  }
+
+  const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
+  const Reduction& reduction(int r) const { return k_.reductions[static_cast<std::size_t>(r)]; }
+
+  std::string_view spelling_of(const Value& v) const {
+    const DType in = v.inputs.empty() ? v.dtype : value(v.inputs.back()).dtype;
+    return v.op->spell ? v.op->spell(in, v.dtype) : v.op->spelling;
+  }
+
+  std::string access_index(const Access& a) const {
+    std::string text;
+    auto plus = [&](const std::string& term) {
+      if (term.starts_with("-") && !text.empty()) text += " - " + term.substr(1);
+      else text += (text.empty() ? "" : " + ") + term;
+    };
+    auto product = [&](const std::string& variable, const Dim& c) {
+      if (c.is(1)) return variable;
+      const std::string d = dim_text(c);
+      return d == "-1" ? "-" + variable : fmt::format("{} * {}", d.starts_with("-") ? d : variable, d.starts_with("-") ? variable : d);
+    };
+    if (!a.offset.is(0)) plus(dim_text(a.offset));
+    for (const Term& t : a.terms) plus(product(axis_name(t.axis), t.coefficient));
+    for (const ComputedTerm& t : a.computed)
+      if (!t.coefficient.is(0)) plus(product(fmt::format("p{}", t.site), t.coefficient));
+    return text.empty() ? "0" : text;
+  }
+
+  std::string element(const Access& a) const {
+    const std::string array = a.scratch >= 0 ? scratch_name(a.scratch) : names_[static_cast<std::size_t>(a.param)];
+    return fmt::format("{}[{}]", array, access_index(a));
+  }
+
+  Text definition(int id) const {
+    const Value& v = value(id);
+    switch (v.kind) {
+    case ValueKind::literal: {
+      std::string text = literal(v.dtype, v.bits);
+      const int strength = text.starts_with("-") || text.starts_with("(") ? 3 : 9;
+      return {std::move(text), strength};
+    }
+    case ValueKind::size: return {dim_text(v.size), v.size.is_static() ? 9 : 3};
+    case ValueKind::index: {
+      std::string text = access_index(v.access);
+      return {text, text.find(' ') == text.npos ? 9 : 1};
+    }
+    case ValueKind::load: {
+      if (v.access.computed.empty()) return {element(v.access), 9};
+      std::string ok;
+      for (const ComputedTerm& t : v.access.computed) ok += fmt::format("{}p{} >= 0", ok.empty() ? "" : " && ", t.site);
+      return {fmt::format("{} ? {} : {}", ok, element(v.access), literal(v.dtype, 0)), 0};
+    }
+    case ValueKind::uniform:
+      return {fmt::format("uniform_{}({}, {}, {}, {})", to_string(v.dtype), operand(v.inputs[0], 0), v.draw, operand(v.inputs[1], 0), access_index(v.access)), 9};
+    case ValueKind::result: return {result_name(v.reduction), 9};
+    case ValueKind::op: break;
+    }
+    const std::string_view spelling = spelling_of(v);
+    const int strength = strength_of(spelling);
+    const bool is_call = strength == 9 && spelling != "{0}";
+    std::string text(spelling);
+    // Calls and casts hold whole expressions; in operators the right side needs more strength.
+    for (std::size_t i = 0; i < v.inputs.size(); ++i) {
+      const std::string place = fmt::format("{{{}}}", i);
+      const bool is_enclosed = is_call || text.find("(" + place + ")") != text.npos;
+      const int needed = is_enclosed ? 0 : i == 0 && strength > 0 ? strength : strength + 1;
+      text = replaced(std::move(text), place, operand(v.inputs[i], needed));
+    }
+    const DType in = v.inputs.empty() ? v.dtype : value(v.inputs.back()).dtype;
+    text = replaced(replaced(std::move(text), "{t}", type_name(in)), "{o}", type_name(v.dtype));
+    return {std::move(text), spelling == "{0}" ? 0 : strength};
+  }
+
+  /// Whether a value is written where it is used instead of being named.
+  bool is_inline(int id) const {
+    const Value& v = value(id);
+    const auto i = static_cast<std::size_t>(id);
+    if (v.kind == ValueKind::literal || v.kind == ValueKind::result) return true;
+    if (v.kind == ValueKind::size || v.kind == ValueKind::index) return true;
+    if (uses_[i] != 1 || use_block_[i] != home_[i]) return false;
+    if (v.kind == ValueKind::load)
+      // What this kernel also writes must be read before it is written.
+      return v.access.computed.empty() && v.access.param >= 0 && !k_.params[static_cast<std::size_t>(v.access.param)].is_written;
+    // Narrow integers wrap when they are stored to a variable, not in the middle of an expression.
+    if (v.kind == ValueKind::op) return (is_float(v.dtype) || is_bool(v.dtype) || item_size(v.dtype) >= 4) && definition(id).text.size() < 76;
+    return false;
+  }
+
+  std::string operand(int id, int needed) const {
+    if (!is_inline(id)) return value_name(id);
+    Text t = definition(id);
+    return t.strength >= needed ? t.text : "(" + t.text + ")";
+  }
+
+  // --- statements -------------------------------------------------------------------------------
+
+  void line(int indent, const std::string& text) {
+    out_ += std::string(static_cast<std::size_t>(indent) * 2, ' ') + text + "\n";
+    ++line_number_;
+  }
+
+  void emit_values(const Block& b, int indent) {
+    for (int id : b.values) {
+      const Value& v = value(id);
+      for (const ComputedTerm& t : v.access.computed)
+        line(indent, fmt::format("const i64 p{} = checked(rt, {}, {}, {});", t.site, t.site, operand(t.value, 0), dim_text(t.bound)));
+      if (is_inline(id) || uses_[static_cast<std::size_t>(id)] == 0) continue;
+      if (v.node != ir::no_node) lines_.emplace_back(line_number_ + 1, v.node);
+      line(indent, fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id), definition(id).text));
+    }
+  }
+
+  void emit_stores(const Block& b, int indent) {
+    for (const Store& s : b.stores) {
+      if (const ir::NodeId node = value(s.value).node; node != ir::no_node && is_inline(s.value)) lines_.emplace_back(line_number_ + 1, node);
+      line(indent, fmt::format("{} = {};", element(s.access), operand(s.value, 0)));
+    }
+  }
+
+  void emit_fold(const Reduction& r, const std::string& so_far, const std::string& best, const std::string& value, const std::string& position, int indent) {
+    if (r.op->better.empty()) {
+      std::string text(r.op->spell_fold(r.dtype));
+      text = replaced(replaced(replaced(std::move(text), "{0}", so_far), "{1}", value), "{t}", type_name(r.dtype));
+      line(indent, fmt::format("{} = {};", so_far, text));
+      return;
+    }
+    const std::string test = replaced(replaced(std::string(r.op->better), "{0}", best), "{1}", value);
+    line(indent, fmt::format("if ({}) {{", test));
+    line(indent + 1, fmt::format("{} = {};", best, value));
+    line(indent + 1, fmt::format("{} = {};", so_far, position));
+    line(indent, "}");
+  }
+
+  /// The variables (or array elements) that a reduction folds into.
+  std::string accumulator(int r) const { return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).array) : result_name(r); }
+  std::string best_so_far(int r) const { return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).best) : result_name(r) + "_best"; }
+
+  void emit_start(int r, int indent) {
+    const Reduction& x = reduction(r);
+    const bool is_array = !x.kept.empty();
+    const bool is_position = !x.op->better.empty();
+    const std::string start = is_position ? literal(DType::i64, 0) : limit(x.dtype, x.op->neutral);
+    int depth = indent;
+    if (is_array)
+      for (int a : x.kept) line(depth++, loop_over(a));
+    const std::string kind = is_array ? "" : type_name(x.result_dtype) + " ";
+    line(depth, fmt::format("{}{} = {};", kind, accumulator(r), start));
+    if (is_position) line(depth, fmt::format("{}{} = {};", is_array ? "" : type_name(x.dtype) + " ", best_so_far(r), limit(x.dtype, x.op->neutral)));
+    while (depth > indent) line(--depth, "}");
+  }
+
+  std::string loop_over(int axis) const {
+    const std::string i = axis_name(axis);
+    return fmt::format("for (i64 {0} = 0; {0} < {1}; ++{0}) {{", i, dim_text(k_.axes[static_cast<std::size_t>(axis)]));
+  }
+
+  void fold_all(const Stage& s, int indent, bool inside_loop) {
+    const bool has_inner = k_.rows < static_cast<int>(k_.axes.size());
+    for (int r : s.reductions) {
+      const Reduction& x = reduction(r);
+      const bool is_inner = !has_inner || !x.kept.empty() || !x.reduced.empty();
+      if (is_inner == inside_loop) emit_fold(x, accumulator(r), best_so_far(r), operand(x.value, 0), access_index(x.position), indent);
+    }
+  }
+
+  void emit_stage(const Stage& s, int indent) {
+    const bool has_inner = k_.rows < static_cast<int>(k_.axes.size());
+    emit_values(s.row, indent);
+    fold_all(s, indent, false);
+    emit_stores(s.row, indent);
+    const bool has_loop = !s.loop.stores.empty() || std::ranges::any_of(s.reductions, [&](int r) {
+      return !has_inner || !reduction(r).kept.empty() || !reduction(r).reduced.empty();
+    });
+    if (!has_loop) return;
+    for (int r : s.reductions)
+      if (!reduction(r).is_outer) emit_start(r, indent);
+    int depth = indent;
+    if (has_inner)
+      for (int a = k_.rows; a < static_cast<int>(k_.axes.size()); ++a) line(depth++, loop_over(a));
+    emit_values(s.loop, depth);
+    fold_all(s, depth, true);
+    emit_stores(s.loop, depth);
+    while (depth > indent) line(--depth, "}");
+  }
+
+  // --- functions --------------------------------------------------------------------------------
+
+  std::string parameters() const {
+    std::string text;
+    if (k_.is_fallible()) text += ", const Runtime* rt";
+    for (std::size_t i = 0; i < k_.params.size(); ++i)
+      text += fmt::format(", {}{}* __restrict {}", k_.params[i].is_written ? "" : "const ", type_name(k_.params[i].dtype), names_[i]);
+    for (std::size_t i = 0; i < sizes_.size(); ++i) text += fmt::format(", i64 n{}", i);
+    return text;
+  }
+  std::string scratch_parameters() const {
+    std::string text;
+    for (std::size_t i = 0; i < k_.scratch.size(); ++i) text += fmt::format(", {}* __restrict {}", type_name(k_.scratch[i].dtype), scratch_name(static_cast<int>(i)));
+    return text;
+  }
+  std::string arguments() const {
+    std::string text;
+    if (k_.is_fallible()) text += ", f.rt";
+    for (std::size_t i = 0; i < k_.params.size(); ++i)
+      text += fmt::format(", ({}{}*)f.buffers[{}]", k_.params[i].is_written ? "" : "const ", type_name(k_.params[i].dtype), i);
+    for (std::size_t i = 0; i < sizes_.size(); ++i) text += fmt::format(", f.sizes[{}]", i);
+    return text;
+  }
+  /// Scratch pointers of chunk 0 (`worker` empty) or of a chunk.
+  std::string scratch_arguments(const std::string& worker) const {
+    std::string text;
+    for (std::size_t i = 0; i < k_.scratch.size(); ++i) {
+      std::string at = fmt::format("(char*)f.buffers[{}]", k_.params.size());
+      if (!worker.empty()) at += fmt::format(" + {} * {}", worker, frame_dim(offsets_.back()));
+      if (!offsets_[i].is(0)) at += " + " + frame_dim(offsets_[i]);
+      text += fmt::format(", ({}*)({})", type_name(k_.scratch[i].dtype), at);
+    }
+    return text;
+  }
+  /// A dim where the arguments have no names yet.
+  std::string frame_dim(const Dim& d) const {
+    std::string text = dim_text(d);
+    return text.starts_with("n") ? fmt::format("f.sizes[{}]", text.substr(1)) : text;
+  }
+
+  std::string rows_function() {
+    if (k_.axes.empty()) return {};
+    line(0, "");
+    line(0, fmt::format("static void rows(i64 begin, i64 end{}{}) {{", parameters(), scratch_parameters()));
+    emit_values(k_.prologue, 1);
+    for (std::size_t r = 0; r < k_.reductions.size(); ++r)
+      if (k_.reductions[r].is_outer) emit_start(static_cast<int>(r), 1);
+    const std::string variable = k_.rows == 1 ? "i0" : "row";
+    line(1, fmt::format("for (i64 {0} = begin; {0} < end; ++{0}) {{", variable));
+    if (k_.rows > 1) {
+      // Row axes are recovered from the running number, the last one fastest.
+      std::string rest = "row";
+      for (int a = k_.rows - 1; a >= 0; --a) {
+        const std::string n = dim_text(k_.axes[static_cast<std::size_t>(a)]);
+        line(2, a == 0 ? fmt::format("const i64 i0 = {};", rest) : fmt::format("const i64 i{} = {} % {};", a, rest, n));
+        rest = fmt::format("{} / {}", rest, n);
+      }
+    }
+    for (const Stage& s : k_.stages) emit_stage(s, 2);
+    line(1, "}");
+    for (std::size_t r = 0; r < k_.reductions.size(); ++r) {
+      const Reduction& x = reduction(static_cast<int>(r));
+      if (!x.is_outer || !x.kept.empty()) continue;
+      line(1, fmt::format("{} = {};", element(x.array), result_name(static_cast<int>(r))));
+      if (!x.op->better.empty()) line(1, fmt::format("{} = {}_best;", element(x.best), result_name(static_cast<int>(r))));
+    }
+    line(0, "}");
+    return std::exchange(out_, {});
+  }
+
+  /// A reduction over rows: the chunks' parts are folded in their order.
+  void emit_combine(int r, int indent) {
+    const Reduction& x = reduction(r);
+    const bool is_position = !x.op->better.empty();
+    line(indent, fmt::format("{} {} = {};", type_name(x.result_dtype), result_name(r), is_position ? literal(DType::i64, 0) : limit(x.dtype, x.op->neutral)));
+    if (is_position) line(indent, fmt::format("{} {}_best = {};", type_name(x.dtype), result_name(r), limit(x.dtype, x.op->neutral)));
+    line(indent, "for (i64 c = 0; c < chunks; ++c) {");
+    auto part = [&](const Access& a, DType t) {
+      return fmt::format("((const {}*)((const char*){} + c * {}))[{}]", type_name(t), scratch_name(a.scratch), dim_text(offsets_.back()), access_index(a));
+    };
+    if (is_position) {
+      line(indent + 1, fmt::format("const {} part = {};", type_name(x.dtype), part(x.best, x.dtype)));
+      emit_fold(x, result_name(r), result_name(r) + "_best", "part", part(x.array, x.result_dtype), indent + 1);
+    } else {
+      line(indent + 1, fmt::format("const {} part = {};", type_name(x.dtype), part(x.array, x.dtype)));
+      emit_fold(x, result_name(r), {}, "part", {}, indent + 1);
+    }
+    line(indent, "}");
+  }
+
+  std::string finish_function() {
+    if (k_.finish.empty()) return {};
+    line(0, "");
+    line(0, fmt::format("static void finish(i64 chunks{}{}) {{", parameters(), scratch_parameters()));
+    emit_values(k_.prologue, 1);
+    for (const Finish& f : k_.finish) {
+      int depth = 1;
+      for (int a : f.axes) line(depth++, loop_over(a));
+      for (int id : f.block.values)
+        if (value(id).kind == ValueKind::result) emit_combine(value(id).reduction, depth);
+      emit_values(f.block, depth);
+      emit_stores(f.block, depth);
+      while (depth > 1) line(--depth, "}");
+    }
+    if (!k_.axes.empty()) line(0, "}");
+    else {
+      line(1, "(void)chunks;");
+      line(0, "}");
+    }
+    return std::exchange(out_, {});
+  }
+
+  /// Iterations of the row loop, and the fewest that are worth a thread of their own.
+  std::string row_count() const {
+    std::string text;
+    for (int a = 0; a < k_.rows; ++a) text += (a ? " * " : "") + frame_dim(k_.axes[static_cast<std::size_t>(a)]);
+    return text;
+  }
+  std::string grain() const {
+    // About 20 us of work: five times what handing out chunks costs.
+    const std::int64_t elements = std::max<std::int64_t>(256, 65536 / (1 + k_.cost / 8));
+    std::string inner;
+    for (std::size_t a = static_cast<std::size_t>(k_.rows); a < k_.axes.size(); ++a) inner += (inner.empty() ? "" : " * ") + frame_dim(k_.axes[a]);
+    return inner.empty() ? std::to_string(elements) : fmt::format("{} / (1 + {}) + 1", elements, inner);
+  }
+
+  std::string entry_points() {
+    line(0, "");
+    line(0, "struct Frame {");
+    line(1, "const Runtime* rt;");
+    line(1, "void* const* buffers;");
+    line(1, "const i64* sizes;");
+    line(0, "};");
+    if (!k_.axes.empty()) {
+      line(0, "");
+      const bool uses_worker = !k_.scratch.empty();
+      line(0, fmt::format("static void chunk(void* frame, i64 begin, i64 end, int{}) {{", uses_worker ? " worker" : ""));
+      line(1, "const Frame& f = *(const Frame*)frame;");
+      line(1, fmt::format("rows(begin, end{}{});", arguments(), scratch_arguments("worker")));
+      line(0, "}");
+    }
+    line(0, "");
+    line(0, "extern \"C\" void kernel(const Runtime* rt, void* const* buffers, const i64* sizes) {");
+    line(1, "Frame f{rt, buffers, sizes};");
+    if (!k_.axes.empty()) {
+      line(1, fmt::format("const i64 n = {};", row_count()));
+      line(1, fmt::format("const i64 grain = {};", grain()));
+      line(1, "rt->parallel_for(rt, n, grain, chunk, &f);");
+      if (!k_.finish.empty()) {
+        line(1, "const i64 wanted = n <= 0 ? 0 : (n - 1) / grain + 1;");
+        line(1, "const i64 chunks = wanted < rt->threads ? wanted : rt->threads;");
+      }
+    }
+    if (!k_.finish.empty()) line(1, fmt::format("finish({}{}{});", k_.axes.empty() ? "0" : "chunks", arguments(), scratch_arguments({})));
+    line(0, "}");
+    return std::exchange(out_, {});
+  }
+
+  std::string header() const {
+    std::string text = "// " + k_.title;
+    for (std::size_t a = 0; a < k_.axes.size(); ++a) text += fmt::format("{} i{} < {}", a == 0 ? " over" : ",", a, dim_text(k_.axes[a]));
+    text += k_.axes.empty() ? "\n" : fmt::format("; {} row ax{}\n", k_.rows, k_.rows == 1 ? "is" : "es");
+    for (std::size_t i = 0; i < k_.params.size(); ++i)
+      text += fmt::format("//   {}: {}, {}\n", names_[i], to_string(k_.params[i].dtype),
+                          k_.params[i].is_read && k_.params[i].is_written ? "read and written" : k_.params[i].is_written ? "written" : "read");
+    return text;
+  }
+
+  const Kernel& k_;
+  std::vector<Dim> sizes_;
+  std::vector<Dim> offsets_;
+  std::vector<std::string> names_;
+  std::vector<int> uses_;
+  std::vector<const Block*> home_, use_block_;
+  std::string out_;
+  int line_number_ = 0;
+  std::vector<std::pair<int, ir::NodeId>> lines_;
+};
+
+} // namespace
+
+std::string runtime_declaration(bool is_fallible) {
+  std::string text = R"(struct Runtime {
+  void* state;
+  void (*parallel_for)(const Runtime*, i64 n, i64 grain, void (*body)(void*, i64, i64, int), void* frame);
+  void (*fail)(const Runtime*, int site, i64 value, i64 bound);
+  void (*gemm_f32)();
+  void (*gemm_f64)();
+  int threads;
+};
+)";
+  if (is_fallible) {
+    text += R"(
+// The position that `at` stands for on an axis of `bound`; -1, and a report, if there is none.
+static inline i64 checked(const Runtime* rt, int site, i64 at, i64 bound) {
+  const i64 position = at < 0 ? at + bound : at;
+  if (position >= 0 && position < bound) return position;
+  rt->fail(rt, site, at, bound);
+  return -1;
+}
+)";
+  }
+  return text;
+}
+
+KernelSource render(const plan::Kernel& kernel) { return Renderer(kernel).run(); }
+
+} // namespace kroton::codegen

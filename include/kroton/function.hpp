@@ -1,0 +1,99 @@
+#pragma once
+/// From expressions to compiled code.
+///
+///   auto x = kt::vector<float>("x"), y = kt::vector<float>("y");
+///   kt::Function f = kt::function({x, y}, {2 * x + y});
+///   std::vector<kt::Array> out = f({xs, ys});
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <kroton/options.hpp>
+
+namespace kroton {
+
+namespace jit {
+class FunctionState;
+}
+
+/// One generated kernel of a function.
+struct KernelStats {
+  std::string title;         ///< "elementwise", "row reduction", …
+  std::string digest;        ///< of its key, as in the cache
+  bool is_compiled = false;  ///< by this process, for this function
+  std::string origin;        ///< "compiled", "disk", "memory"
+  double ms = 0;             ///< until its artifact was there
+  std::string miss_reason;   ///< why it had to be compiled
+};
+
+struct FunctionStats {
+  std::string name;
+  int kernels = 0;             ///< distinct generated kernels
+  int compiled = 0;            ///< of them, compiled for this function
+  int loaded_from_cache = 0;   ///< of them, found in the cache
+  double rewrite_ms = 0, plan_ms = 0;
+  double compile_ms = 0;       ///< getting all kernels, compiled or found
+  double total_ms = 0;         ///< all of `function()`
+  std::uint64_t calls = 0;
+  std::uint64_t packed_arguments = 0; ///< arguments that were not dense and had to be copied
+  std::vector<KernelStats> per_kernel;
+};
+
+/// Compiled code. Copies share it. Safe to call from many threads at once; calls that apply
+/// updates to the same shared variables take turns.
+class Function {
+public:
+  /// Runs on `arguments`, one for each input: exact dtype, any strides, sizes as the inputs say.
+  /// Throws TypeError, ShapeError or IndexError; then no update has been applied.
+  std::vector<Array> operator()(std::span<const Array> arguments) const;
+  std::vector<Array> operator()(std::initializer_list<Array> arguments) const {
+    return (*this)(std::span(arguments.begin(), arguments.size()));
+  }
+  /// As above, writing the results into arrays that are given: dtype and shape must be the
+  /// outputs' own. With dense arrays that overlap no argument, the call allocates nothing.
+  void call_into(std::span<const Array> arguments, std::span<const Array> outputs) const;
+  void call_into(std::initializer_list<Array> arguments, std::initializer_list<Array> outputs) const {
+    call_into(std::span(arguments.begin(), arguments.size()), std::span(outputs.begin(), outputs.size()));
+  }
+
+  const std::string& name() const;
+  /// The generated source of all kernels, with comments that map lines to yours.
+  std::string source() const;
+  FunctionStats stats() const;
+  /// What was rewritten, fused (and what was not, and why), where buffers live, and how each
+  /// kernel was got.
+  std::string explain() const;
+  /// The optimised graph as indented text, and as Graphviz.
+  std::string graph() const;
+  std::string graph_dot() const;
+
+  /// Internal.
+  explicit Function(std::shared_ptr<jit::FunctionState> state) noexcept : state_(std::move(state)) {}
+
+private:
+  std::shared_ptr<jit::FunctionState> state_;
+};
+
+/// Compiles `outputs` as a function of `inputs`.
+///
+/// Throws GraphError for an expression that needs an input that is not given, an input given
+/// twice, or a shared variable updated twice; TypeError and ShapeError for an update that does
+/// not fit its variable; CompileError if no code could be made.
+Function function(std::vector<Expr> inputs, std::vector<Expr> outputs, Options options = {}, Location where = Location::current());
+/// The same with one output.
+Function function(std::vector<Expr> inputs, Expr output, Options options = {}, Location where = Location::current());
+
+/// What the process's kernel cache has seen so far.
+struct CacheStats {
+  std::string directory; ///< empty: in memory only
+  std::uint64_t hits_memory = 0, hits_disk = 0, misses = 0, published = 0, quarantined = 0, evicted = 0;
+};
+CacheStats cache_stats();
+
+/// "0.1.0".
+const char* version() noexcept;
+
+} // namespace kroton

@@ -1,0 +1,174 @@
+/// Program's construction: code, sizes and buffers bound to a plan.
+#include <algorithm>
+#include <map>
+
+#include "codegen/contraction.hpp"
+#include "codegen/render.hpp"
+#include "jit/frame.hpp"
+#include "lib/ops/build.hpp"
+#include "lib/support/log.hpp"
+
+namespace kroton::jit {
+namespace dims = ir::dims;
+using namespace plan;
+
+Program::Program(plan::Plan plan, const Signature& signature, const ProgramOptions& options)
+    : plan_(std::move(plan)), signature_(signature), threads_(options.threads), vector_bytes_(options.target.vector_bytes) {
+  render_and_load(options);
+  bind_sources(signature);
+  bind_sizes(signature);
+  bind_steps();
+}
+
+Program::~Program() = default;
+
+void Program::render_and_load(const ProgramOptions& options) {
+  for (const Kernel& k : plan_.kernels) {
+    codegen::KernelSource source = codegen::render(k);
+    if (options.tamper) options.tamper(source.text);
+    std::vector<std::pair<int, std::string>> notes;
+    for (const auto& [line, node] : source.lines) {
+      const ir::GraphNode& n = plan_.graph[node];
+      notes.emplace_back(line, fmt::format("{} {}, {}", n.op->name, n.type.to_string(), support::describe(n.where)));
+    }
+    texts_.push_back({std::move(source.text), k.title});
+    notes_.push_back(std::move(notes));
+  }
+  for (const Step& s : plan_.steps) {
+    const auto* c = std::get_if<ContractionStep>(&s.what);
+    if (!c) continue;
+    const std::pair key{c->dtype, c->c.has_value()};
+    if (std::ranges::find(contraction_texts_, key, [](const auto& e) { return e.first; }) != contraction_texts_.end()) continue;
+    contraction_texts_.emplace_back(key, static_cast<int>(texts_.size()));
+    codegen::KernelSource source = codegen::render_contraction({c->dtype, c->c.has_value(), vector_bytes_});
+    texts_.push_back({std::move(source.text), "contraction"});
+    notes_.emplace_back();
+  }
+  loaded_ = get_kernels(texts_, options.target, options.code);
+}
+
+void Program::bind_sources(const Signature& signature) {
+  std::map<const void*, int> argument_of;
+  for (std::size_t i = 0; i < signature.inputs.size(); ++i) argument_of[signature.inputs[i].node()->attrs.leaf.get()] = static_cast<int>(i);
+  std::map<ir::SharedState*, bool> shared;
+  updates_.resize(signature.updates.size());
+  for (std::size_t u = 0; u < signature.updates.size(); ++u) {
+    updates_[u].state = signature.updates[u].first.state().get();
+    shared[updates_[u].state] = true;
+  }
+  for (std::size_t b = 0; b < plan_.buffers.size(); ++b) {
+    const Buffer& buffer = plan_.buffers[b];
+    const ir::GraphNode& n = plan_.graph[buffer.node];
+    Source s;
+    s.dtype = buffer.dtype;
+    s.index = buffer.index;
+    for (const Dim& d : buffer.shape) s.shape.push_back(sizes_.slot(d));
+    switch (buffer.kind) {
+    case BufferKind::output: s.kind = Source::output; break;
+    case BufferKind::update:
+      s.kind = Source::update;
+      updates_[static_cast<std::size_t>(buffer.index)].buffer = static_cast<int>(b);
+      break;
+    case BufferKind::temp: s.kind = Source::temp; break;
+    case BufferKind::leaf:
+      if (n.op == &ops::input) {
+        s.kind = Source::argument;
+        s.index = argument_of.at(n.attrs.leaf.get());
+      } else if (n.op == &ops::shared) {
+        s.kind = Source::shared;
+        s.state = const_cast<ir::SharedState*>(static_cast<const ir::SharedState*>(n.attrs.leaf.get()));
+        shared.try_emplace(s.state, false);
+      } else if (n.op == &ops::array) {
+        s.kind = Source::constant;
+        s.value = static_cast<const ir::ArrayLeaf*>(n.attrs.leaf.get())->value;
+      } else {
+        s.kind = Source::constant;
+        s.value = Array::empty(n.type.dtype, {});
+        std::memcpy(s.value.raw(), &n.attrs.bits, item_size(n.type.dtype));
+      }
+      break;
+    }
+    sources_.push_back(std::move(s));
+  }
+  // One order for all calls, so that two functions never wait for each other in a circle.
+  for (const auto& [state, is_exclusive] : shared) locks_.push_back({state, is_exclusive});
+  for (const Dim& bytes : plan_.slots) slot_bytes_.push_back(sizes_.slot(bytes));
+  for (std::size_t i = 0; i < signature.outputs.size(); ++i) {
+    std::vector<int> shape;
+    for (const Dim& d : signature.outputs[i].shape()) shape.push_back(sizes_.slot(plan_.graph.canonical(d)));
+    outputs_.emplace_back(signature.outputs[i].dtype(), std::move(shape));
+  }
+}
+
+void Program::bind_sizes(const Signature& signature) {
+  std::map<int, bool> is_bound;
+  for (std::size_t i = 0; i < signature.inputs.size(); ++i) {
+    const auto& shape = signature.inputs[i].shape();
+    for (std::size_t a = 0; a < shape.size(); ++a) {
+      const Dim d = plan_.graph.canonical(shape[a]);
+      const int slot = sizes_.slot(d);
+      const bool is_symbol = !d.is_static() && d.node()->kind == ir::DimKind::symbol;
+      if (is_symbol && is_bound.emplace(slot, true).second) symbols_.push_back({slot, static_cast<int>(i), static_cast<int>(a)});
+      else checks_.push_back({static_cast<int>(i), static_cast<int>(a), slot});
+    }
+  }
+  // Scalars whose values are sizes, wherever in a dim they stand.
+  auto bind_scalars = [&](const Dim& d) {
+    dims::for_each_leaf(d, [&](const Dim& leaf) {
+      if (leaf.node()->kind != ir::DimKind::scalar) return;
+      const int slot = sizes_.slot(leaf);
+      if (!is_bound.emplace(slot, true).second) return;
+      for (std::size_t i = 0; i < signature.inputs.size(); ++i)
+        if (signature.inputs[i].node()->attrs.leaf == leaf.node()->leaf) symbols_.push_back({slot, static_cast<int>(i), -1});
+    });
+  };
+  for (ir::NodeId id : plan_.graph.order()) {
+    for (const Dim& d : plan_.graph[id].type.shape) bind_scalars(d);
+    for (const Dim& d : plan_.graph[id].attrs.dims) bind_scalars(d);
+  }
+  for (const ir::DimCheck& c : plan_.graph.checks()) {
+    const Dim a = plan_.graph.canonical(c.constraint.a), b = plan_.graph.canonical(c.constraint.b);
+    bind_scalars(a);
+    bind_scalars(b);
+    if (!dims::same(a, b)) equal_slots_.emplace_back(sizes_.slot(a), sizes_.slot(b));
+  }
+}
+
+Program::BoundOperand Program::bind(const plan::Operand& operand) {
+  BoundOperand b{operand.buffer, sizes_.slot(operand.offset), {}};
+  for (const Dim& d : operand.strides) b.strides.push_back(sizes_.slot(d));
+  return b;
+}
+
+void Program::bind_steps() {
+  for (const Step& step : plan_.steps) {
+    BoundStep s;
+    s.step = &step;
+    if (const auto* k = std::get_if<KernelStep>(&step.what)) {
+      const Kernel& kernel = plan_.kernels[static_cast<std::size_t>(k->kernel)];
+      s.entry = loaded_[static_cast<std::size_t>(k->kernel)].entry;
+      s.buffers = k->buffers;
+      for (const Dim& d : size_arguments(kernel)) s.sizes.push_back(sizes_.slot(d));
+      if (!kernel.scratch.empty()) s.scratch = sizes_.slot(scratch_offsets(kernel).back());
+    } else if (const auto* c = std::get_if<ContractionStep>(&step.what)) {
+      const auto text = std::ranges::find(contraction_texts_, std::pair{c->dtype, c->c.has_value()}, [](const auto& e) { return e.first; });
+      s.entry = loaded_[static_cast<std::size_t>(text->second)].entry;
+      s.dtype = c->dtype;
+      s.a = bind(c->a);
+      s.b = bind(c->b);
+      if (c->alpha) s.alpha = bind(*c->alpha);
+      s.out = c->out;
+      s.so_far = c->c.value_or(-1);
+      for (const Dim& d : c->shape) s.shape.push_back(sizes_.slot(d));
+      s.k = sizes_.slot(c->k);
+    } else {
+      const auto& sc = std::get<ScatterStep>(step.what);
+      s.out = sc.out;
+      s.added = sc.added;
+      s.positions = sc.positions;
+    }
+    steps_.push_back(std::move(s));
+  }
+}
+
+} // namespace kroton::jit

@@ -1,0 +1,126 @@
+#include "jit/kernels.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "lib/support/error.hpp"
+#include "lib/support/log.hpp"
+
+namespace kroton::jit {
+namespace {
+
+using support::Area;
+
+/// Code in use, so that functions with the same kernel share it; it goes when the last one does.
+class LoadedModules {
+public:
+  std::shared_ptr<Module> get(const support::Digest& digest, const cache::Artifact& artifact, std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    std::weak_ptr<Module>& known = modules_[digest];
+    if (auto alive = known.lock()) return alive;
+    const cache::Section* object = artifact.find("object");
+    KROTON_CHECK(object, "kernel {} has no object in its artifact", digest.hex());
+    auto module = std::make_shared<Module>(Module::load(std::as_bytes(std::span(object->bytes)), name));
+    known = module;
+    std::erase_if(modules_, [](const auto& entry) { return entry.second.expired(); });
+    return module;
+  }
+
+private:
+  std::mutex mutex_;
+  std::map<support::Digest, std::weak_ptr<Module>> modules_;
+};
+
+LoadedModules& loaded_modules() {
+  static LoadedModules modules;
+  return modules;
+}
+
+cache::Artifact compile_kernel(const KernelText& kernel, const CpuTarget& target, const CodeOptions& options) {
+  CompileOutput out = compiler().compile({.source = kernel.text, .name = kernel.title, .arguments = compile_arguments(target, options)});
+  std::string object(out.object.size(), '\0');
+  std::memcpy(object.data(), out.object.data(), out.object.size());
+  return {{{"object", std::move(object)}, {"source", kernel.text}, {"log", std::move(out.log)}}};
+}
+
+} // namespace
+
+cache::Store& process_store() {
+  static cache::Store store(cache::Store::Options::from_environment());
+  return store;
+}
+
+cache::Key kernel_key(const std::string& text, const CpuTarget& target, const CodeOptions& options) {
+  std::string arguments;
+  for (const std::string& a : compile_arguments(target, options)) arguments += a + "\n";
+  return cache::KeyBuilder{"kernel/1"}
+      .add("source", text)
+      .add("target", target.describe())
+      .add("arguments", arguments)
+      .add("compiler", compiler_fingerprint())
+      .add("abi", std::to_string(runtime_abi_version))
+      .build();
+}
+
+std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target, const CodeOptions& options) {
+  // Equal texts are one job.
+  struct Job {
+    const KernelText* kernel;
+    cache::Key key;
+    LoadedKernel result;
+    std::exception_ptr error;
+  };
+  std::vector<Job> jobs;
+  std::vector<std::size_t> job_of;
+  std::map<std::string_view, std::size_t> known;
+  for (const KernelText& t : texts) {
+    const auto [it, is_new] = known.emplace(t.text, jobs.size());
+    if (is_new) jobs.push_back({&t, kernel_key(t.text, target, options), {}, {}});
+    job_of.push_back(it->second);
+  }
+
+  auto run = [&](Job& job) {
+    try {
+      cache::Lookup lookup = process_store().get_or_make(job.key, [&] { return compile_kernel(*job.kernel, target, options); });
+      job.result.digest = job.key.digest.hex();
+      job.result.outcome = lookup.outcome;
+      job.result.took = lookup.took;
+      job.result.miss_reason = std::move(lookup.miss_reason);
+      job.result.module = loaded_modules().get(job.key.digest, *lookup.artifact, job.kernel->title);
+      job.result.entry = reinterpret_cast<KernelEntry>(job.result.module->symbol("kernel"));
+      support::log(Area::jit)->debug("kernel {:.12} {} {} in {:.2f} ms", job.result.digest, job.kernel->title, cache::to_string(job.result.outcome),
+                                     std::chrono::duration<double, std::milli>(job.result.took).count());
+    } catch (...) {
+      job.error = std::current_exception();
+    }
+  };
+
+  // What some level has takes microseconds: only compiling is worth threads.
+  std::vector<Job*> misses;
+  for (Job& job : jobs) {
+    if (process_store().find(job.key)) run(job);
+    else misses.push_back(&job);
+  }
+  const std::size_t workers = std::min<std::size_t>(misses.size(), std::max(1u, std::thread::hardware_concurrency()));
+  std::atomic<std::size_t> next{0};
+  auto work = [&] {
+    for (std::size_t i = next++; i < misses.size(); i = next++) run(*misses[i]);
+  };
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 1; i < workers; ++i) threads.emplace_back(work);
+  work();
+  threads.clear();
+
+  for (const Job& job : jobs)
+    if (job.error) std::rethrow_exception(job.error);
+  std::vector<LoadedKernel> result;
+  for (std::size_t j : job_of) result.push_back(jobs[j].result);
+  return result;
+}
+
+} // namespace kroton::jit

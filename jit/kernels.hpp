@@ -1,0 +1,45 @@
+#pragma once
+/// From kernel source to callable code, through the cache.
+///
+///   std::vector<LoadedKernel> loaded = get_kernels(sources, target, options);
+///   loaded[0].entry(runtime, buffers, sizes);
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache/store.hpp"
+#include "jit/cpu/compiler.hpp"
+#include "jit/cpu/loader.hpp"
+#include "jit/cpu/target.hpp"
+#include "jit/runtime_abi.hpp"
+
+namespace kroton::jit {
+
+using KernelEntry = void (*)(const Runtime*, void* const* buffers, const long* sizes);
+
+struct LoadedKernel {
+  std::shared_ptr<Module> module; ///< keeps the code alive
+  KernelEntry entry = nullptr;
+  std::string digest;
+  cache::Outcome outcome = cache::Outcome::made;
+  std::chrono::nanoseconds took{};
+  std::string miss_reason;
+};
+
+struct KernelText {
+  std::string text;
+  std::string title;
+};
+
+/// The key of a kernel: everything that the compiler sees.
+cache::Key kernel_key(const std::string& text, const CpuTarget& target, const CodeOptions& options);
+
+/// One LoadedKernel for each text; equal texts share one. Kernels that no cache level has are
+/// compiled in parallel. Throws CompileError.
+std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target, const CodeOptions& options);
+
+/// The process's store, opened from the environment on first use.
+cache::Store& process_store();
+
+} // namespace kroton::jit

@@ -1,0 +1,179 @@
+#pragma once
+/// A plan with its code: what a call runs.
+///
+///   Program program(std::move(plan), signature, options);
+///   std::vector<Array> out = program.run(arguments, nullptr);
+#include <atomic>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <kroton/options.hpp>
+
+#include "jit/kernels.hpp"
+#include "jit/sizes.hpp"
+#include "lib/plan/plan.hpp"
+
+namespace kroton::jit {
+
+/// What the user asked for, checked: see capture.hpp.
+struct Signature {
+  std::string name;
+  Location where;
+  std::vector<Expr> inputs;
+  std::vector<Expr> outputs;
+  std::vector<Update> updates;     ///< explicit ones, then those that random streams bring
+};
+
+struct ProgramOptions {
+  CpuTarget target;
+  CodeOptions code;
+  int threads = 1;
+  /// Tests prove with it that a wrong kernel is found.
+  std::function<void(std::string& text)> tamper = {};
+};
+
+/// Thrown inside the room when a call breaks an assumption that the program was compiled for.
+struct AssumptionFailed {};
+
+/// Memory that only grows, aligned for vectors.
+class Workspace {
+public:
+  std::byte* reserve(std::size_t bytes);
+
+private:
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+  std::unique_ptr<void, Free> memory_;
+  std::size_t bytes_ = 0;
+};
+
+class Program {
+public:
+  Program(plan::Plan plan, const Signature& signature, const ProgramOptions& options);
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  ~Program();
+
+  /// What a watcher sees around each step of a call.
+  struct Moment {
+    const plan::Step& step;
+    std::function<Array(int buffer)> value; ///< a copy of what a buffer holds now
+    std::function<std::int64_t(const ir::DimNode&)> size_of;
+  };
+  struct Watcher {
+    std::function<void(const Moment&)> before, after;
+  };
+
+  /// Runs once. Writes into `given` (one array for each output) or, if null, into new arrays.
+  /// Throws the errors that `Function::operator()` documents, and AssumptionFailed.
+  std::vector<Array> run(std::span<const Array> arguments, const Array* given, const Watcher* watcher = nullptr);
+
+  const plan::Plan& plan() const { return plan_; }
+  const std::vector<KernelText>& texts() const { return texts_; }
+  const std::vector<LoadedKernel>& loaded() const { return loaded_; }
+  /// Source comments: for each text, the lines and the places they come from.
+  const std::vector<std::vector<std::pair<int, std::string>>>& notes() const { return notes_; }
+  std::uint64_t packed_arguments() const { return packed_arguments_.load(std::memory_order_relaxed); }
+
+private:
+  struct Frame;
+  struct BoundOperand {
+    int buffer = -1;
+    int offset = 0;            ///< slot
+    std::vector<int> strides;  ///< slots
+  };
+  struct BoundStep {
+    const plan::Step* step = nullptr;
+    KernelEntry entry = nullptr;
+    std::vector<int> buffers;
+    std::vector<int> sizes;    ///< slots of size arguments
+    int scratch = -1;          ///< slot of the bytes a chunk needs
+    // Contractions.
+    DType dtype = DType::f32;
+    BoundOperand a, b, alpha;
+    int out = -1, so_far = -1;
+    std::vector<int> shape;    ///< slots
+    int k = -1;
+    // Scatters.
+    int added = -1;
+    std::vector<int> positions;
+    std::vector<int> added_shape;
+  };
+  struct Source {
+    enum Kind { argument, shared, constant, output, update, temp } kind;
+    int index = -1;            ///< argument, output, update or slot number
+    ir::SharedState* state = nullptr;
+    Array value = Array();     ///< constants
+    std::vector<int> shape;    ///< slots
+    DType dtype = DType::f32;
+  };
+  struct Lock {
+    ir::SharedState* state;
+    bool is_exclusive;
+  };
+  class Locks;
+
+  void bind_sources(const Signature& signature);
+  void bind_sizes(const Signature& signature);
+  void render_and_load(const ProgramOptions& options);
+  void bind_steps();
+  BoundOperand bind(const plan::Operand& operand);
+
+  void check_arguments(std::span<const Array> arguments) const;
+  void solve_sizes(std::span<const Array> arguments, Frame& frame) const;
+  [[noreturn]] void explain_mismatch(std::span<const Array> arguments) const;
+  void run_step(const BoundStep& step, Frame& frame, const Runtime* runtime) const;
+  void run_contraction(const BoundStep& step, Frame& frame, const Runtime* runtime) const;
+  void run_scatter(const BoundStep& step, Frame& frame) const;
+  std::int64_t size_of(const ir::DimNode& leaf, const Frame& frame) const;
+  [[noreturn]] void index_failure(const BoundStep& step, int site, long value, long bound) const;
+  Array view(int buffer, const Frame& frame) const;
+  std::unique_ptr<Frame> take_frame();
+  void give_frame(std::unique_ptr<Frame> frame);
+
+  plan::Plan plan_;
+  Signature signature_;
+  int threads_;
+  int vector_bytes_ = 64;
+  std::vector<KernelText> texts_;
+  std::vector<LoadedKernel> loaded_;
+  std::vector<std::vector<std::pair<int, std::string>>> notes_;
+  std::vector<std::pair<std::pair<DType, bool>, int>> contraction_texts_; ///< (dtype, accumulates) → text
+
+  SizeTable sizes_;
+  struct SymbolSource {
+    int slot, argument, axis; ///< axis -1: the argument's value
+  };
+  struct AxisCheck {
+    int argument, axis, slot;
+  };
+  std::vector<SymbolSource> symbols_;
+  std::vector<AxisCheck> checks_;
+  std::vector<std::pair<int, int>> equal_slots_; ///< of constraints between computed dims
+
+  std::vector<Source> sources_; ///< one for each buffer
+  std::vector<int> slot_bytes_; ///< size slots of the arena's slots
+  std::vector<BoundStep> steps_;
+  std::vector<Lock> locks_;
+  struct BoundUpdate {
+    ir::SharedState* state = nullptr;
+    int buffer = -1;      ///< of kind update; -1 when it happens in place
+    Array spare = Array();///< the memory of the next new value; guarded by the variable's lock
+  };
+  std::vector<BoundUpdate> updates_;
+  std::vector<std::pair<DType, std::vector<int>>> outputs_; ///< dtype and shape slots
+  std::vector<int> output_buffers_;
+
+  std::mutex frames_mutex_;
+  std::vector<std::unique_ptr<Frame>> frames_;
+  std::atomic<std::uint64_t> packed_arguments_{0};
+};
+
+} // namespace kroton::jit

@@ -1,0 +1,177 @@
+/// Greedy fusion. A producer joins its consumer's kernel when one kernel can compute both and no
+/// path between them runs through a third.
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "lib/ops/ops.hpp"
+#include "lib/plan/group.hpp"
+
+namespace kroton::plan {
+namespace {
+
+// Bounds on one kernel keep Clang's time linear in the size of the program.
+constexpr std::size_t max_members = 96;
+constexpr int max_cost = 600;
+constexpr std::size_t max_visits = 4096;
+
+class Fuser {
+public:
+  Fuser(const Graph& graph, const std::vector<NodeId>& order) : graph_(graph), order_(order) {
+    for (std::size_t i = 0; i < order.size(); ++i) position_.emplace(order[i], static_cast<int>(i));
+  }
+
+  Fusion run(bool one_each) {
+    for (NodeId id : order_) {
+      if (!is_fusable(graph_, id)) continue;
+      const int own = static_cast<int>(groups_.size());
+      groups_.push_back({id});
+      cost_.push_back(graph_[id].op->cost);
+      group_of_.emplace(id, own);
+      if (one_each) continue;
+      std::vector<NodeId> producers;
+      for (const Edge& e : elementwise_edges(graph_, id))
+        if (group_of_.contains(e.view.base) && std::ranges::find(producers, e.view.base) == producers.end()) producers.push_back(e.view.base);
+      std::ranges::sort(producers, std::greater{}, [&](NodeId p) { return position_.at(p); });
+      for (NodeId p : producers) try_merge(p, id);
+    }
+    if (!one_each) merge_siblings();
+    return finish();
+  }
+
+private:
+  void try_merge(NodeId producer, NodeId consumer) {
+    const int a = group_of_.at(producer), b = group_of_.at(consumer);
+    if (a == b) return;
+    std::string why = merge_problem(a, b);
+    if (why.empty()) merge(a, b);
+    else cuts_.push_back({producer, consumer, std::move(why)});
+  }
+
+  /// Why two groups cannot be one; empty if they can.
+  std::string merge_problem(int a, int b) {
+    const auto& ga = groups_[static_cast<std::size_t>(a)];
+    const auto& gb = groups_[static_cast<std::size_t>(b)];
+    if (ga.size() + gb.size() > max_members) return "the kernel would be too large";
+    if (cost_[static_cast<std::size_t>(a)] + cost_[static_cast<std::size_t>(b)] > max_cost) return "the kernel would be too large";
+    std::string why;
+    if (!lay_out(graph_, joined(ga, gb), &why)) return why;
+    if (has_path_between(a, b)) return "a path between them runs through another kernel";
+    return {};
+  }
+
+  std::vector<NodeId> joined(const std::vector<NodeId>& a, const std::vector<NodeId>& b) const {
+    std::vector<NodeId> all;
+    std::ranges::merge(a, b, std::back_inserter(all), {}, [&](NodeId id) { return position_.at(id); },
+                       [&](NodeId id) { return position_.at(id); });
+    return all;
+  }
+
+  void merge(int a, int b) {
+    auto& ga = groups_[static_cast<std::size_t>(a)];
+    auto& gb = groups_[static_cast<std::size_t>(b)];
+    ga = joined(ga, gb);
+    for (NodeId id : gb) group_of_[id] = a;
+    gb.clear();
+    cost_[static_cast<std::size_t>(a)] += cost_[static_cast<std::size_t>(b)];
+  }
+
+  /// Whether something outside both groups depends on one and is needed by the other.
+  bool has_path_between(int a, int b) {
+    return has_outside_path(a, b) || has_outside_path(b, a);
+  }
+
+  bool has_outside_path(int from, int to) {
+    const auto& start = groups_[static_cast<std::size_t>(from)];
+    const int earliest = position_.at(start.front());
+    auto group = [&](NodeId id) {
+      const auto it = group_of_.find(id);
+      return it == group_of_.end() ? -1 : it->second;
+    };
+    // Views between the two groups are no third party: they are walked through, but reaching
+    // `from` counts only after leaving through a node that some kernel or library call computes.
+    struct Step {
+      NodeId id;
+      bool left;
+    };
+    std::vector<Step> steps;
+    std::unordered_set<NodeId> seen_left, seen_direct;
+    auto visit = [&](NodeId id, bool left) {
+      for (NodeId i : graph_[id].inputs) {
+        if (position_.at(i) < earliest) continue;
+        if ((left ? seen_left : seen_direct).insert(i).second) steps.push_back({i, left});
+      }
+    };
+    for (NodeId id : groups_[static_cast<std::size_t>(to)]) visit(id, false);
+    while (!steps.empty()) {
+      const Step s = steps.back();
+      steps.pop_back();
+      if (seen_left.size() + seen_direct.size() > max_visits) return true;
+      const int g = group(s.id);
+      if (g == from) {
+        if (s.left) return true;
+        continue;
+      }
+      if (g == to) continue;
+      if (is_view(graph_, s.id)) {
+        visit(s.id, s.left);
+      } else if (g >= 0) {
+        for (NodeId id : groups_[static_cast<std::size_t>(g)]) visit(id, true);
+      } else {
+        visit(s.id, true);
+      }
+    }
+    return false;
+  }
+
+  /// Kernels that read the same array become one where they can: it is then read once.
+  void merge_siblings() {
+    std::unordered_map<NodeId, std::vector<NodeId>> readers;
+    std::vector<NodeId> bases;
+    for (NodeId id : order_) {
+      const auto it = group_of_.find(id);
+      if (it == group_of_.end()) continue;
+      for (const Edge& e : elementwise_edges(graph_, id)) {
+        if (graph_[e.view.base].type.shape.empty()) continue;
+        auto& list = readers[e.view.base];
+        if (list.empty()) bases.push_back(e.view.base);
+        list.push_back(id);
+      }
+    }
+    for (NodeId base : bases) {
+      const auto& list = readers[base];
+      for (std::size_t i = 1; i < list.size() && i < 16; ++i) {
+        const int a = group_of_.at(list[0]), b = group_of_.at(list[i]);
+        if (a != b && merge_problem(a, b).empty()) merge(a, b);
+      }
+    }
+  }
+  Fusion finish() {
+    Fusion fusion;
+    for (const auto& ids : groups_) {
+      if (ids.empty()) continue;
+      std::string why;
+      auto group = lay_out(graph_, ids, &why);
+      KROTON_CHECK(group, "{} alone cannot be laid out: {}", graph_[ids.front()].op->name, why);
+      fusion.groups.push_back(std::move(*group));
+    }
+    fusion.cuts = std::move(cuts_);
+    return fusion;
+  }
+
+  const Graph& graph_;
+  const std::vector<NodeId>& order_;
+  std::unordered_map<NodeId, int> position_;
+  std::unordered_map<NodeId, int> group_of_;
+  std::vector<std::vector<NodeId>> groups_; ///< sorted by position; empty once merged away
+  std::vector<int> cost_;
+  std::vector<Cut> cuts_;
+};
+
+} // namespace
+
+Fusion fuse(const Graph& graph, const std::vector<NodeId>& order, bool one_each) {
+  return Fuser(graph, order).run(one_each);
+}
+
+} // namespace kroton::plan

@@ -1,0 +1,72 @@
+#pragma once
+/// Fusion groups: which nodes share a kernel, and how its loops lie.
+///
+/// A group has axes; its first `rows` axes are walked by the outer, parallel loops ("rows"), the
+/// rest by inner loops, several times where a reduction's result is needed to go on. A softmax
+/// over [n, c] is one group of axes (n, c) with one row axis and three stages: the largest, the
+/// sum of exponentials, the quotients.
+#include <map>
+#include <optional>
+#include <set>
+
+#include "lib/plan/view.hpp"
+
+namespace kroton::plan {
+
+/// Where in a kernel a node is computed.
+enum class Site : std::uint8_t {
+  prologue, ///< scalars that no row changes
+  main,     ///< for each row, in stage `level`
+  finish,   ///< after all rows, from the results of reductions over them
+};
+
+struct Member {
+  NodeId id = ir::no_node;
+  std::vector<int> axes;    ///< the group's axis of each axis it is computed over (a reduction's input's); -1 for size 1
+  std::vector<int> domain;  ///< group axes it is computed over, sorted; a reduction's include the reduced
+  std::vector<int> reduced; ///< group axes it reduces, sorted
+  Site site = Site::main;
+  int level = 0;
+  bool is_reduction = false;
+  bool is_outer = false;    ///< a reduction over all row axes (and perhaps inner ones)
+  bool is_row_value = false;///< computed once a row: its domain is the row axes
+};
+
+struct Group {
+  std::vector<Dim> axes;
+  int rows = 0;
+  int levels = 1;
+  std::vector<Member> members; ///< inputs before users
+  const Member* find(NodeId id) const;
+};
+
+/// The operands that a compute node reads element by element, as views from its own axes.
+/// Gather: the positions only (its source is read at computed places).
+struct Edge {
+  std::size_t operand;
+  View view;
+};
+std::vector<Edge> elementwise_edges(const Graph& graph, NodeId id);
+
+/// True for nodes that kernels compute: elementwise, reductions, gathers and random numbers.
+bool is_fusable(const Graph& graph, NodeId id);
+
+/// Lays out loops for `members` (sorted by topological position) as one kernel; nothing if they
+/// cannot be one, with the reason in `why`.
+std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members, std::string* why = nullptr);
+
+struct Cut {
+  NodeId producer, consumer;
+  std::string why;
+};
+
+struct Fusion {
+  std::vector<Group> groups; ///< in an order in which they can run
+  std::vector<Cut> cuts;     ///< edges that stayed between kernels, and why
+};
+
+/// Groups the fusable nodes of `order` greedily, producer with consumer first, then siblings.
+/// `one_each` keeps every node apart.
+Fusion fuse(const Graph& graph, const std::vector<NodeId>& order, bool one_each);
+
+} // namespace kroton::plan

@@ -1,0 +1,436 @@
+#include "lib/plan/lower.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "lib/ops/build.hpp"
+
+namespace kroton::plan {
+namespace dims = ir::dims;
+using ir::Trait;
+
+std::vector<Dim> dense_strides(const std::vector<Dim>& shape) {
+  std::vector<Dim> strides(shape.size(), Dim(1));
+  for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = dims::mul(strides[i], shape[i]);
+  return strides;
+}
+
+namespace {
+
+/// Work that a later stage of a row would have to repeat is kept in scratch from this cost on.
+constexpr int worth_keeping = 4;
+
+class Lowering {
+public:
+  Lowering(const Graph& graph, const Group& group, const std::set<NodeId>& stored)
+      : graph_(graph), group_(group), stored_(stored) {}
+
+  Lowered run() {
+    kernel_.axes = group_.axes;
+    kernel_.rows = group_.rows;
+    const bool is_scalar = group_.axes.empty();
+    kernel_.stages.resize(static_cast<std::size_t>(is_scalar ? 0 : group_.levels));
+    for (const Member& m : group_.members) kernel_.cost += graph_[m.id].op->cost;
+
+    for (const Member& m : group_.members)
+      if (m.site == Site::prologue) value_in_prologue(m.id);
+    for (int level = 0; level < static_cast<int>(kernel_.stages.size()); ++level) lower_stage(level);
+    lower_finish();
+    kernel_.title = title();
+    simplify_loops(kernel_);
+    return {std::move(kernel_), std::move(params_)};
+  }
+
+private:
+  /// Where values are being put, and the scopes around it that it can see.
+  struct Scope {
+    enum Kind { prologue, row, inside } kind;
+    Block* block;
+    std::map<NodeId, int>* values;
+    Scope* outside;
+
+    /// The scope of `wanted` kind around this one; this one if there is none.
+    Scope& enclosing(Kind wanted) {
+      for (Scope* s = this; s; s = s->outside)
+        if (s->kind == wanted) return *s;
+      return *this;
+    }
+  };
+
+  bool has_inner() const { return group_.rows < static_cast<int>(group_.axes.size()); }
+
+  int add_value(Block& block, Value v) {
+    const int id = static_cast<int>(kernel_.values.size());
+    kernel_.values.push_back(std::move(v));
+    block.values.push_back(id);
+    return id;
+  }
+
+  int param_of(NodeId node, bool reads) {
+    const NodeId storage = storage_of(graph_, node);
+    auto [it, is_new] = param_index_.emplace(storage, static_cast<int>(params_.size()));
+    if (is_new) {
+      params_.push_back(storage);
+      kernel_.params.push_back({graph_[storage].type.dtype});
+    }
+    Param& p = kernel_.params[static_cast<std::size_t>(it->second)];
+    (reads ? p.is_read : p.is_written) = true;
+    return it->second;
+  }
+
+  /// The reader's axes as group axes, turned into terms over a dense array of `shape`.
+  Access access_of(NodeId base, const std::vector<AxisMap>& maps, const std::vector<int>& reader_axes, bool reads) {
+    Access a;
+    a.param = param_of(base, reads);
+    const auto strides = dense_strides(graph_[base].type.shape);
+    for (std::size_t i = 0; i < maps.size(); ++i) add_axis(a, maps[i], strides[i], reader_axes);
+    return a;
+  }
+
+  void add_axis(Access& a, const AxisMap& map, const Dim& stride, const std::vector<int>& reader_axes) {
+    if (!map.start.is(0)) a.offset = dims::add(a.offset, dims::mul(map.start, stride));
+    if (map.axis < 0) return;
+    const int axis = reader_axes[static_cast<std::size_t>(map.axis)];
+    if (axis < 0) return;
+    Dim c = dims::mul(stride, Dim(std::abs(map.step)));
+    if (map.step < 0) c = dims::sub(Dim(0), c);
+    a.terms.push_back({axis, std::move(c)});
+  }
+
+  /// The element of a member's own result at the current position.
+  Access own_element(const Member& m, NodeId buffer, bool reads) {
+    Access a;
+    a.param = param_of(buffer, reads);
+    std::vector<int> axes;
+    const auto& ints = graph_[m.id].attrs.ints;
+    for (std::size_t i = 0; i < m.axes.size(); ++i)
+      if (!m.is_reduction || std::ranges::find(ints, static_cast<std::int64_t>(i)) == ints.end()) axes.push_back(m.axes[i]);
+    const auto strides = dense_strides(graph_[m.id].type.shape);
+    for (std::size_t i = 0; i < axes.size(); ++i)
+      if (axes[i] >= 0) a.terms.push_back({axes[i], strides[i]});
+    return a;
+  }
+
+  /// The value of `view` as read by a member with `reader_axes`.
+  int read(const View& view, const std::vector<int>& reader_axes, Scope& scope) {
+    const ir::GraphNode& n = graph_[view.base];
+    if (const Member* m = group_.find(view.base)) return member_value(*m, scope);
+    if (n.op == &ops::constant) return literal(n.type.dtype, n.attrs.bits, scope);
+    if (n.op == &ops::size) {
+      Value v{.kind = ValueKind::size, .dtype = DType::i64, .size = n.attrs.dims[0], .node = view.base};
+      return add_value(*scope.block, std::move(v));
+    }
+    if (n.op == &ops::iota) {
+      Value v{.kind = ValueKind::index, .dtype = DType::i64};
+      add_axis(v.access, view.axes[0], Dim(1), reader_axes);
+      return add_value(*scope.block, std::move(v));
+    }
+    return load(access_of(view.base, view.axes, reader_axes, true), n.type.dtype, view.base, scope);
+  }
+
+  /// Loads once in each scope, and as far out as the element stays the same.
+  int load(Access access, DType dtype, NodeId node, Scope& scope) {
+    auto is_inner = [&](const Term& t) { return t.axis >= group_.rows; };
+    Scope* home = &scope;
+    if (access.terms.empty()) home = &scope.enclosing(Scope::prologue);
+    else if (has_inner() && std::ranges::none_of(access.terms, is_inner)) home = &scope.enclosing(Scope::row);
+    // Row values stay visible in later stages; what a loop loads is its own.
+    const void* place = home->kind == Scope::inside ? static_cast<void*>(home->block) : nullptr;
+    std::string key = fmt::format("{} {} {} {}", place, static_cast<int>(home->kind), access.param, access.offset.to_string());
+    for (const Term& t : access.terms) key += fmt::format(" {}*{}", t.axis, t.coefficient.to_string());
+    if (const auto it = loads_.find(key); it != loads_.end()) return it->second;
+    const int id = add_value(*home->block, {.kind = ValueKind::load, .dtype = dtype, .access = std::move(access), .node = node});
+    loads_.emplace(std::move(key), id);
+    return id;
+  }
+
+  int literal(DType dtype, std::uint64_t bits, Scope& scope) {
+    return add_value(*scope.block, {.kind = ValueKind::literal, .dtype = dtype, .bits = bits});
+  }
+
+  /// A member's value in `scope`: known already, a reduction's result, kept in scratch, or
+  /// computed here (again, if another stage did too).
+  int member_value(const Member& m, Scope& scope) {
+    for (Scope* s = &scope; s; s = s->outside)
+      if (const auto it = s->values->find(m.id); it != s->values->end()) return it->second;
+    if (m.site == Site::prologue && scope.kind != Scope::prologue) return member_value(m, scope.enclosing(Scope::prologue));
+    const bool is_row_result = m.is_reduction && !m.is_outer;
+    if ((is_row_result || (m.is_row_value && has_inner())) && scope.kind == Scope::inside) {
+      if (Scope& row = scope.enclosing(Scope::row); &row != &scope) return member_value(m, row);
+    }
+    int id = 0;
+    if (m.is_reduction) {
+      Value v{.kind = ValueKind::result, .dtype = graph_[m.id].type.dtype, .reduction = reduction_index_.at(m.id), .node = m.id};
+      id = add_value(*scope.block, std::move(v));
+    } else if (const auto kept = kept_.find(m.id); kept != kept_.end()) {
+      Value v{.kind = ValueKind::load, .dtype = graph_[m.id].type.dtype, .access = kept->second, .node = m.id};
+      if (v.access.param >= 0) kernel_.params[static_cast<std::size_t>(v.access.param)].is_read = true;
+      id = add_value(*scope.block, std::move(v));
+    } else {
+      id = compute(m, scope);
+    }
+    scope.values->emplace(m.id, id);
+    return id;
+  }
+
+  int compute(const Member& m, Scope& scope) {
+    const ir::GraphNode& n = graph_[m.id];
+    if (n.op->has(Trait::gather)) return gather(m, scope);
+    if (n.op == &ops::uniform) return uniform(m, scope);
+    std::vector<int> inputs;
+    for (const Edge& e : elementwise_edges(graph_, m.id)) inputs.push_back(read(e.view, m.axes, scope));
+    if (n.op == &ops::copy) return inputs[0];
+    return add_value(*scope.block, {.kind = ValueKind::op, .dtype = n.type.dtype, .op = n.op, .inputs = std::move(inputs), .node = m.id});
+  }
+
+  int gather(const Member& m, Scope& scope) {
+    const ir::GraphNode& n = graph_[m.id];
+    const std::size_t positions = n.inputs.size() - 1;
+    const std::size_t position_rank = graph_[n.inputs[1]].type.shape.size();
+    const auto& source_shape = graph_[n.inputs[0]].type.shape;
+    // The source's trailing axes follow the result's, its leading ones are computed.
+    std::vector<AxisMap> maps(source_shape.size());
+    for (std::size_t i = positions; i < maps.size(); ++i)
+      if (!source_shape[i].is(1)) maps[i].axis = static_cast<int>(position_rank + i - positions);
+    // Markers past the result's axes stand for the computed positions.
+    const int marker = static_cast<int>(m.axes.size());
+    for (std::size_t i = 0; i < positions; ++i) maps[i].axis = marker + static_cast<int>(i);
+    const View source = resolve_view(graph_, n.inputs[0], maps);
+
+    const auto edges = elementwise_edges(graph_, m.id);
+    Value v{.kind = ValueKind::load, .dtype = n.type.dtype, .node = m.id};
+    v.access.param = param_of(source.base, true);
+    const auto strides = dense_strides(graph_[source.base].type.shape);
+    std::vector<bool> is_used(positions, false);
+    auto computed = [&](std::size_t k, Dim coefficient) {
+      const int site = static_cast<int>(kernel_.sites.size());
+      kernel_.sites.emplace_back(m.id, static_cast<int>(k));
+      const int value = read(edges[k].view, m.axes, scope);
+      v.access.computed.push_back({value, std::move(coefficient), source_shape[k], site});
+      is_used[k] = true;
+    };
+    for (std::size_t i = 0; i < source.axes.size(); ++i) {
+      const AxisMap& map = source.axes[i];
+      if (map.axis < marker) {
+        add_axis(v.access, map, strides[i], m.axes);
+        continue;
+      }
+      if (!map.start.is(0)) v.access.offset = dims::add(v.access.offset, dims::mul(map.start, strides[i]));
+      const auto k = static_cast<std::size_t>(map.axis - marker);
+      Dim c = dims::mul(strides[i], Dim(std::abs(map.step)));
+      if (map.step < 0) c = dims::sub(Dim(0), c);
+      if (covers_axis(edges[k].view, source_shape[k])) {
+        add_axis(v.access, {edges[k].view.axes[0].axis, Dim(0), 1}, c, m.axes);
+        is_used[k] = true;
+      } else {
+        computed(k, std::move(c));
+      }
+    }
+    // Positions on axes that do not move (broadcast, or of size 1) are still checked.
+    for (std::size_t k = 0; k < positions; ++k)
+      if (!is_used[k] && !covers_axis(edges[k].view, source_shape[k])) computed(k, Dim(0));
+    return add_value(*scope.block, std::move(v));
+  }
+
+  /// True for 0 … n-1 over an axis of exactly n: such positions need no check.
+  bool covers_axis(const View& positions, const Dim& size) const {
+    const ir::GraphNode& n = graph_[positions.base];
+    return n.op == &ops::iota && positions.is_pure() && positions.axes[0].axis >= 0 && dims::same(n.attrs.dims[0], size);
+  }
+
+  int uniform(const Member& m, Scope& scope) {
+    const ir::GraphNode& n = graph_[m.id];
+    const View state = resolve_view(graph_, n.inputs[0], 1);
+    Access seed, step;
+    seed.param = step.param = param_of(state.base, true);
+    step.offset = Dim(1);
+    Value v{.kind = ValueKind::uniform, .dtype = n.type.dtype, .op = n.op, .draw = n.attrs.ints[0], .node = m.id};
+    v.inputs = {load(std::move(seed), DType::u64, ir::no_node, scope), load(std::move(step), DType::u64, ir::no_node, scope)};
+    const auto strides = dense_strides(n.type.shape);
+    for (std::size_t i = 0; i < m.axes.size(); ++i)
+      if (m.axes[i] >= 0) v.access.terms.push_back({m.axes[i], strides[i]});
+    return add_value(*scope.block, std::move(v));
+  }
+
+  void value_in_prologue(NodeId id) {
+    Scope scope{Scope::prologue, &kernel_.prologue, &prologue_values_, nullptr};
+    member_value(*group_.find(id), scope);
+  }
+
+  /// Where a reduction's array lies: the output's own memory if it is stored, else scratch.
+  Access array_of(const Member& m, const Reduction& r) {
+    return r.is_outer ? scratch_array(r.result_dtype, r.kept) : own_element(m, m.id, true);
+  }
+  Access scratch_array(DType dtype, const std::vector<int>& axes) {
+    Access a;
+    a.scratch = add_scratch(dtype, axes);
+    a.terms = scratch_terms(axes);
+    return a;
+  }
+  int add_scratch(DType dtype, std::vector<int> axes) {
+    kernel_.scratch.push_back({dtype, std::move(axes)});
+    return static_cast<int>(kernel_.scratch.size()) - 1;
+  }
+  std::vector<Term> scratch_terms(const std::vector<int>& axes) const {
+    std::vector<Term> terms(axes.size());
+    Dim stride(1);
+    for (std::size_t i = axes.size(); i-- > 0;) {
+      terms[i] = {axes[i], stride};
+      stride = dims::mul(stride, group_.axes[static_cast<std::size_t>(axes[i])]);
+    }
+    return terms;
+  }
+
+  void lower_stage(int level) {
+    Stage& stage = kernel_.stages[static_cast<std::size_t>(level)];
+    Scope prologue{Scope::prologue, &kernel_.prologue, &prologue_values_, nullptr};
+    Scope row{Scope::row, &stage.row, &row_values_, &prologue};
+    std::map<NodeId, int> loop_values;
+    Scope loop{Scope::inside, &stage.loop, &loop_values, &row};
+    for (NodeId id : next_stores_[level]) store_row_result(id, row);
+    for (const Member& m : group_.members) {
+      if (m.site != Site::main || m.level != level) continue;
+      if (m.is_reduction) {
+        lower_reduction(m, stage, row, loop);
+      } else {
+        Scope& scope = m.is_row_value && has_inner() ? row : loop;
+        const bool is_stored = stored_.contains(m.id);
+        if (!is_stored && !is_kept(m)) continue; // computed where it is used
+        const int value = member_value(m, scope);
+        if (is_stored) {
+          scope.block->stores.push_back({own_element(m, m.id, false), value});
+          if (&scope == &loop) later_[m.id] = own_element(m, m.id, false);
+        } else {
+          std::vector<int> inner;
+          for (int a = group_.rows; a < static_cast<int>(group_.axes.size()); ++a) inner.push_back(a);
+          const Access a = scratch_array(graph_[m.id].type.dtype, inner);
+          scope.block->stores.push_back({a, value});
+          later_[m.id] = a;
+        }
+      }
+    }
+    kept_.insert(later_.begin(), later_.end());
+    later_.clear();
+  }
+
+  /// An inner value that a later stage reads and that is dear enough not to be computed twice.
+  bool is_kept(const Member& m) const {
+    if (!has_inner() || m.is_row_value || graph_[m.id].op->cost < worth_keeping) return false;
+    return std::ranges::any_of(group_.members, [&](const Member& user) {
+      return user.site == Site::main && user.level > m.level &&
+             std::ranges::any_of(elementwise_edges(graph_, user.id), [&](const Edge& e) { return e.view.base == m.id; });
+    });
+  }
+
+  void lower_reduction(const Member& m, Stage& stage, Scope& row, Scope& loop) {
+    const ir::GraphNode& n = graph_[m.id];
+    Reduction r;
+    r.op = n.op;
+    r.is_outer = m.is_outer;
+    r.result_dtype = n.type.dtype;
+    const Edge edge = elementwise_edges(graph_, m.id)[0];
+    const bool over_rows_only = m.domain.size() == static_cast<std::size_t>(group_.rows);
+    r.value = read(edge.view, m.axes, over_rows_only && has_inner() ? row : loop);
+    r.dtype = kernel_.values[static_cast<std::size_t>(r.value)].dtype;
+    for (int a : m.domain) {
+      if (a < group_.rows) continue;
+      (std::ranges::find(m.reduced, a) != m.reduced.end() ? r.reduced : r.kept).push_back(a);
+    }
+    if (r.has_array()) r.array = array_of(m, r);
+    if (n.op->has(Trait::arg_reduction)) {
+      if (r.has_array()) r.best = scratch_array(r.dtype, r.kept);
+      std::vector<Dim> sizes;
+      for (int a : m.reduced) sizes.push_back(group_.axes[static_cast<std::size_t>(a)]);
+      const auto strides = dense_strides(sizes);
+      for (std::size_t i = 0; i < m.reduced.size(); ++i) r.position.terms.push_back({m.reduced[i], strides[i]});
+    }
+    const int index = static_cast<int>(kernel_.reductions.size());
+    kernel_.reductions.push_back(std::move(r));
+    reduction_index_.emplace(m.id, index);
+    stage.reductions.push_back(index);
+    // A row's result is stored when its stage's loop is done: with the next stage's row values.
+    if (!m.is_outer && stored_.contains(m.id) && kernel_.reductions.back().kept.empty()) {
+      const auto next = static_cast<std::size_t>(m.level) + 1;
+      if (next == kernel_.stages.size()) tail_stores_.push_back(m.id);
+      else next_stores_[m.level + 1].push_back(m.id);
+    }
+  }
+
+  void lower_finish() {
+    Scope prologue{Scope::prologue, &kernel_.prologue, &prologue_values_, nullptr};
+    if (!tail_stores_.empty()) {
+      kernel_.stages.emplace_back();
+      Scope row{Scope::row, &kernel_.stages.back().row, &row_values_, &prologue};
+      for (NodeId id : tail_stores_) store_row_result(id, row);
+    }
+
+    // Scalars first: loops over kept axes may read them.
+    std::vector<std::vector<int>> domains;
+    for (const Member& m : group_.members)
+      if (is_finished(m)) {
+        std::vector<int> d = kept_axes(m);
+        if (std::ranges::find(domains, d) == domains.end()) domains.push_back(std::move(d));
+      }
+    std::ranges::stable_sort(domains, {}, &std::vector<int>::size);
+    std::map<NodeId, int> scalars;
+    for (const auto& domain : domains) {
+      kernel_.finish.push_back({domain, {}});
+      std::map<NodeId, int> own;
+      Scope scalar_scope{Scope::inside, nullptr, &scalars, &prologue};
+      Scope scope{Scope::inside, &kernel_.finish.back().block, domain.empty() ? &scalars : &own,
+                  domain.empty() ? &prologue : &scalar_scope};
+      for (const Member& m : group_.members) {
+        if (!is_finished(m) || kept_axes(m) != domain) continue;
+        const int value = member_value(m, scope);
+        if (stored_.contains(m.id)) kernel_.finish.back().block.stores.push_back({own_element(m, m.id, false), value});
+      }
+    }
+  }
+
+  /// The result of an inner reduction is stored once a row, after the loop that makes it.
+  void store_row_result(NodeId id, Scope& row) {
+    const Member& m = *group_.find(id);
+    const int value = member_value(m, row);
+    row.block->stores.push_back({own_element(m, id, false), value});
+  }
+
+  bool is_finished(const Member& m) const {
+    return m.site == Site::finish || m.is_outer || (m.site == Site::prologue && stored_.contains(m.id));
+  }
+  std::vector<int> kept_axes(const Member& m) const {
+    std::vector<int> kept;
+    std::ranges::set_difference(m.domain, m.reduced, std::back_inserter(kept));
+    return kept;
+  }
+
+  std::string title() const {
+    bool inner = false, outer = false, gather = false;
+    for (const Member& m : group_.members) {
+      (m.is_outer ? outer : inner) |= m.is_reduction;
+      gather |= graph_[m.id].op->has(Trait::gather);
+    }
+    std::string text = inner && outer ? "rows and columns" : inner ? "row reduction" : outer ? "reduction" : gather ? "gather" : "elementwise";
+    return text;
+  }
+
+  const Graph& graph_;
+  const Group& group_;
+  const std::set<NodeId>& stored_;
+  Kernel kernel_;
+  std::vector<NodeId> params_;
+  std::map<NodeId, int> param_index_;
+  std::map<NodeId, int> prologue_values_, row_values_;
+  std::map<NodeId, int> reduction_index_;
+  std::map<NodeId, Access> kept_, later_; ///< inner values that memory holds for later stages
+  std::vector<NodeId> tail_stores_;
+  std::map<int, std::vector<NodeId>> next_stores_;
+  std::map<std::string, int> loads_;
+};
+
+} // namespace
+
+Lowered lower(const Graph& graph, const Group& group, const std::set<NodeId>& stored) {
+  return Lowering(graph, group, stored).run();
+}
+
+} // namespace kroton::plan

@@ -1,0 +1,25 @@
+#pragma once
+/// From a fusion group to loop IR.
+///
+///   Lowered l = lower(graph, group, stored);
+///   // l.params[i] is the buffer node behind l.kernel.params[i]
+#include <functional>
+#include <set>
+
+#include "lib/plan/group.hpp"
+#include "lib/plan/kernel.hpp"
+
+namespace kroton::plan {
+
+struct Lowered {
+  Kernel kernel;
+  std::vector<NodeId> params; ///< the node whose buffer each parameter is (aliases resolved)
+};
+
+/// `stored` are the members whose values are needed outside the group.
+Lowered lower(const Graph& graph, const Group& group, const std::set<NodeId>& stored);
+
+/// Row-major strides of a shape.
+std::vector<Dim> dense_strides(const std::vector<Dim>& shape);
+
+} // namespace kroton::plan

@@ -1,0 +1,95 @@
+#pragma once
+/// The finished plan of a function: kernels, the steps that run them, and the buffers between.
+///
+///   Plan plan = make_plan(std::move(graph), {.updates = …});
+///   for (const Step& s : plan.steps) …
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "lib/plan/group.hpp"
+#include "lib/plan/kernel.hpp"
+
+namespace kroton::plan {
+
+enum class BufferKind : std::uint8_t {
+  leaf,     ///< an input, shared variable or constant: the node says which; `index` is the number of
+            ///< the update that overwrites it in place, or -1
+  output,   ///< handed to the caller; `index` is the output's number
+  update,   ///< the new value of a shared variable, in memory of its own; `index` is the update's number
+  temp,     ///< in slot `index` of the arena
+};
+
+struct Buffer {
+  NodeId node = ir::no_node;
+  BufferKind kind = BufferKind::temp;
+  int index = -1;
+  DType dtype = DType::f32;
+  std::vector<Dim> shape;
+};
+
+/// A strided look at a buffer: one stride, in elements, for each axis of the operand.
+struct Operand {
+  int buffer = -1;
+  Dim offset{0};
+  std::vector<Dim> strides;
+};
+
+struct KernelStep {
+  int kernel = 0;
+  std::vector<int> buffers; ///< one for each parameter
+};
+
+/// out = a @ b, or out = c + alpha * (a @ b); out is dense [batches…, m, n].
+struct ContractionStep {
+  DType dtype = DType::f32;
+  Operand a, b;
+  int out = -1;
+  std::optional<int> c;     ///< dense; the same buffer as `out` when it accumulates in place
+  std::optional<Operand> alpha;
+  std::vector<Dim> shape;
+  Dim k{0};
+};
+
+/// out = zeros, then out[positions…] += added; all dense.
+struct ScatterStep {
+  int out = -1, added = -1;
+  std::vector<int> positions;
+};
+
+struct Step {
+  std::variant<KernelStep, ContractionStep, ScatterStep> what;
+  std::vector<NodeId> computes; ///< the nodes it stores …
+  std::vector<int> filled;      ///< … and the buffer of each
+  std::vector<int> reads, writes;
+  bool is_fallible = false;
+};
+
+struct Plan {
+  ir::Graph graph;
+  std::vector<Group> groups;   ///< group i is kernel i
+  std::vector<Kernel> kernels;
+  std::vector<Step> steps;
+  std::vector<Buffer> buffers;
+  std::vector<Dim> slots;      ///< bytes of each slot of the arena
+  std::vector<Cut> cuts;
+
+  std::string to_string() const;
+};
+
+struct PlanOptions {
+  std::size_t outputs = 0;      ///< the graph's first outputs are the function's, the rest new values
+  std::vector<NodeId> updated;  ///< the shared leaf that each further output is the new value of
+  bool one_kernel_each = false; ///< no fusion
+};
+
+/// Fuses, lowers, orders and assigns buffers. The graph's outputs are the function's, then the
+/// new values of shared variables.
+Plan make_plan(ir::Graph graph, const PlanOptions& options);
+
+/// Makes every value that must lie in memory of its own a node that a step computes: outputs that
+/// are views or leaves, views under a reshape, operands that library steps need dense.
+void prepare(ir::Graph& graph);
+
+} // namespace kroton::plan

@@ -1,0 +1,80 @@
+#include <algorithm>
+#include <set>
+
+#include "lib/ops/build.hpp"
+#include "lib/plan/plan.hpp"
+
+namespace kroton::plan {
+namespace {
+
+bool is_computed(const Graph& g, NodeId id) {
+  const ir::Op& op = *g[id].op;
+  return is_fusable(g, id) || op.has(ir::Trait::contraction) || op.has(ir::Trait::scatter);
+}
+bool has_memory(const Graph& g, NodeId id) { return is_computed(g, id) || g[id].is_leaf() || is_alias(g, id); }
+
+NodeId copy_of(Graph& g, NodeId id, std::vector<std::int64_t> mark = {}) {
+  return g.add(ops::copy, {id}, {.ints = std::move(mark)}, g[id].where);
+}
+
+/// The node that a view looks at.
+NodeId base_of(const Graph& g, NodeId id) {
+  while (is_view(g, id)) id = g[id].inputs[0];
+  return id;
+}
+
+/// A reduction over axes of size 1 alone moves nothing.
+NodeId trivial_reduction(Graph& g, NodeId id) {
+  const ir::GraphNode n = g[id];
+  if (n.op->has(ir::Trait::arg_reduction)) {
+    const NodeId zero = g.add(ops::constant, {}, {.dtype = DType::i64}, n.where);
+    return g.add(ops::broadcast_to, {zero}, {.dims = n.type.shape}, n.where);
+  }
+  return g.add(ops::reshape, {n.inputs[0]}, {.dims = n.type.shape}, n.where);
+}
+
+} // namespace
+
+void prepare(Graph& g) {
+  for (NodeId id : g.order()) {
+    const ir::GraphNode n = g[id];
+    if (n.replaced_by != ir::no_node) continue;
+    if (n.op->has(ir::Trait::reduction)) {
+      const auto& shape = g[n.inputs[0]].type.shape;
+      if (std::ranges::all_of(n.attrs.ints, [&](std::int64_t a) { return shape[static_cast<std::size_t>(a)].is(1); }))
+        g.replace(id, trivial_reduction(g, id));
+      continue;
+    }
+    std::vector<NodeId> inputs = n.inputs;
+    auto need_memory = [&](std::size_t i) {
+      if (!has_memory(g, inputs[i])) inputs[i] = copy_of(g, inputs[i]);
+    };
+    auto need_base = [&](std::size_t i) {
+      if (!has_memory(g, base_of(g, inputs[i]))) inputs[i] = copy_of(g, inputs[i]);
+    };
+    if (is_alias(g, id)) {
+      need_memory(0);
+    } else if (n.op->has(ir::Trait::gather)) {
+      need_base(0);
+    } else if (n.op == &ops::matmul) {
+      need_base(0);
+      need_base(1);
+    } else if (n.op == &ops::gemm) {
+      need_memory(0);
+      need_base(1);
+      need_base(2);
+      need_base(3);
+    } else if (n.op->has(ir::Trait::scatter)) {
+      for (std::size_t i = 0; i < inputs.size(); ++i) need_memory(i);
+    }
+    if (inputs != n.inputs) g.replace(id, g.add(*n.op, std::move(inputs), n.attrs, n.where));
+  }
+  std::set<NodeId> taken;
+  for (std::size_t i = 0; i < g.outputs().size(); ++i) {
+    const NodeId id = g.outputs()[i];
+    if (is_computed(g, id) && taken.insert(id).second) continue;
+    g.set_output(i, copy_of(g, id, {static_cast<std::int64_t>(i)}));
+  }
+}
+
+} // namespace kroton::plan

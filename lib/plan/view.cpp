@@ -1,0 +1,91 @@
+#include "lib/plan/view.hpp"
+
+#include <algorithm>
+
+#include "lib/ops/ops.hpp"
+
+namespace kroton::plan {
+namespace dims = ir::dims;
+namespace {
+
+/// For a reshape that only adds or drops axes of size 1: the output axis of each input axis
+/// (-1 for those of size 1). False for other reshapes.
+bool matching_axes(const std::vector<Dim>& from, const std::vector<Dim>& to, std::vector<int>& out_of_in) {
+  out_of_in.assign(from.size(), -1);
+  std::size_t j = 0;
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (from[i].is(1)) continue;
+    while (j < to.size() && to[j].is(1)) ++j;
+    if (j == to.size() || !dims::same(from[i], to[j])) return false;
+    out_of_in[i] = static_cast<int>(j++);
+  }
+  while (j < to.size() && to[j].is(1)) ++j;
+  return j == to.size();
+}
+
+} // namespace
+
+bool View::is_pure() const {
+  return std::ranges::all_of(axes, [](const AxisMap& m) { return m.start.is(0) && m.step == 1; });
+}
+
+bool is_view(const Graph& graph, NodeId id) {
+  const ir::GraphNode& n = graph[id];
+  if (n.op == &ops::reshape) {
+    std::vector<int> ignored;
+    return matching_axes(graph[n.inputs[0]].type.shape, n.type.shape, ignored);
+  }
+  return n.op->has(ir::Trait::movement);
+}
+
+bool is_alias(const Graph& graph, NodeId id) { return graph[id].op == &ops::reshape && !is_view(graph, id); }
+
+View resolve_view(const Graph& graph, NodeId operand, int rank) {
+  const auto& shape = graph[operand].type.shape;
+  std::vector<AxisMap> axes(shape.size());
+  const int offset = rank - static_cast<int>(shape.size());
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    if (!shape[i].is(1)) axes[i].axis = offset + static_cast<int>(i);
+  return resolve_view(graph, operand, std::move(axes));
+}
+
+View resolve_view(const Graph& graph, NodeId operand, std::vector<AxisMap> axes) {
+  NodeId id = operand;
+  while (is_view(graph, id)) {
+    const ir::GraphNode& n = graph[id];
+    const NodeId input = n.inputs[0];
+    const auto& from = graph[input].type.shape;
+    std::vector<AxisMap> next(from.size());
+    if (n.op == &ops::transpose) {
+      for (std::size_t i = 0; i < axes.size(); ++i) next[static_cast<std::size_t>(n.attrs.ints[i])] = axes[i];
+    } else if (n.op == &ops::broadcast_to) {
+      const std::size_t offset = axes.size() - from.size();
+      for (std::size_t i = 0; i < from.size(); ++i)
+        if (!from[i].is(1)) next[i] = axes[i + offset];
+    } else if (n.op == &ops::slice) {
+      for (std::size_t i = 0; i < axes.size(); ++i) {
+        const std::int64_t step = n.attrs.ints[i];
+        Dim moved = axes[i].start.is(0) ? Dim(0) : dims::mul(axes[i].start, Dim(std::abs(step)));
+        next[i] = {axes[i].axis, step > 0 ? dims::add(n.attrs.dims[i], moved) : dims::sub(n.attrs.dims[i], moved),
+                   axes[i].step * step};
+      }
+    } else if (n.op == &ops::reshape) {
+      std::vector<int> out_of_in;
+      matching_axes(from, n.type.shape, out_of_in);
+      for (std::size_t i = 0; i < from.size(); ++i)
+        if (out_of_in[i] >= 0) next[i] = axes[static_cast<std::size_t>(out_of_in[i])];
+    } else {
+      next = axes; // an identity
+    }
+    axes = std::move(next);
+    id = input;
+  }
+  return {id, std::move(axes)};
+}
+
+NodeId storage_of(const Graph& graph, NodeId id) {
+  while (is_alias(graph, id)) id = graph[id].inputs[0];
+  return id;
+}
+
+} // namespace kroton::plan

@@ -1,0 +1,44 @@
+#pragma once
+/// What an operand reads: a stored node through a chain of views.
+///
+///   View v = resolve_view(graph, operand, rank_of_reader);
+///   // operand[j0, j1] is base[start + step * j_axis, …] for each axis of the base
+#include <vector>
+
+#include "lib/ir/graph.hpp"
+
+namespace kroton::plan {
+
+using ir::Graph;
+using ir::NodeId;
+
+/// The position on one axis of a base: start + step * (the reader's axis), or start alone.
+struct AxisMap {
+  int axis = -1; ///< of the reader; -1: does not move
+  Dim start{0};
+  std::int64_t step = 1;
+};
+
+struct View {
+  NodeId base = ir::no_node;
+  std::vector<AxisMap> axes; ///< one for each axis of the base
+
+  /// Every element at the reader's own position (or the only one, along axes of size 1).
+  bool is_pure() const;
+};
+
+/// True for nodes that are views of their input: transpose, broadcast-to, slice, and reshapes
+/// that only add or drop axes of size 1.
+bool is_view(const Graph& graph, NodeId id);
+/// A reshape that is not a view: it renames the axes of a dense buffer.
+bool is_alias(const Graph& graph, NodeId id);
+
+/// `operand` as read by a node of `rank` axes, aligned to the right; axes of size 1 do not move.
+View resolve_view(const Graph& graph, NodeId operand, int rank);
+/// `operand` read along `axes` of the reader, one for each of its own axes.
+View resolve_view(const Graph& graph, NodeId operand, std::vector<AxisMap> axes);
+
+/// The node whose buffer an alias shares; `id` itself if it is none.
+NodeId storage_of(const Graph& graph, NodeId id);
+
+} // namespace kroton::plan
