@@ -49,7 +49,9 @@ public:
   }
 
   KernelSource run() {
-    std::string body = rows_function() + finish_function() + entry_points();
+    std::string body = rows_function();
+    body += finish_function();
+    body += entry_points();
     std::string head = header();
     const std::string prelude = prelude_for(prelude_names_in(body));
     head += prelude + "\n" + runtime_declaration(k_.is_fallible());
@@ -258,7 +260,10 @@ private:
 
   /// The variables (or array elements) that a reduction folds into.
   std::string accumulator(int r) const { return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).array) : result_name(r); }
-  std::string best_so_far(int r) const { return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).best) : result_name(r) + "_best"; }
+  std::string best_so_far(int r) const {
+    if (reduction(r).op->better.empty()) return {};
+    return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).best) : result_name(r) + "_best";
+  }
 
   void emit_start(int r, int indent) {
     const Reduction& x = reduction(r);

@@ -60,17 +60,17 @@ struct Value {
   ValueKind kind = ValueKind::op;
   DType dtype = DType::f32;
   const ir::Op* op = nullptr;
-  std::vector<int> inputs;
+  std::vector<int> inputs = {};
   std::uint64_t bits = 0;
   Dim size{0};
-  Access access;
+  Access access = {};
   int reduction = -1;
   std::int64_t draw = 0;
   ir::NodeId node = ir::no_node; ///< the graph node it is, if any
 };
 
 struct Store {
-  Access access;
+  Access access = {};
   int value = 0;
 };
 
