@@ -39,8 +39,7 @@ def run(command, **options):
 
 def check(place, pkgconfig, cxx, scratch):
     """Builds and runs the program with the flags that pkg-config finds in the folder `pkgconfig`."""
-    folder = scratch / place.name
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(dir=scratch))
     env = dict(os.environ, PKG_CONFIG_PATH=str(pkgconfig), KROTON_CACHE_DIR=str(folder / "cache"))
     source = folder / "consumer.cpp"
     source.write_text(PROGRAM)
