@@ -37,21 +37,27 @@ Store::Store(Options options) : options_(std::move(options)), memory_(options_.m
   if (!options_.memory_only && !options_.directory.empty()) disk_.emplace(options_.directory);
 }
 
-Store::Pointer Store::find(const Key& key) {
+Lookup Store::look_up(const Key& key) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto arrived = [&](Pointer artifact, Outcome outcome, std::string miss_reason = {}) {
+    return Lookup{std::move(artifact), outcome, std::chrono::steady_clock::now() - start,
+                  std::move(miss_reason)};
+  };
   {
     const std::lock_guard lock(mutex_);
     if (Pointer artifact = memory_.find(key.digest)) {
       ++stats_.hits_memory;
-      return artifact;
+      return arrived(std::move(artifact), Outcome::memory);
     }
   }
-  const DiskFind found = find_on_disk(key);
+  DiskFind found = find_on_disk(key);
   const std::lock_guard lock(mutex_);
-  if (found.artifact)
-    memory_.insert(key.digest, found.artifact);
-  else
+  if (!found.artifact) {
     ++stats_.misses;
-  return found.artifact;
+    return arrived(nullptr, Outcome::made, std::move(found.miss_reason));
+  }
+  memory_.insert(key.digest, found.artifact);
+  return arrived(std::move(found.artifact), Outcome::disk);
 }
 
 void Store::publish(const Key& key, Artifact artifact) {

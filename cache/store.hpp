@@ -79,8 +79,11 @@ public:
 
   explicit Store(Options);
 
-  /// The artifact from the first level that has it, or null.
-  std::shared_ptr<const Artifact> find(const Key&);
+  /// The artifact from the first level that has it, and which that was; without an artifact it
+  /// is a miss, and the outcome says nothing.
+  Lookup look_up(const Key&);
+  /// The artifact alone, or null.
+  std::shared_ptr<const Artifact> find(const Key& key) { return look_up(key).artifact; }
 
   /// Keeps an artifact in all levels, in place of one that may be there.
   void publish(const Key&, Artifact);

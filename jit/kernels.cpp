@@ -84,17 +84,19 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     job_of.push_back(it->second);
   }
 
-  auto run = [&](Job& job) {
+  auto finish = [&](Job& job, cache::Lookup lookup) {
+    job.result.digest = job.key.digest.hex();
+    job.result.outcome = lookup.outcome;
+    job.result.took = lookup.took;
+    job.result.miss_reason = std::move(lookup.miss_reason);
+    job.result.module = loaded_modules().get(job.key.digest, *lookup.artifact, job.kernel->title);
+    job.result.entry = reinterpret_cast<KernelEntry>(job.result.module->symbol("kernel"));
+    support::log(Area::jit)->debug("kernel {:.12} {} {} in {:.2f} ms", job.result.digest, job.kernel->title, cache::to_string(job.result.outcome),
+                                   std::chrono::duration<double, std::milli>(job.result.took).count());
+  };
+  auto make = [&](Job& job) {
     try {
-      cache::Lookup lookup = process_store().get_or_make(job.key, [&] { return compile_kernel(*job.kernel, target, options); });
-      job.result.digest = job.key.digest.hex();
-      job.result.outcome = lookup.outcome;
-      job.result.took = lookup.took;
-      job.result.miss_reason = std::move(lookup.miss_reason);
-      job.result.module = loaded_modules().get(job.key.digest, *lookup.artifact, job.kernel->title);
-      job.result.entry = reinterpret_cast<KernelEntry>(job.result.module->symbol("kernel"));
-      support::log(Area::jit)->debug("kernel {:.12} {} {} in {:.2f} ms", job.result.digest, job.kernel->title, cache::to_string(job.result.outcome),
-                                     std::chrono::duration<double, std::milli>(job.result.took).count());
+      finish(job, process_store().get_or_make(job.key, [&] { return compile_kernel(*job.kernel, target, options); }));
     } catch (...) {
       job.error = std::current_exception();
     }
@@ -103,13 +105,13 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   // What some level has takes microseconds: only compiling is worth threads.
   std::vector<Job*> misses;
   for (Job& job : jobs) {
-    if (process_store().find(job.key)) run(job);
+    if (cache::Lookup found = process_store().look_up(job.key); found.artifact) finish(job, std::move(found));
     else misses.push_back(&job);
   }
   const std::size_t workers = std::min<std::size_t>(misses.size(), std::max(1u, std::thread::hardware_concurrency()));
   std::atomic<std::size_t> next{0};
   auto work = [&] {
-    for (std::size_t i = next++; i < misses.size(); i = next++) run(*misses[i]);
+    for (std::size_t i = next++; i < misses.size(); i = next++) make(*misses[i]);
   };
   std::vector<std::jthread> threads;
   for (std::size_t i = 1; i < workers; ++i) threads.emplace_back(work);
