@@ -49,6 +49,7 @@ Compiled FunctionState::compile(ir::Graph::Unify unify) const {
   using support::Area;
   const char* dump = std::getenv("KROTON_DUMP");
   Compiled c;
+  c.unify = unify;
   auto start = Clock::now();
   ir::Graph graph = ir::Graph::capture(roots_of(signature_), unify);
   if (dump) c.passes.emplace_back("capture", graph.to_string());

@@ -12,6 +12,7 @@
 namespace kroton::jit {
 
 struct Compiled {
+  ir::Graph::Unify unify = ir::Graph::Unify::assumed;
   std::unique_ptr<Program> program;
   rewrite::PipelineReport report;
   std::vector<std::pair<std::string, std::string>> passes; ///< name and graph text after it, if dumped

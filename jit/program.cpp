@@ -95,12 +95,11 @@ void Program::solve_sizes(std::span<const Array> arguments, Frame& frame) const 
     frame.symbols[i] = v;
     frame.sizes[static_cast<std::size_t>(s.slot)] = v;
   }
+  frame.is_solved = is_same; // until every check has passed
   if (!is_same) sizes_.run(frame.sizes.data());
   for (const AxisCheck& c : checks_)
-    if (arguments[static_cast<std::size_t>(c.argument)].shape()[static_cast<std::size_t>(c.axis)] != frame.sizes[static_cast<std::size_t>(c.slot)]) [[unlikely]] {
-      frame.is_solved = false;
+    if (arguments[static_cast<std::size_t>(c.argument)].shape()[static_cast<std::size_t>(c.axis)] != frame.sizes[static_cast<std::size_t>(c.slot)]) [[unlikely]]
       explain_mismatch(arguments);
-    }
   if (is_same) return;
   for (const auto& [a, b] : equal_slots_)
     if (frame.sizes[static_cast<std::size_t>(a)] != frame.sizes[static_cast<std::size_t>(b)]) explain_mismatch(arguments);

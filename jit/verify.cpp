@@ -74,14 +74,15 @@ std::pair<int, double> first_difference(const std::vector<Array>& a, const std::
 }
 
 /// Finds the application after which the results first differ, and throws naming its rule.
-void blame_rule(const Signature& s, const Options& options, const Sabotage& sabotage, const Reference& reference, const std::vector<Array>& right, long applications) {
+void blame_rule(const Signature& s, const Options& options, const Sabotage& sabotage, const Compiled& compiled, const Reference& reference,
+                const std::vector<Array>& right) {
   auto run = [&](long count, rewrite::PipelineReport* report) {
-    ir::Graph g = ir::Graph::capture(roots_of(s), ir::Graph::Unify::assumed);
+    ir::Graph g = ir::Graph::capture(roots_of(s), compiled.unify);
     auto r = rewrite::run_pipeline(g, {.fp = options.fp, .contract = options.contract, .max_applications = count, .extra = sabotage.rules});
     if (report) *report = std::move(r);
     return first_difference(evaluate_graph(g, s, reference), right);
   };
-  long good = 0, bad = applications;
+  long good = 0, bad = static_cast<long>(compiled.report.applications.size());
   while (bad - good > 1) {
     const long middle = good + (bad - good) / 2;
     (run(middle, nullptr).first < 0 ? good : bad) = middle;
@@ -115,9 +116,9 @@ std::vector<Array> verified_call(const Signature& s, const Options& options, con
   Program::Watcher watcher;
   watcher.before = [&](const Program::Moment& m) {
     if (!std::exchange(are_passes_checked, true)) {
-      const auto right = evaluate_graph(ir::Graph::capture(roots_of(s), ir::Graph::Unify::assumed), s, reference);
+      const auto right = evaluate_graph(ir::Graph::capture(roots_of(s), compiled.unify), s, reference);
       if (first_difference(evaluate_graph(plan.graph, s, reference), right).first >= 0)
-        blame_rule(s, options, sabotage, reference, right, static_cast<long>(compiled.report.applications.size()));
+        blame_rule(s, options, sabotage, compiled, reference, right);
     }
     bindings.values.clear();
     bindings.size_of = m.size_of;
