@@ -107,6 +107,22 @@ private:
     parent_[static_cast<std::size_t>(std::max(a, b))] = std::min(a, b);
     return true;
   }
+  /// Whether two slots can be one axis: equal sizes, and no member would walk one axis twice.
+  bool can_unite(int a, int b) {
+    a = root(a);
+    b = root(b);
+    if (a == b) return true;
+    if (!dims::same(size_[static_cast<std::size_t>(a)], size_[static_cast<std::size_t>(b)])) return false;
+    for (std::size_t k = 0; k < group_.members.size(); ++k) {
+      bool has_a = false, has_b = false;
+      for (int i = 0; i < over(group_.members[k]).rank(); ++i) {
+        has_a = has_a || root(first_slot_[k] + i) == a;
+        has_b = has_b || root(first_slot_[k] + i) == b;
+      }
+      if (has_a && has_b) return false;
+    }
+    return true;
+  }
   bool refuse(std::string reason) {
     if (why_) *why_ = std::move(reason);
     return false;
@@ -126,6 +142,7 @@ private:
       View view;
     };
     std::unordered_map<NodeId, std::vector<External>> external;
+    std::vector<NodeId> bases; // in the order of their first reader
     for (std::size_t k = 0; k < group_.members.size(); ++k) {
       const ir::GraphNode& n = graph_[group_.members[k].id];
       if (n.op->has(Trait::gather)) {
@@ -136,7 +153,9 @@ private:
         const auto producer = index_.find(e.view.base);
         if (producer == index_.end()) {
           if (index_.contains(storage_of(graph_, e.view.base))) return refuse("a reshape stands between them");
-          external[e.view.base].push_back({k, std::move(e.view)});
+          auto& reads = external[e.view.base];
+          if (reads.empty()) bases.push_back(e.view.base);
+          reads.push_back({k, std::move(e.view)});
           continue;
         }
         if (!e.view.is_pure()) return refuse("a slice stands between them");
@@ -146,14 +165,18 @@ private:
         part[part_of(k)] = part_of(producer->second);
       }
     }
-    for (auto& [base, reads] : external) {
+    // What reads an array at the same place may walk it in the same loop.
+    for (NodeId base : bases) {
+      const auto& reads = external.at(base);
       for (std::size_t i = 1; i < reads.size(); ++i) {
         const External &a = reads[0], &b = reads[i];
-        if (part_of(a.member) == part_of(b.member)) continue;
+        std::vector<std::pair<int, int>> pairs;
         for (std::size_t x = 0; x < a.view.axes.size(); ++x)
-          if (a.view.axes[x].axis >= 0 && b.view.axes[x].axis >= 0 &&
-              !unite(first_slot_[a.member] + a.view.axes[x].axis, first_slot_[b.member] + b.view.axes[x].axis))
-            return false;
+          if (a.view.axes[x].axis >= 0 && b.view.axes[x].axis >= 0)
+            pairs.emplace_back(first_slot_[a.member] + a.view.axes[x].axis, first_slot_[b.member] + b.view.axes[x].axis);
+        const bool fits = std::ranges::all_of(pairs, [&](const auto& p) { return can_unite(p.first, p.second); });
+        if (!fits) continue;
+        for (const auto& [x, y] : pairs) unite(x, y);
         part[part_of(b.member)] = part_of(a.member);
       }
     }
@@ -174,8 +197,20 @@ private:
         widest = k;
       }
     }
-    std::unordered_map<int, int> number;
+    // Axes that the widest member lacks may still be walked along one of its own of the same size.
     const auto& shape = over(group_.members[widest]).shape;
+    for (std::size_t k = 0; k < group_.members.size(); ++k) {
+      const auto& own = over(group_.members[k]).shape;
+      for (std::size_t i = own.size(); i-- > 0;) {
+        auto is_covered = [&](std::size_t j) { return root(first_slot_[widest] + static_cast<int>(j)) == root(first_slot_[k] + static_cast<int>(i)); };
+        bool done = own[i].is(1);
+        for (std::size_t j = 0; !done && j < shape.size(); ++j) done = is_covered(j);
+        for (std::size_t j = shape.size(); !done && j-- > 0;)
+          if (can_unite(first_slot_[widest] + static_cast<int>(j), first_slot_[k] + static_cast<int>(i)))
+            done = unite(first_slot_[widest] + static_cast<int>(j), first_slot_[k] + static_cast<int>(i));
+      }
+    }
+    std::unordered_map<int, int> number;
     for (std::size_t i = 0; i < shape.size(); ++i) {
       if (shape[i].is(1)) continue;
       if (!number.emplace(root(first_slot_[widest] + static_cast<int>(i)), static_cast<int>(group_.axes.size())).second)

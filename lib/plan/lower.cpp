@@ -259,7 +259,10 @@ private:
 
   /// Where a reduction's array lies: the output's own memory if it is stored, else scratch.
   Access array_of(const Member& m, const Reduction& r) {
-    return r.is_outer ? scratch_array(r.result_dtype, r.kept) : own_element(m, m.id, true);
+    if (r.is_outer) return scratch_array(r.result_dtype, r.kept);
+    Access a = own_element(m, m.id, true);
+    kernel_.params[static_cast<std::size_t>(a.param)].is_written = true;
+    return a;
   }
   Access scratch_array(DType dtype, const std::vector<int>& axes) {
     Access a;
