@@ -1,0 +1,35 @@
+#pragma once
+/// The hand-written side of each case: what a careful person writes for exactly that case and this
+/// machine, built by the Clang that compiles kernels. One thread; all arrays dense and aligned to
+/// 64 bytes.
+///
+///   if (const bench::Limits* limits = bench::limits()) limits->linear_f32(n, x, y, z);
+#include <cstdint>
+
+namespace bench {
+
+/// One step of stochastic gradient descent for softmax regression: features → 10 classes.
+struct LogisticStep {
+  long rows, features;
+  const float* x;             ///< rows × features
+  const std::int32_t* labels; ///< rows, each in [0, 10)
+  float rate;
+  float *w, *b;            ///< features × 10 and 10: read and updated
+  std::int64_t* predicted; ///< rows: the most likely class before the update
+  float* loss;             ///< 1: the mean of -log p[label] before the update
+};
+
+struct Limits {
+  void (*add_f32)(long n, const float* x, const float* y, float* z);
+  void (*linear_f32)(long n, const float* x, const float* y, float* z);
+  void (*linear_f64)(long n, const double* x, const double* y, double* z);
+  void (*activations_f32)(long n, float a, float b, float c, const float* x, const float* y,
+                          float* z);
+  void (*softmax_f32)(long rows, long columns, const float* x, float* y);
+  void (*logistic_step)(const LogisticStep&);
+};
+
+/// Null when Clang's driver was not there to build them.
+const Limits* limits();
+
+} // namespace bench

@@ -1,0 +1,62 @@
+/// Softmax over the last axis: largest element, exponentials and their sum, scaling. A row of up to
+/// 16 elements stays in one register.
+#include "bench/limit/limit.hpp"
+#include "bench/limit/vec.hpp"
+
+namespace bench {
+namespace {
+
+void short_row(long n, const float* x, float* y) {
+  const vec v = load_first(x, n, -__builtin_inff());
+  const vec e = exp(v - __builtin_reduce_max(v));
+  float sum = 0;
+  {
+#pragma clang fp reassociate(on)
+    for (long i = 0; i < lanes; ++i) sum += e[i];
+  }
+  store_first(y, n, e * (1.0f / sum));
+}
+
+void long_row(long n, const float* x, float* y) {
+  const long whole = n / lanes * lanes, rest = n - whole;
+  const float lowest = -__builtin_inff();
+  vec most[2] = {load_first(x + whole, rest, lowest), vec(lowest)};
+  long i = 0;
+  for (; i + 2 * lanes <= whole; i += 2 * lanes)
+    for (int k = 0; k < 2; ++k)
+      most[k] = __builtin_elementwise_max(most[k], load(x + i + k * lanes));
+  for (; i < whole; i += lanes) most[0] = __builtin_elementwise_max(most[0], load(x + i));
+  const float top = __builtin_reduce_max(__builtin_elementwise_max(most[0], most[1]));
+
+  vec sums[2] = {vec(0.0f), vec(0.0f)};
+  for (i = 0; i + 2 * lanes <= whole; i += 2 * lanes)
+    for (int k = 0; k < 2; ++k) {
+      const vec e = exp(load(x + i + k * lanes) - top);
+      store(y + i + k * lanes, e);
+      sums[k] += e;
+    }
+  for (; i < whole; i += lanes) {
+    const vec e = exp(load(x + i) - top);
+    store(y + i, e);
+    sums[0] += e;
+  }
+  const vec last = exp(load_first(x + whole, rest, lowest) - top);
+  sums[0] += last;
+  float sum = 0;
+  {
+#pragma clang fp reassociate(on)
+    for (long l = 0; l < lanes; ++l) sum += (sums[0] + sums[1])[l];
+  }
+  const float scale = 1.0f / sum;
+  for (i = 0; i < whole; i += lanes) store(y + i, load(y + i) * scale);
+  store_first(y + whole, rest, last * scale);
+}
+
+} // namespace
+
+void softmax_f32(long rows, long columns, const float* x, float* y) {
+  for (long r = 0; r < rows; ++r, x += columns, y += columns)
+    columns <= lanes ? short_row(columns, x, y) : long_row(columns, x, y);
+}
+
+} // namespace bench

@@ -1,0 +1,210 @@
+/// `./dev bench`: Kroton beside hand-written code and, if asked for, other libraries.
+#include "bench/limit/limit.hpp"
+#include "bench/measure.hpp"
+#include "bench/peers.hpp"
+#include "bench/report.hpp"
+#include "bench/suites/suites.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <kroton/kroton.hpp>
+
+namespace bench {
+namespace {
+
+constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
+
+  --suite NAME     only the cases of one suite: start, call, elementwise, softmax, training
+  --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
+  --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
+                   (the hand-written code always uses one)
+  --rounds N       rounds of each case; default 25 (a third of it where a round starts a process)
+  --peers          also other libraries, with the Python that KROTON_PEERS_PYTHON names, else python3
+  --json FILE      writes the rows: case, size, threads, system, median_ns, p10_ns, p90_ns
+  --list           the cases
+  --help           this text
+
+All systems of a case take turns within each round. The table shows medians over rounds, the tenth
+and ninetieth percentile, and the median of the ratios to the hand-written code of the same round
+("x limit"). A row over its bound says OVER, and then the program exits with 1.
+)";
+
+struct Arguments {
+  std::string suite, filter, json;
+  std::vector<int> threads = {1};
+  Rounds rounds;
+  bool wants_peers = false, wants_list = false, wants_help = false;
+};
+
+[[noreturn]] void usage(const std::string& message) {
+  throw std::invalid_argument(message + "; see --help");
+}
+
+int number(std::string_view option, std::string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 1)
+    usage(fmt::format("{} takes whole numbers from 1 on, not \"{}\"", option, text));
+  return value;
+}
+
+Arguments parse(int argc, char** argv) {
+  Arguments a;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view option = argv[i];
+    auto value = [&]() -> std::string_view {
+      if (++i == argc) usage(fmt::format("{} needs a value", option));
+      return argv[i];
+    };
+    if (option == "--suite")
+      a.suite = value();
+    else if (option == "--filter")
+      a.filter = value();
+    else if (option == "--json")
+      a.json = value();
+    else if (option == "--rounds") {
+      a.rounds.rounds = number(option, value());
+      a.rounds.single_shots = std::max(1, a.rounds.rounds / 3);
+    } else if (option == "--threads") {
+      a.threads.clear();
+      std::string_view list = value();
+      while (!list.empty()) {
+        const std::size_t comma = list.find(',');
+        a.threads.push_back(number(option, list.substr(0, comma)));
+        list = comma == list.npos ? std::string_view() : list.substr(comma + 1);
+      }
+      if (a.threads.empty()) usage("--threads needs a value");
+    } else if (option == "--peers")
+      a.wants_peers = true;
+    else if (option == "--list")
+      a.wants_list = true;
+    else if (option == "--help" || option == "-h")
+      a.wants_help = true;
+    else
+      usage(fmt::format("unknown option {}", option));
+  }
+  return a;
+}
+
+std::vector<Case> chosen_cases(const Arguments& a) {
+  std::vector<Case> cases;
+  add_start_cases(cases);
+  add_call_cases(cases);
+  add_elementwise_cases(cases);
+  add_softmax_cases(cases);
+  add_training_cases(cases);
+  if (!a.suite.empty() && std::ranges::find(cases, a.suite, &Case::suite) == cases.end())
+    usage(fmt::format("there is no suite \"{}\"", a.suite));
+  std::erase_if(cases, [&](const Case& c) {
+    return (!a.suite.empty() && c.suite != a.suite) ||
+           fmt::format("{} {}", c.name, c.size).find(a.filter) == std::string::npos;
+  });
+  if (cases.empty()) usage(fmt::format("no case has \"{}\" in its name", a.filter));
+  return cases;
+}
+
+/// One line of standard error that tells where the run is; nothing where that is no terminal.
+class Progress {
+public:
+  void show(const std::string& text) {
+    if (is_terminal_) fmt::print(stderr, "\r\x1b[K{}", text);
+  }
+  void clear() { show(""); }
+
+private:
+  bool is_terminal_ = isatty(STDERR_FILENO) == 1;
+};
+
+class Session {
+public:
+  explicit Session(Arguments arguments)
+      : arguments_(std::move(arguments)), cases_(chosen_cases(arguments_)) {}
+
+  int run() {
+    if (arguments_.wants_list) {
+      for (const Case& c : cases_) fmt::print("{:<12} {} {}\n", c.suite, c.name, c.size);
+      return 0;
+    }
+    if (!limits())
+      fmt::print("note: clang++ was not found when this was built, so there is no hand-written "
+                 "code to compare with\n");
+    if (arguments_.wants_peers) start_peers();
+    fmt::print("{}", table_head());
+    std::size_t done = 0;
+    for (const Case& c : cases_)
+      for (std::size_t i = 0; i < arguments_.threads.size(); ++i) {
+        // Starting and compiling have no thread count.
+        if (c.suite == "start" && i > 0) continue;
+        progress_.show(fmt::format("[{}/{}] {} {}, {} thread{}", ++done,
+                                   cases_.size() * arguments_.threads.size(), c.name, c.size,
+                                   arguments_.threads[i], arguments_.threads[i] == 1 ? "" : "s"));
+        measure_case(c, arguments_.threads[i]);
+      }
+    progress_.clear();
+    if (!arguments_.json.empty()) write_json(arguments_.json, rows_);
+    const auto over = std::ranges::count_if(rows_, &Row::is_over);
+    if (over) fmt::print("\n{} of {} rows over their bound\n", over, rows_.size());
+    return over ? 1 : 0;
+  }
+
+private:
+  void start_peers() {
+    const char* chosen = std::getenv("KROTON_PEERS_PYTHON");
+    for (const int threads : arguments_.threads) {
+      try {
+        peers_.emplace(threads,
+                       std::make_unique<Peers>(chosen && *chosen ? chosen : "python3", threads));
+      } catch (const std::runtime_error& e) {
+        fmt::print("note: no peers: {}\n", e.what());
+        return;
+      }
+    }
+    fmt::print("peers: {}\n", peers_.begin()->second->greeting());
+  }
+
+  void measure_case(const Case& c, int threads) {
+    const Setting setting{threads};
+    Prepared prepared = c.prepare(setting);
+    if (const auto peers = peers_.find(threads); peers != peers_.end())
+      for (System& s : peers->second->prepare(c, prepared.checksum))
+        prepared.systems.push_back(std::move(s));
+    const std::vector<Row> rows = measure(c, prepared, setting, arguments_.rounds);
+    progress_.clear();
+    fmt::print("{}", table_rows(rows));
+    std::fflush(stdout);
+    rows_.insert(rows_.end(), rows.begin(), rows.end());
+  }
+
+  Arguments arguments_;
+  std::vector<Case> cases_;
+  std::map<int, std::unique_ptr<Peers>> peers_;
+  std::vector<Row> rows_;
+  Progress progress_;
+};
+
+} // namespace
+} // namespace bench
+
+int main(int argc, char** argv) {
+  try {
+    bench::Arguments arguments = bench::parse(argc, argv);
+    if (arguments.wants_help) {
+      fmt::print("{}", bench::help);
+      return 0;
+    }
+    // ./dev bench --peers sets the variable and keeps the option to itself.
+    if (const char* python = std::getenv("KROTON_PEERS_PYTHON"); python && *python)
+      arguments.wants_peers = true;
+    return bench::Session(std::move(arguments)).run();
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "bench: {}\n", e.what());
+    return 2;
+  }
+}

@@ -1,0 +1,32 @@
+#pragma once
+/// Rounds, medians and spread.
+///
+///   std::vector<Row> rows = measure(c, prepared, setting, {.rounds = 25});
+#include "bench/case.hpp"
+
+namespace bench {
+
+struct Row {
+  std::string suite, name, size;
+  int threads = 1;
+  std::string system;
+  double median_ns = 0, p10_ns = 0, p90_ns = 0;
+  std::optional<double> of_limit; ///< the median over rounds of our time by the limit's
+  Bound bound = {};
+  std::optional<Remark> remark = {};
+
+  bool is_over() const;
+};
+
+struct Rounds {
+  int rounds = 25;
+  int single_shots = 9;  ///< rounds of cases that start processes or compile
+  double round_ns = 4e6; ///< how long each system works in a round, at least one repetition
+};
+
+/// Measures all systems round by round, in turns, so that whatever else the machine does meets all
+/// of them alike; the order turns too.
+std::vector<Row> measure(const Case& what, const Prepared& prepared, const Setting& setting,
+                         const Rounds& rounds);
+
+} // namespace bench

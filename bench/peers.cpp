@@ -1,0 +1,47 @@
+#include "bench/peers.hpp"
+
+#include <cmath>
+#include <sstream>
+
+#include <fmt/format.h>
+
+namespace bench {
+
+Peers::Peers(const std::string& python, int threads) {
+  const std::string n = std::to_string(threads);
+  process_ = std::make_shared<Process>(
+      std::vector<std::string>{python, KROTON_BENCH_PEERS, n},
+      std::vector<std::pair<std::string, std::string>>{{"OMP_NUM_THREADS", n},
+                                                       {"OPENBLAS_NUM_THREADS", n},
+                                                       {"MKL_NUM_THREADS", n},
+                                                       {"NUMEXPR_NUM_THREADS", n},
+                                                       {"NUMEXPR_MAX_THREADS", n}});
+  const auto line = process_->read_line();
+  if (!line) throw std::runtime_error("peers: " + python + " ended without a word");
+  greeting_ = *line;
+}
+
+std::string Peers::ask(const std::string& question) {
+  process_->write_line(question);
+  const auto answer = process_->read_line();
+  if (!answer) throw std::runtime_error("peers: the process ended at \"" + question + "\"");
+  return *answer;
+}
+
+std::vector<System> Peers::prepare(const Case& what, std::optional<double> checksum) {
+  std::istringstream answer(ask(fmt::format("prepare {} {}", what.name, what.size)));
+  std::vector<System> systems;
+  std::string name;
+  double sum = 0;
+  while (answer >> name >> sum) {
+    if (checksum && !(std::abs(sum - *checksum) <= 1e-3 * std::max(1.0, std::abs(*checksum))))
+      throw WrongResult(fmt::format("{} {}: {}'s elements sum to {}, ours to {}", what.name,
+                                    what.size, name, sum, *checksum));
+    systems.push_back({.name = name, .time = [this, name](long repetitions) {
+                         return std::stod(ask(fmt::format("round {} {}", name, repetitions)));
+                       }});
+  }
+  return systems;
+}
+
+} // namespace bench

@@ -1,0 +1,81 @@
+#include "bench/report.hpp"
+
+#include <fstream>
+
+#include <fmt/format.h>
+
+namespace bench {
+namespace {
+
+constexpr std::string_view layout = "{:<26} {:<10} {:>3}  {:<20} {:>10} {:>10} {:>10} {:>8}  {}\n";
+
+std::string bound_text(const Row& row) {
+  std::string text;
+  if (row.bound.ns) text = fmt::format("<= {}", duration_text(*row.bound.ns));
+  if (row.bound.of_limit && row.of_limit) text = fmt::format("<= {:.2f}x", *row.bound.of_limit);
+  if (row.is_over()) text += text.empty() ? "OVER" : "  OVER";
+  if (row.remark) text += (text.empty() ? "" : "  ") + row.remark->text;
+  return text;
+}
+
+std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<int>(c));
+    else
+      out += c;
+  }
+  return out + "\"";
+}
+
+} // namespace
+
+std::string duration_text(double ns) {
+  const auto with = [](double v, std::string_view unit) {
+    return fmt::format("{:.{}f} {}", v, v < 10 ? 2 : v < 100 ? 1 : 0, unit);
+  };
+  if (ns < 999.5) return with(ns, "ns");
+  if (ns < 999.5e3) return with(ns / 1e3, "us");
+  if (ns < 999.5e6) return with(ns / 1e6, "ms");
+  return with(ns / 1e9, "s ");
+}
+
+std::string table_head() {
+  return fmt::format(layout, "case", "size", "thr", "system", "median", "p10", "p90", "x limit",
+                     "bound");
+}
+
+std::string table_rows(std::span<const Row> rows) {
+  std::string text;
+  for (const Row& row : rows) {
+    const bool is_first = &row == rows.data();
+    std::string line = fmt::format(
+        layout, is_first ? row.name : "", is_first ? row.size : "", row.threads, row.system,
+        duration_text(row.median_ns), duration_text(row.p10_ns), duration_text(row.p90_ns),
+        row.of_limit ? fmt::format("{:.2f}", *row.of_limit) : "", bound_text(row));
+    line.erase(line.find_last_not_of(" \n") + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+void write_json(const std::filesystem::path& file, std::span<const Row> rows) {
+  std::ofstream out(file);
+  out << "[\n";
+  for (const Row& row : rows) {
+    out << fmt::format(
+        R"(  {{"suite": {}, "case": {}, "size": {}, "threads": {}, "system": {}, "median_ns": {:.2f}, "p10_ns": {:.2f}, "p90_ns": {:.2f})",
+        json_string(row.suite), json_string(row.name), json_string(row.size), row.threads,
+        json_string(row.system), row.median_ns, row.p10_ns, row.p90_ns);
+    if (row.of_limit) out << fmt::format(R"(, "of_limit": {:.4f})", *row.of_limit);
+    out << fmt::format(R"(, "is_over": {}}}{})", row.is_over(),
+                       &row == &rows.back() ? "\n" : ",\n");
+  }
+  out << "]\n";
+  out.flush();
+  if (!out) throw std::runtime_error(fmt::format("cannot write {}", file.string()));
+}
+
+} // namespace bench

@@ -1,0 +1,125 @@
+/// Compiling and starting: function() and whole processes, with an empty and with a filled cache.
+/// Each sample is a process of its own (startup.cpp), so that nothing is left over from the last.
+#include "bench/process.hpp"
+#include "bench/suites/suites.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <sstream>
+
+#include <fmt/format.h>
+
+namespace bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A new directory for caches, removed with all it holds.
+class Directory {
+public:
+  Directory() {
+    std::string pattern = (fs::temp_directory_path() / "kroton-bench-XXXXXX").string();
+    if (!mkdtemp(pattern.data()))
+      throw std::runtime_error("cannot make a directory like " + pattern);
+    path_ = pattern;
+  }
+  ~Directory() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  const fs::path& path() const { return path_; }
+
+private:
+  fs::path path_;
+};
+
+struct Start {
+  double inner_ns = 0, process_ns = 0;
+  bool is_clang_loaded = false;
+  int compiled = 0;
+  long resident_kb = 0;
+};
+
+Start start(const std::string& mode, const fs::path& cache) {
+  const auto begin = Clock::now();
+  Process helper({(fs::read_symlink("/proc/self/exe").parent_path() / "startup").string(), mode},
+                 {{"KROTON_CACHE_DIR", cache.string()}});
+  const auto line = helper.read_line();
+  if (!line) throw std::runtime_error("startup " + mode + " ended without a figure");
+  Start s;
+  std::istringstream(*line) >> s.inner_ns >> s.is_clang_loaded >> s.compiled >> s.resident_kb;
+  s.process_ns = ns_since(begin);
+  return s;
+}
+
+enum class Cache { empty, filled };
+
+struct Kind {
+  const char* name;
+  const char* size;
+  const char* mode; ///< of startup.cpp
+  Cache cache;
+  Bound bound;
+  bool is_process = false; ///< measured from its start instead of by itself
+};
+
+constexpr Kind kinds[] = {
+    {"function(), empty cache", "first", "first", Cache::empty, {.ns = 300e6}},
+    {"function(), empty cache", "Clang there", "loaded", Cache::empty, {.ns = 300e6}},
+    {"function(), disk cache", "first", "first", Cache::filled, {}},
+    {"function(), memory", "again", "memory", Cache::filled, {}},
+    {"main to result", "cold", "result", Cache::empty, {}},
+    {"main to result", "warm", "result", Cache::filled, {.ns = 30e6}},
+    {"process to result", "warm", "result", Cache::filled, {}, true},
+};
+
+Prepared prepare(const Kind& kind) {
+  struct State {
+    std::unique_ptr<Directory> cache;
+    Start last;
+    long largest_kb = 0;
+    bool was_clang_loaded = false, was_compiled = false;
+  };
+  auto state = std::make_shared<State>();
+  state->cache = std::make_unique<Directory>();
+  if (kind.cache == Cache::filled) start(kind.mode, state->cache->path());
+
+  System system{.name = "kroton", .bound = kind.bound};
+  if (kind.cache == Cache::empty)
+    system.before_round = [state] { state->cache = std::make_unique<Directory>(); };
+  system.time = [state, &kind](long) {
+    const Start s = start(kind.mode, state->cache->path());
+    state->last = s;
+    state->largest_kb = std::max(state->largest_kb, s.resident_kb);
+    state->was_clang_loaded = state->was_clang_loaded || s.is_clang_loaded;
+    state->was_compiled = state->was_compiled || s.compiled > 0;
+    return kind.is_process ? s.process_ns : s.inner_ns;
+  };
+  system.remark = [state, &kind]() -> std::optional<Remark> {
+    // With a filled cache nothing is compiled, and so the compiler is not even loaded.
+    const bool is_violation =
+        kind.cache == Cache::filled && (state->was_clang_loaded || state->was_compiled);
+    return Remark{fmt::format("{} compiled, Clang {}, {} MB", state->last.compiled,
+                              state->was_clang_loaded ? "loaded" : "not loaded",
+                              state->largest_kb / 1024),
+                  is_violation};
+  };
+  Prepared prepared;
+  prepared.systems.push_back(std::move(system));
+  prepared.is_single_shot = true;
+  return prepared;
+}
+
+} // namespace
+
+void add_start_cases(std::vector<Case>& cases) {
+  for (const Kind& kind : kinds)
+    cases.push_back(
+        {"start", kind.name, kind.size, [&kind](const Setting&) { return prepare(kind); }});
+}
+
+} // namespace bench
