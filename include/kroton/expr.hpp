@@ -93,8 +93,8 @@ template <Element T> Expr matrix(std::string name = {}, Location where = Locatio
   return tensor(dtype_of<T>, {kroton::dim(), kroton::dim()}, std::move(name), where);
 }
 
-/// An array baked into the expression. The data is copied; its values are not part of
-/// generated code, so equal programs with other constants share their kernels.
+/// An array baked into the expression. The data is copied. An array of rank 1 or more is no part of
+/// generated code, so equal programs with other arrays share their kernels; a scalar is.
 Expr constant(const Array& value, std::string name = {}, Location where = Location::current());
 /// A rank-0 constant of dtype T (a plain literal in an expression adapts instead).
 template <Element T> Expr constant(T value, Location where = Location::current()) {

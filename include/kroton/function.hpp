@@ -19,7 +19,7 @@ namespace jit {
 class FunctionState;
 }
 
-/// One generated kernel of a function.
+/// One generated kernel of a function: `for (auto& k : f.stats().per_kernel) std::cout << k.title;`.
 struct KernelStats {
   std::string title;         ///< "elementwise", "row reduction", …
   std::string digest;        ///< of its key, as in the cache
@@ -29,6 +29,8 @@ struct KernelStats {
   std::string miss_reason;   ///< why it had to be compiled
 };
 
+/// What making a function took and what it has done since: `f.stats().compiled == 0` after a warm
+/// start. Times are those of the first compilation.
 struct FunctionStats {
   std::string name;
   int kernels = 0;             ///< distinct generated kernels
@@ -46,8 +48,9 @@ struct FunctionStats {
 /// updates to the same shared variables take turns.
 class Function {
 public:
-  /// Runs on `arguments`, one for each input: exact dtype, any strides, sizes as the inputs say.
-  /// Throws TypeError, ShapeError or IndexError; then no update has been applied.
+  /// Runs on `arguments`, one for each input: exact dtype, any strides (those that are not dense are
+  /// copied first), sizes as the inputs say. Throws TypeError, ShapeError or IndexError; then no
+  /// update has been applied. In Mode::verify also InternalError, naming a wrong rule or kernel.
   std::vector<Array> operator()(std::span<const Array> arguments) const;
   std::vector<Array> operator()(std::initializer_list<Array> arguments) const {
     return (*this)(std::span(arguments.begin(), arguments.size()));
@@ -79,9 +82,14 @@ private:
 
 /// Compiles `outputs` as a function of `inputs`.
 ///
+///   auto x = kt::vector<float>("x");
+///   auto total = kt::shared(kt::Array::zeros<float>({}), "total");
+///   kt::Function f = kt::function({x}, {kt::max(x)}, {.updates = {{total, total + kt::sum(x)}}});
+///
 /// Throws GraphError for an expression that needs an input that is not given, an input given
 /// twice, or a shared variable updated twice; TypeError and ShapeError for an update that does
-/// not fit its variable; CompileError if no code could be made.
+/// not fit its variable; UnsupportedError for a target that this machine cannot run; CompileError
+/// if no code could be made.
 Function function(std::vector<Expr> inputs, std::vector<Expr> outputs, Options options = {}, Location where = Location::current());
 /// The same with one output.
 Function function(std::vector<Expr> inputs, Expr output, Options options = {}, Location where = Location::current());

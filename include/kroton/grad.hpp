@@ -15,7 +15,7 @@ namespace kroton {
 ///
 /// `wrt` may be inputs, shared variables or computed expressions. Throws ShapeError if the cost
 /// is no scalar, TypeError if the cost or one of `wrt` is not floating, GraphError if the cost
-/// does not depend on one of `wrt`.
+/// does not depend on one of `wrt`, UnsupportedError for an op without a gradient on the way.
 std::vector<Expr> grad(const Expr& cost, const std::vector<Expr>& wrt, Location where = Location::current());
 /// The same for one expression.
 Expr grad(const Expr& cost, const Expr& wrt, Location where = Location::current());

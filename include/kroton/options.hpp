@@ -38,6 +38,7 @@ constexpr bool grants(Fp granted, Fp needed) { return (granted & needed) == need
 using Update = std::pair<Shared, Expr>;
 
 struct Options {
+  /// A value's dtype and shape are its variable's; each variable at most once.
   std::vector<Update> updates = {};
   /// Used in messages, dumps and `stats()`; not part of the cache key.
   std::string name = "function";
@@ -45,9 +46,11 @@ struct Options {
   Fp fp = Fp::refine;
   /// Multiply-add in one rounding where the machine has it.
   bool contract = true;
-  /// "x86-64-v2", "x86-64-v3", "x86-64-v4", or empty for the best level of this machine.
+  /// "x86-64-v2", "x86-64-v3", "x86-64-v4", "native" (this CPU model with all it has), or empty
+  /// for the best level of this machine. Machines of one level share cached kernels.
   std::string target = {};
-  /// Threads a call may use; 0: KROTON_THREADS, else all cores. 1: the calling thread alone.
+  /// Threads a call may use; 0: KROTON_THREADS, else all cores. 1: the calling thread alone. The
+  /// order of summation in reductions over rows depends on it.
   int threads = 0;
 };
 
