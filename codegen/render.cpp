@@ -179,7 +179,9 @@ private:
     }
     case ValueKind::uniform:
       return {fmt::format("uniform_{}({}, {}, {}, {})", to_string(v.dtype), operand(v.inputs[0], 0), v.draw, operand(v.inputs[1], 0), access_index(v.access)), 9};
-    case ValueKind::result: return {result_name(v.reduction), 9};
+    case ValueKind::result:
+      if (is_stretched(v.reduction)) return {fmt::format("({}){}", type_name(v.dtype), result_name(v.reduction)), 3};
+      return {result_name(v.reduction), 9};
     case ValueKind::op: break;
     }
     const std::string_view spelling = spelling_of(v);
@@ -258,6 +260,9 @@ private:
     line(indent, "}");
   }
 
+  /// Whether a reduction's running result is wider than what it folds.
+  bool is_stretched(int r) const { return reduction(r).accumulator != reduction(r).dtype; }
+
   /// The variables (or array elements) that a reduction folds into.
   std::string accumulator(int r) const { return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).array) : result_name(r); }
   std::string best_so_far(int r) const {
@@ -269,11 +274,11 @@ private:
     const Reduction& x = reduction(r);
     const bool is_array = !x.kept.empty();
     const bool is_position = !x.op->better.empty();
-    const std::string start = is_position ? literal(DType::i64, 0) : limit(x.dtype, x.op->neutral);
+    const std::string start = is_position ? literal(DType::i64, 0) : limit(x.accumulator, x.op->neutral);
     int depth = indent;
     if (is_array)
       for (int a : x.kept) line(depth++, loop_over(a));
-    const std::string kind = is_array ? "" : type_name(x.result_dtype) + " ";
+    const std::string kind = is_array ? "" : type_name(is_position ? x.result_dtype : x.accumulator) + " ";
     line(depth, fmt::format("{}{} = {};", kind, accumulator(r), start));
     if (is_position) line(depth, fmt::format("{}{} = {};", is_array ? "" : type_name(x.dtype) + " ", best_so_far(r), limit(x.dtype, x.op->neutral)));
     while (depth > indent) line(--depth, "}");
@@ -284,32 +289,60 @@ private:
     return fmt::format("for (i64 {0} = 0; {0} < {1}; ++{0}) {{", i, dim_text(k_.axes[static_cast<std::size_t>(axis)]));
   }
 
+  /// Whether a reduction is folded for each element of the loop, or once a row.
+  bool folds_in_loop(int r) const { return !has_inner() || !reduction(r).kept.empty() || !reduction(r).reduced.empty(); }
+  bool has_inner() const { return k_.rows < static_cast<int>(k_.axes.size()); }
+
   void fold_all(const Stage& s, int indent, bool inside_loop) {
-    const bool has_inner = k_.rows < static_cast<int>(k_.axes.size());
     for (int r : s.reductions) {
       const Reduction& x = reduction(r);
-      const bool is_inner = !has_inner || !x.kept.empty() || !x.reduced.empty();
-      if (is_inner == inside_loop) emit_fold(x, accumulator(r), best_so_far(r), operand(x.value, 0), access_index(x.position), indent);
+      if (folds_in_loop(r) != inside_loop) continue;
+      if (!is_stretched(r)) emit_fold(x, accumulator(r), best_so_far(r), operand(x.value, 0), access_index(x.position), indent);
+      else if (inside_loop) emit_fold(x, result_name(r) + "_part", {}, operand(x.value, 0), {}, indent);
+      else line(indent, fmt::format("{0} = {0} + {1};", result_name(r), operand(x.value, 2)));
     }
   }
 
+  /// The loop `for (axis from begin to end)` around `body`, in stretches if `s` sums f32 in it.
+  template <class Body> void emit_loop(const std::vector<Stage>& stages, int axis, const std::string& begin, const std::string& end, bool is_short, int indent, Body body) {
+    std::vector<int> parts;
+    for (const Stage& s : stages)
+      for (int r : s.reductions)
+        if (is_stretched(r) && folds_in_loop(r)) parts.push_back(r);
+    const std::string i = axis_name(axis);
+    int depth = indent;
+    const bool is_split = !parts.empty() && !is_short;
+    if (is_split) {
+      line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i, begin, end, longest_stretch));
+      line(depth, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i, longest_stretch, end));
+    }
+    for (int r : parts) line(depth, fmt::format("{} {}_part = {};", type_name(reduction(r).dtype), result_name(r), limit(reduction(r).dtype, reduction(r).op->neutral)));
+    line(depth, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", i, is_split ? i + "_from" : begin, is_split ? i + "_to" : end));
+    body(depth + 1);
+    line(depth, "}");
+    for (int r : parts) line(depth, fmt::format("{0} = {0} + {0}_part;", result_name(r)));
+    if (is_split) line(indent, "}");
+  }
+
   void emit_stage(const Stage& s, int indent) {
-    const bool has_inner = k_.rows < static_cast<int>(k_.axes.size());
     emit_values(s.row, indent);
     fold_all(s, indent, false);
     emit_stores(s.row, indent);
-    const bool has_loop = !s.loop.stores.empty() || std::ranges::any_of(s.reductions, [&](int r) {
-      return !has_inner || !reduction(r).kept.empty() || !reduction(r).reduced.empty();
-    });
+    const bool has_loop = !s.loop.stores.empty() || std::ranges::any_of(s.reductions, [&](int r) { return folds_in_loop(r); });
     if (!has_loop) return;
     for (int r : s.reductions)
       if (!reduction(r).is_outer) emit_start(r, indent);
+    auto body = [&](int depth) {
+      emit_values(s.loop, depth);
+      fold_all(s, depth, true);
+      emit_stores(s.loop, depth);
+    };
+    if (!has_inner()) return body(indent);
+    const int last = static_cast<int>(k_.axes.size()) - 1;
     int depth = indent;
-    if (has_inner)
-      for (int a = k_.rows; a < static_cast<int>(k_.axes.size()); ++a) line(depth++, loop_over(a));
-    emit_values(s.loop, depth);
-    fold_all(s, depth, true);
-    emit_stores(s.loop, depth);
+    for (int a = k_.rows; a < last; ++a) line(depth++, loop_over(a));
+    const Dim& n = k_.axes[static_cast<std::size_t>(last)];
+    emit_loop({s}, last, "0", dim_text(n), n.is_static() && n.value() <= longest_stretch, depth, body);
     while (depth > indent) line(--depth, "}");
   }
 
@@ -360,19 +393,13 @@ private:
     emit_values(k_.prologue, 1);
     for (std::size_t r = 0; r < k_.reductions.size(); ++r)
       if (k_.reductions[r].is_outer) emit_start(static_cast<int>(r), 1);
-    const std::string variable = k_.rows == 1 ? "i0" : "row";
-    line(1, fmt::format("for (i64 {0} = begin; {0} < end; ++{0}) {{", variable));
-    if (k_.rows > 1) {
-      // Row axes are recovered from the running number, the last one fastest.
-      std::string rest = "row";
-      for (int a = k_.rows - 1; a >= 0; --a) {
-        const std::string n = dim_text(k_.axes[static_cast<std::size_t>(a)]);
-        line(2, a == 0 ? fmt::format("const i64 i0 = {};", rest) : fmt::format("const i64 i{} = {} % {};", a, rest, n));
-        rest = fmt::format("{} / {}", rest, n);
-      }
+    if (!has_inner()) {
+      emit_loop(k_.stages, 0, "begin", "end", false, 1, [&](int depth) {
+        for (const Stage& s : k_.stages) emit_stage(s, depth);
+      });
+    } else {
+      emit_row_loop();
     }
-    for (const Stage& s : k_.stages) emit_stage(s, 2);
-    line(1, "}");
     for (std::size_t r = 0; r < k_.reductions.size(); ++r) {
       const Reduction& x = reduction(static_cast<int>(r));
       if (!x.is_outer || !x.kept.empty()) continue;
@@ -383,11 +410,24 @@ private:
     return std::exchange(out_, {});
   }
 
+  void emit_row_loop() {
+    line(1, fmt::format("for (i64 {0} = begin; {0} < end; ++{0}) {{", k_.rows == 1 ? "i0" : "row"));
+    // Several row axes are recovered from the running number, the last one fastest.
+    std::string rest = "row";
+    for (int a = k_.rows - 1; a >= 0 && k_.rows > 1; --a) {
+      const std::string n = dim_text(k_.axes[static_cast<std::size_t>(a)]);
+      line(2, a == 0 ? fmt::format("const i64 i0 = {};", rest) : fmt::format("const i64 i{} = {} % {};", a, rest, n));
+      rest = fmt::format("{} / {}", rest, n);
+    }
+    for (const Stage& s : k_.stages) emit_stage(s, 2);
+    line(1, "}");
+  }
+
   /// A reduction over rows: the chunks' parts are folded in their order.
   void emit_combine(int r, int indent) {
     const Reduction& x = reduction(r);
     const bool is_position = !x.op->better.empty();
-    line(indent, fmt::format("{} {} = {};", type_name(x.result_dtype), result_name(r), is_position ? literal(DType::i64, 0) : limit(x.dtype, x.op->neutral)));
+    line(indent, fmt::format("{} {} = {};", type_name(is_position ? x.result_dtype : x.accumulator), result_name(r), is_position ? literal(DType::i64, 0) : limit(x.accumulator, x.op->neutral)));
     if (is_position) line(indent, fmt::format("{} {}_best = {};", type_name(x.dtype), result_name(r), limit(x.dtype, x.op->neutral)));
     line(indent, "for (i64 c = 0; c < chunks; ++c) {");
     auto part = [&](const Access& a, DType t) {
@@ -396,6 +436,8 @@ private:
     if (is_position) {
       line(indent + 1, fmt::format("const {} part = {};", type_name(x.dtype), part(x.best, x.dtype)));
       emit_fold(x, result_name(r), result_name(r) + "_best", "part", part(x.array, x.result_dtype), indent + 1);
+    } else if (is_stretched(r)) {
+      line(indent + 1, fmt::format("{0} = {0} + {1};", result_name(r), part(x.array, x.accumulator)));
     } else {
       line(indent + 1, fmt::format("const {} part = {};", type_name(x.dtype), part(x.array, x.dtype)));
       emit_fold(x, result_name(r), {}, "part", {}, indent + 1);

@@ -79,6 +79,9 @@ struct Store {
 struct Reduction {
   const ir::Op* op = nullptr;
   DType dtype = DType::f32;       ///< of what is folded
+  /// What the running result is kept in: f64 for sums of f32 that are one variable. Stretches of at
+  /// most `longest_stretch` elements are folded in `dtype` first, so that loops stay full vectors.
+  DType accumulator = DType::f32;
   DType result_dtype = DType::f32;
   int value = 0;
   bool is_outer = false;          ///< over all rows
@@ -90,6 +93,9 @@ struct Reduction {
 
   bool has_array() const { return is_outer || !kept.empty(); }
 };
+
+/// The most elements that a sum of f32 folds in f32.
+inline constexpr std::int64_t longest_stretch = 4096;
 
 struct Block {
   std::vector<int> values;

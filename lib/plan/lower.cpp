@@ -259,11 +259,12 @@ private:
 
   /// Where a reduction's array lies: the output's own memory if it is stored, else scratch.
   Access array_of(const Member& m, const Reduction& r) {
-    if (r.is_outer) return scratch_array(r.result_dtype, r.kept);
+    if (r.is_outer) return scratch_array(gives_position(m) ? r.result_dtype : r.accumulator, r.kept);
     Access a = own_element(m, m.id, true);
     kernel_.params[static_cast<std::size_t>(a.param)].is_written = true;
     return a;
   }
+  bool gives_position(const Member& m) const { return graph_[m.id].op->has(Trait::arg_reduction); }
   Access scratch_array(DType dtype, const std::vector<int>& axes) {
     Access a;
     a.scratch = add_scratch(dtype, axes);
@@ -339,6 +340,8 @@ private:
       if (a < group_.rows) continue;
       (std::ranges::find(m.reduced, a) != m.reduced.end() ? r.reduced : r.kept).push_back(a);
     }
+    // Added one by one in f32, the later of many elements would be rounded away.
+    r.accumulator = r.dtype == DType::f32 && n.op->neutral == "zero" && r.kept.empty() ? DType::f64 : r.dtype;
     if (r.has_array()) r.array = array_of(m, r);
     if (n.op->has(Trait::arg_reduction)) {
       if (r.has_array()) r.best = scratch_array(r.dtype, r.kept);
