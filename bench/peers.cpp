@@ -9,13 +9,18 @@ namespace bench {
 
 Peers::Peers(const std::string& python, int threads) {
   const std::string n = std::to_string(threads);
-  process_ = std::make_shared<Process>(
-      std::vector<std::string>{python, KROTON_BENCH_PEERS, n},
-      std::vector<std::pair<std::string, std::string>>{{"OMP_NUM_THREADS", n},
-                                                       {"OPENBLAS_NUM_THREADS", n},
-                                                       {"MKL_NUM_THREADS", n},
-                                                       {"NUMEXPR_NUM_THREADS", n},
-                                                       {"NUMEXPR_MAX_THREADS", n}});
+  const std::string is_parallel = threads > 1 ? "true" : "false";
+  const std::vector<std::pair<std::string, std::string>> environment = {
+      {"OMP_NUM_THREADS", n},
+      {"OPENBLAS_NUM_THREADS", n},
+      {"MKL_NUM_THREADS", n},
+      {"NUMEXPR_NUM_THREADS", n},
+      {"NUMEXPR_MAX_THREADS", n},
+      {"JAX_PLATFORMS", "cpu"},
+      {"XLA_FLAGS", "--xla_cpu_multi_thread_eigen=" + is_parallel},
+  };
+  process_ = std::make_shared<Process>(std::vector<std::string>{python, KROTON_BENCH_PEERS, n},
+                                       environment);
   const auto line = process_->read_line();
   if (!line) throw std::runtime_error("peers: " + python + " ended without a word");
   greeting_ = *line;

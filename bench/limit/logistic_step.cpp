@@ -75,13 +75,9 @@ double row_pass(const LogisticStep& s, float* scores, vec& bias_gradient) {
   double loss = 0;
   for (long r = 0; r < s.rows; ++r) {
     const vec v = load(scores + r * lanes) + bias;
-    const float top = __builtin_reduce_max(v);
-    const vec e = exp(v - top);
-    float sum = 0;
-    {
-#pragma clang fp reassociate(on)
-      for (long i = 0; i < lanes; ++i) sum += e[i];
-    }
+    const float top = max_of(v);
+    const vec e = exp_of_first(v - top, classes);
+    const float sum = sum_of(e);
     const long label = s.labels[r];
     s.predicted[r] = __builtin_ctz((unsigned)__builtin_bit_cast(
         unsigned short,

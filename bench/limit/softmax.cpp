@@ -8,13 +8,8 @@ namespace {
 
 void short_row(long n, const float* x, float* y) {
   const vec v = load_first(x, n, -__builtin_inff());
-  const vec e = exp(v - __builtin_reduce_max(v));
-  float sum = 0;
-  {
-#pragma clang fp reassociate(on)
-    for (long i = 0; i < lanes; ++i) sum += e[i];
-  }
-  store_first(y, n, e * (1.0f / sum));
+  const vec e = exp_of_first(v - max_of(v), n);
+  store_first(y, n, e * (1.0f / sum_of(e)));
 }
 
 void long_row(long n, const float* x, float* y) {
@@ -23,10 +18,9 @@ void long_row(long n, const float* x, float* y) {
   vec most[2] = {load_first(x + whole, rest, lowest), vec(lowest)};
   long i = 0;
   for (; i + 2 * lanes <= whole; i += 2 * lanes)
-    for (int k = 0; k < 2; ++k)
-      most[k] = __builtin_elementwise_max(most[k], load(x + i + k * lanes));
-  for (; i < whole; i += lanes) most[0] = __builtin_elementwise_max(most[0], load(x + i));
-  const float top = __builtin_reduce_max(__builtin_elementwise_max(most[0], most[1]));
+    for (int k = 0; k < 2; ++k) most[k] = max(most[k], load(x + i + k * lanes));
+  for (; i < whole; i += lanes) most[0] = max(most[0], load(x + i));
+  const float top = max_of(max(most[0], most[1]));
 
   vec sums[2] = {vec(0.0f), vec(0.0f)};
   for (i = 0; i + 2 * lanes <= whole; i += 2 * lanes)
@@ -40,14 +34,9 @@ void long_row(long n, const float* x, float* y) {
     store(y + i, e);
     sums[0] += e;
   }
-  const vec last = exp(load_first(x + whole, rest, lowest) - top);
+  const vec last = exp_of_first(load_first(x + whole, rest, lowest) - top, rest);
   sums[0] += last;
-  float sum = 0;
-  {
-#pragma clang fp reassociate(on)
-    for (long l = 0; l < lanes; ++l) sum += (sums[0] + sums[1])[l];
-  }
-  const float scale = 1.0f / sum;
+  const float scale = 1.0f / sum_of(sums[0] + sums[1]);
   for (i = 0; i < whole; i += lanes) store(y + i, load(y + i) * scale);
   store_first(y + whole, rest, last * scale);
 }

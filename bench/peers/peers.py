@@ -23,7 +23,7 @@ def optional(name):
         return None
 
 
-np, ne, torch = (optional(name) for name in ("numpy", "numexpr", "torch"))
+np, ne, torch, jax = (optional(name) for name in ("numpy", "numexpr", "torch", "jax"))
 
 
 def inputs(shape, stream, dtype="float32"):
@@ -39,10 +39,19 @@ def labels(n, classes, stream):
     return ((word >> np.uint64(8)) % classes).astype(np.int64)
 
 
+def by_jax(function, *arguments):
+    """A compiled function's call, waited for."""
+    compiled = jax.jit(function)
+    placed = [jax.device_put(a) for a in arguments]
+    return lambda: compiled(*placed).block_until_ready()
+
+
 def add(n):
     x, y = inputs((n,), 1), inputs((n,), 2)
     out = np.empty_like(x)
     yield "numpy", lambda: np.add(x, y, out=out)
+    if jax:
+        yield "jax", by_jax(lambda x, y: x + y, x, y)
     if torch:
         a, b, o = torch.from_numpy(x), torch.from_numpy(y), torch.empty(n)
         yield "torch", lambda: torch.add(a, b, out=o)
@@ -63,6 +72,8 @@ def linear(n, dtype):
     if ne:
         names = {"x": x, "y": y, "two": two, "three": three, "one": one}
         yield "numexpr", lambda: ne.evaluate("two * x + three * y - one", names, out=out)
+    if jax:
+        yield "jax", by_jax(lambda x, y: 2 * x + 3 * y - 1, x, y)
     if torch:
         a, b, o = torch.from_numpy(x), torch.from_numpy(y), torch.empty(n, dtype=getattr(torch, dtype))
         yield "torch", lambda: torch.mul(a, 2, out=o).add_(b, alpha=3).sub_(1)
@@ -77,6 +88,9 @@ def activations(n):
         names = {"x": x, "y": y, "a": a, "b": b, "c": c, "one": one}
         text = "tanh(a * x + b) / (one + exp(-c * y)) + log1p(exp(x))"
         yield "numexpr", lambda: ne.evaluate(text, names, out=out)
+    if jax:
+        chain = lambda x, y: jax.numpy.tanh(1.5 * x + 0.25) * jax.nn.sigmoid(-2 * y) + jax.numpy.log1p(jax.numpy.exp(x))
+        yield "jax", by_jax(chain, x, y)
     if torch:
         s, t = torch.from_numpy(x), torch.from_numpy(y)
         yield "torch", lambda: torch.tanh(1.5 * s + 0.25) * torch.sigmoid(-2 * t) + torch.nn.functional.softplus(s)
@@ -92,6 +106,8 @@ def softmax(rows, columns):
         return np.divide(out, out.sum(axis=1, keepdims=True), out=out)
 
     yield "numpy", by_numpy
+    if jax:
+        yield "jax", by_jax(jax.nn.softmax, x)
     if torch:
         t = torch.from_numpy(x)
         yield "torch", lambda: torch.softmax(t, 1)
@@ -117,6 +133,27 @@ def training_step(rows, features, classes):
         return loss
 
     yield "numpy", by_numpy
+    if jax:
+
+        def loss_of(parameters, x, y):
+            scores = x @ parameters[0] + parameters[1]
+            picked = jax.nn.log_softmax(scores)[jax.numpy.arange(rows), y]
+            return -picked.mean(), scores.argmax(axis=1)
+
+        @jax.jit
+        def step(parameters, x, y):
+            (loss, predicted), gradients = jax.value_and_grad(loss_of, has_aux=True)(parameters, x, y)
+            return [p - 0.1 * g for p, g in zip(parameters, gradients)], loss, predicted
+
+        placed = [jax.device_put(a) for a in (x, y.astype(np.int32))]
+        parameters = [jax.device_put(a) for a in (start, np.zeros(classes, np.float32))]
+
+        def by_jax_step():
+            nonlocal parameters
+            parameters, loss, _ = step(parameters, *placed)
+            return jax.block_until_ready(loss)
+
+        yield "jax", by_jax_step
     if torch:
         s, t = torch.from_numpy(x), torch.from_numpy(y)
         v = torch.from_numpy(start.copy()).requires_grad_()
@@ -159,9 +196,11 @@ def main():
     threads = int(sys.argv[1])
     if ne:
         ne.set_num_threads(threads)
+    if jax:
+        jax.config.update("jax_enable_x64", True)
     if torch:
         torch.set_num_threads(threads)
-    known = {"numpy": np, "numexpr": ne, "torch": torch}
+    known = {"numpy": np, "numexpr": ne, "jax": jax, "torch": torch}
     found = ", ".join(f"{name} {module.__version__}" for name, module in known.items() if module)
     missing = ", ".join(name for name, module in known.items() if not module)
     print((found or "none") + (f"; missing: {missing}" if missing else ""), flush=True)
