@@ -62,7 +62,13 @@ Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs, co
       support::fail<GraphError>(s.name, {.place = ir::place_of(where, std::vector<Expr>{u.first}), .hint = "combine the two into one new value"}, "{} is updated twice", u.first.label());
     // A new value whose size is only known at run time must turn out to be the variable's.
     Expr value = u.second;
-    if (!ir::dims::same(value.shape(), u.first.shape())) value = ir::make(ops::broadcast_to, {value}, {.dims = u.first.shape()}, value.where());
+    if (!ir::dims::same(value.shape(), u.first.shape())) {
+      std::vector<ir::Constraint> fits;
+      for (std::size_t i = 0; i < value.shape().size(); ++i)
+        fits.push_back({u.first.shape()[i], value.shape()[i], fmt::format("the update of {} gives {}, which has {} on axis {}", u.first.label(), value.label(), value.shape()[i].to_string(), i),
+                        false, "a shared variable keeps its shape", s.name});
+      value = ir::make(ops::broadcast_to, {value}, {.dims = u.first.shape()}, value.where(), std::move(fits));
+    }
     s.updates.emplace_back(u.first, std::move(value));
   }
   check_inputs(s);

@@ -70,7 +70,7 @@ void Program::check_arguments(std::span<const Array> arguments) const {
     std::string names;
     for (const Expr& e : inputs) names += (names.empty() ? "" : ", ") + e.label();
     support::fail<ShapeError>(signature_.name, {.place = support::describe(signature_.where), .hint = "give one array for each input"},
-                              "takes {} arguments ({}), got {}", inputs.size(), names, arguments.size());
+                              "takes {} argument{} ({}), got {}", inputs.size(), inputs.size() == 1 ? "" : "s", names, arguments.size());
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Array& a = arguments[i];
@@ -119,8 +119,8 @@ void Program::explain_mismatch(std::span<const Array> arguments) const {
   std::unordered_map<Dim, std::int64_t, ir::dims::Hash, ir::dims::Same> value;
   std::unordered_map<Dim, std::pair<std::size_t, std::size_t>, ir::dims::Hash, ir::dims::Same> from;
   const auto& inputs = signature_.inputs;
-  auto fail = [&](std::size_t i, std::string_view message) {
-    support::fail<ShapeError>(signature_.name, {.place = ir::place_of(signature_.where, {&inputs[i], 1}), .hint = "give an array of the input's shape"},
+  auto fail = [&](std::size_t i, const std::vector<Expr>& involved, std::string hint, std::string_view message) {
+    support::fail<ShapeError>(signature_.name, {.place = ir::place_of(signature_.where, involved), .hint = std::move(hint)},
                               "argument {} is {}, got {}: {}", i, inputs[i].label(), arguments[i].label(), message);
   };
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -128,7 +128,8 @@ void Program::explain_mismatch(std::span<const Array> arguments) const {
       const Dim& d = inputs[i].shape()[a];
       const std::int64_t got = arguments[i].shape()[a];
       if (d.is_static()) {
-        if (got != d.value()) fail(i, fmt::format("axis {} must be {}", a, d.value()));
+        if (got != d.value())
+          fail(i, {inputs[i]}, fmt::format("give {} there, or make the input with kroton::dim() in place of {}", d.value(), d.value()), fmt::format("axis {} must be {}", a, d.value()));
         continue;
       }
       if (d.node()->kind != ir::DimKind::symbol) continue;
@@ -136,7 +137,8 @@ void Program::explain_mismatch(std::span<const Array> arguments) const {
       if (is_new) from.emplace(d, std::pair{i, a});
       else if (it->second != got) {
         const auto [j, b] = from.at(d);
-        fail(i, fmt::format("axis {} must be {} like axis {} of {}", a, it->second, b, inputs[j].label()));
+        fail(i, {inputs[i], inputs[j]}, fmt::format("all axes called {} have one size in a call; another name, or dim(), sets them free", d.to_string()),
+             fmt::format("axis {} must be {} like axis {} of {}", a, it->second, b, inputs[j].label()));
       }
     }
   }
@@ -159,7 +161,7 @@ void Program::explain_mismatch(std::span<const Array> arguments) const {
     if (a == b) continue;
     if (c.constraint.is_assumed) throw AssumptionFailed{};
     const ir::Node& n = *c.culprit.node();
-    support::fail<ShapeError>(n.op->name, {.place = ir::place_of(n.where, n.inputs), .hint = "a dim of unknown size never broadcasts: expand_dims makes a dim of 1, broadcast_to repeats it"},
+    support::fail<ShapeError>(c.constraint.op.empty() ? n.op->name : c.constraint.op, {.place = ir::place_of(n.where, n.inputs), .hint = c.constraint.hint},
                               "{}; in this call of {} they are {} and {}", c.constraint.what, signature_.name, a, b);
   }
   KROTON_CHECK(false, "sizes of a call of {} do not fit and no requirement says why", signature_.name);
@@ -224,12 +226,15 @@ std::vector<Array> Program::run(std::span<const Array> arguments, const Array* g
       const Shape& got = target.shape();
       bool fits = target.dtype() == outputs_[i].first && got.size() == outputs_[i].second.size();
       for (std::size_t a = 0; fits && a < got.size(); ++a) fits = got[a] == f.sizes[static_cast<std::size_t>(outputs_[i].second[a])];
+      if (fits && !target.is_writable())
+        support::fail<TypeError>(signature_.name, {.place = support::describe(signature_.where), .hint = "give one that views writable memory and repeats no element"},
+                                 "the array given for output {}, {}, is read-only", i, target.label());
       if (!fits) {
         const Array wanted = Array::empty(outputs_[i].first, shape_of(outputs_[i].second));
         support::fail<ShapeError>(signature_.name, {.place = support::describe(signature_.where), .hint = "allocate it with Array::empty, or let the call make it"},
                                   "output {} is {} in this call, the array given is {}", i, wanted.label(), target.label());
       }
-      bool is_direct = target.is_contiguous() && target.is_writable();
+      bool is_direct = target.is_contiguous();
       for (const Array& a : arguments) is_direct = is_direct && !target.overlaps(a);
       for (std::size_t j = 0; j < i; ++j) is_direct = is_direct && !target.overlaps(given[j]);
       if (!is_direct) {
@@ -384,8 +389,20 @@ void Program::index_failure(const BoundStep& s, int site, long value, long bound
     axis = where.second;
   }
   const ir::GraphNode& n = plan_.graph[node];
-  support::fail<IndexError>("index", {.place = support::describe(n.where), .hint = fmt::format("positions of an axis of {} run from {} to {}", bound, -bound, bound - 1)},
-                            "position {} is outside axis {}, which has size {}, in a call of {}", value, axis, bound, signature_.name);
+  // index() moves the axes that it indexes to the front; the user's own numbering is below.
+  const ir::GraphNode* whole = n.op->has(ir::Trait::gather) ? &plan_.graph[n.inputs[0]] : nullptr;
+  while (whole && whole->op == &ops::transpose) {
+    axis = static_cast<int>(whole->attrs.ints[static_cast<std::size_t>(axis)]);
+    whole = &plan_.graph[whole->inputs[0]];
+  }
+  std::string place = support::describe(n.where), of;
+  if (whole && !whole->name.empty()) {
+    of = fmt::format(" of {} {}", whole->name, whole->type.to_string());
+    place += fmt::format("; {} from {}", whole->name, support::describe(whole->where));
+  }
+  std::string hint = bound == 0 ? "an axis of size 0 has no positions" : fmt::format("positions of an axis of {} run from {} to {}", bound, -bound, bound - 1);
+  support::fail<IndexError>("index", {.place = std::move(place), .hint = std::move(hint)}, "position {} is outside axis {}{}, which has size {}, in a call of {}", value, axis,
+                            of, bound, signature_.name);
 }
 
 } // namespace kroton::jit

@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 
+#include <kroton/error.hpp>
+
 namespace kroton {
 
 namespace ir {
@@ -17,7 +19,7 @@ struct DimNode;
 class Dim {
 public:
   /// A size known now; throws ShapeError when negative.
-  Dim(std::int64_t value); // NOLINT: {64, 784} is how shapes are written
+  Dim(std::int64_t value, Location where = Location::current()); // NOLINT: {64, 784} is how shapes are written
 
   bool is_static() const noexcept { return node_ == nullptr; }
   /// The size if it is static, else -1.

@@ -6,10 +6,10 @@
 
 namespace kroton {
 
-Dim::Dim(std::int64_t value) : value_(value) {
+Dim::Dim(std::int64_t value, Location where) : value_(value) {
   if (value < 0) {
-    support::fail<ShapeError>("dim", {.hint = "write kt::dim() for an unknown size"}, "a size cannot be negative: {}",
-                              value);
+    support::fail<ShapeError>("dim", {.place = support::describe(where), .hint = "write kroton::dim() for an unknown size"},
+                              "a size cannot be negative: {}", value);
   }
 }
 

@@ -107,7 +107,7 @@ std::string InferContext::label(std::size_t i) const {
 Dim InferContext::require_equal(const Dim& a, const Dim& b, std::string what, std::string_view hint) {
   if (dims::same(a, b)) return a;
   if (a.is_static() && b.is_static()) fail<ShapeError>(std::string(hint), "{}", what);
-  constraints.push_back({a, b, std::move(what)});
+  constraints.push_back({a, b, std::move(what), false, std::string(hint), std::string(written)});
   if (a.is_static() != b.is_static()) return a.is_static() ? a : b;
   const bool b_is_better = a.node()->kind == DimKind::symbol && a.node()->name.empty() &&
                            b.node()->kind == DimKind::symbol && !b.node()->name.empty();

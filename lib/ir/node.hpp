@@ -42,6 +42,8 @@ struct Constraint {
   std::string what; ///< "dims differ: x f32[?] has ? on axis 0, y f32[?] has ? on axis 0"
   /// Not required, but worth compiling for: a call where it fails runs a more general version.
   bool is_assumed = false;
+  std::string hint = {};
+  std::string op = {}; ///< The function that the user called; empty: it is named like the op.
 };
 
 struct Node {

@@ -53,6 +53,7 @@ struct InferContext {
   std::span<const Expr> exprs; ///< the inputs, for messages; empty inside rewrites
   Location where;
   std::vector<Constraint>& constraints;
+  std::string_view written = {}; ///< the function that the user called, if it is not named like the op
 
   const Type& in(std::size_t i) const { return *inputs[i]; }
   std::string label(std::size_t i) const;
@@ -123,7 +124,7 @@ struct Op {
 
 template <class E, class... Args>
 void InferContext::fail(std::string hint, fmt::format_string<Args...> format, Args&&... args) const {
-  support::fail<E>(op.name, {.place = place(), .hint = std::move(hint)}, format, std::forward<Args>(args)...);
+  support::fail<E>(written.empty() ? op.name : written, {.place = place(), .hint = std::move(hint)}, format, std::forward<Args>(args)...);
 }
 
 } // namespace kroton::ir

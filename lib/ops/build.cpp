@@ -92,7 +92,7 @@ std::vector<Dim> broadcast_shapes(ir::InferContext& c) {
           d, dims[k],
           fmt::format("dims differ: {} has {} on axis {}, {} has {} on axis {}", c.label(j), d.to_string(),
                       offset + k - (shape.size() - c.in(j).shape.size()), c.label(i), dims[k].to_string(), k),
-          "only a dim known to be 1 is broadcast: expand_dims or broadcast_to says which axis is meant");
+          "only a dim known to be 1 is broadcast, never one of unknown size: expand_dims or broadcast_to says which axis is meant");
     }
   }
   return shape;
@@ -105,7 +105,7 @@ ir::Type infer_elementwise(ir::InferContext& c) {
   return {c.op.result == ir::Result::boolean ? DType::bool_ : dtype, broadcast_shapes(c)};
 }
 
-std::vector<std::int64_t> normalize_axes(const Op& op, const Axes& axes, const Expr& a, Location where) {
+std::vector<std::int64_t> normalize_axes(std::string_view op, const Axes& axes, const Expr& a, Location where) {
   std::vector<std::int64_t> result;
   if (axes.empty()) {
     for (int i = 0; i < a.rank(); ++i) result.push_back(i);
@@ -114,15 +114,15 @@ std::vector<std::int64_t> normalize_axes(const Op& op, const Axes& axes, const E
   const ir::Type& type = a.node()->type;
   for (int axis : axes) {
     if (axis < -type.rank() || axis >= type.rank()) {
-      support::fail<ShapeError>(op.name, {.place = ir::place_of(where, {&a, 1}), .hint = fmt::format("axes run from {} to {}", -type.rank(), type.rank() - 1)},
+      support::fail<ShapeError>(op, {.place = ir::place_of(where, {&a, 1}), .hint = type.rank() == 0 ? "a scalar has no axes" : fmt::format("axes run from {} to {}", -type.rank(), type.rank() - 1)},
                                 "axis {} of {}, which has {} axes", axis, a.label(), type.rank());
     }
     result.push_back(axis < 0 ? axis + type.rank() : axis);
   }
   std::ranges::sort(result);
   if (std::ranges::adjacent_find(result) != result.end())
-    support::fail<ShapeError>(op.name, {.place = ir::place_of(where, {&a, 1}), .hint = "name each axis once"},
-                              "an axis of {} is named twice", a.label());
+    support::fail<ShapeError>(op, {.place = ir::place_of(where, {&a, 1}), .hint = "name each axis once; negative ones count from the end"},
+                              "[{}] names an axis of {} twice", fmt::join(axes, ","), a.label());
   return result;
 }
 

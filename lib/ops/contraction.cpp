@@ -117,18 +117,24 @@ const Op gemm{.name = "gemm", .arity = 4, .traits = Trait::contraction, .dtypes 
 
 namespace {
 
-[[noreturn]] void contracted_axes_differ(const Expr& a, const Expr& b, int axis_a, int axis_b, Location where) {
+/// The sizes that a product of `a` and `b` sums over must be equal: checked here, where the user's
+/// own operands are known, or left to the call.
+std::vector<ir::Constraint> contracted_axes(std::string_view op, const Expr& a, const Expr& b, Location where) {
+  const int axis_a = a.rank() - 1, axis_b = std::max(b.rank() - 2, 0);
+  const Dim &ka = a.shape()[static_cast<std::size_t>(axis_a)], &kb = b.shape()[static_cast<std::size_t>(axis_b)];
+  if (ir::dims::same(ka, kb)) return {};
   std::string hint = "transpose one of them, or swap them";
-  if (b.rank() == 2 && a.rank() == 1) hint = fmt::format("dot({0}, {1})", b.name().empty() ? "b" : b.name(), a.name().empty() ? "a" : a.name());
+  if (b.rank() == 2 && a.rank() == 1) hint = fmt::format("{2}({0}, {1})", b.name().empty() ? "b" : b.name(), a.name().empty() ? "a" : a.name(), op);
   if (a.rank() == 2 && b.rank() == 1) {
     const std::string an = a.name().empty() ? "a" : a.name(), bn = b.name().empty() ? "b" : b.name();
-    hint = fmt::format("dot({1}, {0}) or dot(transpose({0}), {1})", an, bn);
+    hint = fmt::format("{2}({1}, {0}) or {2}(transpose({0}), {1})", an, bn, op);
   }
+  std::string what = fmt::format("contracted axes differ: {} has {} on axis {}, {} has {} on axis {}", a.label(), ka.to_string(), axis_a, b.label(),
+                                 kb.to_string(), axis_b);
   const std::vector<Expr> both{a, b};
-  support::fail<ShapeError>("dot", {.place = ir::place_of(where, both), .hint = std::move(hint)},
-                            "contracted axes differ: {} has {} on axis {}, {} has {} on axis {}", a.label(),
-                            a.shape()[static_cast<std::size_t>(axis_a)].to_string(), axis_a, b.label(),
-                            b.shape()[static_cast<std::size_t>(axis_b)].to_string(), axis_b);
+  if (ka.is_static() && kb.is_static())
+    support::fail<ShapeError>(op, {.place = ir::place_of(where, both), .hint = std::move(hint)}, "{}", what);
+  return {{ka, kb, std::move(what), false, std::move(hint), std::string(op)}};
 }
 
 std::pair<Expr, Expr> promoted(const Operand& a, const Operand& b, Location where) {
@@ -148,18 +154,15 @@ Expr with_axis(const Expr& e, std::size_t at, Location where) {
 
 Expr dot(Operand a, Operand b) {
   const Location at = a.where;
-  const auto [x, y] = promoted(a, b, at);
+  const std::vector<Expr> given{ops::to_expr(a), ops::to_expr(b)};
+  const auto [x, y] = promoted(given[0], given[1], at);
   if (x.rank() == 0 || y.rank() == 0) return Operand(x, at) * Operand(y, at);
-  if (x.rank() > 2 || y.rank() > 2) {
-    const std::vector<Expr> both{x, y};
-    support::fail<ShapeError>("dot", {.place = ir::place_of(at, both), .hint = "matmul treats leading axes as batches"},
-                              "takes ranks up to 2, got {} and {}", x.label(), y.label());
-  }
-  const int axis_a = x.rank() - 1, axis_b = 0;
-  const Dim &ka = x.shape()[static_cast<std::size_t>(axis_a)], &kb = y.shape()[0];
-  if (ka.is_static() && kb.is_static() && ka.value() != kb.value()) contracted_axes_differ(x, y, axis_a, axis_b, at);
+  if (x.rank() > 2 || y.rank() > 2)
+    support::fail<ShapeError>("dot", {.place = ir::place_of(at, given), .hint = "matmul treats leading axes as batches"},
+                              "takes ranks up to 2, got {} and {}", given[0].label(), given[1].label());
+  auto contracted = contracted_axes("dot", given[0], given[1], at);
   const Expr left = x.rank() == 1 ? with_axis(x, 0, at) : x, right = y.rank() == 1 ? with_axis(y, 1, at) : y;
-  const Expr product = ir::make(ops::matmul, {left, right}, {}, at);
+  const Expr product = ir::make(ops::matmul, {left, right}, {}, at, std::move(contracted));
   if (x.rank() == 2 && y.rank() == 2) return product;
   std::vector<Dim> shape;
   if (x.rank() == 2) shape.push_back(product.shape()[0]);
@@ -169,12 +172,12 @@ Expr dot(Operand a, Operand b) {
 
 Expr matmul(Operand a, Operand b) {
   const Location at = a.where;
-  auto [x, y] = promoted(a, b, at);
-  if (x.rank() == 0 || y.rank() == 0) {
-    const std::vector<Expr> both{x, y};
-    support::fail<ShapeError>("matmul", {.place = ir::place_of(at, both), .hint = "use * to multiply by a scalar"},
-                              "takes at least one axis, got {} and {}", x.label(), y.label());
-  }
+  const std::vector<Expr> given{ops::to_expr(a), ops::to_expr(b)};
+  auto [x, y] = promoted(given[0], given[1], at);
+  if (x.rank() == 0 || y.rank() == 0)
+    support::fail<ShapeError>("matmul", {.place = ir::place_of(at, given), .hint = "use * to multiply by a scalar"},
+                              "takes at least one axis, got {} and {}", given[0].label(), given[1].label());
+  auto contracted = contracted_axes("matmul", given[0], given[1], at);
   if (x.rank() == 1 && y.rank() <= 2) return dot({x, at}, {y, at});
   if (y.rank() == 1 && x.rank() <= 2) return dot({x, at}, {y, at});
   const bool a_is_vector = x.rank() == 1, b_is_vector = y.rank() == 1;
@@ -182,7 +185,7 @@ Expr matmul(Operand a, Operand b) {
   if (b_is_vector) y = with_axis(y, 1, at);
   while (x.rank() < y.rank()) x = with_axis(x, 0, at);
   while (y.rank() < x.rank()) y = with_axis(y, 0, at);
-  const Expr product = ir::make(ops::matmul, {x, y}, {}, at);
+  const Expr product = ir::make(ops::matmul, {x, y}, {}, at, std::move(contracted));
   if (!a_is_vector && !b_is_vector) return product;
   std::vector<Dim> shape = product.shape();
   shape.erase(shape.end() - (a_is_vector ? 2 : 1));

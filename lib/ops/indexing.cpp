@@ -141,7 +141,7 @@ std::vector<Expr> aligned(const std::vector<Expr>& positions, std::string_view o
   }
   std::vector<ir::Constraint> constraints;
   ir::Attrs none;
-  ir::InferContext context{gather, types, none, positions, where, constraints};
+  ir::InferContext context{gather, types, none, positions, where, constraints, op};
   const auto shape = broadcast_shapes(context);
   std::vector<Expr> result;
   for (const Expr& p : positions) {
@@ -158,7 +158,7 @@ std::vector<Expr> aligned(const std::vector<Expr>& positions, std::string_view o
 Expr arange(Operand n) {
   if (n.is_literal() && n.literal.kind != WeakKind::integer)
     support::fail<TypeError>("arange", {.place = support::describe(n.where), .hint = "give the number of elements"}, "takes an integer, got {}", n.literal.floating);
-  if (n.is_literal()) return ir::make(ops::iota, {}, {.dims = {Dim(n.literal.integer)}}, n.where);
+  if (n.is_literal()) return ir::make(ops::iota, {}, {.dims = {Dim(std::max<std::int64_t>(n.literal.integer, 0))}}, n.where);
   const auto d = ops::dim_of(n.expr);
   if (!d)
     support::fail<UnsupportedError>("arange", {.place = ir::place_of(n.where, {&n.expr, 1}), .hint = "use x.dim(axis), a number, or an integer scalar input, and + - * of them"},
@@ -179,6 +179,8 @@ Expr one_hot(Operand labels, std::int64_t classes, DType dtype) {
   const Expr e = ops::to_expr(labels);
   if (!is_integer(e.dtype()))
     support::fail<TypeError>("one_hot", {.place = ir::place_of(at, {&e, 1}), .hint = "cast(labels, DType::i64)"}, "labels must be integers, got {}", e.label());
+  if (classes < 0)
+    support::fail<ShapeError>("one_hot", {.place = ir::place_of(at, {&e, 1}), .hint = "give the number of classes, at least the largest label + 1"}, "cannot make {} classes", classes);
   const Expr position = ir::make(ops::iota, {}, {.dims = {Dim(classes)}}, at);
   const Expr column = expand_dims({ops::cast_to(e, DType::i64, at), at}, {-1});
   return cast({Operand(column, at) == Operand(position, at), at}, dtype);

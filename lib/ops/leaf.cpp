@@ -112,7 +112,7 @@ Expr to_expr(const Operand& operand, DType dtype) {
   const std::uint64_t bits = int_bits(dtype, value);
   if (int_value(dtype, bits) != value && !is_bool(dtype)) {
     support::fail<TypeError>("literal", {.place = support::describe(operand.where), .hint = "cast the expression to a wider dtype first"},
-                             "{} does not fit {}", l.integer, to_string(dtype));
+                             "{} does not fit {}", l.is_unsigned ? std::to_string(static_cast<std::uint64_t>(l.integer)) : std::to_string(l.integer), to_string(dtype));
   }
   return ir::make(constant, {}, {.dtype = dtype, .bits = bits}, operand.where);
 }
@@ -137,7 +137,7 @@ Expr dim_expr(const Dim& d, Location where) {
 Expr Expr::dim(int axis, Location where) const {
   const int r = rank();
   if (axis < -r || axis >= r) {
-    support::fail<ShapeError>("dim", {.place = ir::place_of(where, {this, 1})}, "axis {} of {}, which has {} axes", axis,
+    support::fail<ShapeError>("dim", {.place = ir::place_of(where, {this, 1}), .hint = r == 0 ? "a scalar has no axes" : fmt::format("axes run from {} to {}", -r, r - 1)}, "axis {} of {}, which has {} axes", axis,
                               label(), r);
   }
   return ops::dim_expr(shape()[static_cast<std::size_t>(axis < 0 ? axis + r : axis)], where);
@@ -197,7 +197,8 @@ Array Shared::get() const {
 }
 
 void Shared::set(const Array& value, Location where) {
-  const auto place = support::describe(where) + "; " + fmt::format("{} from {}", name(), support::describe(this->where()));
+  const Expr& self = *this;
+  const auto place = ir::place_of(where, {&self, 1});
   if (value.dtype() != dtype()) {
     support::fail<TypeError>("set", {.place = place, .hint = fmt::format("value.astype(DType::{})", kroton::to_string(dtype()))},
                              "{} takes {}, got {}", label(), kroton::to_string(dtype()), value.label());

@@ -19,7 +19,7 @@ Type infer_reshape(InferContext& c) {
   c.require_equal(before, after,
                   fmt::format("{} has {} elements, the new shape {} has {}", c.label(0), before.to_string(),
                               dims::to_string(c.attrs.dims), after.to_string()),
-                  "one dim may be -1, it is computed from the rest");
+                  "the number of elements stays: one dim may be -1, it is computed from the rest and must come out even");
   return {c.in(0).dtype, c.attrs.dims};
 }
 
@@ -40,7 +40,7 @@ Type infer_broadcast(InferContext& c) {
     Dim& d = t.shape[to.size() - from.size() + i];
     if (from[i].is(1)) continue;
     d = c.require_equal(d, from[i],
-                        fmt::format("axis {} of {} cannot become {} of {}", i, c.label(0), d.to_string(), dims::to_string(to)),
+                        fmt::format("axis {} of {} has {}, which cannot become {} of {}", i, c.label(0), from[i].to_string(), d.to_string(), dims::to_string(to)),
                         "only a dim known to be 1 is broadcast");
   }
   return t;
@@ -192,7 +192,7 @@ Expr squeeze(Operand a, Axes axes) {
   const Expr e = ops::to_expr(a);
   std::vector<Dim> shape;
   std::vector<std::int64_t> dropped;
-  if (!axes.empty()) dropped = ops::normalize_axes(ops::reshape, axes, e, a.where);
+  if (!axes.empty()) dropped = ops::normalize_axes("squeeze", axes, e, a.where);
   for (std::size_t i = 0; i < e.shape().size(); ++i) {
     const Dim& d = e.shape()[i];
     const bool is_named = std::ranges::find(dropped, static_cast<std::int64_t>(i)) != dropped.end();

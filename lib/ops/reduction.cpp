@@ -155,7 +155,7 @@ namespace {
 
 Expr reduce(const Op& op, const Expr& a, const Axes& axes, bool keepdims, Location where) {
   if (axes.empty() && a.rank() == 0) return a;
-  const auto reduced = normalize_axes(op, axes, a, where);
+  const auto reduced = normalize_axes(op.name, axes, a, where);
   const Expr r = ir::make(op, {a}, {.ints = reduced}, where);
   return keepdims ? restore_axes(r, reduced, where) : r;
 }
@@ -165,7 +165,7 @@ Expr reduce_position(const Op& op, const Operand& a, int axis, bool keepdims) {
   if (e.rank() == 0)
     support::fail<ShapeError>(op.name, {.place = ir::place_of(a.where, {&e, 1}), .hint = "give an array with at least one axis"},
                               "needs an axis, got {}", e.label());
-  const auto axes = normalize_axes(op, {axis}, e, a.where);
+  const auto axes = normalize_axes(op.name, {axis}, e, a.where);
   const Dim& d = e.shape()[static_cast<std::size_t>(axes[0])];
   if (d.is(0))
     support::fail<ShapeError>(op.name, {.place = ir::place_of(a.where, {&e, 1}), .hint = "there is no position in an empty axis"},
@@ -192,7 +192,7 @@ Expr mean(Operand a, Axes axes, bool keepdims) {
   Expr e = ops::to_expr(a);
   if (!is_float(e.dtype())) e = ops::cast_to(e, DType::f64, a.where);
   Dim count(1);
-  for (std::int64_t axis : ops::normalize_axes(ops::sum, axes, e, a.where))
+  for (std::int64_t axis : ops::normalize_axes("mean", axes, e, a.where))
     count = ir::dims::mul(count, e.shape()[static_cast<std::size_t>(axis)]);
   const Expr n = ops::cast_to(ops::dim_expr(count, a.where), e.dtype(), a.where);
   return Operand(ops::reduce(ops::sum, e, axes, keepdims, a.where), a.where) / Operand(n, a.where);
@@ -202,7 +202,7 @@ Expr logsumexp(Operand a, Axes axes, bool keepdims) {
   const Location at = a.where;
   const Expr e = ops::to_expr(a);
   const Expr x = is_float(e.dtype()) ? e : ops::cast_to(e, DType::f64, at);
-  const auto reduced = ops::normalize_axes(ops::max, axes, x, at);
+  const auto reduced = ops::normalize_axes("logsumexp", axes, x, at);
   // Subtracting the largest keeps exp in range; where it is infinite there is nothing to
   // subtract: inf - inf would be NaN.
   const Expr top = max({x, at}, axes, true);
@@ -220,6 +220,7 @@ Expr softmax(Operand a, int axis) {
   const Location at = a.where;
   const Expr e = ops::to_expr(a);
   const Expr x = is_float(e.dtype()) ? e : ops::cast_to(e, DType::f64, at);
+  ops::normalize_axes("softmax", {axis}, x, at);
   const Expr top = stop_gradient({max({x, at}, {axis}, true), at});
   const Expr ex = exp({Operand(x, at) - Operand(top, at), at});
   return Operand(ex, at) / Operand(sum({ex, at}, {axis}, true), at);
@@ -229,6 +230,7 @@ Expr log_softmax(Operand a, int axis) {
   const Location at = a.where;
   const Expr e = ops::to_expr(a);
   const Expr x = is_float(e.dtype()) ? e : ops::cast_to(e, DType::f64, at);
+  ops::normalize_axes("log_softmax", {axis}, x, at);
   const Expr top = stop_gradient({max({x, at}, {axis}, true), at});
   const Expr shifted = Operand(x, at) - Operand(top, at);
   const Expr s = sum({exp({shifted, at}), at}, {axis}, true);
