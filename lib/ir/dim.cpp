@@ -74,12 +74,15 @@ bool constant_of(const Dim& d, std::int64_t& value) {
   return false;
 }
 
+bool is_commutative(DimKind kind) { return kind != DimKind::floor_div; }
+
 Dim make(DimKind kind, const Dim& a, const Dim& b) {
   auto node = std::make_shared<DimNode>();
   node->kind = kind;
   node->a = a;
   node->b = b;
-  node->hash = mix(mix(static_cast<std::size_t>(kind) + 77, hash(a)), hash(b));
+  const std::size_t both = is_commutative(kind) ? hash(a) + hash(b) : mix(hash(a), hash(b));
+  node->hash = mix(static_cast<std::size_t>(kind) + 77, both);
   return Dim(std::move(node));
 }
 
@@ -113,7 +116,7 @@ bool same(const Dim& a, const Dim& b) {
   if (x.kind == DimKind::symbol) return !x.name.empty() && x.name == y.name;
   if (x.kind == DimKind::scalar) return x.leaf == y.leaf;
   if (same(x.a, y.a) && same(x.b, y.b)) return true;
-  return x.kind == DimKind::mul && same(x.a, y.b) && same(x.b, y.a);
+  return is_commutative(x.kind) && same(x.a, y.b) && same(x.b, y.a);
 }
 
 bool same(std::span<const Dim> a, std::span<const Dim> b) {

@@ -1,0 +1,102 @@
+#include "lib/ir/graph.hpp"
+
+#include <kroton/ops.hpp>
+
+#include "lib/ir/eval.hpp"
+#include "lib/ops/ops.hpp"
+#include "test/support/catch.hpp"
+
+using namespace kroton;
+using ir::Graph;
+using ir::NodeId;
+
+namespace {
+
+Graph graph_of(const std::vector<Expr>& outputs) { return Graph::capture(outputs); }
+
+} // namespace
+
+TEST_CASE("capture merges equal expressions", "[graph]") {
+  const Expr x = vector<float>("x");
+  const Graph g = graph_of({exp(x + 1) * exp(x + 1)});
+  CHECK(g.order().size() == 5); // x, 1, add, exp, mul
+}
+
+TEST_CASE("dims that an op requires to be equal are one dim everywhere", "[graph]") {
+  const Expr x = vector<float>("x"), y = vector<float>("y");
+  const Graph g = graph_of({x + y});
+  CHECK(ir::dims::same(g[g.find(x)].type.shape[0], g[g.find(y)].type.shape[0]));
+  REQUIRE(g.checks().size() == 1);
+  CHECK_FALSE(g.checks()[0].constraint.is_assumed);
+}
+
+TEST_CASE("a known size wins over a name, a name over the unknown", "[graph]") {
+  const Expr x = vector<float>("x"), n = tensor<float>({dim("n")}, "n"), five = tensor<float>({5}, "five");
+  const Graph named = graph_of({x + n});
+  CHECK(named[named.find(x)].type.to_string() == "f32[n]");
+  const Graph known = graph_of({x + n + five});
+  CHECK(known[known.find(x)].type.to_string() == "f32[5]");
+}
+
+TEST_CASE("what is only assumed is unified on request", "[graph]") {
+  const Expr x = matrix<float>("x"), y = vector<std::int64_t>("y");
+  const std::vector<Expr> picked{index(x, {arange(y.dim(0)), y})};
+  const Graph assumed = Graph::capture(picked, Graph::Unify::assumed), required = Graph::capture(picked, Graph::Unify::required);
+  auto rows_equal = [&](const Graph& g) { return ir::dims::same(g[g.find(x)].type.shape[0], g[g.find(y)].type.shape[0]); };
+  CHECK(rows_equal(assumed));
+  CHECK_FALSE(rows_equal(required));
+}
+
+TEST_CASE("replace merges users that become equal, and reports those that changed", "[graph]") {
+  const Expr x = vector<float>("x"), y = vector<float>("y");
+  const Expr fx = exp(x), fy = exp(y);
+  Graph g = graph_of({fx * 2, fy * 2});
+  std::vector<NodeId> changed;
+  g.replace(g.find(y), g.find(x), &changed);
+  CHECK_FALSE(changed.empty());
+  CHECK(g.find(fx) == g.find(fy));
+  CHECK(g.outputs()[0] == g.outputs()[1]);
+}
+
+TEST_CASE("compact drops the dead and keeps what outputs mean", "[graph]") {
+  const Expr x = vector<float>("x");
+  Graph g = graph_of({exp(x) + 1});
+  g.add(ops::tanh, {g.find(x)}, {}, Location::current());
+  const Graph c = g.compact();
+  CHECK(c.numel() == 4);
+  CHECK(c.to_string() == graph_of({exp(x) + 1}).to_string());
+}
+
+TEST_CASE("a graph prints one line a node, in an order that depends on the expression alone", "[graph]") {
+  const Expr x = tensor<float>({3}, "x");
+  CHECK(graph_of({2 * x + 1}).to_string() == "  %0 = constant 2 : f32[]\n"
+                                            "  %1 = input x : f32[3]\n"
+                                            "  %2 = mul %0, %1 : f32[3]\n"
+                                            "  %3 = constant 1 : f32[]\n"
+                                            "  %4 = add %2, %3 : f32[3]\n"
+                                            "  return %4\n");
+}
+
+TEST_CASE("expressions survive the way to a graph and back", "[graph]") {
+  const Expr x = matrix<double>("x");
+  const Expr e = softmax(x * 2.0);
+  const Graph g = Graph::capture(std::vector{e}, Graph::Unify::nothing);
+  const Expr back = g.to_exprs(g.outputs())[0];
+  CHECK(back.to_string() == e.to_string());
+}
+
+TEST_CASE("the evaluator rounds each op to its dtype, or keeps doubles when widened", "[eval]") {
+  const Expr x = tensor<float>({1}, "x");
+  const Graph g = graph_of({x + 1e-9f - 1});
+  const ir::Bindings bindings{.values = {{g.find(x), Array::from({1.0f})}}, .size_of = {}};
+  CHECK(evaluate(g, g.outputs(), bindings)[0].item<float>() == 0.0f);
+  const double widened = evaluate(g, g.outputs(), bindings, ir::Precision::widened)[0].item<double>();
+  CHECK(widened == Approx(1e-9).epsilon(1e-6));
+}
+
+TEST_CASE("a long chain is captured, printed and freed without recursion", "[graph]") {
+  Expr e = vector<float>("x");
+  for (int i = 0; i < 100'000; ++i) e = i % 2 ? e * 0.5f : e + 1.0f;
+  const Graph g = graph_of({e});
+  CHECK(g.order().size() == 100'003);
+}

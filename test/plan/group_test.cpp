@@ -1,0 +1,89 @@
+#include "lib/plan/group.hpp"
+
+#include <kroton/ops.hpp>
+
+#include "lib/ops/ops.hpp"
+#include "lib/plan/plan.hpp"
+#include "test/support/catch.hpp"
+
+using namespace kroton;
+using namespace kroton::plan;
+
+namespace {
+
+Plan plan_of(const std::vector<Expr>& outputs, bool one_each = false) {
+  PlanOptions options;
+  options.outputs = outputs.size();
+  options.one_kernel_each = one_each;
+  return make_plan(ir::Graph::capture(outputs), options);
+}
+
+std::size_t contractions(const Plan& p) {
+  return static_cast<std::size_t>(std::ranges::count_if(p.steps, [](const Step& s) { return std::holds_alternative<ContractionStep>(s.what); }));
+}
+
+} // namespace
+
+TEST_CASE("an elementwise chain is one kernel over one flat axis", "[plan]") {
+  const Expr x = matrix<float>("x"), y = matrix<float>("y");
+  const Plan p = plan_of({exp(2 * x + y) - 1});
+  REQUIRE(p.kernels.size() == 1);
+  CHECK(p.kernels[0].axes.size() == 1);
+  CHECK(p.kernels[0].rows == 1);
+}
+
+TEST_CASE("a softmax is one kernel of three stages over its rows", "[plan]") {
+  const Expr x = matrix<float>("x");
+  const Plan p = plan_of({softmax(x)});
+  REQUIRE(p.kernels.size() == 1);
+  CHECK(p.groups[0].rows == 1);
+  CHECK(p.groups[0].levels == 3);
+}
+
+TEST_CASE("the result of all rows is finished in the same kernel, but not read by the rows", "[plan]") {
+  const Expr x = matrix<float>("x");
+  CHECK(plan_of({sum(x, {0}) * 2 + 1}).kernels.size() == 1);
+  CHECK(plan_of({x - sum(x, {0})}).kernels.size() == 2);
+}
+
+TEST_CASE("outputs that read the same array share a kernel", "[plan]") {
+  const Expr x = matrix<float>("x");
+  const Plan p = plan_of({sum(x, {1}), max(x, {1}), exp(x)});
+  CHECK(p.kernels.size() == 1);
+}
+
+TEST_CASE("a path through a product keeps its ends apart", "[plan]") {
+  const Expr x = matrix<float>("x"), w = matrix<float>("w");
+  const Expr h = exp(x);
+  const Plan p = plan_of({h + dot(h, w)});
+  CHECK(contractions(p) == 1);
+  CHECK(p.kernels.size() == 2);
+  CHECK_FALSE(p.cuts.empty());
+}
+
+TEST_CASE("x + transpose(x) of a computed x is two kernels, of an input one", "[plan]") {
+  const Expr x = tensor<float>({4, 4}, "x");
+  CHECK(plan_of({x + transpose(x)}).kernels.size() == 1);
+  const Expr e = exp(x);
+  CHECK(plan_of({e + transpose(e)}).kernels.size() == 2);
+}
+
+TEST_CASE("without fusion every node has a kernel of its own", "[plan]") {
+  const Expr x = vector<float>("x");
+  CHECK(plan_of({exp(2 * x) + 1}, true).kernels.size() == 3);
+}
+
+TEST_CASE("kernels stay bounded however long the chain", "[plan]") {
+  Expr e = vector<float>("x");
+  for (int i = 0; i < 1000; ++i) e = e + 1.0f;
+  const Plan p = plan_of({e});
+  CHECK(p.kernels.size() > 4);
+  for (const Group& g : p.groups) CHECK(g.members.size() <= 96);
+}
+
+TEST_CASE("a small size is a number in the kernel, a large one an argument", "[plan]") {
+  const Plan small = plan_of({exp(tensor<float>({100, 8}, "x")) * tensor<float>({8}, "b")});
+  CHECK(size_arguments(small.kernels[0]).empty());
+  const Plan large = plan_of({exp(tensor<float>({100'000}, "x"))});
+  CHECK(size_arguments(large.kernels[0]).size() == 1);
+}
