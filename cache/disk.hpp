@@ -49,7 +49,7 @@ public:
   /// Opens or creates the directory; logs a warning when it is refused.
   explicit DiskLevel(std::filesystem::path directory);
 
-  /// Null when the directory can be used, else the reason. A refused level always misses.
+  /// Empty when the directory can be used, else the reason. A refused level always misses.
   std::string refusal() const;
 
   DiskFind find(const Key&);

@@ -216,6 +216,10 @@ std::uint64_t Store::sweep() {
   return evicted;
 }
 
+std::filesystem::path Store::directory() const {
+  return disk_ && disk_->refusal().empty() ? options_.directory : std::filesystem::path();
+}
+
 Stats Store::stats() const {
   const std::lock_guard lock(mutex_);
   Stats stats = stats_;

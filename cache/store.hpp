@@ -100,6 +100,10 @@ public:
 
   Stats stats() const;
 
+  /// Where entries are kept; empty when that is in memory only, also because the directory was
+  /// refused.
+  std::filesystem::path directory() const;
+
 private:
   struct Flight;
   using Pointer = std::shared_ptr<const Artifact>;

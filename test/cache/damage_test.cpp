@@ -204,6 +204,7 @@ TEST_CASE("a directory that others may write to is refused with the remedy", "[c
     CHECK_THAT(log.text(), contains("is writable by others (mode 0") ||
                                contains("is writable by others (mode 1777)"));
     CHECK_THAT(log.text(), contains("chmod go-w " + dir.path().string()));
+    CHECK(store.directory().empty());
     store.publish(key_of("a"), artifact_of("code"));
     CHECK(store.find(key_of("a")));
     CHECK(count_files(dir.path()) == 0);
@@ -245,11 +246,13 @@ TEST_CASE("a directory that comes back unsafe is refused then", "[cache]") {
   const CapturedLog log;
   const fs::path path = dir.path() / "cache";
   Store store(disk_options(path));
+  CHECK(store.directory() == path);
   fs::remove_all(path);
   fs::create_directory(path);
   ::chmod(path.c_str(), 0777);
   store.publish(key_of("a"), artifact_of("code"));
   CHECK_THAT(log.text(), contains("caching in memory only from now on"));
+  CHECK(store.directory().empty());
   CHECK(count_files(path) == 0);
 }
 
