@@ -341,7 +341,11 @@ private:
       (std::ranges::find(m.reduced, a) != m.reduced.end() ? r.reduced : r.kept).push_back(a);
     }
     // Added one by one in f32, the later of many elements would be rounded away.
-    r.accumulator = r.dtype == DType::f32 && n.op->neutral == "zero" && r.kept.empty() ? DType::f64 : r.dtype;
+    Dim folded(1);
+    for (int a : r.reduced) folded = dims::mul(folded, group_.axes[static_cast<std::size_t>(a)]);
+    const bool is_short = !r.is_outer && folded.is_static() && folded.value() <= longest_stretch;
+    const bool is_wide = r.dtype == DType::f32 && n.op->neutral == "zero" && r.kept.empty() && !is_short;
+    r.accumulator = is_wide ? DType::f64 : r.dtype;
     if (r.has_array()) r.array = array_of(m, r);
     if (n.op->has(Trait::arg_reduction)) {
       if (r.has_array()) r.best = scratch_array(r.dtype, r.kept);
