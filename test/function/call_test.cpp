@@ -40,8 +40,10 @@ TEST_CASE("a hot loop allocates nothing", "[function][call]") {
   SECTION("several kernels with temporaries") {
     auto x = kt::matrix<float>("x");
     const Expr h = kt::tanh(kt::dot(x, kt::transpose(x)));
-    const kt::Function f = kt::function({x}, {kt::softmax(h), kt::argmax(h, 1), kt::mean(h)}, {.threads = 1});
-    const std::vector<Array> in{counting({6, 4})}, out{Array::empty<float>({6, 6}), Array::empty<std::int64_t>({6}), Array::empty<float>({})};
+    const kt::Function f =
+        kt::function({x}, {kt::softmax(h), kt::argmax(h, 1), kt::mean(h)}, {.threads = 1});
+    const std::vector<Array> in{counting({6, 4})},
+        out{Array::empty<float>({6, 6}), Array::empty<std::int64_t>({6}), Array::empty<float>({})};
     f.call_into(in, out);
     CHECK(allocations_of([&] { f.call_into(in, out); }) == 0);
   }
@@ -51,8 +53,10 @@ TEST_CASE("a hot loop allocates nothing", "[function][call]") {
     auto w = kt::shared(Array::zeros<float>({4, 3}), "w");
     auto p = kt::softmax(kt::dot(x, w));
     auto loss = -kt::mean(kt::index(kt::log(p), {kt::arange(y.dim(0)), y}));
-    const kt::Function f = kt::function({x, y}, loss, {.updates = {{w, w - 0.1f * kt::grad(loss, w)}}, .threads = 1});
-    const std::vector<Array> in{counting({5, 4}), Array::from({0, 1, 2, 1, 0})}, out{Array::empty<float>({})};
+    const kt::Function f =
+        kt::function({x, y}, loss, {.updates = {{w, w - 0.1f * kt::grad(loss, w)}}, .threads = 1});
+    const std::vector<Array> in{counting({5, 4}), Array::from({0, 1, 2, 1, 0})},
+        out{Array::empty<float>({})};
     f.call_into(in, out);
     f.call_into(in, out);
     CHECK(allocations_of([&] { f.call_into(in, out); }) == 0);
@@ -60,7 +64,8 @@ TEST_CASE("a hot loop allocates nothing", "[function][call]") {
   SECTION("random numbers") {
     kt::Random rng(1);
     auto x = kt::vector<float>("x");
-    const kt::Function f = kt::function({x}, x * rng.bernoulli(0.5, x.shape(), DType::f32), {.threads = 1});
+    const kt::Function f =
+        kt::function({x}, x * rng.bernoulli(0.5, x.shape(), DType::f32), {.threads = 1});
     const std::vector<Array> in{counting({50})}, out{Array::empty<float>({50})};
     f.call_into(in, out);
     f.call_into(in, out);
@@ -78,7 +83,8 @@ TEST_CASE("outputs may overlap arguments and each other", "[function][call]") {
   CHECK(memory == Floats{6, 5, 4, 3, 2, 1});
   CHECK(sum.to_vector<float>() == Floats{2, 3, 4, 5, 6, 7}); // of the argument as it was
 
-  const kt::Function running = kt::function({x}, kt::slice(x, {{1, {}}}) + kt::slice(x, {{{}, -1}}));
+  const kt::Function running =
+      kt::function({x}, kt::slice(x, {{1, {}}}) + kt::slice(x, {{{}, -1}}));
   memory = {1, 2, 3, 4, 5, 6};
   running.call_into({all}, {all.slice(0, 1)});
   CHECK(memory == Floats{1, 3, 5, 7, 9, 11});
@@ -92,7 +98,8 @@ TEST_CASE("outputs may overlap arguments and each other", "[function][call]") {
 
 TEST_CASE("arguments and outputs may have any strides", "[function][call]") {
   auto x = kt::matrix<float>("x"), y = kt::matrix<float>("y");
-  const kt::Function f = kt::function({x, y}, {x - 2 * y, kt::sum(x, {1}), kt::dot(x, kt::transpose(y))});
+  const kt::Function f =
+      kt::function({x, y}, {x - 2 * y, kt::sum(x, {1}), kt::dot(x, kt::transpose(y))});
   const Array a = counting({4, 6}), b = counting({6, 4}).transpose();
   const Array dense_a = a.slice(1, {}, {}, -1).copy(), dense_b = b.copy();
   const auto expected = f({dense_a, dense_b});
@@ -100,8 +107,11 @@ TEST_CASE("arguments and outputs may have any strides", "[function][call]") {
   for (std::size_t i = 0; i < 3; ++i) CHECK(kt::equal(got[i], expected[i]));
   CHECK(f.stats().packed_arguments == 2);
 
-  Array wide = Array::zeros<float>({6, 8}), column = Array::zeros<float>({4, 3}), reversed = Array::zeros<float>({4, 4});
-  f.call_into({a.slice(1, {}, {}, -1), b}, {wide.slice(1, 0, {}, 2).transpose(), column.slice(1, 1, 2).reshape({4}), reversed.slice(0, {}, {}, -1)});
+  Array wide = Array::zeros<float>({6, 8}), column = Array::zeros<float>({4, 3}),
+        reversed = Array::zeros<float>({4, 4});
+  f.call_into({a.slice(1, {}, {}, -1), b},
+              {wide.slice(1, 0, {}, 2).transpose(), column.slice(1, 1, 2).reshape({4}),
+               reversed.slice(0, {}, {}, -1)});
   CHECK(kt::equal(wide.slice(1, 0, {}, 2).transpose().copy(), expected[0]));
   CHECK(kt::equal(column.slice(1, 1, 2).reshape({4}).copy(), expected[1]));
   CHECK(kt::equal(reversed.slice(0, {}, {}, -1).copy(), expected[2]));
@@ -113,7 +123,9 @@ TEST_CASE("arguments and outputs may have any strides", "[function][call]") {
 
 TEST_CASE("empty arrays go through", "[function][call]") {
   auto x = kt::matrix<float>("x"), y = kt::matrix<float>("y");
-  const kt::Function f = kt::function({x, y}, {kt::exp(x), kt::sum(x), kt::sum(x, {0}), kt::dot(x, y), kt::softmax(x), kt::mean(x), kt::max(x, {1})});
+  const kt::Function f =
+      kt::function({x, y}, {kt::exp(x), kt::sum(x), kt::sum(x, {0}), kt::dot(x, y), kt::softmax(x),
+                            kt::mean(x), kt::max(x, {1})});
   auto out = f({Array::zeros<float>({0, 3}), Array::zeros<float>({3, 2})});
   CHECK(out[0].shape() == kt::Shape{0, 3});
   CHECK(out[1].item<float>() == 0);
@@ -129,13 +141,15 @@ TEST_CASE("empty arrays go through", "[function][call]") {
   const kt::Function nothing = kt::function({}, std::vector<Expr>{});
   CHECK(nothing({}).empty());
   nothing.call_into({}, {});
-  CHECK(kt::function({x}, std::vector<Expr>{})({Array::zeros<float>({1, 1})}).empty()); // an input that is not needed
+  CHECK(kt::function({x}, std::vector<Expr>{})({Array::zeros<float>({1, 1})})
+            .empty()); // an input that is not needed
 }
 
 TEST_CASE("sizes may change from call to call", "[function][call]") {
   auto x = kt::matrix<float>("x");
   const kt::Function f = kt::function({x}, kt::softmax(kt::dot(x, kt::transpose(x))));
-  const kt::Function plain = kt::function({x}, kt::softmax(kt::dot(x, kt::transpose(x))), {.mode = kt::Mode::plain});
+  const kt::Function plain =
+      kt::function({x}, kt::softmax(kt::dot(x, kt::transpose(x))), {.mode = kt::Mode::plain});
   for (const std::int64_t n : {3, 100, 1, 0, 64, 3, 257, 2}) {
     const Array a = Array::full<float>({n, n + 1}, 0.25f);
     CHECK(kt::all_close(f({a})[0], plain({a})[0]));
@@ -146,7 +160,8 @@ TEST_CASE("an output may be an input, a constant, or given twice", "[function][c
   auto x = kt::vector<float>("x");
   auto w = kt::shared(Array::from({1.0f, 2.0f}), "w");
   const Expr y = x * 2;
-  const kt::Function f = kt::function({x}, {x, y, y, kt::constant(7), w, kt::constant(Array::from({1, 2})), x});
+  const kt::Function f =
+      kt::function({x}, {x, y, y, kt::constant(7), w, kt::constant(Array::from({1, 2})), x});
   const Array in = Array::from({3.0f, 4.0f});
   auto out = f({in});
   CHECK(out[0].to_vector<float>() == Floats{3, 4});
@@ -183,7 +198,9 @@ TEST_CASE("a scalar input may be a size", "[function][call]") {
 TEST_CASE("a call that breaks what a program was compiled for falls back", "[function][call]") {
   auto p = kt::matrix<float>("p");
   auto y = kt::vector<std::int32_t>("y");
-  const kt::Function f = kt::function({p, y}, {kt::index(p, {kt::arange(y.dim(0)), y}), kt::grad(kt::sum(kt::index(p, {kt::arange(y.dim(0)), y})), p)});
+  const kt::Function f =
+      kt::function({p, y}, {kt::index(p, {kt::arange(y.dim(0)), y}),
+                            kt::grad(kt::sum(kt::index(p, {kt::arange(y.dim(0)), y})), p)});
   const Array a = counting({4, 3});
   auto out = f({a, Array::from({2, 0, 1, 1})});
   CHECK(out[0].to_vector<float>() == Floats{3, 4, 8, 11});
@@ -226,8 +243,9 @@ TEST_CASE("new values are computed from the old ones and appear together", "[fun
 TEST_CASE("updates in place do not disturb other readers of the old value", "[function][update]") {
   auto x = kt::matrix<float>("x");
   auto w = kt::shared(counting({3, 2}), "w");
-  const kt::Function f = kt::function({x}, {kt::dot(kt::transpose(x), x), kt::sum(w), w},
-                                      {.updates = {{w, w - 0.5f * kt::dot(x, kt::constant(counting({4, 2})))}}});
+  const kt::Function f =
+      kt::function({x}, {kt::dot(kt::transpose(x), x), kt::sum(w), w},
+                   {.updates = {{w, w - 0.5f * kt::dot(x, kt::constant(counting({4, 2})))}}});
   const auto out = f({Array::full<float>({3, 4}, 1)});
   CHECK(out[1].item<float>() == 21);
   CHECK(out[2].to_vector<float>() == Floats{1, 2, 3, 4, 5, 6});
@@ -240,18 +258,23 @@ TEST_CASE("updates in place do not disturb other readers of the old value", "[fu
 TEST_CASE("a failed call applies no update", "[function][update]") {
   auto x = kt::matrix<float>("x");
   auto y = kt::vector<std::int32_t>("y");
-  auto w = kt::shared(counting({4, 2}), "w"), n = kt::shared(Array::scalar(0), "n"), v = kt::shared(counting({3}), "v");
+  auto w = kt::shared(counting({4, 2}), "w"), n = kt::shared(Array::scalar(0), "n"),
+       v = kt::shared(counting({3}), "v");
   kt::Random rng(3);
   const Expr product = kt::dot(kt::transpose(x), x);
   // The product is added to w in place, and the gather comes first, last, or between.
   const std::vector<std::pair<kt::Shared, Expr>> updates{
-      {w, w + 2.0f * kt::dot(kt::transpose(x), kt::slice(x, {{}, {0, 2}}))}, {n, n + 1}, {v, v * 2 + 1}};
+      {w, w + 2.0f * kt::dot(kt::transpose(x), kt::slice(x, {{}, {0, 2}}))},
+      {n, n + 1},
+      {v, v * 2 + 1}};
   const Expr noise = rng.uniform({3});
   for (const bool depends : {false, true}) {
     const Expr gathered = kt::index(x, {y});
     const Expr out = depends ? kt::sum(gathered) + kt::sum(w) : kt::sum(gathered);
-    const kt::Function f = kt::function({x, y}, {out, kt::sum(product), noise}, {.updates = updates});
-    const Array in = counting({5, 4}), w_before = w.get(), v_before = v.get(), n_before = n.get(), state_before = rng.state().get();
+    const kt::Function f =
+        kt::function({x, y}, {out, kt::sum(product), noise}, {.updates = updates});
+    const Array in = counting({5, 4}), w_before = w.get(), v_before = v.get(), n_before = n.get(),
+                state_before = rng.state().get();
     for (int i = 0; i < 2; ++i) {
       CHECK_THROWS_AS(f({in, Array::from({0, 5})}), kt::IndexError);
       CHECK(kt::equal(w.get(), w_before));
@@ -311,7 +334,8 @@ TEST_CASE("set takes a copy, of any strides", "[function][update]") {
 TEST_CASE("random streams advance by themselves and can be replayed", "[function][random]") {
   kt::Random rng(42);
   auto x = kt::vector<float>("x");
-  const kt::Function f = kt::function({x}, {x + rng.uniform(x.shape()), rng.normal({3}, DType::f64), rng.bernoulli(0.5, {20})});
+  const kt::Function f = kt::function(
+      {x}, {x + rng.uniform(x.shape()), rng.normal({3}, DType::f64), rng.bernoulli(0.5, {20})});
   const Array zeros = Array::zeros<float>({1000});
   const Array start = rng.state().get();
   const auto first = f({zeros}), second = f({zeros});
@@ -337,7 +361,8 @@ TEST_CASE("a random stream is the same for any number of threads", "[function][r
   for (const int threads : {1, 2, 4}) {
     kt::Random rng(7);
     auto x = kt::vector<float>("x");
-    const kt::Function f = kt::function({x}, kt::tanh(x + rng.normal(x.shape())), {.threads = threads});
+    const kt::Function f =
+        kt::function({x}, kt::tanh(x + rng.normal(x.shape())), {.threads = threads});
     f({Array::zeros<float>({size})});
     results.push_back(f({Array::zeros<float>({size})})[0]);
   }
@@ -372,7 +397,8 @@ std::int64_t resident_bytes() {
 TEST_CASE("a Function frees its code when it dies", "[function][call]") {
   auto round = [] {
     auto x = kt::matrix<float>("x");
-    const kt::Function f = kt::function({x}, {kt::softmax(kt::dot(x, kt::transpose(x))), kt::exp(x) * 1.5f});
+    const kt::Function f =
+        kt::function({x}, {kt::softmax(kt::dot(x, kt::transpose(x))), kt::exp(x) * 1.5f});
     f({Array::full<float>({8, 8}, 0.5f)});
   };
   for (int i = 0; i < 100; ++i) round();
@@ -392,7 +418,8 @@ struct Globals {
   ~Globals() {
     if (!function) return;
     const auto out = (*function)({Array::from({1.0f, 2.0f})});
-    if (out[0].to_vector<float>() != Floats{11, 22} || variable->get().item<float>() != 11) _exit(3);
+    if (out[0].to_vector<float>() != Floats{11, 22} || variable->get().item<float>() != 11)
+      _exit(3);
   }
 } globals;
 
@@ -401,7 +428,8 @@ struct Globals {
 TEST_CASE("child: global functions are called while the process ends", "[.globals]") {
   auto x = kt::vector<float>("x");
   globals.variable = kt::shared(Array::scalar(10.0f), "n");
-  globals.function = kt::function({x}, x * (*globals.variable + 1), {.updates = {{*globals.variable, *globals.variable + 1}}});
+  globals.function = kt::function({x}, x * (*globals.variable + 1),
+                                  {.updates = {{*globals.variable, *globals.variable + 1}}});
 }
 
 TEST_CASE("Functions and Shareds may be globals", "[function][call]") {

@@ -48,7 +48,8 @@ kt::Function training_step(const char* name = "step") {
   auto p = kt::softmax(kt::dot(x, w) + b);
   auto loss = -kt::mean(kt::index(kt::log(p), {kt::arange(y.dim(0)), y}));
   auto g = kt::grad(loss, {w, b});
-  return kt::function({x, y}, {kt::argmax(p, 1), loss}, {.updates = {{w, w - 0.5f * g[0]}, {b, b - 0.5f * g[1]}}, .name = name});
+  return kt::function({x, y}, {kt::argmax(p, 1), loss},
+                      {.updates = {{w, w - 0.5f * g[0]}, {b, b - 0.5f * g[1]}}, .name = name});
 }
 
 /// The loss after three steps: 0.6 or so, the same in every process.
@@ -94,7 +95,8 @@ bool is_mapped(const char* library) {
 
 TEST_CASE("eight threads call one Function", "[function][threads]") {
   auto x = kt::matrix<float>("x");
-  const kt::Function f = kt::function({x}, {kt::softmax(kt::dot(x, kt::transpose(x))), kt::sum(x, {0})});
+  const kt::Function f =
+      kt::function({x}, {kt::softmax(kt::dot(x, kt::transpose(x))), kt::sum(x, {0})});
   std::vector<Array> inputs, expected;
   for (int i = 0; i < threads; ++i) {
     inputs.push_back(Array::full<float>({3 + i, 5}, 0.1f * static_cast<float>(i)));
@@ -105,8 +107,10 @@ TEST_CASE("eight threads call one Function", "[function][threads]") {
     const auto n = static_cast<std::size_t>(i);
     Array soft = Array::empty<float>({3 + i, 3 + i}), sums = Array::empty<float>({5});
     for (int k = 0; k < 200; ++k) {
-      if (k % 2 == 0) soft = f({inputs[n]})[0];
-      else f.call_into({inputs[n]}, {soft, sums});
+      if (k % 2 == 0)
+        soft = f({inputs[n]})[0];
+      else
+        f.call_into({inputs[n]}, {soft, sums});
       wrong += !kt::equal(soft, expected[n]);
     }
   });
@@ -118,7 +122,8 @@ TEST_CASE("calls that apply updates take turns", "[function][threads]") {
   auto x = kt::vector<std::int64_t>("x");
   auto total = kt::shared(Array::zeros<std::int64_t>({64}), "total");
   auto calls = kt::shared(Array::scalar<std::int64_t>(0), "calls");
-  const kt::Function add = kt::function({x}, {total, calls}, {.updates = {{total, total + x}, {calls, calls + 1}}});
+  const kt::Function add =
+      kt::function({x}, {total, calls}, {.updates = {{total, total + x}, {calls, calls + 1}}});
   const kt::Function look = kt::function({}, {kt::min(total), kt::max(total), calls});
   std::atomic<int> torn{0};
   std::vector<std::set<std::int64_t>> seen(threads);
@@ -128,7 +133,8 @@ TEST_CASE("calls that apply updates take turns", "[function][threads]") {
       seen[static_cast<std::size_t>(i)].insert(before[1].item<std::int64_t>());
       torn += before[0].at<std::int64_t>({0}) != before[1].item<std::int64_t>();
       const auto now = look({});
-      torn += now[0].item<std::int64_t>() != now[2].item<std::int64_t>() || now[1].item<std::int64_t>() != now[2].item<std::int64_t>();
+      torn += now[0].item<std::int64_t>() != now[2].item<std::int64_t>() ||
+              now[1].item<std::int64_t>() != now[2].item<std::int64_t>();
     }
   });
   CHECK(torn == 0);
@@ -139,8 +145,10 @@ TEST_CASE("calls that apply updates take turns", "[function][threads]") {
   CHECK(all.size() == threads * 100); // every call saw another state: as if in some order
 }
 
-TEST_CASE("functions that share variables in opposite order do not wait for each other", "[function][threads]") {
-  auto a = kt::shared(Array::scalar<std::int64_t>(0), "a"), b = kt::shared(Array::scalar<std::int64_t>(0), "b");
+TEST_CASE("functions that share variables in opposite order do not wait for each other",
+          "[function][threads]") {
+  auto a = kt::shared(Array::scalar<std::int64_t>(0), "a"),
+       b = kt::shared(Array::scalar<std::int64_t>(0), "b");
   const kt::Function one = kt::function({}, b, {.updates = {{a, a + b + 1}}});
   const kt::Function two = kt::function({}, a, {.updates = {{b, b + 1}}});
   together([&](int i) {
@@ -187,10 +195,12 @@ TEST_CASE("child: builds and runs the training step", "[.train]") {
   for (const auto& k : s.per_kernel) origins.insert(k.origin);
   std::string all;
   for (const auto& o : origins) all += (all.empty() ? "" : ",") + o;
-  std::printf("loss=%a kernels=%d compiled=%d cached=%d origins=%s llvm=%d clang=%d ms=%.2f\n", static_cast<double>(loss), s.kernels, s.compiled,
-              s.loaded_from_cache, all.c_str(), is_mapped("libLLVM"), is_mapped("libclang"), took.count());
+  std::printf("loss=%a kernels=%d compiled=%d cached=%d origins=%s llvm=%d clang=%d ms=%.2f\n",
+              static_cast<double>(loss), s.kernels, s.compiled, s.loaded_from_cache, all.c_str(),
+              is_mapped("libLLVM"), is_mapped("libclang"), took.count());
   const kt::CacheStats c = kt::cache_stats();
-  std::printf("directory=%s published=%d quarantined=%d disk=%d\n", c.directory.c_str(), static_cast<int>(c.published), static_cast<int>(c.quarantined),
+  std::printf("directory=%s published=%d quarantined=%d disk=%d\n", c.directory.c_str(),
+              static_cast<int>(c.published), static_cast<int>(c.quarantined),
               static_cast<int>(c.hits_disk));
   for (const auto& k : s.per_kernel)
     if (!k.miss_reason.empty()) std::printf("reason: %s\n", k.miss_reason.c_str());
@@ -198,7 +208,8 @@ TEST_CASE("child: builds and runs the training step", "[.train]") {
 
 TEST_CASE("a warm start compiles nothing and loads no compiler", "[function][cache]") {
   const TempDir dir;
-  const kt::test::Environment with_cache{{"KROTON_TEST_CACHE_DIR", (dir.path() / "new" / "cache").string()}};
+  const kt::test::Environment with_cache{
+      {"KROTON_TEST_CACHE_DIR", (dir.path() / "new" / "cache").string()}};
   const auto cold = run_child("[.train]", with_cache), warm = run_child("[.train]", with_cache);
   CAPTURE(cold.output, warm.output);
   CHECK(cold.status == 0);
@@ -212,19 +223,22 @@ TEST_CASE("a warm start compiles nothing and loads no compiler", "[function][cac
   CHECK(field(warm.output, "llvm") == "0");
   CHECK(field(warm.output, "clang") == "0");
   CHECK(field(warm.output, "loss") == field(cold.output, "loss"));
-  CHECK(entries(dir.path() / "new" / "cache").size() == static_cast<std::size_t>(std::stoi(field(cold.output, "kernels"))));
+  CHECK(entries(dir.path() / "new" / "cache").size() ==
+        static_cast<std::size_t>(std::stoi(field(cold.output, "kernels"))));
   struct stat status {};
   REQUIRE(stat((dir.path() / "new" / "cache").c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0700);
-  std::printf("training step, from nothing to the third result: cold %s ms, warm in a new process %s ms\n", field(cold.output, "ms").c_str(),
-              field(warm.output, "ms").c_str());
+  std::printf(
+      "training step, from nothing to the third result: cold %s ms, warm in a new process %s ms\n",
+      field(cold.output, "ms").c_str(), field(warm.output, "ms").c_str());
 }
 
 TEST_CASE("eight processes on one empty cache agree", "[function][cache]") {
   const TempDir dir;
   std::vector<std::unique_ptr<Child>> children;
   for (int i = 0; i < threads; ++i)
-    children.push_back(std::make_unique<Child>("[.train]", kt::test::Environment{{"KROTON_TEST_CACHE_DIR", dir.path().string()}}));
+    children.push_back(std::make_unique<Child>(
+        "[.train]", kt::test::Environment{{"KROTON_TEST_CACHE_DIR", dir.path().string()}}));
   std::set<std::string> losses;
   int compiled = 0, kernels = 0;
   for (auto& child : children) {
@@ -269,7 +283,8 @@ TEST_CASE("damaged entries are compiled again and repaired", "[function][cache]"
       d.apply(bytes);
       kt::test::write_file(path, bytes);
     }
-    const auto repaired = run_child("[.train]", with_cache), warm = run_child("[.train]", with_cache);
+    const auto repaired = run_child("[.train]", with_cache),
+               warm = run_child("[.train]", with_cache);
     CAPTURE(d.what, repaired.output, warm.output);
     CHECK(repaired.status == 0);
     CHECK(field(repaired.output, "compiled") == kernels);
@@ -334,7 +349,8 @@ TEST_CASE("a read-only cache is no hindrance", "[function][cache]") {
 TEST_CASE("the cache may be kept in memory alone", "[function][cache]") {
   const TempDir dir;
   for (const char* mode : {"memory", "off"}) {
-    const auto r = run_child("[.train]", {{"KROTON_TEST_CACHE_DIR", dir.path().string()}, {"KROTON_CACHE", mode}});
+    const auto r = run_child(
+        "[.train]", {{"KROTON_TEST_CACHE_DIR", dir.path().string()}, {"KROTON_CACHE", mode}});
     CAPTURE(r.output);
     CHECK(r.status == 0);
     CHECK(field(r.output, "directory").empty());
@@ -368,8 +384,9 @@ TEST_CASE("child: a function without a compiler", "[.no-compiler]") {
     kt::function({x}, x + 1);
     FAIL("nothing was thrown");
   } catch (const kt::CompileError& e) {
-    CHECK(std::string(e.what()) == "jit: no compiler: libkroton-clang.so is in none of /nonexistent\n"
-                                   "  hint: set KROTON_PLUGIN_DIR to the folder that holds it, or install Kroton again");
+    CHECK(std::string(e.what()) ==
+          "jit: no compiler: libkroton-clang.so is in none of /nonexistent\n"
+          "  hint: set KROTON_PLUGIN_DIR to the folder that holds it, or install Kroton again");
   }
 }
 
@@ -382,7 +399,8 @@ TEST_CASE("without the compiler plugin the error says what to do", "[function][e
 TEST_CASE("a warm cache needs no compiler plugin", "[function][cache]") {
   const TempDir dir;
   REQUIRE(run_child("[.train]", {{"KROTON_TEST_CACHE_DIR", dir.path().string()}}).status == 0);
-  const auto r = run_child("[.train]", {{"KROTON_TEST_CACHE_DIR", dir.path().string()}, {"KROTON_PLUGIN_DIR", "/nonexistent"}});
+  const auto r = run_child("[.train]", {{"KROTON_TEST_CACHE_DIR", dir.path().string()},
+                                        {"KROTON_PLUGIN_DIR", "/nonexistent"}});
   CAPTURE(r.output);
   CHECK(r.status == 0);
 }

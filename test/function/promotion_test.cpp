@@ -18,8 +18,8 @@ namespace {
 
 Expr of(DType t) { return kt::tensor(t, {kt::dim()}, "x"); }
 
-constexpr DType all[] = {DType::bool_, DType::i8, DType::i16, DType::i32, DType::i64, DType::u8,
-                         DType::u16, DType::u32, DType::u64, DType::f32, DType::f64};
+constexpr DType all[] = {DType::bool_, DType::i8,  DType::i16, DType::i32, DType::i64, DType::u8,
+                         DType::u16,   DType::u32, DType::u64, DType::f32, DType::f64};
 
 /// f(x) for a one-element x.
 template <class T> Array value_at(T x, Expr (*f)(Expr)) {
@@ -46,7 +46,8 @@ TEST_CASE("a C++ number takes the dtype of the expression that it meets", "[func
       {"x * short(2)", [](Expr x) { return x * short{2}; }, DType::i64, true, true},
       {"x + 'a'", [](Expr x) { return x + 'a'; }, DType::i64, true, true},
       {"maximum(x, 0)", [](Expr x) { return kt::maximum(x, 0); }, DType::i64, true, true},
-      {"where(x == x, x, 1)", [](Expr x) { return kt::where(x == x, x, 1); }, DType::i64, true, true},
+      {"where(x == x, x, 1)", [](Expr x) { return kt::where(x == x, x, 1); }, DType::i64, true,
+       true},
       {"maximum(x, true)", [](Expr x) { return kt::maximum(x, true); }, DType::bool_, true, true},
       {"0.1f * x", [](Expr x) { return 0.1f * x; }, DType::f64, false, true},
       {"0.1 * x", [](Expr x) { return 0.1 * x; }, DType::f64, false, true},
@@ -57,15 +58,16 @@ TEST_CASE("a C++ number takes the dtype of the expression that it meets", "[func
   for (const Row& row : rows)
     for (const DType t : all) {
       CAPTURE(row.written, to_string(t));
-      const DType expected = kt::is_float(t)   ? t
-                             : kt::is_bool(t)  ? row.with_bool
+      const DType expected = kt::is_float(t)      ? t
+                             : kt::is_bool(t)     ? row.with_bool
                              : row.keeps_integers ? t
                                                   : DType::f64;
       CHECK(row.build(of(t)).dtype() == expected);
     }
 }
 
-TEST_CASE("a comparison is made in the expression's dtype and gives bool", "[function][promotion]") {
+TEST_CASE("a comparison is made in the expression's dtype and gives bool",
+          "[function][promotion]") {
   for (const DType t : all) {
     CHECK((of(t) == 1).dtype() == DType::bool_);
     CHECK((0.5 < of(t)).dtype() == DType::bool_);
@@ -77,11 +79,15 @@ TEST_CASE("a comparison is made in the expression's dtype and gives bool", "[fun
 
 TEST_CASE("a literal keeps its value where the dtype can hold it", "[function][promotion]") {
   constexpr auto big = std::numeric_limits<std::uint64_t>::max();
-  CHECK(value_at<std::uint64_t>(1, [](Expr x) { return kt::maximum(x, big); }).item<std::uint64_t>() == big);
+  CHECK(value_at<std::uint64_t>(1, [](Expr x) {
+          return kt::maximum(x, big);
+        }).item<std::uint64_t>() == big);
   CHECK(value_at<std::uint64_t>(big, [](Expr x) { return x - big; }).item<std::uint64_t>() == 0);
   constexpr auto low = std::numeric_limits<std::int64_t>::min();
   CHECK(value_at<std::int64_t>(0, [](Expr x) { return x + low; }).item<std::int64_t>() == low);
-  CHECK(value_at<std::int64_t>(0, [](Expr x) { return x + std::int64_t{9007199254740993}; }).item<std::int64_t>() == 9007199254740993);
+  CHECK(value_at<std::int64_t>(0, [](Expr x) {
+          return x + std::int64_t{9007199254740993};
+        }).item<std::int64_t>() == 9007199254740993);
   CHECK(value_at<std::int8_t>(0, [](Expr x) { return x + -128; }).item<std::int8_t>() == -128);
   CHECK(value_at<std::uint8_t>(0, [](Expr x) { return x + 255u; }).item<std::uint8_t>() == 255);
   CHECK(value_at(0.0, [](Expr x) { return x + big; }).item<double>() == 18446744073709551616.0);
@@ -104,14 +110,17 @@ TEST_CASE("an integer literal that does not fit says so", "[function][promotion]
         "literal: 18446744073709551615 does not fit i64\n"
         "  at promotion_test.cpp:LINE\n"
         "  hint: cast the expression to a wider dtype first");
-  CHECK(message_of<kt::TypeError>([] { of(DType::u64) + std::numeric_limits<std::int64_t>::min(); }) ==
-        "literal: -9223372036854775808 does not fit u64\n"
-        "  at promotion_test.cpp:LINE\n"
-        "  hint: cast the expression to a wider dtype first");
+  CHECK(message_of<kt::TypeError>([] {
+          of(DType::u64) + std::numeric_limits<std::int64_t>::min();
+        }) == "literal: -9223372036854775808 does not fit u64\n"
+              "  at promotion_test.cpp:LINE\n"
+              "  hint: cast the expression to a wider dtype first");
 }
 
 TEST_CASE("x + 0 is x for every x; x + 0.0f is IEEE's", "[function][promotion]") {
-  auto is_negative_zero = [](const Array& a) { return a.item<float>() == 0 && std::signbit(a.item<float>()); };
+  auto is_negative_zero = [](const Array& a) {
+    return a.item<float>() == 0 && std::signbit(a.item<float>());
+  };
   CHECK(is_negative_zero(value_at(-0.0f, [](Expr x) { return x + 0; })));
   CHECK(is_negative_zero(value_at(-0.0f, [](Expr x) { return 0 + x; })));
   CHECK(is_negative_zero(value_at(-0.0f, [](Expr x) { return x - 0; })));

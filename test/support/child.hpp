@@ -71,7 +71,8 @@ inline ChildResult run_child(const std::string& tag, const Environment& environm
 
 /// In a child, before the first function is made.
 inline void use_given_cache() {
-  if (const char* given = std::getenv("KROTON_TEST_CACHE_DIR")) setenv("KROTON_CACHE_DIR", given, 1);
+  if (const char* given = std::getenv("KROTON_TEST_CACHE_DIR"))
+    setenv("KROTON_CACHE_DIR", given, 1);
 }
 
 } // namespace kroton::test
