@@ -60,15 +60,18 @@ choose_llvm() {
 }
 
 as_root=()
-need_root() {
+# Finds out how to be root for apt-get; the argument is what a person would have to run instead.
+become_root() {
   ((EUID != 0)) || return 0
-  command -v sudo >/dev/null || die "needs root or sudo to run: $*"
+  command -v sudo >/dev/null || die "this needs root, and there is no sudo; please run as root: $1"
   as_root=(sudo)
-  [[ -t 0 ]] || as_root+=(-n) # without a terminal nobody can type a password
+  if [[ ! -t 0 ]]; then # nobody can type a password
+    as_root+=(-n)
+    "${as_root[@]}" true 2>/dev/null || die "sudo wants a password and there is no terminal; please run: sudo $1"
+  fi
 }
 
 apt_get() {
-  need_root "apt-get $*"
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
@@ -77,6 +80,7 @@ installed_something=''
 update_lists() {
   [[ -z $lists_updated && -z ${KROTON_NO_INSTALL:-} ]] || return 0
   lists_updated=1
+  become_root "apt-get update"
   say "fetching the package lists (apt-get update)"
   # A source that cannot be reached is no failure yet: what is needed may be elsewhere.
   apt_get update >/dev/null || true
@@ -100,6 +104,7 @@ ensure() {
     can_install "$name" || { update_lists; break; }
   done
   say "installing ${#missing[@]} packages with apt-get: ${missing[*]}"
+  become_root "apt-get install --no-install-recommends ${missing[*]}"
   log=$(mktemp)
   if ! apt_get install --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
     # Package lists that are some days old name files that the archive no longer has.
