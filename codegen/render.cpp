@@ -13,6 +13,9 @@ namespace {
 using namespace plan;
 namespace dims = ir::dims;
 
+/// Loops of a constant length up to this may be written out.
+constexpr std::int64_t most_unrolled = 4;
+
 /// Text with the strength of its outermost operator, so that parentheses stand only where needed.
 struct Text {
   std::string text;
@@ -277,7 +280,7 @@ private:
     const std::string start = is_position ? literal(DType::i64, 0) : limit(x.accumulator, x.op->neutral);
     int depth = indent;
     if (is_array)
-      for (int a : x.kept) line(depth++, loop_over(a));
+      for (int a : x.kept) open_loop(a, depth++);
     const std::string kind = is_array ? "" : type_name(is_position ? x.result_dtype : x.accumulator) + " ";
     line(depth, fmt::format("{}{} = {};", kind, accumulator(r), start));
     if (is_position) line(depth, fmt::format("{}{} = {};", is_array ? "" : type_name(x.dtype) + " ", best_so_far(r), limit(x.dtype, x.op->neutral)));
@@ -287,6 +290,14 @@ private:
   std::string loop_over(int axis) const {
     const std::string i = axis_name(axis);
     return fmt::format("for (i64 {0} = 0; {0} < {1}; ++{0}) {{", i, dim_text(k_.axes[static_cast<std::size_t>(axis)]));
+  }
+
+  /// Opens a loop inside a row. Clang writes out loops of constant length before it looks for
+  /// vectors: a softmax row of 40 then took it a second, and rows of 10 ran slower than in a loop.
+  void open_loop(int axis, int indent) {
+    const Dim& d = k_.axes[static_cast<std::size_t>(axis)];
+    if (d.is_static() && d.value() > most_unrolled) line(indent, "#pragma clang loop unroll(disable)");
+    line(indent, loop_over(axis));
   }
 
   /// Whether a reduction is folded for each element of the loop, or once a row.
@@ -340,7 +351,7 @@ private:
     if (!has_inner()) return body(indent);
     const int last = static_cast<int>(k_.axes.size()) - 1;
     int depth = indent;
-    for (int a = k_.rows; a < last; ++a) line(depth++, loop_over(a));
+    for (int a = k_.rows; a < last; ++a) open_loop(a, depth++);
     const Dim& n = k_.axes[static_cast<std::size_t>(last)];
     emit_loop({s}, last, "0", dim_text(n), n.is_static() && n.value() <= longest_stretch, depth, body);
     while (depth > indent) line(--depth, "}");
@@ -429,6 +440,8 @@ private:
     const bool is_position = !x.op->better.empty();
     line(indent, fmt::format("{} {} = {};", type_name(is_position ? x.result_dtype : x.accumulator), result_name(r), is_position ? literal(DType::i64, 0) : limit(x.accumulator, x.op->neutral)));
     if (is_position) line(indent, fmt::format("{} {}_best = {};", type_name(x.dtype), result_name(r), limit(x.dtype, x.op->neutral)));
+    // A few chunks at most: not worth vectors, nor the compiler's time.
+    line(indent, "#pragma clang loop vectorize(disable) unroll(disable)");
     line(indent, "for (i64 c = 0; c < chunks; ++c) {");
     auto part = [&](const Access& a, DType t) {
       return fmt::format("((const {}*)((const char*){} + c * {}))[{}]", type_name(t), scratch_name(a.scratch), dim_text(offsets_.back()), access_index(a));
@@ -452,7 +465,7 @@ private:
     emit_values(k_.prologue, 1);
     for (const Finish& f : k_.finish) {
       int depth = 1;
-      for (int a : f.axes) line(depth++, loop_over(a));
+      for (int a : f.axes) open_loop(a, depth++);
       for (int id : f.block.values)
         if (value(id).kind == ValueKind::result) emit_combine(value(id).reduction, depth);
       emit_values(f.block, depth);
