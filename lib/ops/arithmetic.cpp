@@ -27,7 +27,15 @@ Wide pow_wide(const Wide* v) {
   return static_cast<Wide>(result);
 }
 
-double floor_div_float(const double* v) { return std::floor(v[0] / v[1]); }
+/// The division may round up to a whole number that the exact quotient does not reach.
+double floor_div_float(const double* v) {
+  const double q = std::floor(v[0] / v[1]);
+  const bool is_negative = v[0] != 0 && (v[0] < 0) != (v[1] < 0);
+  if (std::isinf(v[1]) && std::isfinite(v[0])) return is_negative ? -1 : q;
+  if (!(std::fabs(q) < 0x1p53)) return q;
+  const double r = std::fma(-q, v[1], v[0]);
+  return r != 0 && (r < 0) != (v[1] < 0) ? q - 1 : q;
+}
 double mod_float(const double* v) {
   if (v[1] == 0) return std::nan("");
   const double r = std::fmod(v[0], v[1]);
@@ -86,9 +94,7 @@ const Op div{.name = "div", .arity = 2, .traits = Trait::elementwise, .dtypes = 
              .domain = {{}, {0.5, 4}}};
 
 const Op floor_div{.name = "floor-div", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .cost = 4,
-                   .spell = [](DType t, DType) -> std::string_view {
-                     return is_float(t) ? "floor_{t}({0} / {1})" : "floor_div_{t}({0}, {1})";
-                   }, .infer = infer_elementwise,
+                   .spelling = "floor_div_{t}({0}, {1})", .infer = infer_elementwise,
                    .eval_float = floor_div_float, .eval_int = floor_div_wide,
                    .domain = {{-20, 20, false}, {1, 5, false}}};
 
@@ -113,7 +119,7 @@ const Op abs{.name = "abs", .traits = Trait::elementwise, .dtypes = Dtypes::nume
 const Op sign{.name = "sign", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::numeric,
               .cost = 2, .spell = [](DType t, DType) -> std::string_view { return is_float(t) ? "sign_{t}({0})" : "({0} > 0) - ({0} < 0)"; },
               .infer = infer_elementwise,
-              .eval_float = [](const double* v) { return std::isnan(v[0]) ? v[0] : double((v[0] > 0) - (v[0] < 0)); },
+              .eval_float = [](const double* v) { return v[0] > 0 ? 1.0 : v[0] < 0 ? -1.0 : v[0]; },
               .eval_int = [](const Wide* v) { return Wide((v[0] > 0) - (v[0] < 0)); },
               .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
               .domain = {{0.25, 4}}};

@@ -32,7 +32,7 @@ Words philox(Words counter, std::uint32_t k0, std::uint32_t k1) {
 /// Input: the state u64[2]. attrs.dims is the shape, attrs.dtype f32 or f64, attrs.ints[0] the draw.
 Type infer_uniform(InferContext& c) { return {c.attrs.dtype, c.attrs.dims}; }
 
-/// f32: 24 bits of word e % 4 of block e / 4. f64: 53 bits of words 2 (e % 2) and the next of block e / 2.
+/// f32: 24 bits of word e % 4 of block e / 4. f64: the upper 27 and 26 bits of words 2 (e % 2) and the next of block e / 2.
 Array eval_uniform(const EvalContext& c) {
   const Array state = c.inputs[0].contiguous();
   const std::uint64_t seed = state.data<std::uint64_t>()[0], step = state.data<std::uint64_t>()[1];
@@ -49,8 +49,7 @@ Array eval_uniform(const EvalContext& c) {
       u = (block(i / 4)[i % 4] >> 8) * 0x1p-24;
     } else {
       const Words w = block(i / 2);
-      const std::uint64_t bits = (static_cast<std::uint64_t>(w[2 * (i % 2)]) << 32) | w[2 * (i % 2) + 1];
-      u = static_cast<double>(bits >> 11) * 0x1p-53;
+      u = ((w[2 * (i % 2)] >> 5) * 0x1p26 + (w[2 * (i % 2) + 1] >> 6)) * 0x1p-53;
     }
     if (c.dtype == DType::f32) out.data<float>()[e] = static_cast<float>(u);
     else out.data<double>()[e] = u;
