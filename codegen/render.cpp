@@ -265,6 +265,8 @@ private:
 
   /// Whether a reduction's running result is wider than what it folds.
   bool is_stretched(int r) const { return reduction(r).accumulator != reduction(r).dtype; }
+  /// Whether stretches of it are folded in a narrower variable first; elements of arrays are not.
+  bool has_part(int r) const { return is_stretched(r) && reduction(r).kept.empty(); }
 
   /// The variables (or array elements) that a reduction folds into.
   std::string accumulator(int r) const { return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).array) : result_name(r); }
@@ -309,6 +311,7 @@ private:
       const Reduction& x = reduction(r);
       if (folds_in_loop(r) != inside_loop) continue;
       if (!is_stretched(r)) emit_fold(x, accumulator(r), best_so_far(r), operand(x.value, 0), access_index(x.position), indent);
+      else if (!x.kept.empty()) line(indent, fmt::format("{0} = {0} + {1};", accumulator(r), operand(x.value, 2)));
       else if (inside_loop) emit_fold(x, result_name(r) + "_part", {}, operand(x.value, 0), {}, indent);
       else line(indent, fmt::format("{0} = {0} + {1};", result_name(r), operand(x.value, 2)));
     }
@@ -319,7 +322,7 @@ private:
     std::vector<int> parts;
     for (const Stage& s : stages)
       for (int r : s.reductions)
-        if (is_stretched(r) && folds_in_loop(r)) parts.push_back(r);
+        if (has_part(r) && folds_in_loop(r)) parts.push_back(r);
     const std::string i = axis_name(axis);
     int depth = indent;
     const bool is_split = !parts.empty() && !is_short;

@@ -344,7 +344,7 @@ private:
     Dim folded(1);
     for (int a : r.reduced) folded = dims::mul(folded, group_.axes[static_cast<std::size_t>(a)]);
     const bool is_short = !r.is_outer && folded.is_static() && folded.value() <= longest_stretch;
-    const bool is_wide = r.dtype == DType::f32 && n.op->neutral == "zero" && r.kept.empty() && !is_short;
+    const bool is_wide = r.dtype == DType::f32 && n.op->neutral == "zero" && (r.kept.empty() || r.is_outer) && !is_short;
     r.accumulator = is_wide ? DType::f64 : r.dtype;
     if (r.has_array()) r.array = array_of(m, r);
     if (n.op->has(Trait::arg_reduction)) {

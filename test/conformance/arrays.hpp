@@ -2,7 +2,8 @@
 /// Arrays of values that are worth trying, and the memory layouts that callers hand in.
 ///
 ///   Array x = tricky(DType::i8, {21, 23}, rng);      // extremes, zeros, ones, random bits
-///   for (const Array& a : laid_out(x)) …             // equal arrays: reversed, strided, transposed
+///   for (const Array& a : laid_out(x)) …             // equal arrays: reversed, strided,
+///   transposed
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -21,16 +22,49 @@ inline constexpr DType all_dtypes[] = {DType::bool_, DType::i8,  DType::i16, DTy
 /// The values that go wrong first: ends of the range, zeros of both signs, NaN, denormals.
 template <class T> std::vector<T> corner_values() {
   using Limits = std::numeric_limits<T>;
-  if constexpr (std::is_same_v<T, bool>) return {false, true};
+  if constexpr (std::is_same_v<T, bool>)
+    return {false, true};
   else if constexpr (std::is_floating_point_v<T>)
-    return {T(0), -T(0), T(1), T(-1), T(0.5), T(-0.5), T(2), T(3), T(-7), T(88.5), T(-104), T(1e4),
-            T(255.5), T(-2147483648.0), T(4294967296.0), T(1.8446744073709552e19), Limits::max(),
-            Limits::lowest(), Limits::min(), -Limits::min(), Limits::denorm_min(),
-            -Limits::denorm_min(), Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(),
-            Limits::epsilon(), T(1e-10)};
+    return {T(0),
+            -T(0),
+            T(1),
+            T(-1),
+            T(0.5),
+            T(-0.5),
+            T(2),
+            T(3),
+            T(-7),
+            T(88.5),
+            T(-104),
+            T(1e4),
+            T(255.5),
+            T(-2147483648.0),
+            T(4294967296.0),
+            T(1.8446744073709552e19),
+            Limits::max(),
+            Limits::lowest(),
+            Limits::min(),
+            -Limits::min(),
+            Limits::denorm_min(),
+            -Limits::denorm_min(),
+            Limits::infinity(),
+            -Limits::infinity(),
+            Limits::quiet_NaN(),
+            Limits::epsilon(),
+            T(1e-10)};
   else
-    return {T(0), T(1), T(2), T(3), T(7), T(-1), T(-2), T(-3), Limits::max(), Limits::min(),
-            T(Limits::max() - 1), T(Limits::min() + 1)};
+    return {T(0),
+            T(1),
+            T(2),
+            T(3),
+            T(7),
+            T(-1),
+            T(-2),
+            T(-3),
+            Limits::max(),
+            Limits::min(),
+            T(Limits::max() - 1),
+            T(Limits::min() + 1)};
 }
 
 /// Pairs of corner values along the rows when two are made with `turn` 0 and 1; then random ones.
@@ -44,9 +78,11 @@ inline Array tricky(DType dtype, const Shape& shape, Rng& rng, int turn = 0) {
       if (i < n * n) {
         to[i] = corners[static_cast<std::size_t>(turn == 0 ? i % n : i / n)];
       } else if constexpr (std::is_floating_point_v<T>) {
-        to[i] = static_cast<T>(rng.uniform(-1, 1) * std::ldexp(1.0, static_cast<int>(rng.below(12)) - 4));
+        to[i] = static_cast<T>(rng.uniform(-1, 1) *
+                               std::ldexp(1.0, static_cast<int>(rng.below(12)) - 4));
       } else {
-        to[i] = static_cast<T>(rng.below(2) == 0 ? rng.next() : static_cast<std::uint64_t>(rng.below(9) - 4));
+        to[i] = static_cast<T>(rng.below(2) == 0 ? rng.next()
+                                                 : static_cast<std::uint64_t>(rng.below(9) - 4));
       }
     }
   });

@@ -59,7 +59,8 @@ struct Instance {
   DType target; ///< of a cast
   Expr expr;
   std::string label() const {
-    return std::string(op->name) + (op == &ops::cast ? " to " + std::string(to_string(target)) : "");
+    return std::string(op->name) +
+           (op == &ops::cast ? " to " + std::string(to_string(target)) : "");
   }
 };
 
@@ -68,7 +69,8 @@ std::vector<Instance> instances(const Operands& o, DType t) {
   for (const Op* op : ops::all()) {
     if (!op->has(ir::Trait::elementwise) || !takes(*op, t)) continue;
     auto add = [&](std::vector<Expr> v, DType target) {
-      all.push_back({op, target, ir::make(*op, std::move(v), {.dtype = target}, Location::current())});
+      all.push_back(
+          {op, target, ir::make(*op, std::move(v), {.dtype = target}, Location::current())});
     };
     if (op == &ops::cast)
       for (DType target : all_dtypes) add({o.a}, target);
@@ -99,8 +101,8 @@ Array promised(const Instance& i, DType t, const Operands& o, const std::vector<
                const Array& got, const Array& want) {
   if (!is_float(t) || (i.op != &ops::mod && i.op != &ops::floor_div)) return got;
   // Both operands in the result's shape.
-  const auto ab = reference(o.inputs, arguments,
-                            {where(o.b == o.b, o.a, o.a), where(o.a == o.a, o.b, o.b)});
+  const auto ab =
+      reference(o.inputs, arguments, {where(o.b == o.b, o.a, o.a), where(o.a == o.a, o.b, o.b)});
   Array result = got.copy();
   support::visit_dtype(t, [&]<class T>(std::type_identity<T>) {
     if constexpr (std::is_floating_point_v<T>)
@@ -122,7 +124,8 @@ void check_call(const Function& f, const Operands& o, const std::vector<Instance
     INFO(all[i].label() << " of " << to_string(t) << ", " << o.layout);
     const double bound = bound_of(*all[i].op, t);
     const Array kept = promised(all[i], t, o, arguments, got[i], want[i]);
-    CHECK(difference(kept, want[i], {.ulps = bound, .exact = bound > 0 ? &exact[i] : nullptr}) == "");
+    CHECK(difference(kept, want[i], {.ulps = bound, .exact = bound > 0 ? &exact[i] : nullptr}) ==
+          "");
   }
 }
 
@@ -150,8 +153,10 @@ void check(DType t, Mode mode) {
       for (auto& n : s) n = n == 1 ? 1 : 3;
     check_call(f, o, all, arguments_of(o.inputs, small, rng), t);
     for (Shape& s : small)
-      if (s.size() == 2 && o.layout != "transposed") s[0] = 0;
-      else if (s.size() == 2) s[&s == &small[1] ? 1 : 0] = 0;
+      if (s.size() == 2 && o.layout != "transposed")
+        s[0] = 0;
+      else if (s.size() == 2)
+        s[&s == &small[1] ? 1 : 0] = 0;
     check_call(f, o, all, arguments_of(o.inputs, small, rng), t);
 
     if (o.layout != "dense") continue;

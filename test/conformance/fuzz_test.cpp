@@ -1,5 +1,5 @@
-/// Random graphs and their gradients: compiled with every rewrite, compiled op by op, and evaluated.
-/// KROTON_FUZZ_SEED replays one seed, KROTON_FUZZ_COUNT says how many to try.
+/// Random graphs and their gradients: compiled with every rewrite, compiled op by op, and
+/// evaluated. KROTON_FUZZ_SEED replays one seed, KROTON_FUZZ_COUNT says how many to try.
 #include <kroton/grad.hpp>
 
 #include "test/conformance/oracle.hpp"
@@ -14,8 +14,8 @@ Array drawn(const Expr& e, std::int64_t n, Rng& rng) {
   for (const Dim& d : e.shape()) shape.push_back(d.is_static() ? d.value() : n);
   Array wide = Array::empty(DType::f64, shape);
   for (std::int64_t i = 0; i < wide.numel(); ++i)
-    wide.data<double>()[i] = is_float(e.dtype()) ? draw(rng, Values::small)
-                                                 : static_cast<double>(rng.below(8) - 4);
+    wide.data<double>()[i] =
+        is_float(e.dtype()) ? draw(rng, Values::small) : static_cast<double>(rng.below(8) - 4);
   return wide.astype(e.dtype());
 }
 
@@ -24,7 +24,8 @@ Array drawn(const Expr& e, std::int64_t n, Rng& rng) {
 std::string compare(const Array& got, const Array& want, const Array& wide, double tolerance) {
   if (got.shape() != want.shape() || got.dtype() != want.dtype())
     return fmt::format("{} instead of {}", got.label(), want.label());
-  const auto a = got.astype(DType::f64).to_vector<double>(), b = want.astype(DType::f64).to_vector<double>(),
+  const auto a = got.astype(DType::f64).to_vector<double>(),
+             b = want.astype(DType::f64).to_vector<double>(),
              c = wide.astype(DType::f64).to_vector<double>();
   double largest = 1;
   for (double v : c)
@@ -33,7 +34,8 @@ std::string compare(const Array& got, const Array& want, const Array& wide, doub
     if (!std::isfinite(b[i]) || !std::isfinite(c[i]) || std::fabs(c[i]) >= 1e6) continue;
     if (std::fabs(b[i] - c[i]) > tolerance * largest) continue;
     if (!(std::fabs(a[i] - c[i]) <= 10 * tolerance * largest))
-      return fmt::format("element {} of {}: {} instead of {}, exactly {}", i, got.label(), a[i], b[i], c[i]);
+      return fmt::format("element {} of {}: {} instead of {}, exactly {}", i, got.label(), a[i],
+                         b[i], c[i]);
   }
   return "";
 }
@@ -45,10 +47,13 @@ struct Subject {
 };
 
 void check(const Subject& s, double tolerance) {
-  INFO("KROTON_FUZZ_SEED=" << s.seed << " replays this" << (s.has_unknown_dims ? ", unknown dims" : ", static dims"));
-  const Function fast = function(s.inputs, s.outputs), plain = function(s.inputs, s.outputs, {.mode = Mode::plain});
+  INFO("KROTON_FUZZ_SEED=" << s.seed << " replays this"
+                           << (s.has_unknown_dims ? ", unknown dims" : ", static dims"));
+  const Function fast = function(s.inputs, s.outputs),
+                 plain = function(s.inputs, s.outputs, {.mode = Mode::plain});
   Rng rng(s.seed ^ 0x5EED);
-  for (std::int64_t n : s.has_unknown_dims ? std::vector<std::int64_t>{3, 1, 0, 4, 37} : std::vector<std::int64_t>{3}) {
+  for (std::int64_t n : s.has_unknown_dims ? std::vector<std::int64_t>{3, 1, 0, 4, 37}
+                                           : std::vector<std::int64_t>{3}) {
     std::vector<Array> arguments;
     for (const Expr& e : s.inputs) arguments.push_back(drawn(e, n, rng));
     INFO("n = " << n);
@@ -72,7 +77,9 @@ void check(const Subject& s, double tolerance) {
 
 Subject subject(std::uint64_t seed, DType dtype) {
   const bool is_dynamic = seed % 3 != 0;
-  RandomGraph r = random_graph(seed, {.nodes = 5 + static_cast<int>(seed % 28), .dtype = dtype, .has_unknown_dims = is_dynamic});
+  RandomGraph r = random_graph(
+      seed,
+      {.nodes = 5 + static_cast<int>(seed % 28), .dtype = dtype, .has_unknown_dims = is_dynamic});
   return {seed, r.inputs, r.outputs, is_dynamic};
 }
 

@@ -26,15 +26,16 @@ std::string without_prelude(const std::string& text) {
   return text.substr(0, header) + text.substr(body + 4);
 }
 
-void check(const std::string& name, const std::vector<Expr>& inputs, const std::vector<Expr>& outputs,
-           std::vector<Update> updates = {}) {
+void check(const std::string& name, const std::vector<Expr>& inputs,
+           const std::vector<Expr>& outputs, std::vector<Update> updates = {}) {
   const Options options{.updates = std::move(updates), .name = name};
   const jit::FunctionState f(jit::make_signature(inputs, outputs, options, Location::current()),
                              options);
   std::string text;
   for (std::size_t i = 0; i < f.compiled().program->plan().kernels.size(); ++i)
     text += (text.empty() ? "" : "\n") + without_prelude(f.compiled().program->texts()[i].text);
-  const auto file = std::filesystem::path(source_root) / "test/conformance/golden" / (name + ".cpp.txt");
+  const auto file =
+      std::filesystem::path(source_root) / "test/conformance/golden" / (name + ".cpp.txt");
   if (const char* update = std::getenv("KROTON_UPDATE_GOLDENS"); update && *update == '1')
     write_file(file, text);
   INFO(file.string() << "; KROTON_UPDATE_GOLDENS=1 writes it anew");
@@ -65,7 +66,8 @@ TEST_CASE("a gather reads as it did", "[conformance][golden]") {
 
 TEST_CASE("the kernels of softmax regression read as they did", "[conformance][golden]") {
   const Expr x = matrix<float>("x"), y = vector<std::int32_t>("y");
-  const Shared w = shared(Array::zeros<float>({64, 10}), "w"), b = shared(Array::zeros<float>({10}), "b");
+  const Shared w = shared(Array::zeros<float>({64, 10}), "w"),
+               b = shared(Array::zeros<float>({10}), "b");
   const Expr p = softmax(dot(x, w) + b);
   const Expr loss = -mean(index(log(p), {arange(y.dim(0)), y}));
   const auto g = grad(loss, {w, b});

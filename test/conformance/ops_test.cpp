@@ -53,13 +53,16 @@ Subject reductions(const Op& op, DType t) {
         s.cases.push_back({fmt::format("{} over axes {:b} of {}", op.name, set, what), r});
         std::vector<Dim> kept = from.shape();
         for (std::int64_t a : axes) kept[static_cast<std::size_t>(a)] = 1;
-        if (set % 2 == 0) s.cases.push_back({s.cases.back().what + " keeping dims", ir::make(ops::reshape, {r}, {.dims = kept}, here())});
+        if (set % 2 == 0)
+          s.cases.push_back({s.cases.back().what + " keeping dims",
+                             ir::make(ops::reshape, {r}, {.dims = kept}, here())});
       };
       add(fmt::format("rank {}", rank), x);
       if (rank == 3 && set % 3 == 1) add("a transposed array", transpose(x));
       if (rank == 2) add("a reversed array", slice(x, {{{}, {}, -1}, {{}, {}, -1}}));
       if (rank == 2 && set != 1) add("a sliced array", slice(x, {{0, {}, 2}, {0, {}, 2}}));
-      if (rank == 1) add("a repeated array", broadcast_to(expand_dims(x, {1}), {x.shape()[0], Dim(3)}));
+      if (rank == 1)
+        add("a repeated array", broadcast_to(expand_dims(x, {1}), {x.shape()[0], Dim(3)}));
     }
   }
   s.calls = {{{70}, {9, 33}, {5, 6, 7}}, {{1}, {1, 1}, {1, 1, 1}}, {{2}, {40, 3}, {2, 1, 9}}};
@@ -69,7 +72,8 @@ Subject reductions(const Op& op, DType t) {
 
 Subject movement(DType t) {
   const Dim n = dim("n"), m = dim("m");
-  const Expr x = tensor(t, {n, m}, "x"), c = tensor(t, {4, 6}, "c"), k = tensor(t, {3, 2, 5}, "k"), v = tensor(t, {n}, "v"), o = tensor(t, {}, "o");
+  const Expr x = tensor(t, {n, m}, "x"), c = tensor(t, {4, 6}, "c"), k = tensor(t, {3, 2, 5}, "k"),
+             v = tensor(t, {n}, "v"), o = tensor(t, {}, "o");
   Subject s{{x, c, k, v, o}, {}, {}};
   auto add = [&](std::string what, const Expr& e) { s.cases.push_back({std::move(what), e}); };
   add("reshape to one axis", reshape(x, {-1}));
@@ -83,7 +87,9 @@ Subject movement(DType t) {
   add("broadcast of a vector", broadcast_to(v, {Dim(2), n}));
   add("broadcast of a column", broadcast_to(expand_dims(v, {1}), {n, m}));
   add("expand and squeeze", squeeze(expand_dims(x, {0, 2}), {0}));
-  const std::vector<std::vector<Range>> slices{{{1, {}}}, {{{}, -1}}, {{{}, {}, -1}}, {{-2, {}, -1}}, {{{}, {}, 2}, {1, {}, 3}}, {{2, 0, -1}}, {{100, {}}}, {{-100, 100}}, {{3, 1}}, {{{}, {}, -2}, {-1, {}, -3}}};
+  const std::vector<std::vector<Range>> slices{
+      {{1, {}}},    {{{}, -1}},  {{{}, {}, -1}}, {{-2, {}, -1}}, {{{}, {}, 2}, {1, {}, 3}},
+      {{2, 0, -1}}, {{100, {}}}, {{-100, 100}},  {{3, 1}},       {{{}, {}, -2}, {-1, {}, -3}}};
   for (std::size_t i = 0; i < slices.size(); ++i) {
     add(fmt::format("slice {}", i), slice(x, slices[i]));
     add(fmt::format("slice {} of a static array", i), slice(c, slices[i]));
@@ -93,17 +99,24 @@ Subject movement(DType t) {
   add("copy", ir::make(ops::copy, {transpose(x)}, {}, here()));
   if (!is_bool(t)) {
     // Put back among zeros: start 1, step 2.
-    add("unslice", ir::make(ops::unslice, {c}, {.ints = {2, 1}, .dims = {Dim(1), Dim(2), Dim(9), Dim(10)}}, here()));
-    add("unslice backwards", ir::make(ops::unslice, {c}, {.ints = {-2, -1}, .dims = {Dim(7), Dim(5), Dim(9), Dim(6)}}, here()));
+    add("unslice", ir::make(ops::unslice, {c},
+                            {.ints = {2, 1}, .dims = {Dim(1), Dim(2), Dim(9), Dim(10)}}, here()));
+    add("unslice backwards",
+        ir::make(ops::unslice, {c}, {.ints = {-2, -1}, .dims = {Dim(7), Dim(5), Dim(9), Dim(6)}},
+                 here()));
   }
-  s.calls = {{{5, 7}, {4, 6}, {3, 2, 5}, {5}, {}}, {{1, 1}, {4, 6}, {3, 2, 5}, {1}, {}}, {{0, 3}, {4, 6}, {3, 2, 5}, {0}, {}}, {{2, 40}, {4, 6}, {3, 2, 5}, {2}, {}}};
+  s.calls = {{{5, 7}, {4, 6}, {3, 2, 5}, {5}, {}},
+             {{1, 1}, {4, 6}, {3, 2, 5}, {1}, {}},
+             {{0, 3}, {4, 6}, {3, 2, 5}, {0}, {}},
+             {{2, 40}, {4, 6}, {3, 2, 5}, {2}, {}}};
   return s;
 }
 
 Subject products(DType t) {
   const Dim n = dim("n"), m = dim("m"), k = dim("k"), l = dim("l");
-  const Expr a = tensor(t, {n, k}, "a"), b = tensor(t, {k, m}, "b"), bt = tensor(t, {m, k}, "bt"), v = tensor(t, {k}, "v"),
-             p = tensor(t, {l, n, k}, "p"), q = tensor(t, {l, k, m}, "q"), c = tensor(t, {n, m}, "c"), one = tensor(t, {1, k, 3}, "one"), s0 = tensor(t, {}, "s");
+  const Expr a = tensor(t, {n, k}, "a"), b = tensor(t, {k, m}, "b"), bt = tensor(t, {m, k}, "bt"),
+             v = tensor(t, {k}, "v"), p = tensor(t, {l, n, k}, "p"), q = tensor(t, {l, k, m}, "q"),
+             c = tensor(t, {n, m}, "c"), one = tensor(t, {1, k, 3}, "one"), s0 = tensor(t, {}, "s");
   Subject s{{a, b, bt, v, p, q, c, one, s0}, {}, {}};
   auto add = [&](std::string what, const Expr& e) { s.cases.push_back({std::move(what), e}); };
   add("dot", dot(a, b));
@@ -119,15 +132,22 @@ Subject products(DType t) {
   if (is_float(t)) add("gemm", ir::make(ops::gemm, {c, a, b, s0}, {}, here()));
   add("added", c + dot(a, b));
   add("subtracted and scaled", c - dot(a, b) * s0);
-  for (auto [N, M, K, L] : {std::array<std::int64_t, 4>{5, 7, 3, 2}, {1, 1, 1, 1}, {0, 3, 2, 2}, {3, 2, 0, 1}, {33, 40, 17, 3}, {8, 64, 9, 1}})
+  for (auto [N, M, K, L] : {std::array<std::int64_t, 4>{5, 7, 3, 2},
+                            {1, 1, 1, 1},
+                            {0, 3, 2, 2},
+                            {3, 2, 0, 1},
+                            {33, 40, 17, 3},
+                            {8, 64, 9, 1}})
     s.calls.push_back({{N, K}, {K, M}, {M, K}, {K}, {L, N, K}, {L, K, M}, {N, M}, {1, K, 3}, {}});
   return s;
 }
 
 Subject indexing(DType t) {
   const Dim n = dim("n"), m = dim("m"), l = dim("l");
-  const Expr x = tensor(t, {n, m}, "x"), i = tensor(DType::i64, {l}, "i"), j = tensor(DType::i32, {l}, "j"), k = tensor(DType::i64, {2, 3}, "k"),
-             y = tensor(DType::u8, {n}, "y"), cube = tensor(t, {3, 4, 5}, "cube"), g = tensor(t, {l, m}, "g"), h = tensor(t, {l}, "h");
+  const Expr x = tensor(t, {n, m}, "x"), i = tensor(DType::i64, {l}, "i"),
+             j = tensor(DType::i32, {l}, "j"), k = tensor(DType::i64, {2, 3}, "k"),
+             y = tensor(DType::u8, {n}, "y"), cube = tensor(t, {3, 4, 5}, "cube"),
+             g = tensor(t, {l, m}, "g"), h = tensor(t, {l}, "h");
   Subject s{{x, i, j, k, y, cube, g, h}, {}, {}};
   auto add = [&](std::string what, const Expr& e) { s.cases.push_back({std::move(what), e}); };
   add("rows", index(x, {i}));
@@ -159,9 +179,15 @@ Subject leaves(DType t) {
   Rng rng(5);
   const Expr baked = constant(moderate(t, {3, 2}, rng)), one = constant(moderate(t, {}, rng));
   Subject s{{x}, {}, {{{4, 5}}, {{0, 1}}}};
-  s.cases = {{"the input", x}, {"an array", baked}, {"an array, moved", transpose(baked)}, {"a constant", one},
-             {"a constant, repeated", broadcast_to(one, x.shape())}, {"a size", x.dim(1)}, {"positions", arange(x.dim(0))},
-             {"a range", arange(7, -3, -2)}, {"shared", kroton::shared(moderate(t, {2, 2}, rng), "w")},
+  s.cases = {{"the input", x},
+             {"an array", baked},
+             {"an array, moved", transpose(baked)},
+             {"a constant", one},
+             {"a constant, repeated", broadcast_to(one, x.shape())},
+             {"a size", x.dim(1)},
+             {"positions", arange(x.dim(0))},
+             {"a range", arange(7, -3, -2)},
+             {"shared", kroton::shared(moderate(t, {2, 2}, rng), "w")},
              {"one-hot", one_hot(arange(x.dim(1)) - 1, 4, t)}};
   return s;
 }
@@ -178,7 +204,8 @@ void check(const Subject& s, Mode mode, DType t) {
       if (const auto range = s.ranges.find(s.inputs[i].name()); range != s.ranges.end()) {
         Array at = Array::empty(DType::i64, s.calls[call][i]);
         for (std::int64_t k = 0; k < at.numel(); ++k)
-          at.data<std::int64_t>()[k] = range->second.first + rng.below(range->second.second - range->second.first);
+          at.data<std::int64_t>()[k] =
+              range->second.first + rng.below(range->second.second - range->second.first);
         a = at.astype(s.inputs[i].dtype());
       }
       const auto ways = laid_out(a);
@@ -187,15 +214,21 @@ void check(const Subject& s, Mode mode, DType t) {
     const auto want = reference(s.inputs, arguments, outputs);
     const auto got = f(arguments);
     for (std::size_t i = 0; i < want.size(); ++i) {
-      INFO(s.cases[i].what << ", " << to_string(t) << ", call " << call << (mode == Mode::fast ? ", fast" : ", plain"));
+      INFO(s.cases[i].what << ", " << to_string(t) << ", call " << call
+                           << (mode == Mode::fast ? ", fast" : ", plain"));
       // Movement is exact; sums may be taken in any order.
       const bool is_exact = !is_float(t);
-      CHECK(difference(got[i], want[i], is_exact ? Tolerance{} : Tolerance{.ulps = 0, .of_largest = t == DType::f32 ? 1e-5 : 1e-13, .checks_zero_sign = false}) == "");
+      CHECK(difference(got[i], want[i],
+                       is_exact ? Tolerance{}
+                                : Tolerance{.ulps = 0,
+                                            .of_largest = t == DType::f32 ? 1e-5 : 1e-13,
+                                            .checks_zero_sign = false}) == "");
     }
   }
 }
 
-/// Op by op, a dtype of each kind does: there a kernel's text differs in the name of the dtype alone.
+/// Op by op, a dtype of each kind does: there a kernel's text differs in the name of the dtype
+/// alone.
 bool is_representative(DType t) {
   return t == DType::bool_ || t == DType::i16 || t == DType::u64 || t == DType::f32;
 }
@@ -219,16 +252,19 @@ std::vector<DType> numbers() {
 
 TEST_CASE("every op is elementwise or has a test of its own here", "[conformance]") {
   const std::vector<const Op*> covered{
-      &ops::input, &ops::shared, &ops::constant, &ops::array, &ops::size, &ops::iota,
-      &ops::reshape, &ops::transpose, &ops::broadcast_to, &ops::slice, &ops::unslice, &ops::stop_gradient, &ops::copy,
-      &ops::matmul, &ops::gemm, &ops::gather, &ops::index_add, &ops::uniform};
+      &ops::input,   &ops::shared,        &ops::constant,  &ops::array,        &ops::size,
+      &ops::iota,    &ops::reshape,       &ops::transpose, &ops::broadcast_to, &ops::slice,
+      &ops::unslice, &ops::stop_gradient, &ops::copy,      &ops::matmul,       &ops::gemm,
+      &ops::gather,  &ops::index_add,     &ops::uniform};
   for (const Op* op : ops::all()) {
     INFO(op->name);
-    CHECK((op->has(ir::Trait::elementwise) || op->has(ir::Trait::reduction) || std::ranges::find(covered, op) != covered.end()));
+    CHECK((op->has(ir::Trait::elementwise) || op->has(ir::Trait::reduction) ||
+           std::ranges::find(covered, op) != covered.end()));
   }
 }
 
-TEST_CASE("every reduction over every set of axes, in every dtype, equals the evaluator", "[conformance]") {
+TEST_CASE("every reduction over every set of axes, in every dtype, equals the evaluator",
+          "[conformance]") {
   for (const Op* op : ops::all()) {
     if (!op->has(ir::Trait::reduction)) continue;
     std::vector<DType> dtypes;
@@ -241,12 +277,15 @@ TEST_CASE("every reduction over every set of axes, in every dtype, equals the ev
 TEST_CASE("extremes and their positions see NaN, infinities and signed zeros", "[conformance]") {
   for (DType t : {DType::f32, DType::f64}) {
     const Expr x = tensor(t, {dim(), dim()}, "x");
-    const std::vector<Expr> outputs{max(x, {0}), max(x, {1}), min(x, {0}), min(x, {1}), argmax(x, 0), argmax(x, 1), argmin(x, 0), argmin(x, 1), max(x), min(x)};
+    const std::vector<Expr> outputs{max(x, {0}),  max(x, {1}),  min(x, {0}),  min(x, {1}),
+                                    argmax(x, 0), argmax(x, 1), argmin(x, 0), argmin(x, 1),
+                                    max(x),       min(x)};
     const Function f = function({x}, outputs);
     for (std::uint64_t seed = 0; seed < 12; ++seed) {
       Rng rng(seed);
       const Array wide = tricky(t, {30, 33}, rng, seed % 2 == 0);
-      const Array a = wide.slice(0, rng.below(10), 12 + rng.below(18)).slice(1, rng.below(10), 11 + rng.below(20));
+      const Array a = wide.slice(0, rng.below(10), 12 + rng.below(18))
+                          .slice(1, rng.below(10), 11 + rng.below(20));
       const auto got = f({a}), want = reference({x}, {a}, outputs);
       for (std::size_t i = 0; i < want.size(); ++i) {
         INFO(to_string(t) << ", output " << i << ", seed " << seed);
@@ -256,21 +295,34 @@ TEST_CASE("extremes and their positions see NaN, infinities and signed zeros", "
   }
 }
 
-TEST_CASE("movement, in every dtype, equals the evaluator", "[conformance]") { check(movement, all_dtypes); }
+TEST_CASE("movement, in every dtype, equals the evaluator", "[conformance]") {
+  check(movement, all_dtypes);
+}
 
-TEST_CASE("products, in every number dtype, equal the evaluator", "[conformance]") { check(products, numbers()); }
+TEST_CASE("products, in every number dtype, equal the evaluator", "[conformance]") {
+  check(products, numbers());
+}
 
-TEST_CASE("indexing, in every dtype, equals the evaluator", "[conformance]") { check(indexing, all_dtypes); }
+TEST_CASE("indexing, in every dtype, equals the evaluator", "[conformance]") {
+  check(indexing, all_dtypes);
+}
 
-TEST_CASE("leaves, in every dtype, equal the evaluator", "[conformance]") { check(leaves, all_dtypes); }
+TEST_CASE("leaves, in every dtype, equal the evaluator", "[conformance]") {
+  check(leaves, all_dtypes);
+}
 
-TEST_CASE("random numbers equal the evaluator bit for bit, whatever the thread count", "[conformance]") {
+TEST_CASE("random numbers equal the evaluator bit for bit, whatever the thread count",
+          "[conformance]") {
   for (DType t : {DType::f32, DType::f64})
     for (int threads : {1, 2, 4}) {
       Random rng(42);
       const Expr x = matrix<float>("x");
-      const std::vector<Expr> outputs{rng.uniform({100, 7}, t), rng.uniform(x.shape(), t), rng.uniform({}, t), rng.bernoulli(0.3, {33}),
-                                      transpose(rng.uniform({5, 6}, t)), slice(rng.uniform({64}, t), {{{}, {}, -1}})};
+      const std::vector<Expr> outputs{rng.uniform({100, 7}, t),
+                                      rng.uniform(x.shape(), t),
+                                      rng.uniform({}, t),
+                                      rng.bernoulli(0.3, {33}),
+                                      transpose(rng.uniform({5, 6}, t)),
+                                      slice(rng.uniform({64}, t), {{{}, {}, -1}})};
       const Function f = function({x}, outputs, {.threads = threads});
       for (const Shape& shape : {Shape{3, 5}, Shape{700, 90}, Shape{0, 2}, Shape{1, 1}}) {
         const Array xs = Array::zeros<float>(shape);

@@ -1,5 +1,6 @@
 #pragma once
-/// The reference evaluator's answer to a call of a compiled function, and how far two arrays differ.
+/// The reference evaluator's answer to a call of a compiled function, and how far two arrays
+/// differ.
 ///
 ///   const auto want = reference({x}, {xs}, {exp(x)});
 ///   CHECK(difference(f({xs})[0], want[0], {.ulps = 1.25}) == "");
@@ -29,8 +30,8 @@ inline std::int64_t size_in_call(const ir::Graph& g, const ir::DimNode& wanted,
       return arguments[i].astype(DType::i64).item<std::int64_t>();
     for (std::size_t a = 0; a < inputs[i].shape().size(); ++a) {
       const Dim d = g.canonical(inputs[i].shape()[a]);
-      if (!d.is_static() && (d.node().get() == &wanted ||
-                             (!wanted.name.empty() && d.node()->name == wanted.name)))
+      if (!d.is_static() &&
+          (d.node().get() == &wanted || (!wanted.name.empty() && d.node()->name == wanted.name)))
         return arguments[i].shape()[a];
     }
   }
@@ -48,8 +49,7 @@ inline std::vector<Array> reference(const std::vector<Expr>& inputs,
     const ir::GraphNode& n = g[id];
     if (n.op == &ops::input) {
       for (std::size_t i = 0; i < inputs.size(); ++i)
-        if (inputs[i].node()->attrs.leaf == n.attrs.leaf)
-          bindings.values.emplace(id, arguments[i]);
+        if (inputs[i].node()->attrs.leaf == n.attrs.leaf) bindings.values.emplace(id, arguments[i]);
     } else if (n.op == &ops::shared) {
       bindings.values.emplace(
           id, static_cast<const ir::SharedState*>(n.attrs.leaf.get())->value.copy());
@@ -61,11 +61,11 @@ inline std::vector<Array> reference(const std::vector<Expr>& inputs,
 
 /// How far apart floats may be; whole numbers and bools never differ.
 struct Tolerance {
-  double ulps = 0;             ///< of the wanted element, denormal ones included
-  double of_largest = 0;       ///< or this share of the array's largest finite value
-  const Array* exact = nullptr;///< ulps are counted from here if given: f64, not rounded
+  double ulps = 0;              ///< of the wanted element, denormal ones included
+  double of_largest = 0;        ///< or this share of the array's largest finite value
+  const Array* exact = nullptr; ///< ulps are counted from here if given: f64, not rounded
   bool checks_zero_sign = true;
-  bool checks_special = true;  ///< else elements that are not finite on the wanted side are skipped
+  bool checks_special = true; ///< else elements that are not finite on the wanted side are skipped
 };
 
 template <class T> double ulp_of(double v) {
@@ -98,9 +98,11 @@ inline std::string difference(const Array& got, const Array& want, const Toleran
         else if (!t.checks_special && !std::isfinite(y[i]))
           is_equal = true;
         else if (!is_equal && std::isfinite(x[i])) {
-          const double from = t.exact ? std::as_const(exact).template data<double>()[i] : double(y[i]);
+          const double from =
+              t.exact ? std::as_const(exact).template data<double>()[i] : double(y[i]);
           const double by = std::fabs(double(x[i]) - from);
-          is_equal = by <= t.ulps * ulp_of<T>(from) || (std::isfinite(y[i]) && by <= t.of_largest * largest);
+          is_equal = by <= t.ulps * ulp_of<T>(from) ||
+                     (std::isfinite(y[i]) && by <= t.of_largest * largest);
         }
       }
       if (is_equal) continue;

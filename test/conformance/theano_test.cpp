@@ -15,11 +15,12 @@ struct Regression {
   Expr p, pred, loss, gw, gb;
   std::vector<Update> updates;
 
-  Regression(const Array& w0, const Array& b0) : Regression(kroton::shared(w0, "w"), kroton::shared(b0, "b")) {}
+  Regression(const Array& w0, const Array& b0)
+      : Regression(kroton::shared(w0, "w"), kroton::shared(b0, "b")) {}
   Regression(Shared w_, Shared b_)
       : w(w_), b(b_), p(softmax(dot(x, w) + b)), pred(argmax(p, 1)),
-        loss(-mean(index(log(p), {arange(y.dim(0)), y}))), gw(grad(loss, w)), gb(grad(loss, b)),
-        updates{{w, w - 0.1f * gw}, {b, b - 0.1f * gb}} {}
+        loss(-mean(index(log(p), {arange(y.dim(0)), y}))), gw(grad(loss, w)),
+        gb(grad(loss, b)), updates{{w, w - 0.1f * gw}, {b, b - 0.1f * gb}} {}
 
   jit::FunctionState train(Options options = {}) const {
     options.updates = updates;
@@ -118,7 +119,8 @@ TEST_CASE("scores of ten thousand give a finite loss and finite weights", "[conf
     const Array ys = Array::from({1, 2});
     const auto out = train({xs, ys});
     CHECK(std::isfinite(out[1].item<float>()));
-    CHECK(out[1].item<float>() == Approx(sign > 0 ? 1e4f : std::log(2.f) / 2 + std::log(2.f) / 2).epsilon(1e-3));
+    CHECK(out[1].item<float>() ==
+          Approx(sign > 0 ? 1e4f : std::log(2.f) / 2 + std::log(2.f) / 2).epsilon(1e-3));
     for (float v : r.w.get().to_vector<float>()) CHECK(std::isfinite(v));
     for (float v : r.b.get().to_vector<float>()) CHECK(std::isfinite(v));
   }

@@ -36,8 +36,8 @@ jit::Sabotage wrong_rule(const RuleSet& rules) { return {.rules = &rules}; }
 jit::Sabotage wrong_text(std::string from, std::string to) {
   return {.kernel = [=](std::string& text) {
     // The prelude and the runtime's table come first; what the kernel computes follows.
-    for (std::size_t at = text.find("struct Runtime"); (at = text.find(from, at)) != std::string::npos;
-         at += to.size())
+    for (std::size_t at = text.find("struct Runtime");
+         (at = text.find(from, at)) != std::string::npos; at += to.size())
       text.replace(at, from.size(), to);
   }};
 }
@@ -62,15 +62,19 @@ TEST_CASE("verify finds nothing wrong with good functions", "[conformance][verif
                               {.updates = {{w, w - 0.5f * g}}, .mode = Mode::verify});
   const Array before = w.get();
   for (int i = 0; i < 3; ++i)
-    CHECK_NOTHROW(f({ramp({4, 5}), Array::from({std::int64_t{0}, std::int64_t{2}, std::int64_t{1}, std::int64_t{2}})}));
+    CHECK_NOTHROW(f({ramp({4, 5}), Array::from({std::int64_t{0}, std::int64_t{2}, std::int64_t{1},
+                                                std::int64_t{2}})}));
   CHECK_FALSE(equal(before, w.get()));
 }
 
 TEST_CASE("verify names a rule that changes the result", "[conformance][verify]") {
   using namespace rewrite::dsl;
-  const RuleSet tanh_is_sigmoid{"sabotage", {rule("wrong-tanh", dsl::tanh(dsl::x), dsl::sigmoid(dsl::x))}};
+  const RuleSet tanh_is_sigmoid{"sabotage",
+                                {rule("wrong-tanh", dsl::tanh(dsl::x), dsl::sigmoid(dsl::x))}};
   const RuleSet lost_minus{"sabotage", {rule("wrong-neg", -dsl::x, dsl::relu(dsl::x))}};
-  const RuleSet swapped{"sabotage", {rule("wrong-sub", dsl::exp(dsl::x) - dsl::exp(dsl::y), dsl::exp(dsl::y) - dsl::exp(dsl::x) + 0.0)}};
+  const RuleSet swapped{"sabotage",
+                        {rule("wrong-sub", dsl::exp(dsl::x) - dsl::exp(dsl::y),
+                              dsl::exp(dsl::y) - dsl::exp(dsl::x) + 0.0)}};
   const Expr a = matrix<float>("a"), b = matrix<float>("b");
   CHECK_THAT(verdict({a}, {kroton::tanh(a) + 1}, {ramp({2, 6})}, wrong_rule(tanh_is_sigmoid)),
              contains("rule wrong-tanh changes the result: after it rewrote tanh"));
@@ -87,7 +91,8 @@ TEST_CASE("verify finds the wrong rule among many good applications", "[conforma
   Expr e = a;
   for (int i = 0; i < 6; ++i) e = kroton::log(1 + kroton::exp(1 * e + 0));
   e = kroton::sqrt(e) + kroton::log(softmax(e));
-  CHECK_THAT(verdict({a}, {e}, {ramp({3, 4})}, wrong_rule(wrong)), contains("rule wrong-sqrt changes"));
+  CHECK_THAT(verdict({a}, {e}, {ramp({3, 4})}, wrong_rule(wrong)),
+             contains("rule wrong-sqrt changes"));
 }
 
 TEST_CASE("verify names the kernel and the op that are wrong", "[conformance][verify]") {
@@ -97,9 +102,11 @@ TEST_CASE("verify names the kernel and the op that are wrong", "[conformance][ve
   CHECK_THAT(sum_wrong, contains("kernel "));
   CHECK_THAT(sum_wrong, contains("computes add wrongly"));
   CHECK_THAT(sum_wrong, contains("elementwise"));
-  CHECK_THAT(verdict({a, b}, {a * b}, two, wrong_text(" * ", " + ")), contains("computes mul wrongly"));
-  CHECK_THAT(verdict({a}, {kroton::exp(a)}, {two[0]}, wrong_text("= exp_f32(", "= 2.0f * exp_f32(")),
-             contains("computes exp wrongly"));
+  CHECK_THAT(verdict({a, b}, {a * b}, two, wrong_text(" * ", " + ")),
+             contains("computes mul wrongly"));
+  CHECK_THAT(
+      verdict({a}, {kroton::exp(a)}, {two[0]}, wrong_text("= exp_f32(", "= 2.0f * exp_f32(")),
+      contains("computes exp wrongly"));
 }
 
 TEST_CASE("verify finds a wrong update", "[conformance][verify]") {
