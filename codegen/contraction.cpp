@@ -80,7 +80,9 @@ template <int V> static void rows_of(void* frame, i64 begin, i64 end, int) {
   for (i64 j = 0; j < g.n; j += V * lanes)
     for (i64 i = begin; i < end; ++i) multiply<V>(g, i * tile, j);
 }
+)text";
 
+constexpr std::string_view columns_body = R"text(
 // For few columns of c and an a whose columns lie together: vectors run along the rows of c, straight
 // from a, so that no lane is padding and each line of a is used whole. One tile: V vectors of rows
 // from i on, `few` columns from j on. Columns past the last repeat it.
@@ -122,11 +124,19 @@ static void columns_of(void* frame, i64 begin, i64 end, int) {
         for (i64 r = i; r + lanes <= g.m; r += lanes) multiply_columns<1>(g, r, j);
     }
 }
+)text";
 
-extern "C" void kernel(const Runtime* rt, void* const* buffers, const i64* sizes) {
+
+bool may_be_by_columns(const ContractionShape& shape) { return shape.is_narrow.value_or(true) && shape.is_transposed.value_or(true); }
+
+/// The end of the text: the entry point, with the cases that may occur.
+std::string entry_point(const ContractionShape& shape) {
+  std::string text = R"text(extern "C" void kernel(const Runtime* rt, void* const* buffers, const i64* sizes) {
   Args g{(const T*)buffers[0], (const T*)buffers[1], (T*)buffers[2], (const T*)buffers[3], (T*)buffers[4],
          sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]};
-  if (g.a_row == 1 && g.n <= lanes && g.m >= lanes) {
+)text";
+  if (may_be_by_columns(shape))
+    text += R"text(  if (g.a_row == 1 && g.n <= lanes && g.m >= lanes) {
     const i64 stacks = (g.m + stack * lanes - 1) / (stack * lanes);
     rt->parallel_for(rt, stacks, 200000 / (1 + g.k * g.n * stack) + 1, columns_of, &g);
     // The rows that fill no vector are left.
@@ -136,17 +146,17 @@ extern "C" void kernel(const Runtime* rt, void* const* buffers, const i64* sizes
     g.m -= whole;
     if (g.m == 0) return;
   }
-  const i64 tiles = (g.m + tile - 1) / tile;
-  const i64 grain = 200000 / (1 + g.k * g.n * tile / lanes) + 1;
-  if (g.n <= lanes) {
-    pack<1>(g);
-    rt->parallel_for(rt, tiles, grain, rows_of<1>, &g);
-  } else {
-    pack<2>(g);
-    rt->parallel_for(rt, tiles, grain, rows_of<2>, &g);
-  }
-}
 )text";
+  text += R"text(  const i64 tiles = (g.m + tile - 1) / tile;
+  const i64 grain = 200000 / (1 + g.k * g.n * tile / lanes) + 1;
+)text";
+  const auto by_vectors = [](int indent, int vectors) {
+    return fmt::format("{0:{1}}pack<{2}>(g);\n{0:{1}}rt->parallel_for(rt, tiles, grain, rows_of<{2}>, &g);\n", "", indent, vectors);
+  };
+  if (shape.is_narrow) text += by_vectors(2, *shape.is_narrow ? 1 : 2);
+  else text += "  if (g.n <= lanes) {\n" + by_vectors(4, 1) + "  } else {\n" + by_vectors(4, 2) + "  }\n";
+  return text + "}\n";
+}
 
 std::string filled(std::string text, std::string_view what, std::string_view with) {
   for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size())) text.replace(at, what.size(), with);
@@ -161,6 +171,8 @@ KernelSource render_contraction(const ContractionShape& shape) {
   const std::string_view needed[] = {"types"};
   text += prelude_for(needed) + "\n" + runtime_declaration(false);
   std::string code(body);
+  if (may_be_by_columns(shape)) code += columns_body;
+  code += "\n" + entry_point(shape);
   code = filled(std::move(code), "@type", to_string(shape.dtype));
   code = filled(std::move(code), "@lanes", std::to_string(lanes));
   code = filled(std::move(code), "@rows", std::to_string(tile_rows(shape.vector_bytes)));

@@ -22,6 +22,19 @@ Program::Program(plan::Plan plan, const Signature& signature, const ProgramOptio
 
 Program::~Program() = default;
 
+namespace {
+
+codegen::ContractionShape contraction_shape(const ContractionStep& step, int vector_bytes) {
+  codegen::ContractionShape shape{step.dtype, step.c.has_value(), vector_bytes};
+  const Dim& n = step.shape.back();
+  const Dim& a_row = step.a.strides[step.a.strides.size() - 2];
+  if (n.is_static()) shape.is_narrow = n.value() * static_cast<std::int64_t>(item_size(step.dtype)) <= vector_bytes;
+  if (a_row.is_static()) shape.is_transposed = a_row.is(1);
+  return shape;
+}
+
+} // namespace
+
 void Program::render_and_load(const ProgramOptions& options) {
   for (const Kernel& k : plan_.kernels) {
     codegen::KernelSource source = codegen::render(k);
@@ -37,10 +50,10 @@ void Program::render_and_load(const ProgramOptions& options) {
   for (const Step& s : plan_.steps) {
     const auto* c = std::get_if<ContractionStep>(&s.what);
     if (!c) continue;
-    const std::pair key{c->dtype, c->c.has_value()};
-    if (std::ranges::find(contraction_texts_, key, [](const auto& e) { return e.first; }) != contraction_texts_.end()) continue;
-    contraction_texts_.emplace_back(key, static_cast<int>(texts_.size()));
-    codegen::KernelSource source = codegen::render_contraction({c->dtype, c->c.has_value(), vector_bytes_});
+    const codegen::ContractionShape shape = contraction_shape(*c, vector_bytes_);
+    if (std::ranges::find(contraction_texts_, shape, [](const auto& e) { return e.first; }) != contraction_texts_.end()) continue;
+    contraction_texts_.emplace_back(shape, static_cast<int>(texts_.size()));
+    codegen::KernelSource source = codegen::render_contraction(shape);
     texts_.push_back({std::move(source.text), "contraction"});
     notes_.emplace_back();
   }
@@ -151,7 +164,7 @@ void Program::bind_steps() {
       for (const Dim& d : size_arguments(kernel)) s.sizes.push_back(sizes_.slot(d));
       if (!kernel.scratch.empty()) s.scratch = sizes_.slot(scratch_offsets(kernel).back());
     } else if (const auto* c = std::get_if<ContractionStep>(&step.what)) {
-      const auto text = std::ranges::find(contraction_texts_, std::pair{c->dtype, c->c.has_value()}, [](const auto& e) { return e.first; });
+      const auto text = std::ranges::find(contraction_texts_, contraction_shape(*c, vector_bytes_), [](const auto& e) { return e.first; });
       s.entry = loaded_[static_cast<std::size_t>(text->second)].entry;
       s.dtype = c->dtype;
       s.a = bind(c->a);

@@ -15,6 +15,7 @@
 
 #include <kroton/options.hpp>
 
+#include "codegen/contraction.hpp"
 #include "jit/kernels.hpp"
 #include "jit/sizes.hpp"
 #include "lib/plan/plan.hpp"
@@ -145,7 +146,7 @@ private:
   std::vector<KernelText> texts_;
   std::vector<LoadedKernel> loaded_;
   std::vector<std::vector<std::pair<int, std::string>>> notes_;
-  std::vector<std::pair<std::pair<DType, bool>, int>> contraction_texts_; ///< (dtype, accumulates) → text
+  std::vector<std::pair<codegen::ContractionShape, int>> contraction_texts_; ///< shape → text
 
   SizeTable sizes_;
   struct SymbolSource {
