@@ -7,6 +7,10 @@
 /// Elementwise ops promote dtypes as NumPy does (docs/dtypes.md) and broadcast dims that are
 /// known to be 1; a dim of unknown size never broadcasts, a mismatch is a ShapeError.
 /// Axes may be negative, counting from the end.
+///
+/// All throw TypeError for a dtype that they do not take (bool + bool is refused, logic takes bool
+/// alone, positions are integers) and ShapeError for shapes or axes that do not fit: at once
+/// where that can be told, else when the function is called.
 #include <optional>
 #include <variant>
 #include <vector>
@@ -87,8 +91,11 @@ Expr min(Operand a, Axes axes = {}, bool keepdims = false);
 Expr argmax(Operand a, int axis = -1, bool keepdims = false);
 /// The position (i64) of the first smallest element along one axis; a NaN counts as smallest.
 Expr argmin(Operand a, int axis = -1, bool keepdims = false);
+/// log(sum(exp(a))), without overflow; integers give f64.
 Expr logsumexp(Operand a, Axes axes = {-1}, bool keepdims = false);
+/// exp(a) / sum(exp(a)) along one axis, without overflow; integers give f64. The shape is a's.
 Expr softmax(Operand a, int axis = -1);
+/// log(softmax(a)), accurate where softmax underflows.
 Expr log_softmax(Operand a, int axis = -1);
 /// @}
 
@@ -102,7 +109,8 @@ struct NewDim {
   bool is_rest = false;
   std::int64_t given = 0;
 };
-/// The same elements in row-major order under another shape; one dim may be -1.
+/// The same elements in row-major order under another shape; one dim may be -1:
+/// `reshape(x, {x.shape()[0], -1})` makes an f32[n,3,4] an f32[n,12].
 Expr reshape(Operand a, std::vector<NewDim> shape);
 /// Axis i of the result is axis `permutation[i]` of a; without one the axes are reversed.
 Expr transpose(Operand a, std::vector<int> permutation = {});
@@ -125,9 +133,11 @@ Expr slice(Operand a, std::vector<Range> ranges);
 
 /// @name Products
 /// @{
-/// NumPy's dot for ranks up to 2: inner product, matrix times vector, matrix product.
+/// NumPy's dot for ranks up to 2: inner product, matrix times vector, matrix product
+/// (f32[n,k] with f32[k,m] is f32[n,m]); with a scalar it multiplies.
 Expr dot(Operand a, Operand b);
-/// The matrix product of the last two axes; leading axes are batches and broadcast.
+/// The matrix product of the last two axes; leading axes are batches and broadcast:
+/// f32[b,n,k] with f32[k,m] is f32[b,n,m].
 Expr matmul(Operand a, Operand b);
 /// @}
 
@@ -144,7 +154,8 @@ Expr index_add(std::vector<Dim> shape, std::vector<Expr> positions, Operand g);
 /// 0, 1, … n-1 as i64, nothing for a negative n. n is a number, a dim (`x.dim(0)`), or an integer scalar input.
 Expr arange(Operand n);
 Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step = 1, Location where = Location::current());
-/// dtype[…, classes]: 1 where the last axis' position equals the label, else 0.
+/// dtype[…, classes]: 1 where the last axis' position equals the label, else 0 (so a label outside
+/// 0 … classes - 1 gives zeros alone).
 Expr one_hot(Operand labels, std::int64_t classes, DType dtype = DType::f32);
 /// @}
 
