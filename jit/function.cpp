@@ -24,6 +24,8 @@ ProgramOptions program_options(const Options& options) {
   if (!p.target.runs_here())
     support::fail<UnsupportedError>("target", {.hint = "leave Options::target empty for the best level of this machine"}, "this machine cannot run code for {}", options.target);
   p.code.contraction = options.contract ? Contraction::fast : Contraction::never;
+  if (options.threads < 0)
+    support::fail<UnsupportedError>("threads", {.hint = "1 keeps to the calling thread, 0 takes KROTON_THREADS or all cores"}, "a function cannot run on {} threads", options.threads);
   p.threads = options.threads > 0 ? options.threads : thread_count();
   return p;
 }
@@ -96,8 +98,8 @@ std::vector<Array> Function::operator()(std::span<const Array> arguments) const 
 void Function::call_into(std::span<const Array> arguments, std::span<const Array> outputs) const {
   const auto& s = state_->signature();
   if (outputs.size() != s.outputs.size())
-    support::fail<ShapeError>(s.name, {.place = support::describe(s.where), .hint = "give one array for each output"}, "has {} outputs, got {} arrays to write",
-                              s.outputs.size(), outputs.size());
+    support::fail<ShapeError>(s.name, {.place = support::describe(s.where), .hint = "give one array for each output"}, "has {} output{}, got {} arrays to write",
+                              s.outputs.size(), s.outputs.size() == 1 ? "" : "s", outputs.size());
   static const Array none;
   state_->call(arguments, outputs.empty() ? &none : outputs.data());
 }
@@ -118,8 +120,9 @@ Function function(std::vector<Expr> inputs, Expr output, Options options, Locati
 }
 
 CacheStats cache_stats() {
-  const cache::Stats s = jit::process_store().stats();
-  return {cache::Store::Options::from_environment().directory.string(), s.hits_memory, s.hits_disk, s.misses, s.published, s.quarantined, s.evicted};
+  const cache::Store& store = jit::process_store();
+  const cache::Stats s = store.stats();
+  return {store.directory().string(), s.hits_memory, s.hits_disk, s.misses, s.published, s.quarantined, s.evicted};
 }
 
 const char* version() noexcept { return KROTON_VERSION; }
