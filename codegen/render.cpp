@@ -1,6 +1,7 @@
 #include "codegen/render.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "codegen/literal.hpp"
@@ -93,6 +94,7 @@ private:
 
   void count_uses() {
     uses_.assign(k_.values.size(), 0);
+    inline_.assign(k_.values.size(), std::nullopt);
     home_.assign(k_.values.size(), nullptr);
     use_block_.assign(k_.values.size(), nullptr);
     auto use = [&](int id, const Block* where) {
@@ -203,8 +205,15 @@ private:
     return {std::move(text), spelling == "{0}" ? 0 : strength};
   }
 
-  /// Whether a value is written where it is used instead of being named.
+  /// Whether a value is written where it is used instead of being named. Decided once: the text
+  /// that decides is made of operands that ask the same, which would take 2^depth steps.
   bool is_inline(int id) const {
+    std::optional<bool>& known = inline_[static_cast<std::size_t>(id)];
+    if (!known) known = decide_inline(id);
+    return *known;
+  }
+
+  bool decide_inline(int id) const {
     const Value& v = value(id);
     const auto i = static_cast<std::size_t>(id);
     if (v.kind == ValueKind::literal || v.kind == ValueKind::result) return true;
@@ -544,6 +553,7 @@ private:
   std::vector<Dim> offsets_;
   std::vector<std::string> names_;
   std::vector<int> uses_;
+  mutable std::vector<std::optional<bool>> inline_;
   std::vector<const Block*> home_, use_block_;
   std::string out_;
   int line_number_ = 0;

@@ -166,9 +166,9 @@ std::vector<Expr> grad(const Expr& cost, const std::vector<Expr>& wrt, Location 
       if (!contributions[i].node() || !is_needed.contains(input.node().get())) continue;
       Expr part =
           ops::cast_to(ops::sum_to(contributions[i], input, n->where), input.dtype(), n->where);
+      relocate(part, context);
       const auto so_far = grads.find(input.node().get());
       if (so_far != grads.end()) part = Operand(so_far->second, n->where) + Operand(part, n->where);
-      relocate(part, context);
       grads.insert_or_assign(input.node().get(), std::move(part));
     }
     if (!targets.contains(n)) grads.erase(found->first);
