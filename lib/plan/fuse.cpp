@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "lib/ops/ops.hpp"
 #include "lib/plan/group.hpp"
@@ -35,7 +36,10 @@ public:
       std::ranges::sort(producers, std::greater{}, [&](NodeId p) { return position_.at(p); });
       for (NodeId p : producers) try_merge(p, id);
     }
-    if (!one_each) merge_siblings();
+    if (!one_each) {
+      merge_siblings();
+      while (split_one_in_circle()) {}
+    }
     return finish();
   }
 
@@ -146,6 +150,58 @@ private:
       }
     }
   }
+
+  /// has_outside_path looks no further back than where its goal begins, so a group that begins earlier
+  /// and ends later can close a circle unseen. Then the smallest group of a circle is taken apart;
+  /// false if there is no circle.
+  bool split_one_in_circle() {
+    // Units: the groups, then the nodes outside groups.
+    std::vector<std::vector<int>> users(groups_.size() + order_.size()), makers(users.size());
+    auto unit = [&](NodeId id) {
+      const auto it = group_of_.find(id);
+      return it == group_of_.end() ? static_cast<int>(groups_.size()) + position_.at(id) : it->second;
+    };
+    for (NodeId id : order_) {
+      for (NodeId i : graph_[id].inputs) {
+        const int from = unit(i), to = unit(id);
+        if (from == to) continue;
+        users[static_cast<std::size_t>(from)].push_back(to);
+        makers[static_cast<std::size_t>(to)].push_back(from);
+      }
+    }
+    // What remains after taking away, again and again, what needs nothing or is needed by nothing.
+    std::vector<bool> is_gone(users.size(), false);
+    auto peel = [&](const auto& before, const auto& after) {
+      std::vector<std::size_t> waiting(before.size()), ready;
+      for (std::size_t u = 0; u < before.size(); ++u) {
+        waiting[u] = static_cast<std::size_t>(std::ranges::count_if(before[u], [&](int m) { return !is_gone[static_cast<std::size_t>(m)]; }));
+        if (waiting[u] == 0 && !is_gone[u]) ready.push_back(u);
+      }
+      while (!ready.empty()) {
+        const std::size_t u = ready.back();
+        ready.pop_back();
+        is_gone[u] = true;
+        for (int v : after[u])
+          if (--waiting[static_cast<std::size_t>(v)] == 0 && !is_gone[static_cast<std::size_t>(v)]) ready.push_back(static_cast<std::size_t>(v));
+      }
+    };
+    peel(makers, users);
+    peel(users, makers);
+    int smallest = -1;
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+      if (!is_gone[g] && groups_[g].size() > 1 && (smallest < 0 || groups_[g].size() < groups_[static_cast<std::size_t>(smallest)].size()))
+        smallest = static_cast<int>(g);
+    if (smallest < 0) return false;
+    const std::vector<NodeId> apart = std::exchange(groups_[static_cast<std::size_t>(smallest)], {});
+    for (NodeId id : apart) {
+      group_of_[id] = static_cast<int>(groups_.size());
+      groups_.push_back({id});
+      cost_.push_back(graph_[id].op->cost);
+      cuts_.push_back({apart.front(), id, "their kernel and another would need each other"});
+    }
+    return true;
+  }
+
   Fusion finish() {
     Fusion fusion;
     for (const auto& ids : groups_) {
