@@ -40,6 +40,16 @@ std::string head(const GraphNode& n) {
   return std::string(n.op->name);
 }
 
+/// For a quoted string of Graphviz.
+std::string quoted(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 } // namespace
 
 std::string Graph::to_string() const {
@@ -65,7 +75,7 @@ std::string Graph::to_dot() const {
     const GraphNode& n = (*this)[id];
     const int k = static_cast<int>(number.size());
     number.emplace(id, k);
-    text += fmt::format("  n{} [label=\"{}{}\\n{}\"{}];\n", k, head(n), attrs_text(n), n.type.to_string(),
+    text += fmt::format("  n{} [label=\"{}{}\\n{}\"{}];\n", k, quoted(head(n)), attrs_text(n), n.type.to_string(),
                         n.is_leaf() ? ", style=filled, fillcolor=lightgrey" : "");
     for (std::size_t i = 0; i < n.inputs.size(); ++i) text += fmt::format("  n{} -> n{};\n", number.at(n.inputs[i]), k);
   }
