@@ -162,7 +162,9 @@ private:
       return it == group_of_.end() ? static_cast<int>(groups_.size()) + position_.at(id) : it->second;
     };
     for (NodeId id : order_) {
+      if (is_view(graph_, id)) continue; // part of whoever reads through it
       for (NodeId i : graph_[id].inputs) {
+        while (is_view(graph_, i)) i = graph_[i].inputs[0];
         const int from = unit(i), to = unit(id);
         if (from == to) continue;
         users[static_cast<std::size_t>(from)].push_back(to);
