@@ -31,7 +31,7 @@ public:
       group_of_.emplace(id, own);
       if (one_each) continue;
       std::vector<NodeId> producers;
-      for (const Edge& e : elementwise_edges(graph_, id))
+      for (const Edge& e : edges_.of(id))
         if (group_of_.contains(e.view.base) && std::ranges::find(producers, e.view.base) == producers.end()) producers.push_back(e.view.base);
       std::ranges::sort(producers, std::greater{}, [&](NodeId p) { return position_.at(p); });
       for (NodeId p : producers) try_merge(p, id);
@@ -59,7 +59,7 @@ private:
     if (ga.size() + gb.size() > max_members) return "the kernel would be too large";
     if (cost_[static_cast<std::size_t>(a)] + cost_[static_cast<std::size_t>(b)] > max_cost) return "the kernel would be too large";
     std::string why;
-    if (!lay_out(graph_, joined(ga, gb), &why)) return why;
+    if (!lay_out(graph_, joined(ga, gb), edges_, &why)) return why;
     if (has_path_between(a, b)) return "a path between them runs through another kernel";
     return {};
   }
@@ -135,7 +135,7 @@ private:
     for (NodeId id : order_) {
       const auto it = group_of_.find(id);
       if (it == group_of_.end()) continue;
-      for (const Edge& e : elementwise_edges(graph_, id)) {
+      for (const Edge& e : edges_.of(id)) {
         if (graph_[e.view.base].type.shape.empty()) continue;
         auto& list = readers[e.view.base];
         if (list.empty()) bases.push_back(e.view.base);
@@ -209,7 +209,7 @@ private:
     for (const auto& ids : groups_) {
       if (ids.empty()) continue;
       std::string why;
-      auto group = lay_out(graph_, ids, &why);
+      auto group = lay_out(graph_, ids, edges_, &why);
       KROTON_CHECK(group, "{} alone cannot be laid out: {}", graph_[ids.front()].op->name, why);
       fusion.groups.push_back(std::move(*group));
     }
@@ -218,6 +218,7 @@ private:
   }
 
   const Graph& graph_;
+  EdgeCache edges_{graph_};
   const std::vector<NodeId>& order_;
   std::unordered_map<NodeId, int> position_;
   std::unordered_map<NodeId, int> group_of_;

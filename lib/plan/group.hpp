@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <unordered_map>
 
 #include "lib/plan/view.hpp"
 
@@ -48,12 +49,27 @@ struct Edge {
 };
 std::vector<Edge> elementwise_edges(const Graph& graph, NodeId id);
 
+/// Remembers the edges of nodes: fusion asks for them each time a group is tried.
+class EdgeCache {
+public:
+  explicit EdgeCache(const Graph& graph) : graph_(graph) {}
+  const std::vector<Edge>& of(NodeId id) {
+    const auto [it, is_new] = edges_.try_emplace(id);
+    if (is_new) it->second = elementwise_edges(graph_, id);
+    return it->second;
+  }
+
+private:
+  const Graph& graph_;
+  std::unordered_map<NodeId, std::vector<Edge>> edges_;
+};
+
 /// True for nodes that kernels compute: elementwise, reductions, gathers and random numbers.
 bool is_fusable(const Graph& graph, NodeId id);
 
 /// Lays out loops for `members` (sorted by topological position) as one kernel; nothing if they
 /// cannot be one, with the reason in `why`.
-std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members, std::string* why = nullptr);
+std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members, EdgeCache& edges, std::string* why = nullptr);
 
 struct Cut {
   NodeId producer, consumer;

@@ -51,7 +51,7 @@ bool disjoint(const Set& a, const Set& b) {
 
 class Layout {
 public:
-  Layout(const Graph& graph, const std::vector<NodeId>& ids, std::string* why) : graph_(graph), why_(why) {
+  Layout(const Graph& graph, const std::vector<NodeId>& ids, EdgeCache& edges, std::string* why) : graph_(graph), edges_(edges), why_(why) {
     for (NodeId id : ids) {
       const ir::GraphNode& n = graph[id];
       Member m;
@@ -139,7 +139,7 @@ private:
     };
     struct External {
       std::size_t member;
-      View view;
+      const View* view;
     };
     std::unordered_map<NodeId, std::vector<External>> external;
     std::vector<NodeId> bases; // in the order of their first reader
@@ -149,13 +149,13 @@ private:
         const View source = resolve_view(graph_, n.inputs[0], graph_[n.inputs[0]].type.rank());
         if (index_.contains(storage_of(graph_, source.base))) return refuse("it is read at computed positions");
       }
-      for (Edge& e : elementwise_edges(graph_, group_.members[k].id)) {
+      for (const Edge& e : edges_.of(group_.members[k].id)) {
         const auto producer = index_.find(e.view.base);
         if (producer == index_.end()) {
           if (index_.contains(storage_of(graph_, e.view.base))) return refuse("a reshape stands between them");
           auto& reads = external[e.view.base];
           if (reads.empty()) bases.push_back(e.view.base);
-          reads.push_back({k, std::move(e.view)});
+          reads.push_back({k, &e.view});
           continue;
         }
         if (!e.view.is_pure()) return refuse("a slice stands between them");
@@ -171,9 +171,9 @@ private:
       for (std::size_t i = 1; i < reads.size(); ++i) {
         const External &a = reads[0], &b = reads[i];
         std::vector<std::pair<int, int>> pairs;
-        for (std::size_t x = 0; x < a.view.axes.size(); ++x)
-          if (a.view.axes[x].axis >= 0 && b.view.axes[x].axis >= 0)
-            pairs.emplace_back(first_slot_[a.member] + a.view.axes[x].axis, first_slot_[b.member] + b.view.axes[x].axis);
+        for (std::size_t x = 0; x < a.view->axes.size(); ++x)
+          if (a.view->axes[x].axis >= 0 && b.view->axes[x].axis >= 0)
+            pairs.emplace_back(first_slot_[a.member] + a.view->axes[x].axis, first_slot_[b.member] + b.view->axes[x].axis);
         const bool fits = std::ranges::all_of(pairs, [&](const auto& p) { return can_unite(p.first, p.second); });
         if (!fits) continue;
         for (const auto& [x, y] : pairs) unite(x, y);
@@ -250,7 +250,7 @@ private:
     for (Member& m : group_.members) {
       int level = 0;
       bool all_prologue = true, any_finish = false, any_row = false;
-      for (const Edge& e : elementwise_edges(graph_, m.id)) {
+      for (const Edge& e : edges_.of(m.id)) {
         const auto it = index_.find(e.view.base);
         if (it == index_.end()) continue;
         const Member& p = group_.members[it->second];
@@ -295,7 +295,7 @@ private:
     // Nothing computed for each row may read what is computed after them.
     for (const Member& m : group_.members) {
       if (m.site != Site::main) continue;
-      for (const Edge& e : elementwise_edges(graph_, m.id))
+      for (const Edge& e : edges_.of(m.id))
         if (const auto it = index_.find(e.view.base);
             it != index_.end() && (group_.members[it->second].site == Site::finish || group_.members[it->second].is_outer))
           return refuse("the result of all rows is needed for each row");
@@ -304,6 +304,7 @@ private:
   }
 
   const Graph& graph_;
+  EdgeCache& edges_;
   std::string* why_;
   Group group_;
   std::unordered_map<NodeId, std::size_t> index_;
@@ -314,8 +315,8 @@ private:
 
 } // namespace
 
-std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members, std::string* why) {
-  return Layout(graph, members, why).run();
+std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members, EdgeCache& edges, std::string* why) {
+  return Layout(graph, members, edges, why).run();
 }
 
 } // namespace kroton::plan
