@@ -126,12 +126,14 @@ static void columns_of(void* frame, i64 begin, i64 end, int) {
 }
 )text";
 
-
-bool may_be_by_columns(const ContractionShape& shape) { return shape.is_narrow.value_or(true) && shape.is_transposed.value_or(true); }
+bool may_be_by_columns(const ContractionShape& shape) {
+  return shape.is_narrow.value_or(true) && shape.is_transposed.value_or(true);
+}
 
 /// The end of the text: the entry point, with the cases that may occur.
 std::string entry_point(const ContractionShape& shape) {
-  std::string text = R"text(extern "C" void kernel(const Runtime* rt, void* const* buffers, const i64* sizes) {
+  std::string text =
+      R"text(extern "C" void kernel(const Runtime* rt, void* const* buffers, const i64* sizes) {
   Args g{(const T*)buffers[0], (const T*)buffers[1], (T*)buffers[2], (const T*)buffers[3], (T*)buffers[4],
          sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]};
 )text";
@@ -151,15 +153,21 @@ std::string entry_point(const ContractionShape& shape) {
   const i64 grain = 200000 / (1 + g.k * g.n * tile / lanes) + 1;
 )text";
   const auto by_vectors = [](int indent, int vectors) {
-    return fmt::format("{0:{1}}pack<{2}>(g);\n{0:{1}}rt->parallel_for(rt, tiles, grain, rows_of<{2}>, &g);\n", "", indent, vectors);
+    return fmt::format(
+        "{0:{1}}pack<{2}>(g);\n{0:{1}}rt->parallel_for(rt, tiles, grain, rows_of<{2}>, &g);\n", "",
+        indent, vectors);
   };
-  if (shape.is_narrow) text += by_vectors(2, *shape.is_narrow ? 1 : 2);
-  else text += "  if (g.n <= lanes) {\n" + by_vectors(4, 1) + "  } else {\n" + by_vectors(4, 2) + "  }\n";
+  if (shape.is_narrow)
+    text += by_vectors(2, *shape.is_narrow ? 1 : 2);
+  else
+    text +=
+        "  if (g.n <= lanes) {\n" + by_vectors(4, 1) + "  } else {\n" + by_vectors(4, 2) + "  }\n";
   return text + "}\n";
 }
 
 std::string filled(std::string text, std::string_view what, std::string_view with) {
-  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size())) text.replace(at, what.size(), with);
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size()))
+    text.replace(at, what.size(), with);
   return text;
 }
 
@@ -167,7 +175,9 @@ std::string filled(std::string text, std::string_view what, std::string_view wit
 
 KernelSource render_contraction(const ContractionShape& shape) {
   const int lanes = shape.vector_bytes / static_cast<int>(item_size(shape.dtype));
-  std::string text = fmt::format("// {} of {} matrices\n", shape.accumulates ? "c += alpha * (a . b)" : "c = a . b", to_string(shape.dtype));
+  std::string text =
+      fmt::format("// {} of {} matrices\n",
+                  shape.accumulates ? "c += alpha * (a . b)" : "c = a . b", to_string(shape.dtype));
   const std::string_view needed[] = {"types"};
   text += prelude_for(needed) + "\n" + runtime_declaration(false);
   std::string code(body);
@@ -176,7 +186,8 @@ KernelSource render_contraction(const ContractionShape& shape) {
   code = filled(std::move(code), "@type", to_string(shape.dtype));
   code = filled(std::move(code), "@lanes", std::to_string(lanes));
   code = filled(std::move(code), "@rows", std::to_string(tile_rows(shape.vector_bytes)));
-  code = filled(std::move(code), "@store", shape.accumulates ? "to += *g.alpha * sum" : "(void)g, to = sum");
+  code = filled(std::move(code), "@store",
+                shape.accumulates ? "to += *g.alpha * sum" : "(void)g, to = sum");
   return {text + code, {}};
 }
 

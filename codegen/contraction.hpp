@@ -1,7 +1,8 @@
 #pragma once
 /// A register-tiled matrix product as C++ text.
 ///
-///   KernelSource s = render_contraction({.dtype = DType::f32, .accumulates = false, .vector_bytes = 64});
+///   KernelSource s = render_contraction({.dtype = DType::f32, .accumulates = false, .vector_bytes
+///   = 64});
 ///
 /// The text defines `extern "C" void kernel(rt, buffers, sizes)` with
 ///   buffers: a, b, c, alpha (one element; null unless it accumulates), work
@@ -17,8 +18,8 @@ struct ContractionShape {
   DType dtype = DType::f32;
   bool accumulates = false;
   int vector_bytes = 64; ///< of the target's registers
-  /// Known before any call: whether n is at most a vector, and whether a_row is 1. What cannot occur
-  /// is left out of the text, and of Clang's time.
+  /// Known before any call: whether n is at most a vector, and whether a_row is 1. What cannot
+  /// occur is left out of the text, and of Clang's time.
   std::optional<bool> is_narrow = {}, is_transposed = {};
 
   bool operator==(const ContractionShape&) const = default;

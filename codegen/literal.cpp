@@ -21,7 +21,8 @@ std::string literal(DType dtype, std::uint64_t bits) {
   if (dtype == DType::f32) {
     float v = 0;
     std::memcpy(&v, &bits, sizeof v);
-    if (std::isnan(v)) return fmt::format("from_bits_f32(0x{:08x}u)", static_cast<std::uint32_t>(bits));
+    if (std::isnan(v))
+      return fmt::format("from_bits_f32(0x{:08x}u)", static_cast<std::uint32_t>(bits));
     if (std::isinf(v)) return v > 0 ? "__builtin_inff()" : "-__builtin_inff()";
     return finite(v) + "f";
   }
@@ -33,7 +34,8 @@ std::string literal(DType dtype, std::uint64_t bits) {
     return finite(v);
   }
   if (is_bool(dtype)) return bits ? "true" : "false";
-  if (is_unsigned_int(dtype)) return fmt::format("({}){}u{}", to_string(dtype), bits, item_size(dtype) == 8 ? "l" : "");
+  if (is_unsigned_int(dtype))
+    return fmt::format("({}){}u{}", to_string(dtype), bits, item_size(dtype) == 8 ? "l" : "");
   const int unused = 64 - static_cast<int>(item_size(dtype)) * 8;
   const std::int64_t v = static_cast<std::int64_t>(bits << unused) >> unused;
   if (v == INT64_MIN) return "(-9223372036854775807l - 1)";

@@ -11,7 +11,8 @@ namespace kroton::codegen {
 
 /// The value whose bits (in the low bytes) are `bits`.
 std::string literal(DType dtype, std::uint64_t bits);
-/// 0, the lowest, or the highest value of a dtype (infinities for floats); `name` is "zero", "lowest" or "highest".
+/// 0, the lowest, or the highest value of a dtype (infinities for floats); `name` is "zero",
+/// "lowest" or "highest".
 std::string limit(DType dtype, std::string_view name);
 
 } // namespace kroton::codegen

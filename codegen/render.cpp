@@ -25,7 +25,8 @@ struct Text {
 
 int strength_of(std::string_view spelling) {
   if (spelling == "{0}") return 9;
-  if (spelling.starts_with("(")) return spelling.ends_with(")") && spelling.find(") ") == spelling.npos ? 3 : 1;
+  if (spelling.starts_with("("))
+    return spelling.ends_with(")") && spelling.find(") ") == spelling.npos ? 3 : 1;
   if (spelling.starts_with("{0}")) {
     if (spelling.find(" * ") != spelling.npos || spelling.find(" / ") != spelling.npos) return 2;
     if (spelling.find(" + ") != spelling.npos || spelling.find(" - ") != spelling.npos) return 1;
@@ -35,7 +36,8 @@ int strength_of(std::string_view spelling) {
 }
 
 std::string replaced(std::string text, std::string_view what, std::string_view with) {
-  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size())) text.replace(at, what.size(), with);
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size()))
+    text.replace(at, what.size(), with);
   return text;
 }
 
@@ -47,7 +49,8 @@ std::size_t count(std::string_view text, std::string_view what) {
 
 class Renderer {
 public:
-  explicit Renderer(const Kernel& kernel) : k_(kernel), sizes_(size_arguments(kernel)), offsets_(scratch_offsets(kernel)) {
+  explicit Renderer(const Kernel& kernel)
+      : k_(kernel), sizes_(size_arguments(kernel)), offsets_(scratch_offsets(kernel)) {
     name_params();
     count_uses();
   }
@@ -71,7 +74,9 @@ private:
   void name_params() {
     int read = 0, written = 0, both = 0;
     for (const Param& p : k_.params)
-      names_.push_back(p.is_read && p.is_written ? fmt::format("z{}", both++) : p.is_written ? fmt::format("y{}", written++) : fmt::format("a{}", read++));
+      names_.push_back(p.is_read && p.is_written ? fmt::format("z{}", both++)
+                       : p.is_written            ? fmt::format("y{}", written++)
+                                                 : fmt::format("a{}", read++));
   }
 
   static std::string type_name(DType t) { return is_bool(t) ? "bool" : std::string(to_string(t)); }
@@ -83,7 +88,8 @@ private:
   std::string dim_text(const Dim& d) const {
     const bool is_negative = !d.is_static() && d.node()->kind == ir::DimKind::negative;
     if (d.is_static() && d.value() <= largest_literal_dim) return std::to_string(d.value());
-    if (is_negative && d.node()->a.value() <= largest_literal_dim) return "-" + std::to_string(d.node()->a.value());
+    if (is_negative && d.node()->a.value() <= largest_literal_dim)
+      return "-" + std::to_string(d.node()->a.value());
     for (std::size_t i = 0; i < sizes_.size(); ++i)
       if (dims::same(sizes_[i], d)) return fmt::format("n{}", i);
     KROTON_CHECK(false, "dim {} is no argument of the kernel", d.to_string());
@@ -128,7 +134,8 @@ private:
       if (v.kind != ValueKind::op) continue;
       const std::string spelling(spelling_of(v));
       for (std::size_t i = 0; i < v.inputs.size(); ++i)
-        if (count(spelling, fmt::format("{{{}}}", i)) > 1) ++uses_[static_cast<std::size_t>(v.inputs[i])];
+        if (count(spelling, fmt::format("{{{}}}", i)) > 1)
+          ++uses_[static_cast<std::size_t>(v.inputs[i])];
     }
   }
 
@@ -143,13 +150,17 @@ private:
   std::string access_index(const Access& a) const {
     std::string text;
     auto plus = [&](const std::string& term) {
-      if (term.starts_with("-") && !text.empty()) text += " - " + term.substr(1);
-      else text += (text.empty() ? "" : " + ") + term;
+      if (term.starts_with("-") && !text.empty())
+        text += " - " + term.substr(1);
+      else
+        text += (text.empty() ? "" : " + ") + term;
     };
     auto product = [&](const std::string& variable, const Dim& c) {
       if (c.is(1)) return variable;
       const std::string d = dim_text(c);
-      return d == "-1" ? "-" + variable : fmt::format("{} * {}", d.starts_with("-") ? d : variable, d.starts_with("-") ? variable : d);
+      return d == "-1" ? "-" + variable
+                       : fmt::format("{} * {}", d.starts_with("-") ? d : variable,
+                                     d.starts_with("-") ? variable : d);
     };
     if (!a.offset.is(0)) plus(dim_text(a.offset));
     for (const Term& t : a.terms) plus(product(axis_name(t.axis), t.coefficient));
@@ -159,7 +170,8 @@ private:
   }
 
   std::string element(const Access& a) const {
-    const std::string array = a.scratch >= 0 ? scratch_name(a.scratch) : names_[static_cast<std::size_t>(a.param)];
+    const std::string array =
+        a.scratch >= 0 ? scratch_name(a.scratch) : names_[static_cast<std::size_t>(a.param)];
     return fmt::format("{}[{}]", array, access_index(a));
   }
 
@@ -171,7 +183,8 @@ private:
       const int strength = text.starts_with("-") || text.starts_with("(") ? 3 : 9;
       return {std::move(text), strength};
     }
-    case ValueKind::size: return {dim_text(v.size), v.size.is_static() ? 9 : 3};
+    case ValueKind::size:
+      return {dim_text(v.size), v.size.is_static() ? 9 : 3};
     case ValueKind::index: {
       std::string text = access_index(v.access);
       return {text, text.find(' ') == text.npos ? 9 : 1};
@@ -179,15 +192,20 @@ private:
     case ValueKind::load: {
       if (v.access.computed.empty()) return {element(v.access), 9};
       std::string ok;
-      for (const ComputedTerm& t : v.access.computed) ok += fmt::format("{}p{} >= 0", ok.empty() ? "" : " && ", t.site);
+      for (const ComputedTerm& t : v.access.computed)
+        ok += fmt::format("{}p{} >= 0", ok.empty() ? "" : " && ", t.site);
       return {fmt::format("{} ? {} : {}", ok, element(v.access), literal(v.dtype, 0)), 0};
     }
     case ValueKind::uniform:
-      return {fmt::format("uniform_{}({}, {}, {}, {})", to_string(v.dtype), operand(v.inputs[0], 0), v.draw, operand(v.inputs[1], 0), access_index(v.access)), 9};
+      return {fmt::format("uniform_{}({}, {}, {}, {})", to_string(v.dtype), operand(v.inputs[0], 0),
+                          v.draw, operand(v.inputs[1], 0), access_index(v.access)),
+              9};
     case ValueKind::result:
-      if (is_stretched(v.reduction)) return {fmt::format("({}){}", type_name(v.dtype), result_name(v.reduction)), 3};
+      if (is_stretched(v.reduction))
+        return {fmt::format("({}){}", type_name(v.dtype), result_name(v.reduction)), 3};
       return {result_name(v.reduction), 9};
-    case ValueKind::op: break;
+    case ValueKind::op:
+      break;
     }
     const std::string_view spelling = spelling_of(v);
     const int strength = strength_of(spelling);
@@ -221,9 +239,12 @@ private:
     if (uses_[i] != 1 || use_block_[i] != home_[i]) return false;
     if (v.kind == ValueKind::load)
       // What this kernel also writes must be read before it is written.
-      return v.access.computed.empty() && v.access.param >= 0 && !k_.params[static_cast<std::size_t>(v.access.param)].is_written;
+      return v.access.computed.empty() && v.access.param >= 0 &&
+             !k_.params[static_cast<std::size_t>(v.access.param)].is_written;
     // Narrow integers wrap when they are stored to a variable, not in the middle of an expression.
-    if (v.kind == ValueKind::op) return (is_float(v.dtype) || is_bool(v.dtype) || item_size(v.dtype) >= 4) && definition(id).text.size() < 76;
+    if (v.kind == ValueKind::op)
+      return (is_float(v.dtype) || is_bool(v.dtype) || item_size(v.dtype) >= 4) &&
+             definition(id).text.size() < 76;
     return false;
   }
 
@@ -244,28 +265,34 @@ private:
     for (int id : b.values) {
       const Value& v = value(id);
       for (const ComputedTerm& t : v.access.computed)
-        line(indent, fmt::format("const i64 p{} = checked(rt, {}, {}, {});", t.site, t.site, operand(t.value, 0), dim_text(t.bound)));
+        line(indent, fmt::format("const i64 p{} = checked(rt, {}, {}, {});", t.site, t.site,
+                                 operand(t.value, 0), dim_text(t.bound)));
       if (is_inline(id) || uses_[static_cast<std::size_t>(id)] == 0) continue;
       if (v.node != ir::no_node) lines_.emplace_back(line_number_ + 1, v.node);
-      line(indent, fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id), definition(id).text));
+      line(indent, fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id),
+                               definition(id).text));
     }
   }
 
   void emit_stores(const Block& b, int indent) {
     for (const Store& s : b.stores) {
-      if (const ir::NodeId node = value(s.value).node; node != ir::no_node && is_inline(s.value)) lines_.emplace_back(line_number_ + 1, node);
+      if (const ir::NodeId node = value(s.value).node; node != ir::no_node && is_inline(s.value))
+        lines_.emplace_back(line_number_ + 1, node);
       line(indent, fmt::format("{} = {};", element(s.access), operand(s.value, 0)));
     }
   }
 
-  void emit_fold(const Reduction& r, const std::string& so_far, const std::string& best, const std::string& value, const std::string& position, int indent) {
+  void emit_fold(const Reduction& r, const std::string& so_far, const std::string& best,
+                 const std::string& value, const std::string& position, int indent) {
     if (r.op->better.empty()) {
       std::string text(r.op->spell_fold(r.dtype));
-      text = replaced(replaced(replaced(std::move(text), "{0}", so_far), "{1}", value), "{t}", type_name(r.dtype));
+      text = replaced(replaced(replaced(std::move(text), "{0}", so_far), "{1}", value), "{t}",
+                      type_name(r.dtype));
       line(indent, fmt::format("{} = {};", so_far, text));
       return;
     }
-    const std::string test = replaced(replaced(std::string(r.op->better), "{0}", best), "{1}", value);
+    const std::string test =
+        replaced(replaced(std::string(r.op->better), "{0}", best), "{1}", value);
     line(indent, fmt::format("if ({}) {{", test));
     line(indent + 1, fmt::format("{} = {};", best, value));
     line(indent + 1, fmt::format("{} = {};", so_far, position));
@@ -278,56 +305,75 @@ private:
   bool has_part(int r) const { return is_stretched(r) && reduction(r).kept.empty(); }
 
   /// The variables (or array elements) that a reduction folds into.
-  std::string accumulator(int r) const { return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).array) : result_name(r); }
+  std::string accumulator(int r) const {
+    return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).array)
+                                                                  : result_name(r);
+  }
   std::string best_so_far(int r) const {
     if (reduction(r).op->better.empty()) return {};
-    return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).best) : result_name(r) + "_best";
+    return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).best)
+                                                                  : result_name(r) + "_best";
   }
 
   void emit_start(int r, int indent) {
     const Reduction& x = reduction(r);
     const bool is_array = !x.kept.empty();
     const bool is_position = !x.op->better.empty();
-    const std::string start = is_position ? literal(DType::i64, 0) : limit(x.accumulator, x.op->neutral);
+    const std::string start =
+        is_position ? literal(DType::i64, 0) : limit(x.accumulator, x.op->neutral);
     int depth = indent;
     if (is_array)
       for (int a : x.kept) open_loop(a, depth++);
-    const std::string kind = is_array ? "" : type_name(is_position ? x.result_dtype : x.accumulator) + " ";
+    const std::string kind =
+        is_array ? "" : type_name(is_position ? x.result_dtype : x.accumulator) + " ";
     line(depth, fmt::format("{}{} = {};", kind, accumulator(r), start));
-    if (is_position) line(depth, fmt::format("{}{} = {};", is_array ? "" : type_name(x.dtype) + " ", best_so_far(r), limit(x.dtype, x.op->neutral)));
+    if (is_position)
+      line(depth, fmt::format("{}{} = {};", is_array ? "" : type_name(x.dtype) + " ",
+                              best_so_far(r), limit(x.dtype, x.op->neutral)));
     while (depth > indent) line(--depth, "}");
   }
 
   std::string loop_over(int axis) const {
     const std::string i = axis_name(axis);
-    return fmt::format("for (i64 {0} = 0; {0} < {1}; ++{0}) {{", i, dim_text(k_.axes[static_cast<std::size_t>(axis)]));
+    return fmt::format("for (i64 {0} = 0; {0} < {1}; ++{0}) {{", i,
+                       dim_text(k_.axes[static_cast<std::size_t>(axis)]));
   }
 
   /// Opens a loop inside a row. Clang writes out loops of constant length before it looks for
   /// vectors: a softmax row of 40 then took it a second, and rows of 10 ran slower than in a loop.
   void open_loop(int axis, int indent) {
     const Dim& d = k_.axes[static_cast<std::size_t>(axis)];
-    if (d.is_static() && d.value() > most_unrolled) line(indent, "#pragma clang loop unroll(disable)");
+    if (d.is_static() && d.value() > most_unrolled)
+      line(indent, "#pragma clang loop unroll(disable)");
     line(indent, loop_over(axis));
   }
 
   /// Whether a reduction is folded for each element of the loop, or once a row.
-  bool folds_in_loop(int r) const { return !has_inner() || !reduction(r).kept.empty() || !reduction(r).reduced.empty(); }
+  bool folds_in_loop(int r) const {
+    return !has_inner() || !reduction(r).kept.empty() || !reduction(r).reduced.empty();
+  }
   bool has_inner() const { return k_.rows < static_cast<int>(k_.axes.size()); }
 
   void fold_all(const Stage& s, int indent, bool inside_loop) {
     for (int r : s.reductions) {
       const Reduction& x = reduction(r);
       if (folds_in_loop(r) != inside_loop) continue;
-      if (!is_stretched(r)) emit_fold(x, accumulator(r), best_so_far(r), operand(x.value, 0), access_index(x.position), indent);
-      else if (!x.kept.empty()) line(indent, fmt::format("{0} = {0} + {1};", accumulator(r), operand(x.value, 2)));
-      else if (inside_loop) emit_fold(x, result_name(r) + "_part", {}, operand(x.value, 0), {}, indent);
-      else line(indent, fmt::format("{0} = {0} + {1};", result_name(r), operand(x.value, 2)));
+      if (!is_stretched(r))
+        emit_fold(x, accumulator(r), best_so_far(r), operand(x.value, 0), access_index(x.position),
+                  indent);
+      else if (!x.kept.empty())
+        line(indent, fmt::format("{0} = {0} + {1};", accumulator(r), operand(x.value, 2)));
+      else if (inside_loop)
+        emit_fold(x, result_name(r) + "_part", {}, operand(x.value, 0), {}, indent);
+      else
+        line(indent, fmt::format("{0} = {0} + {1};", result_name(r), operand(x.value, 2)));
     }
   }
 
   /// The loop `for (axis from begin to end)` around `body`, in stretches if `s` sums f32 in it.
-  template <class Body> void emit_loop(const std::vector<Stage>& stages, int axis, const std::string& begin, const std::string& end, bool is_short, int indent, Body body) {
+  template <class Body>
+  void emit_loop(const std::vector<Stage>& stages, int axis, const std::string& begin,
+                 const std::string& end, bool is_short, int indent, Body body) {
     std::vector<int> parts;
     for (const Stage& s : stages)
       for (int r : s.reductions)
@@ -336,11 +382,16 @@ private:
     int depth = indent;
     const bool is_split = !parts.empty() && !is_short;
     if (is_split) {
-      line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i, begin, end, longest_stretch));
-      line(depth, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i, longest_stretch, end));
+      line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i,
+                                begin, end, longest_stretch));
+      line(depth, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i,
+                              longest_stretch, end));
     }
-    for (int r : parts) line(depth, fmt::format("{} {}_part = {};", type_name(reduction(r).dtype), result_name(r), limit(reduction(r).dtype, reduction(r).op->neutral)));
-    line(depth, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", i, is_split ? i + "_from" : begin, is_split ? i + "_to" : end));
+    for (int r : parts)
+      line(depth, fmt::format("{} {}_part = {};", type_name(reduction(r).dtype), result_name(r),
+                              limit(reduction(r).dtype, reduction(r).op->neutral)));
+    line(depth, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", i,
+                            is_split ? i + "_from" : begin, is_split ? i + "_to" : end));
     body(depth + 1);
     line(depth, "}");
     for (int r : parts) line(depth, fmt::format("{0} = {0} + {0}_part;", result_name(r)));
@@ -351,7 +402,9 @@ private:
     emit_values(s.row, indent);
     fold_all(s, indent, false);
     emit_stores(s.row, indent);
-    const bool has_loop = !s.loop.stores.empty() || std::ranges::any_of(s.reductions, [&](int r) { return folds_in_loop(r); });
+    const bool has_loop = !s.loop.stores.empty() || std::ranges::any_of(s.reductions, [&](int r) {
+      return folds_in_loop(r);
+    });
     if (!has_loop) return;
     for (int r : s.reductions)
       if (!reduction(r).is_outer) emit_start(r, indent);
@@ -365,7 +418,8 @@ private:
     int depth = indent;
     for (int a = k_.rows; a < last; ++a) open_loop(a, depth++);
     const Dim& n = k_.axes[static_cast<std::size_t>(last)];
-    emit_loop({s}, last, "0", dim_text(n), n.is_static() && n.value() <= longest_stretch, depth, body);
+    emit_loop({s}, last, "0", dim_text(n), n.is_static() && n.value() <= longest_stretch, depth,
+              body);
     while (depth > indent) line(--depth, "}");
   }
 
@@ -375,20 +429,24 @@ private:
     std::string text;
     if (k_.is_fallible()) text += ", const Runtime* rt";
     for (std::size_t i = 0; i < k_.params.size(); ++i)
-      text += fmt::format(", {}{}* __restrict {}", k_.params[i].is_written ? "" : "const ", type_name(k_.params[i].dtype), names_[i]);
+      text += fmt::format(", {}{}* __restrict {}", k_.params[i].is_written ? "" : "const ",
+                          type_name(k_.params[i].dtype), names_[i]);
     for (std::size_t i = 0; i < sizes_.size(); ++i) text += fmt::format(", i64 n{}", i);
     return text;
   }
   std::string scratch_parameters() const {
     std::string text;
-    for (std::size_t i = 0; i < k_.scratch.size(); ++i) text += fmt::format(", {}* __restrict {}", type_name(k_.scratch[i].dtype), scratch_name(static_cast<int>(i)));
+    for (std::size_t i = 0; i < k_.scratch.size(); ++i)
+      text += fmt::format(", {}* __restrict {}", type_name(k_.scratch[i].dtype),
+                          scratch_name(static_cast<int>(i)));
     return text;
   }
   std::string arguments() const {
     std::string text;
     if (k_.is_fallible()) text += ", f.rt";
     for (std::size_t i = 0; i < k_.params.size(); ++i)
-      text += fmt::format(", ({}{}*)f.buffers[{}]", k_.params[i].is_written ? "" : "const ", type_name(k_.params[i].dtype), i);
+      text += fmt::format(", ({}{}*)f.buffers[{}]", k_.params[i].is_written ? "" : "const ",
+                          type_name(k_.params[i].dtype), i);
     for (std::size_t i = 0; i < sizes_.size(); ++i) text += fmt::format(", f.sizes[{}]", i);
     return text;
   }
@@ -412,7 +470,8 @@ private:
   std::string rows_function() {
     if (k_.axes.empty()) return {};
     line(0, "");
-    line(0, fmt::format("static void rows(i64 begin, i64 end{}{}) {{", parameters(), scratch_parameters()));
+    line(0, fmt::format("static void rows(i64 begin, i64 end{}{}) {{", parameters(),
+                        scratch_parameters()));
     emit_values(k_.prologue, 1);
     for (std::size_t r = 0; r < k_.reductions.size(); ++r)
       if (k_.reductions[r].is_outer) emit_start(static_cast<int>(r), 1);
@@ -427,7 +486,8 @@ private:
       const Reduction& x = reduction(static_cast<int>(r));
       if (!x.is_outer || !x.kept.empty()) continue;
       line(1, fmt::format("{} = {};", element(x.array), result_name(static_cast<int>(r))));
-      if (!x.op->better.empty()) line(1, fmt::format("{} = {}_best;", element(x.best), result_name(static_cast<int>(r))));
+      if (!x.op->better.empty())
+        line(1, fmt::format("{} = {}_best;", element(x.best), result_name(static_cast<int>(r))));
     }
     line(0, "}");
     return std::exchange(out_, {});
@@ -439,7 +499,8 @@ private:
     std::string rest = "row";
     for (int a = k_.rows - 1; a >= 0 && k_.rows > 1; --a) {
       const std::string n = dim_text(k_.axes[static_cast<std::size_t>(a)]);
-      line(2, a == 0 ? fmt::format("const i64 i0 = {};", rest) : fmt::format("const i64 i{} = {} % {};", a, rest, n));
+      line(2, a == 0 ? fmt::format("const i64 i0 = {};", rest)
+                     : fmt::format("const i64 i{} = {} % {};", a, rest, n));
       rest = fmt::format("{} / {}", rest, n);
     }
     for (const Stage& s : k_.stages) emit_stage(s, 2);
@@ -450,21 +511,31 @@ private:
   void emit_combine(int r, int indent) {
     const Reduction& x = reduction(r);
     const bool is_position = !x.op->better.empty();
-    line(indent, fmt::format("{} {} = {};", type_name(is_position ? x.result_dtype : x.accumulator), result_name(r), is_position ? literal(DType::i64, 0) : limit(x.accumulator, x.op->neutral)));
-    if (is_position) line(indent, fmt::format("{} {}_best = {};", type_name(x.dtype), result_name(r), limit(x.dtype, x.op->neutral)));
+    line(indent,
+         fmt::format("{} {} = {};", type_name(is_position ? x.result_dtype : x.accumulator),
+                     result_name(r),
+                     is_position ? literal(DType::i64, 0) : limit(x.accumulator, x.op->neutral)));
+    if (is_position)
+      line(indent, fmt::format("{} {}_best = {};", type_name(x.dtype), result_name(r),
+                               limit(x.dtype, x.op->neutral)));
     // A few chunks at most: not worth vectors, nor the compiler's time.
     line(indent, "#pragma clang loop vectorize(disable) unroll(disable)");
     line(indent, "for (i64 c = 0; c < chunks; ++c) {");
     auto part = [&](const Access& a, DType t) {
-      return fmt::format("((const {}*)((const char*){} + c * {}))[{}]", type_name(t), scratch_name(a.scratch), dim_text(offsets_.back()), access_index(a));
+      return fmt::format("((const {}*)((const char*){} + c * {}))[{}]", type_name(t),
+                         scratch_name(a.scratch), dim_text(offsets_.back()), access_index(a));
     };
     if (is_position) {
-      line(indent + 1, fmt::format("const {} part = {};", type_name(x.dtype), part(x.best, x.dtype)));
-      emit_fold(x, result_name(r), result_name(r) + "_best", "part", part(x.array, x.result_dtype), indent + 1);
+      line(indent + 1,
+           fmt::format("const {} part = {};", type_name(x.dtype), part(x.best, x.dtype)));
+      emit_fold(x, result_name(r), result_name(r) + "_best", "part", part(x.array, x.result_dtype),
+                indent + 1);
     } else if (is_stretched(r)) {
-      line(indent + 1, fmt::format("{0} = {0} + {1};", result_name(r), part(x.array, x.accumulator)));
+      line(indent + 1,
+           fmt::format("{0} = {0} + {1};", result_name(r), part(x.array, x.accumulator)));
     } else {
-      line(indent + 1, fmt::format("const {} part = {};", type_name(x.dtype), part(x.array, x.dtype)));
+      line(indent + 1,
+           fmt::format("const {} part = {};", type_name(x.dtype), part(x.array, x.dtype)));
       emit_fold(x, result_name(r), {}, "part", {}, indent + 1);
     }
     line(indent, "}");
@@ -473,7 +544,8 @@ private:
   std::string finish_function() {
     if (k_.finish.empty()) return {};
     line(0, "");
-    line(0, fmt::format("static void finish(i64 chunks{}{}) {{", parameters(), scratch_parameters()));
+    line(0,
+         fmt::format("static void finish(i64 chunks{}{}) {{", parameters(), scratch_parameters()));
     emit_values(k_.prologue, 1);
     for (const Finish& f : k_.finish) {
       int depth = 1;
@@ -484,7 +556,8 @@ private:
       emit_stores(f.block, depth);
       while (depth > 1) line(--depth, "}");
     }
-    if (!k_.axes.empty()) line(0, "}");
+    if (!k_.axes.empty())
+      line(0, "}");
     else {
       line(1, "(void)chunks;");
       line(0, "}");
@@ -495,15 +568,18 @@ private:
   /// Iterations of the row loop, and the fewest that are worth a thread of their own.
   std::string row_count() const {
     std::string text;
-    for (int a = 0; a < k_.rows; ++a) text += (a ? " * " : "") + frame_dim(k_.axes[static_cast<std::size_t>(a)]);
+    for (int a = 0; a < k_.rows; ++a)
+      text += (a ? " * " : "") + frame_dim(k_.axes[static_cast<std::size_t>(a)]);
     return text;
   }
   std::string grain() const {
     // About 20 us of work: five times what handing out chunks costs.
     const std::int64_t elements = std::max<std::int64_t>(256, 65536 / (1 + k_.cost / 8));
     std::string inner;
-    for (std::size_t a = static_cast<std::size_t>(k_.rows); a < k_.axes.size(); ++a) inner += (inner.empty() ? "" : " * ") + frame_dim(k_.axes[a]);
-    return inner.empty() ? std::to_string(elements) : fmt::format("{} / (1 + {}) + 1", elements, inner);
+    for (std::size_t a = static_cast<std::size_t>(k_.rows); a < k_.axes.size(); ++a)
+      inner += (inner.empty() ? "" : " * ") + frame_dim(k_.axes[a]);
+    return inner.empty() ? std::to_string(elements)
+                         : fmt::format("{} / (1 + {}) + 1", elements, inner);
   }
 
   std::string entry_points() {
@@ -516,13 +592,15 @@ private:
     if (!k_.axes.empty()) {
       line(0, "");
       const bool uses_worker = !k_.scratch.empty();
-      line(0, fmt::format("static void chunk(void* frame, i64 begin, i64 end, int{}) {{", uses_worker ? " worker" : ""));
+      line(0, fmt::format("static void chunk(void* frame, i64 begin, i64 end, int{}) {{",
+                          uses_worker ? " worker" : ""));
       line(1, "const Frame& f = *(const Frame*)frame;");
       line(1, fmt::format("rows(begin, end{}{});", arguments(), scratch_arguments("worker")));
       line(0, "}");
     }
     line(0, "");
-    line(0, "extern \"C\" void kernel(const Runtime* rt, void* const* buffers, const i64* sizes) {");
+    line(0,
+         "extern \"C\" void kernel(const Runtime* rt, void* const* buffers, const i64* sizes) {");
     line(1, "Frame f{rt, buffers, sizes};");
     if (!k_.axes.empty()) {
       line(1, fmt::format("const i64 n = {};", row_count()));
@@ -533,18 +611,24 @@ private:
         line(1, "const i64 chunks = wanted < rt->threads ? wanted : rt->threads;");
       }
     }
-    if (!k_.finish.empty()) line(1, fmt::format("finish({}{}{});", k_.axes.empty() ? "0" : "chunks", arguments(), scratch_arguments({})));
+    if (!k_.finish.empty())
+      line(1, fmt::format("finish({}{}{});", k_.axes.empty() ? "0" : "chunks", arguments(),
+                          scratch_arguments({})));
     line(0, "}");
     return std::exchange(out_, {});
   }
 
   std::string header() const {
     std::string text = "// " + k_.title;
-    for (std::size_t a = 0; a < k_.axes.size(); ++a) text += fmt::format("{} i{} < {}", a == 0 ? " over" : ",", a, dim_text(k_.axes[a]));
-    text += k_.axes.empty() ? "\n" : fmt::format("; {} row ax{}\n", k_.rows, k_.rows == 1 ? "is" : "es");
+    for (std::size_t a = 0; a < k_.axes.size(); ++a)
+      text += fmt::format("{} i{} < {}", a == 0 ? " over" : ",", a, dim_text(k_.axes[a]));
+    text += k_.axes.empty() ? "\n"
+                            : fmt::format("; {} row ax{}\n", k_.rows, k_.rows == 1 ? "is" : "es");
     for (std::size_t i = 0; i < k_.params.size(); ++i)
       text += fmt::format("//   {}: {}, {}\n", names_[i], to_string(k_.params[i].dtype),
-                          k_.params[i].is_read && k_.params[i].is_written ? "read and written" : k_.params[i].is_written ? "written" : "read");
+                          k_.params[i].is_read && k_.params[i].is_written ? "read and written"
+                          : k_.params[i].is_written                       ? "written"
+                                                                          : "read");
     return text;
   }
 

@@ -13,7 +13,8 @@ namespace dims = ir::dims;
 using namespace plan;
 
 Program::Program(plan::Plan plan, const Signature& signature, const ProgramOptions& options)
-    : plan_(std::move(plan)), signature_(signature), threads_(options.threads), vector_bytes_(options.target.vector_bytes) {
+    : plan_(std::move(plan)), signature_(signature), threads_(options.threads),
+      vector_bytes_(options.target.vector_bytes) {
   render_and_load(options);
   bind_sources(signature);
   bind_sizes(signature);
@@ -28,7 +29,8 @@ codegen::ContractionShape contraction_shape(const ContractionStep& step, int vec
   codegen::ContractionShape shape{step.dtype, step.c.has_value(), vector_bytes};
   const Dim& n = step.shape.back();
   const Dim& a_row = step.a.strides[step.a.strides.size() - 2];
-  if (n.is_static()) shape.is_narrow = n.value() * static_cast<std::int64_t>(item_size(step.dtype)) <= vector_bytes;
+  if (n.is_static())
+    shape.is_narrow = n.value() * static_cast<std::int64_t>(item_size(step.dtype)) <= vector_bytes;
   if (a_row.is_static()) shape.is_transposed = a_row.is(1);
   return shape;
 }
@@ -42,7 +44,8 @@ void Program::render_and_load(const ProgramOptions& options) {
     std::vector<std::pair<int, std::string>> notes;
     for (const auto& [line, node] : source.lines) {
       const ir::GraphNode& n = plan_.graph[node];
-      notes.emplace_back(line, fmt::format("{} {}, {}", n.op->name, n.type.to_string(), support::describe(n.where)));
+      notes.emplace_back(line, fmt::format("{} {}, {}", n.op->name, n.type.to_string(),
+                                           support::describe(n.where)));
     }
     texts_.push_back({std::move(source.text), k.title});
     notes_.push_back(std::move(notes));
@@ -51,7 +54,9 @@ void Program::render_and_load(const ProgramOptions& options) {
     const auto* c = std::get_if<ContractionStep>(&s.what);
     if (!c) continue;
     const codegen::ContractionShape shape = contraction_shape(*c, vector_bytes_);
-    if (std::ranges::find(contraction_texts_, shape, [](const auto& e) { return e.first; }) != contraction_texts_.end()) continue;
+    if (std::ranges::find(contraction_texts_, shape, [](const auto& e) { return e.first; }) !=
+        contraction_texts_.end())
+      continue;
     contraction_texts_.emplace_back(shape, static_cast<int>(texts_.size()));
     codegen::KernelSource source = codegen::render_contraction(shape);
     texts_.push_back({std::move(source.text), "contraction"});
@@ -62,7 +67,8 @@ void Program::render_and_load(const ProgramOptions& options) {
 
 void Program::bind_sources(const Signature& signature) {
   std::map<const void*, int> argument_of;
-  for (std::size_t i = 0; i < signature.inputs.size(); ++i) argument_of[signature.inputs[i].node()->attrs.leaf.get()] = static_cast<int>(i);
+  for (std::size_t i = 0; i < signature.inputs.size(); ++i)
+    argument_of[signature.inputs[i].node()->attrs.leaf.get()] = static_cast<int>(i);
   std::map<ir::SharedState*, bool> shared;
   updates_.resize(signature.updates.size());
   for (std::size_t u = 0; u < signature.updates.size(); ++u) {
@@ -77,19 +83,24 @@ void Program::bind_sources(const Signature& signature) {
     s.index = buffer.index;
     for (const Dim& d : buffer.shape) s.shape.push_back(sizes_.slot(d));
     switch (buffer.kind) {
-    case BufferKind::output: s.kind = Source::output; break;
+    case BufferKind::output:
+      s.kind = Source::output;
+      break;
     case BufferKind::update:
       s.kind = Source::update;
       updates_[static_cast<std::size_t>(buffer.index)].buffer = static_cast<int>(b);
       break;
-    case BufferKind::temp: s.kind = Source::temp; break;
+    case BufferKind::temp:
+      s.kind = Source::temp;
+      break;
     case BufferKind::leaf:
       if (n.op == &ops::input) {
         s.kind = Source::argument;
         s.index = argument_of.at(n.attrs.leaf.get());
       } else if (n.op == &ops::shared) {
         s.kind = Source::shared;
-        s.state = const_cast<ir::SharedState*>(static_cast<const ir::SharedState*>(n.attrs.leaf.get()));
+        s.state =
+            const_cast<ir::SharedState*>(static_cast<const ir::SharedState*>(n.attrs.leaf.get()));
         shared.try_emplace(s.state, false);
       } else if (n.op == &ops::array) {
         s.kind = Source::constant;
@@ -108,7 +119,8 @@ void Program::bind_sources(const Signature& signature) {
   for (const Dim& bytes : plan_.slots) slot_bytes_.push_back(sizes_.slot(bytes));
   for (std::size_t i = 0; i < signature.outputs.size(); ++i) {
     std::vector<int> shape;
-    for (const Dim& d : signature.outputs[i].shape()) shape.push_back(sizes_.slot(plan_.graph.canonical(d)));
+    for (const Dim& d : signature.outputs[i].shape())
+      shape.push_back(sizes_.slot(plan_.graph.canonical(d)));
     outputs_.emplace_back(signature.outputs[i].dtype(), std::move(shape));
   }
 }
@@ -121,8 +133,10 @@ void Program::bind_sizes(const Signature& signature) {
       const Dim d = plan_.graph.canonical(shape[a]);
       const int slot = sizes_.slot(d);
       const bool is_symbol = !d.is_static() && d.node()->kind == ir::DimKind::symbol;
-      if (is_symbol && is_bound.emplace(slot, true).second) symbols_.push_back({slot, static_cast<int>(i), static_cast<int>(a)});
-      else checks_.push_back({static_cast<int>(i), static_cast<int>(a), slot});
+      if (is_symbol && is_bound.emplace(slot, true).second)
+        symbols_.push_back({slot, static_cast<int>(i), static_cast<int>(a)});
+      else
+        checks_.push_back({static_cast<int>(i), static_cast<int>(a), slot});
     }
   }
   // Scalars whose values are sizes, wherever in a dim they stand.
@@ -132,7 +146,8 @@ void Program::bind_sizes(const Signature& signature) {
       const int slot = sizes_.slot(leaf);
       if (!is_bound.emplace(slot, true).second) return;
       for (std::size_t i = 0; i < signature.inputs.size(); ++i)
-        if (signature.inputs[i].node()->attrs.leaf == leaf.node()->leaf) symbols_.push_back({slot, static_cast<int>(i), -1});
+        if (signature.inputs[i].node()->attrs.leaf == leaf.node()->leaf)
+          symbols_.push_back({slot, static_cast<int>(i), -1});
     });
   };
   for (ir::NodeId id : plan_.graph.order()) {
@@ -164,7 +179,8 @@ void Program::bind_steps() {
       for (const Dim& d : size_arguments(kernel)) s.sizes.push_back(sizes_.slot(d));
       if (!kernel.scratch.empty()) s.scratch = sizes_.slot(scratch_offsets(kernel).back());
     } else if (const auto* c = std::get_if<ContractionStep>(&step.what)) {
-      const auto text = std::ranges::find(contraction_texts_, contraction_shape(*c, vector_bytes_), [](const auto& e) { return e.first; });
+      const auto text = std::ranges::find(contraction_texts_, contraction_shape(*c, vector_bytes_),
+                                          [](const auto& e) { return e.first; });
       s.entry = loaded_[static_cast<std::size_t>(text->second)].entry;
       s.dtype = c->dtype;
       s.a = bind(c->a);

@@ -20,54 +20,76 @@ void check_inputs(const Signature& s) {
   for (std::size_t i = 0; i < s.inputs.size(); ++i) {
     const Expr& e = s.inputs[i];
     if (e.node()->op != &ops::input)
-      support::fail<GraphError>(s.name, {.place = ir::place_of(s.where, {&e, 1}), .hint = "inputs are made by scalar, vector, matrix or tensor; shared variables need not be listed"},
+      support::fail<GraphError>(s.name,
+                                {.place = ir::place_of(s.where, {&e, 1}),
+                                 .hint = "inputs are made by scalar, vector, matrix or tensor; "
+                                         "shared variables need not be listed"},
                                 "input {} is no input but {}", i, e.label());
     if (!given.insert(e.node().get()).second)
-      support::fail<GraphError>(s.name, {.place = ir::place_of(s.where, {&e, 1}), .hint = "list each input once"}, "{} is given twice", e.label());
+      support::fail<GraphError>(
+          s.name, {.place = ir::place_of(s.where, {&e, 1}), .hint = "list each input once"},
+          "{} is given twice", e.label());
   }
   std::string missing;
   std::vector<Expr> named;
   const auto roots = roots_of(s);
   for (const ir::Node* n : ir::topological_order(roots)) {
     if (n->op != &ops::input || given.contains(n)) continue;
-    missing += fmt::format("{}{} {}", missing.empty() ? "" : ", ", n->name.empty() ? "an unnamed input" : n->name, n->type.to_string());
+    missing += fmt::format("{}{} {}", missing.empty() ? "" : ", ",
+                           n->name.empty() ? "an unnamed input" : n->name, n->type.to_string());
     missing += fmt::format(" (from {})", support::describe(n->where));
   }
   if (!missing.empty())
-    support::fail<GraphError>(s.name, {.place = support::describe(s.where), .hint = "add it to the inputs, or make it a constant or a shared variable"},
-                              "the outputs need an input that is not given: {}", missing);
+    support::fail<GraphError>(
+        s.name,
+        {.place = support::describe(s.where),
+         .hint = "add it to the inputs, or make it a constant or a shared variable"},
+        "the outputs need an input that is not given: {}", missing);
 }
 
 void check_update(const Signature& s, const Update& u) {
   const auto& [variable, value] = u;
   const std::vector<Expr> both{variable, value};
   if (value.dtype() != variable.dtype())
-    support::fail<TypeError>(s.name, {.place = ir::place_of(s.where, both), .hint = fmt::format("cast(value, DType::{})", to_string(variable.dtype()))},
-                             "the update of {} gives {}", variable.label(), value.label());
+    support::fail<TypeError>(
+        s.name,
+        {.place = ir::place_of(s.where, both),
+         .hint = fmt::format("cast(value, DType::{})", to_string(variable.dtype()))},
+        "the update of {} gives {}", variable.label(), value.label());
   bool fits = value.rank() == variable.rank();
-  for (std::size_t i = 0; fits && i < value.shape().size(); ++i) fits = !value.shape()[i].is_static() || value.shape()[i].value() == variable.shape()[i].value();
+  for (std::size_t i = 0; fits && i < value.shape().size(); ++i)
+    fits = !value.shape()[i].is_static() || value.shape()[i].value() == variable.shape()[i].value();
   if (!fits)
-    support::fail<ShapeError>(s.name, {.place = ir::place_of(s.where, both), .hint = "a shared variable keeps its shape"}, "the update of {} gives {}", variable.label(),
-                              value.label());
+    support::fail<ShapeError>(
+        s.name, {.place = ir::place_of(s.where, both), .hint = "a shared variable keeps its shape"},
+        "the update of {} gives {}", variable.label(), value.label());
 }
 
 } // namespace
 
-Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs, const Options& options, Location where) {
+Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs,
+                         const Options& options, Location where) {
   Signature s{options.name, where, std::move(inputs), std::move(outputs), {}};
   std::set<const ir::SharedState*> updated;
   for (const Update& u : options.updates) {
     check_update(s, u);
     if (!updated.insert(u.first.state().get()).second)
-      support::fail<GraphError>(s.name, {.place = ir::place_of(where, std::vector<Expr>{u.first}), .hint = "combine the two into one new value"}, "{} is updated twice", u.first.label());
+      support::fail<GraphError>(s.name,
+                                {.place = ir::place_of(where, std::vector<Expr>{u.first}),
+                                 .hint = "combine the two into one new value"},
+                                "{} is updated twice", u.first.label());
     // A new value whose size is only known at run time must turn out to be the variable's.
     Expr value = u.second;
     if (!ir::dims::same(value.shape(), u.first.shape())) {
       std::vector<ir::Constraint> fits;
       for (std::size_t i = 0; i < value.shape().size(); ++i)
-        fits.push_back({u.first.shape()[i], value.shape()[i], fmt::format("the update of {} gives {}, which has {} on axis {}", u.first.label(), value.label(), value.shape()[i].to_string(), i),
-                        false, "a shared variable keeps its shape", s.name});
-      value = ir::make(ops::broadcast_to, {value}, {.dims = u.first.shape()}, value.where(), std::move(fits));
+        fits.push_back(
+            {u.first.shape()[i], value.shape()[i],
+             fmt::format("the update of {} gives {}, which has {} on axis {}", u.first.label(),
+                         value.label(), value.shape()[i].to_string(), i),
+             false, "a shared variable keeps its shape", s.name});
+      value = ir::make(ops::broadcast_to, {value}, {.dims = u.first.shape()}, value.where(),
+                       std::move(fits));
     }
     s.updates.emplace_back(u.first, std::move(value));
   }
@@ -75,13 +97,15 @@ Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs, co
   const auto roots = roots_of(s);
   for (const ir::Node* n : ir::topological_order(roots)) {
     if (n->op != &ops::shared) continue;
-    auto state = std::const_pointer_cast<ir::SharedState>(std::static_pointer_cast<const ir::SharedState>(n->attrs.leaf));
+    auto state = std::const_pointer_cast<ir::SharedState>(
+        std::static_pointer_cast<const ir::SharedState>(n->attrs.leaf));
     if (!state->default_update || !updated.insert(state.get()).second) continue;
     for (const ir::Node* m : ir::topological_order(std::vector{Expr(state->default_update)}))
       if (m->attrs.leaf == n->attrs.leaf) {
         // The variable's own expression: the one its update is written with.
         for (const Expr& e : state->default_update->inputs)
-          if (e.node().get() == m) s.updates.emplace_back(Shared(e, state), Expr(state->default_update));
+          if (e.node().get() == m)
+            s.updates.emplace_back(Shared(e, state), Expr(state->default_update));
       }
   }
   return s;

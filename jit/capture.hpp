@@ -7,7 +7,8 @@ namespace kroton::jit {
 /// Throws GraphError for inputs that are missing, doubled or no inputs, and for variables updated
 /// twice; TypeError and ShapeError for updates that do not fit. Adds the updates that shared
 /// variables bring themselves (random streams).
-Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs, const Options& options, Location where);
+Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs,
+                         const Options& options, Location where);
 
 /// The roots of the graph: outputs, then new values.
 std::vector<Expr> roots_of(const Signature& signature);

@@ -17,39 +17,51 @@ void write(const std::filesystem::path& path, std::string_view text) {
 
 std::string file_name(std::string_view name) {
   std::string text;
-  for (char c : name) text += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ? c : '-';
+  for (char c : name)
+    text += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ? c : '-';
   return text.empty() ? "function" : text;
 }
 
 } // namespace
 
-void dump_function(const std::string& directory, const Signature& signature, const Compiled& compiled, const ProgramOptions& options) {
+void dump_function(const std::string& directory, const Signature& signature,
+                   const Compiled& compiled, const ProgramOptions& options) {
   namespace fs = std::filesystem;
   std::error_code error;
   fs::path folder;
   // A function compiled twice, or two of one name, do not overwrite each other.
   for (int n = 0;; ++n) {
-    folder = fs::path(directory) / (n == 0 ? file_name(signature.name) : fmt::format("{}-{}", file_name(signature.name), n));
+    folder = fs::path(directory) / (n == 0 ? file_name(signature.name)
+                                           : fmt::format("{}-{}", file_name(signature.name), n));
     if (!fs::exists(folder, error)) break;
   }
   fs::create_directories(folder, error);
   if (error) {
-    support::log(support::Area::jit)->warn("KROTON_DUMP: cannot make {}: {}", folder.string(), error.message());
+    support::log(support::Area::jit)
+        ->warn("KROTON_DUMP: cannot make {}: {}", folder.string(), error.message());
     return;
   }
   int number = 0;
-  for (const auto& [pass, text] : compiled.passes) write(folder / fmt::format("{:02}-{}.txt", number++, pass), text);
+  for (const auto& [pass, text] : compiled.passes)
+    write(folder / fmt::format("{:02}-{}.txt", number++, pass), text);
   const Program& p = *compiled.program;
   write(folder / "graph.dot", p.plan().graph.to_dot());
   write(folder / "plan.txt", p.plan().to_string());
   std::string rules;
-  for (const rewrite::RuleCount& r : compiled.report.rules) rules += fmt::format("{:<32} tries {:>7} hits {:>6} us {:>8.1f}\n", r.rule, r.tries, r.hits, static_cast<double>(r.ns) / 1000);
+  for (const rewrite::RuleCount& r : compiled.report.rules)
+    rules += fmt::format("{:<32} tries {:>7} hits {:>6} us {:>8.1f}\n", r.rule, r.tries, r.hits,
+                         static_cast<double>(r.ns) / 1000);
   write(folder / "rules.txt", rules);
   for (std::size_t i = 0; i < p.texts().size(); ++i) {
     const std::string stem = fmt::format("kernel-{:02}-{:.12}", i, p.loaded()[i].digest);
     write(folder / (stem + ".cpp"), p.texts()[i].text);
-    if (i < p.plan().kernels.size()) write(folder / (stem + ".ir.txt"), p.plan().kernels[i].to_string());
-    const CompileOutput out = compiler().compile({.source = p.texts()[i].text, .name = p.texts()[i].title, .arguments = compile_arguments(options.target, options.code), .wants_assembly = true});
+    if (i < p.plan().kernels.size())
+      write(folder / (stem + ".ir.txt"), p.plan().kernels[i].to_string());
+    const CompileOutput out =
+        compiler().compile({.source = p.texts()[i].text,
+                            .name = p.texts()[i].title,
+                            .arguments = compile_arguments(options.target, options.code),
+                            .wants_assembly = true});
     write(folder / (stem + ".s"), out.assembly);
     write(folder / (stem + ".log"), out.log);
   }

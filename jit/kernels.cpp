@@ -19,13 +19,15 @@ using support::Area;
 /// Code in use, so that functions with the same kernel share it; it goes when the last one does.
 class LoadedModules {
 public:
-  std::shared_ptr<Module> get(const support::Digest& digest, const cache::Artifact& artifact, std::string_view name) {
+  std::shared_ptr<Module> get(const support::Digest& digest, const cache::Artifact& artifact,
+                              std::string_view name) {
     const std::lock_guard lock(mutex_);
     std::weak_ptr<Module>& known = modules_[digest];
     if (auto alive = known.lock()) return alive;
     const cache::Section* object = artifact.find("object");
     KROTON_CHECK(object, "kernel {} has no object in its artifact", digest.hex());
-    auto module = std::make_shared<Module>(Module::load(std::as_bytes(std::span(object->bytes)), name));
+    auto module =
+        std::make_shared<Module>(Module::load(std::as_bytes(std::span(object->bytes)), name));
     known = module;
     std::erase_if(modules_, [](const auto& entry) { return entry.second.expired(); });
     return module;
@@ -41,8 +43,11 @@ LoadedModules& loaded_modules() {
   return modules;
 }
 
-cache::Artifact compile_kernel(const KernelText& kernel, const CpuTarget& target, const CodeOptions& options) {
-  CompileOutput out = compiler().compile({.source = kernel.text, .name = kernel.title, .arguments = compile_arguments(target, options)});
+cache::Artifact compile_kernel(const KernelText& kernel, const CpuTarget& target,
+                               const CodeOptions& options) {
+  CompileOutput out = compiler().compile({.source = kernel.text,
+                                          .name = kernel.title,
+                                          .arguments = compile_arguments(target, options)});
   std::string object(out.object.size(), '\0');
   std::memcpy(object.data(), out.object.data(), out.object.size());
   return {{{"object", std::move(object)}, {"source", kernel.text}, {"log", std::move(out.log)}}};
@@ -55,7 +60,8 @@ cache::Store& process_store() {
   return store;
 }
 
-cache::Key kernel_key(const std::string& text, const CpuTarget& target, const CodeOptions& options) {
+cache::Key kernel_key(const std::string& text, const CpuTarget& target,
+                      const CodeOptions& options) {
   std::string arguments;
   for (const std::string& a : compile_arguments(target, options)) arguments += a + "\n";
   return cache::KeyBuilder{"kernel/1"}
@@ -67,7 +73,8 @@ cache::Key kernel_key(const std::string& text, const CpuTarget& target, const Co
       .build();
 }
 
-std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target, const CodeOptions& options) {
+std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target,
+                                      const CodeOptions& options) {
   // Equal texts are one job.
   struct Job {
     const KernelText* kernel;
@@ -91,12 +98,15 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     job.result.miss_reason = std::move(lookup.miss_reason);
     job.result.module = loaded_modules().get(job.key.digest, *lookup.artifact, job.kernel->title);
     job.result.entry = reinterpret_cast<KernelEntry>(job.result.module->symbol("kernel"));
-    support::log(Area::jit)->debug("kernel {:.12} {} {} in {:.2f} ms", job.result.digest, job.kernel->title, cache::to_string(job.result.outcome),
-                                   std::chrono::duration<double, std::milli>(job.result.took).count());
+    support::log(Area::jit)->debug(
+        "kernel {:.12} {} {} in {:.2f} ms", job.result.digest, job.kernel->title,
+        cache::to_string(job.result.outcome),
+        std::chrono::duration<double, std::milli>(job.result.took).count());
   };
   auto make = [&](Job& job) {
     try {
-      finish(job, process_store().get_or_make(job.key, [&] { return compile_kernel(*job.kernel, target, options); }));
+      finish(job, process_store().get_or_make(
+                      job.key, [&] { return compile_kernel(*job.kernel, target, options); }));
     } catch (...) {
       job.error = std::current_exception();
     }
@@ -105,10 +115,13 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   // What some level has takes microseconds: only compiling is worth threads.
   std::vector<Job*> misses;
   for (Job& job : jobs) {
-    if (cache::Lookup found = process_store().look_up(job.key); found.artifact) finish(job, std::move(found));
-    else misses.push_back(&job);
+    if (cache::Lookup found = process_store().look_up(job.key); found.artifact)
+      finish(job, std::move(found));
+    else
+      misses.push_back(&job);
   }
-  const std::size_t workers = std::min<std::size_t>(misses.size(), std::max(1u, std::thread::hardware_concurrency()));
+  const std::size_t workers =
+      std::min<std::size_t>(misses.size(), std::max(1u, std::thread::hardware_concurrency()));
   std::atomic<std::size_t> next{0};
   auto work = [&] {
     for (std::size_t i = next++; i < misses.size(); i = next++) make(*misses[i]);

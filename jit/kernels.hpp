@@ -37,7 +37,8 @@ cache::Key kernel_key(const std::string& text, const CpuTarget& target, const Co
 
 /// One LoadedKernel for each text; equal texts share one. Kernels that no cache level has are
 /// compiled in parallel. Throws CompileError.
-std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target, const CodeOptions& options);
+std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target,
+                                      const CodeOptions& options);
 
 /// The process's store, opened from the environment on first use.
 cache::Store& process_store();

@@ -28,7 +28,7 @@ struct Signature {
   Location where;
   std::vector<Expr> inputs;
   std::vector<Expr> outputs;
-  std::vector<Update> updates;     ///< explicit ones, then those that random streams bring
+  std::vector<Update> updates; ///< explicit ones, then those that random streams bring
 };
 
 struct ProgramOptions {
@@ -74,33 +74,36 @@ public:
 
   /// Runs once. Writes into `given` (one array for each output) or, if null, into new arrays.
   /// Throws the errors that `Function::operator()` documents, and AssumptionFailed.
-  std::vector<Array> run(std::span<const Array> arguments, const Array* given, const Watcher* watcher = nullptr);
+  std::vector<Array> run(std::span<const Array> arguments, const Array* given,
+                         const Watcher* watcher = nullptr);
 
   const plan::Plan& plan() const { return plan_; }
   const std::vector<KernelText>& texts() const { return texts_; }
   const std::vector<LoadedKernel>& loaded() const { return loaded_; }
   /// Source comments: for each text, the lines and the places they come from.
   const std::vector<std::vector<std::pair<int, std::string>>>& notes() const { return notes_; }
-  std::uint64_t packed_arguments() const { return packed_arguments_.load(std::memory_order_relaxed); }
+  std::uint64_t packed_arguments() const {
+    return packed_arguments_.load(std::memory_order_relaxed);
+  }
 
 private:
   struct Frame;
   struct BoundOperand {
     int buffer = -1;
-    int offset = 0;            ///< slot
-    std::vector<int> strides;  ///< slots
+    int offset = 0;           ///< slot
+    std::vector<int> strides; ///< slots
   };
   struct BoundStep {
     const plan::Step* step = nullptr;
     KernelEntry entry = nullptr;
     std::vector<int> buffers;
-    std::vector<int> sizes;    ///< slots of size arguments
-    int scratch = -1;          ///< slot of the bytes a chunk needs
+    std::vector<int> sizes; ///< slots of size arguments
+    int scratch = -1;       ///< slot of the bytes a chunk needs
     // Contractions.
     DType dtype = DType::f32;
     BoundOperand a, b, alpha;
     int out = -1, so_far = -1;
-    std::vector<int> shape;    ///< slots
+    std::vector<int> shape; ///< slots
     int k = -1;
     // Scatters.
     int added = -1;
@@ -109,10 +112,10 @@ private:
   };
   struct Source {
     enum Kind { argument, shared, constant, output, update, temp } kind;
-    int index = -1;            ///< argument, output, update or slot number
+    int index = -1; ///< argument, output, update or slot number
     ir::SharedState* state = nullptr;
-    Array value = Array();     ///< constants
-    std::vector<int> shape;    ///< slots
+    Array value = Array();  ///< constants
+    std::vector<int> shape; ///< slots
     DType dtype = DType::f32;
   };
   struct Lock {
@@ -165,8 +168,8 @@ private:
   std::vector<Lock> locks_;
   struct BoundUpdate {
     ir::SharedState* state = nullptr;
-    int buffer = -1;      ///< of kind update; -1 when it happens in place
-    Array spare = Array();///< the memory of the next new value; guarded by the variable's lock
+    int buffer = -1;       ///< of kind update; -1 when it happens in place
+    Array spare = Array(); ///< the memory of the next new value; guarded by the variable's lock
   };
   std::vector<BoundUpdate> updates_;
   std::vector<std::pair<DType, std::vector<int>>> outputs_; ///< dtype and shape slots

@@ -14,7 +14,8 @@ int SizeTable::slot(const Dim& d) {
   int s = 0;
   if (d.is_static()) {
     s = add(d.value());
-  } else if (const ir::DimNode& n = *d.node(); n.kind == ir::DimKind::symbol || n.kind == ir::DimKind::scalar) {
+  } else if (const ir::DimNode& n = *d.node();
+             n.kind == ir::DimKind::symbol || n.kind == ir::DimKind::scalar) {
     s = add(0);
   } else if (n.kind == ir::DimKind::negative) {
     s = add(-n.a.value());
@@ -32,11 +33,21 @@ void SizeTable::run(std::int64_t* v) const {
     const std::int64_t a = v[i.a], b = v[i.b];
     std::int64_t& to = v[i.target];
     switch (i.kind) {
-    case ir::DimKind::add: to = a + b; break;
-    case ir::DimKind::mul: to = a * b; break;
-    case ir::DimKind::floor_div: to = b == 0 ? 0 : a >= 0 ? a / b : -((-a + b - 1) / b); break;
-    case ir::DimKind::min: to = std::min(a, b); break;
-    default: to = std::max(a, b); break;
+    case ir::DimKind::add:
+      to = a + b;
+      break;
+    case ir::DimKind::mul:
+      to = a * b;
+      break;
+    case ir::DimKind::floor_div:
+      to = b == 0 ? 0 : a >= 0 ? a / b : -((-a + b - 1) / b);
+      break;
+    case ir::DimKind::min:
+      to = std::min(a, b);
+      break;
+    default:
+      to = std::max(a, b);
+      break;
     }
   }
 }

@@ -23,7 +23,8 @@ double tolerance(DType t) { return t == DType::f32 ? 2e-4 : 1e-9; }
 double difference(const Array& a, const Array& b) {
   if (a.shape() != b.shape() || a.dtype() != b.dtype()) return INFINITY;
   if (!is_float(a.dtype())) return equal(a, b) ? 0 : INFINITY;
-  const auto x = a.astype(DType::f64).to_vector<double>(), y = b.astype(DType::f64).to_vector<double>();
+  const auto x = a.astype(DType::f64).to_vector<double>(),
+             y = b.astype(DType::f64).to_vector<double>();
   double scale = 1e-30, worst = 0;
   for (double v : y)
     if (std::isfinite(v)) scale = std::max(scale, std::fabs(v));
@@ -47,7 +48,8 @@ std::vector<Array> evaluate_graph(const ir::Graph& g, const Signature& s, const 
     const ir::GraphNode& n = g[id];
     if (n.op == &ops::input) {
       for (std::size_t i = 0; i < s.inputs.size(); ++i)
-        if (s.inputs[i].node()->attrs.leaf == n.attrs.leaf) bindings.values.emplace(id, r.arguments[i]);
+        if (s.inputs[i].node()->attrs.leaf == n.attrs.leaf)
+          bindings.values.emplace(id, r.arguments[i]);
     } else if (n.op == &ops::shared) {
       for (const auto& [state, value] : r.shared)
         if (state == n.attrs.leaf.get()) bindings.values.emplace(id, value);
@@ -55,10 +57,13 @@ std::vector<Array> evaluate_graph(const ir::Graph& g, const Signature& s, const 
   }
   bindings.size_of = [&](const ir::DimNode& wanted) -> std::int64_t {
     for (std::size_t i = 0; i < s.inputs.size(); ++i) {
-      if (wanted.kind == ir::DimKind::scalar && s.inputs[i].node()->attrs.leaf == wanted.leaf) return r.arguments[i].astype(DType::i64).item<std::int64_t>();
+      if (wanted.kind == ir::DimKind::scalar && s.inputs[i].node()->attrs.leaf == wanted.leaf)
+        return r.arguments[i].astype(DType::i64).item<std::int64_t>();
       for (std::size_t a = 0; a < s.inputs[i].shape().size(); ++a) {
         const Dim d = g.canonical(s.inputs[i].shape()[a]);
-        if (!d.is_static() && (d.node().get() == &wanted || (!wanted.name.empty() && d.node()->name == wanted.name))) return r.arguments[i].shape()[a];
+        if (!d.is_static() &&
+            (d.node().get() == &wanted || (!wanted.name.empty() && d.node()->name == wanted.name)))
+          return r.arguments[i].shape()[a];
       }
     }
     return 0;
@@ -69,16 +74,21 @@ std::vector<Array> evaluate_graph(const ir::Graph& g, const Signature& s, const 
 /// The first value that differs, and by how much; -1 if none does.
 std::pair<int, double> first_difference(const std::vector<Array>& a, const std::vector<Array>& b) {
   for (std::size_t i = 0; i < a.size(); ++i)
-    if (const double d = difference(a[i], b[i]); d > tolerance(a[i].dtype())) return {static_cast<int>(i), d};
+    if (const double d = difference(a[i], b[i]); d > tolerance(a[i].dtype()))
+      return {static_cast<int>(i), d};
   return {-1, 0};
 }
 
 /// Finds the application after which the results first differ, and throws naming its rule.
-void blame_rule(const Signature& s, const Options& options, const Sabotage& sabotage, const Compiled& compiled, const Reference& reference,
+void blame_rule(const Signature& s, const Options& options, const Sabotage& sabotage,
+                const Compiled& compiled, const Reference& reference,
                 const std::vector<Array>& right) {
   auto run = [&](long count, rewrite::PipelineReport* report) {
     ir::Graph g = ir::Graph::capture(roots_of(s), compiled.unify);
-    auto r = rewrite::run_pipeline(g, {.fp = options.fp, .contract = options.contract, .max_applications = count, .extra = sabotage.rules});
+    auto r = rewrite::run_pipeline(g, {.fp = options.fp,
+                                       .contract = options.contract,
+                                       .max_applications = count,
+                                       .extra = sabotage.rules});
     if (report) *report = std::move(r);
     return first_difference(evaluate_graph(g, s, reference), right);
   };
@@ -90,14 +100,19 @@ void blame_rule(const Signature& s, const Options& options, const Sabotage& sabo
   rewrite::PipelineReport report;
   const auto [output, by] = run(bad, &report);
   const rewrite::Application& culprit = report.applications.back();
-  support::fail<InternalError>(s.name, {.place = support::describe(culprit.where), .hint = "compile with Mode::plain to go on, and report this as a bug in Kroton"},
-                               "rule {} changes the result: after it rewrote {} (application {}), output {} differs from the reference by {:.3g} of its largest value", culprit.rule,
-                               culprit.op, bad, output, by);
+  support::fail<InternalError>(
+      s.name,
+      {.place = support::describe(culprit.where),
+       .hint = "compile with Mode::plain to go on, and report this as a bug in Kroton"},
+      "rule {} changes the result: after it rewrote {} (application {}), output {} differs from "
+      "the reference by {:.3g} of its largest value",
+      culprit.rule, culprit.op, bad, output, by);
 }
 
 } // namespace
 
-std::vector<Array> verified_call(const Signature& s, const Options& options, const Sabotage& sabotage, const Compiled& compiled,
+std::vector<Array> verified_call(const Signature& s, const Options& options,
+                                 const Sabotage& sabotage, const Compiled& compiled,
                                  std::span<const Array> arguments, const Array* given) {
   Reference reference{{arguments.begin(), arguments.end()}, {}};
   const plan::Plan& plan = compiled.program->plan();
@@ -110,13 +125,15 @@ std::vector<Array> verified_call(const Signature& s, const Options& options, con
   // Arguments that do not fit are reported by the ordinary call.
   std::map<int, ir::NodeId> content; // what each buffer holds
   for (std::size_t b = 0; b < plan.buffers.size(); ++b)
-    if (plan.buffers[b].kind == plan::BufferKind::leaf) content[static_cast<int>(b)] = plan.buffers[b].node;
+    if (plan.buffers[b].kind == plan::BufferKind::leaf)
+      content[static_cast<int>(b)] = plan.buffers[b].node;
   ir::Bindings bindings;
   bool are_passes_checked = false;
   Program::Watcher watcher;
   watcher.before = [&](const Program::Moment& m) {
     if (!std::exchange(are_passes_checked, true)) {
-      const auto right = evaluate_graph(ir::Graph::capture(roots_of(s), compiled.unify), s, reference);
+      const auto right =
+          evaluate_graph(ir::Graph::capture(roots_of(s), compiled.unify), s, reference);
       if (first_difference(evaluate_graph(plan.graph, s, reference), right).first >= 0)
         blame_rule(s, options, sabotage, compiled, reference, right);
     }
@@ -126,12 +143,14 @@ std::vector<Array> verified_call(const Signature& s, const Options& options, con
       // A buffer may be of another shape than the value that now lies in it.
       const ir::NodeId node = content.at(b);
       Shape shape;
-      for (const Dim& d : plan.graph[node].type.shape) shape.push_back(ir::dims::evaluate(d, m.size_of));
+      for (const Dim& d : plan.graph[node].type.shape)
+        shape.push_back(ir::dims::evaluate(d, m.size_of));
       bindings.values.insert_or_assign(node, m.value(b).reshape(shape));
     }
   };
   watcher.after = [&](const Program::Moment& m) {
-    for (std::size_t i = 0; i < m.step.computes.size(); ++i) content[m.step.filled[i]] = m.step.computes[i];
+    for (std::size_t i = 0; i < m.step.computes.size(); ++i)
+      content[m.step.filled[i]] = m.step.computes[i];
     const auto expected = ir::evaluate(plan.graph, m.step.computes, bindings);
     for (std::size_t i = 0; i < m.step.computes.size(); ++i) {
       const Array got = m.value(m.step.filled[i]).reshape(expected[i].shape());
@@ -140,9 +159,15 @@ std::vector<Array> verified_call(const Signature& s, const Options& options, con
       const ir::GraphNode& n = plan.graph[m.step.computes[i]];
       std::string what = "a library step";
       if (const auto* k = std::get_if<plan::KernelStep>(&m.step.what))
-        what = fmt::format("kernel {:.12} ({})", compiled.program->loaded()[static_cast<std::size_t>(k->kernel)].digest, plan.kernels[static_cast<std::size_t>(k->kernel)].title);
-      support::fail<InternalError>(s.name, {.place = support::describe(n.where), .hint = "source() shows the kernel; report this as a bug in Kroton"},
-                                   "{} computes {} wrongly: it differs from the reference by {:.3g} of the largest value", what, n.op->name, by);
+        what = fmt::format("kernel {:.12} ({})",
+                           compiled.program->loaded()[static_cast<std::size_t>(k->kernel)].digest,
+                           plan.kernels[static_cast<std::size_t>(k->kernel)].title);
+      support::fail<InternalError>(
+          s.name,
+          {.place = support::describe(n.where),
+           .hint = "source() shows the kernel; report this as a bug in Kroton"},
+          "{} computes {} wrongly: it differs from the reference by {:.3g} of the largest value",
+          what, n.op->name, by);
     }
   };
   return compiled.program->run(arguments, given, &watcher);

@@ -19,7 +19,8 @@ struct DimNode;
 class Dim {
 public:
   /// A size known now; throws ShapeError when negative.
-  Dim(std::int64_t value, Location where = Location::current()); // NOLINT: {64, 784} is how shapes are written
+  Dim(std::int64_t value,
+      Location where = Location::current()); // NOLINT: {64, 784} is how shapes are written
 
   bool is_static() const noexcept { return node_ == nullptr; }
   /// The size if it is static, else -1.
@@ -29,7 +30,8 @@ public:
   std::string to_string() const;
 
   /// Internal: the node of a dim that is not static.
-  explicit Dim(std::shared_ptr<const ir::DimNode> node) noexcept : value_(-1), node_(std::move(node)) {}
+  explicit Dim(std::shared_ptr<const ir::DimNode> node) noexcept
+      : value_(-1), node_(std::move(node)) {}
   const std::shared_ptr<const ir::DimNode>& node() const noexcept { return node_; }
 
 private:

@@ -43,21 +43,30 @@ DType promote_weak(WeakKind literal, DType b) noexcept;
 
 namespace detail {
 template <class T> consteval DType dtype_for() {
-  if constexpr (std::same_as<T, bool>) return DType::bool_;
-  else if constexpr (std::same_as<T, float>) return DType::f32;
-  else if constexpr (std::same_as<T, double>) return DType::f64;
+  if constexpr (std::same_as<T, bool>)
+    return DType::bool_;
+  else if constexpr (std::same_as<T, float>)
+    return DType::f32;
+  else if constexpr (std::same_as<T, double>)
+    return DType::f64;
   else if constexpr (std::signed_integral<T>)
-    return sizeof(T) == 1 ? DType::i8 : sizeof(T) == 2 ? DType::i16 : sizeof(T) == 4 ? DType::i32 : DType::i64;
+    return sizeof(T) == 1   ? DType::i8
+           : sizeof(T) == 2 ? DType::i16
+           : sizeof(T) == 4 ? DType::i32
+                            : DType::i64;
   else
-    return sizeof(T) == 1 ? DType::u8 : sizeof(T) == 2 ? DType::u16 : sizeof(T) == 4 ? DType::u32 : DType::u64;
+    return sizeof(T) == 1   ? DType::u8
+           : sizeof(T) == 2 ? DType::u16
+           : sizeof(T) == 4 ? DType::u32
+                            : DType::u64;
 }
 } // namespace detail
 
 /// C++ types that are element types.
 template <class T>
 concept Element = std::same_as<T, bool> || std::same_as<T, float> || std::same_as<T, double> ||
-                  (std::integral<T> && sizeof(T) <= 8 && !std::same_as<T, char> && !std::same_as<T, wchar_t> &&
-                   !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>);
+    (std::integral<T> && sizeof(T) <= 8 && !std::same_as<T, char> && !std::same_as<T, wchar_t> &&
+     !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>);
 
 /// The DType of a C++ type: `dtype_of<float> == DType::f32`.
 template <Element T> inline constexpr DType dtype_of = detail::dtype_for<T>();

@@ -38,22 +38,40 @@ private:
 };
 
 /// A dtype that an op, an argument or an accessor does not take.
-struct TypeError : Error { using Error::Error; };
+struct TypeError : Error {
+  using Error::Error;
+};
 /// Shapes, ranks, axes or strides that do not fit, when building or when calling.
-struct ShapeError : Error { using Error::Error; };
+struct ShapeError : Error {
+  using Error::Error;
+};
 /// An index outside its axis, met while running.
-struct IndexError : Error { using Error::Error; };
+struct IndexError : Error {
+  using Error::Error;
+};
 /// A graph that cannot be compiled or differentiated: free variables, duplicate updates, ...
-struct GraphError : Error { using Error::Error; };
+struct GraphError : Error {
+  using Error::Error;
+};
 /// Something that Kroton does not do (yet), or not on this target.
-struct UnsupportedError : Error { using Error::Error; };
+struct UnsupportedError : Error {
+  using Error::Error;
+};
 /// The compiler refused generated source, or no compiler could be loaded.
-struct CompileError : Error { using Error::Error; };
+struct CompileError : Error {
+  using Error::Error;
+};
 /// A device, its memory or its driver failed.
-struct DeviceError : Error { using Error::Error; };
+struct DeviceError : Error {
+  using Error::Error;
+};
 /// A file could not be read or written, or holds something else than expected.
-struct FileError : Error { using Error::Error; };
+struct FileError : Error {
+  using Error::Error;
+};
 /// A promise of Kroton's own was broken: a bug in Kroton, never the user's mistake.
-struct InternalError : Error { using Error::Error; };
+struct InternalError : Error {
+  using Error::Error;
+};
 
 } // namespace kroton

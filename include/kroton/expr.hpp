@@ -52,7 +52,7 @@ private:
 struct Literal {
   WeakKind kind;
   double floating = 0;
-  std::int64_t integer = 0;   ///< also the bits of an unsigned value
+  std::int64_t integer = 0; ///< also the bits of an unsigned value
   bool is_unsigned = false;
 };
 
@@ -61,11 +61,14 @@ struct Literal {
 struct Operand {
   Operand(const Expr& e, Location at = Location::current()) : expr(e), where(at) {} // NOLINT
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Operand(T v, Location at = Location::current()) : expr(nullptr), where(at) { // NOLINT
-    if constexpr (std::is_same_v<T, bool>) literal = {WeakKind::bool_, v ? 1.0 : 0.0, v};
-    else if constexpr (std::is_floating_point_v<T>) literal = {WeakKind::floating, double(v)};
-    else literal = {WeakKind::integer, double(v), static_cast<std::int64_t>(v), std::is_unsigned_v<T>};
+  requires std::is_arithmetic_v<T> Operand(T v, Location at = Location::current())
+      : expr(nullptr), where(at) { // NOLINT
+    if constexpr (std::is_same_v<T, bool>)
+      literal = {WeakKind::bool_, v ? 1.0 : 0.0, v};
+    else if constexpr (std::is_floating_point_v<T>)
+      literal = {WeakKind::floating, double(v)};
+    else
+      literal = {WeakKind::integer, double(v), static_cast<std::int64_t>(v), std::is_unsigned_v<T>};
   }
   bool is_literal() const noexcept { return expr.node() == nullptr; }
 
@@ -75,7 +78,8 @@ struct Operand {
 };
 
 /// An input of any rank: `tensor<float>({64, kt::dim("n")}, "x")` is f32[64,n].
-Expr tensor(DType dtype, std::vector<Dim> shape, std::string name = {}, Location where = Location::current());
+Expr tensor(DType dtype, std::vector<Dim> shape, std::string name = {},
+            Location where = Location::current());
 template <Element T>
 Expr tensor(std::vector<Dim> shape, std::string name = {}, Location where = Location::current()) {
   return tensor(dtype_of<T>, std::move(shape), std::move(name), where);

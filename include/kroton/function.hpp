@@ -19,26 +19,27 @@ namespace jit {
 class FunctionState;
 }
 
-/// One generated kernel of a function: `for (auto& k : f.stats().per_kernel) std::cout << k.title;`.
+/// One generated kernel of a function: `for (auto& k : f.stats().per_kernel) std::cout <<
+/// k.title;`.
 struct KernelStats {
-  std::string title;         ///< "elementwise", "row reduction", …
-  std::string digest;        ///< of its key, as in the cache
-  bool is_compiled = false;  ///< by this process, for this function
-  std::string origin;        ///< "compiled", "disk", "memory"
-  double ms = 0;             ///< until its artifact was there
-  std::string miss_reason;   ///< why it had to be compiled
+  std::string title;        ///< "elementwise", "row reduction", …
+  std::string digest;       ///< of its key, as in the cache
+  bool is_compiled = false; ///< by this process, for this function
+  std::string origin;       ///< "compiled", "disk", "memory"
+  double ms = 0;            ///< until its artifact was there
+  std::string miss_reason;  ///< why it had to be compiled
 };
 
 /// What making a function took and what it has done since: `f.stats().compiled == 0` after a warm
 /// start. Times are those of the first compilation.
 struct FunctionStats {
   std::string name;
-  int kernels = 0;             ///< distinct generated kernels
-  int compiled = 0;            ///< of them, compiled for this function
-  int loaded_from_cache = 0;   ///< of them, found in the cache
+  int kernels = 0;           ///< distinct generated kernels
+  int compiled = 0;          ///< of them, compiled for this function
+  int loaded_from_cache = 0; ///< of them, found in the cache
   double rewrite_ms = 0, plan_ms = 0;
-  double compile_ms = 0;       ///< getting all kernels, compiled or found
-  double total_ms = 0;         ///< all of `function()`
+  double compile_ms = 0; ///< getting all kernels, compiled or found
+  double total_ms = 0;   ///< all of `function()`
   std::uint64_t calls = 0;
   std::uint64_t packed_arguments = 0; ///< arguments that were not dense and had to be copied
   std::vector<KernelStats> per_kernel;
@@ -48,9 +49,9 @@ struct FunctionStats {
 /// updates to the same shared variables take turns.
 class Function {
 public:
-  /// Runs on `arguments`, one for each input: exact dtype, any strides (those that are not dense are
-  /// copied first), sizes as the inputs say. Throws TypeError, ShapeError or IndexError; then no
-  /// update has been applied. In Mode::verify also InternalError, naming a wrong rule or kernel.
+  /// Runs on `arguments`, one for each input: exact dtype, any strides (those that are not dense
+  /// are copied first), sizes as the inputs say. Throws TypeError, ShapeError or IndexError; then
+  /// no update has been applied. In Mode::verify also InternalError, naming a wrong rule or kernel.
   std::vector<Array> operator()(std::span<const Array> arguments) const;
   std::vector<Array> operator()(std::initializer_list<Array> arguments) const {
     return (*this)(std::span(arguments.begin(), arguments.size()));
@@ -58,8 +59,10 @@ public:
   /// As above, writing the results into arrays that are given: dtype and shape must be the
   /// outputs' own. With dense arrays that overlap no argument, the call allocates nothing.
   void call_into(std::span<const Array> arguments, std::span<const Array> outputs) const;
-  void call_into(std::initializer_list<Array> arguments, std::initializer_list<Array> outputs) const {
-    call_into(std::span(arguments.begin(), arguments.size()), std::span(outputs.begin(), outputs.size()));
+  void call_into(std::initializer_list<Array> arguments,
+                 std::initializer_list<Array> outputs) const {
+    call_into(std::span(arguments.begin(), arguments.size()),
+              std::span(outputs.begin(), outputs.size()));
   }
 
   const std::string& name() const;
@@ -74,7 +77,8 @@ public:
   std::string graph_dot() const;
 
   /// Internal.
-  explicit Function(std::shared_ptr<jit::FunctionState> state) noexcept : state_(std::move(state)) {}
+  explicit Function(std::shared_ptr<jit::FunctionState> state) noexcept
+      : state_(std::move(state)) {}
 
 private:
   std::shared_ptr<jit::FunctionState> state_;
@@ -90,14 +94,17 @@ private:
 /// twice, or a shared variable updated twice; TypeError and ShapeError for an update that does
 /// not fit its variable; UnsupportedError for a target that this machine cannot run; CompileError
 /// if no code could be made.
-Function function(std::vector<Expr> inputs, std::vector<Expr> outputs, Options options = {}, Location where = Location::current());
+Function function(std::vector<Expr> inputs, std::vector<Expr> outputs, Options options = {},
+                  Location where = Location::current());
 /// The same with one output.
-Function function(std::vector<Expr> inputs, Expr output, Options options = {}, Location where = Location::current());
+Function function(std::vector<Expr> inputs, Expr output, Options options = {},
+                  Location where = Location::current());
 
 /// What the process's kernel cache has seen so far.
 struct CacheStats {
   std::string directory; ///< empty: in memory only
-  std::uint64_t hits_memory = 0, hits_disk = 0, misses = 0, published = 0, quarantined = 0, evicted = 0;
+  std::uint64_t hits_memory = 0, hits_disk = 0, misses = 0, published = 0, quarantined = 0,
+                evicted = 0;
 };
 CacheStats cache_stats();
 

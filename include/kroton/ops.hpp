@@ -65,16 +65,16 @@ template <Element T> Expr cast(Operand a) { return cast(a, dtype_of<T>); }
 /// @name Transcendental functions; error bounds are in docs/numerics.md.
 /// @{
 Expr exp(Operand a);
-Expr expm1(Operand a);   ///< e^a - 1, accurate near 0
+Expr expm1(Operand a); ///< e^a - 1, accurate near 0
 Expr log(Operand a);
-Expr log1p(Operand a);   ///< log(1 + a), accurate near 0
+Expr log1p(Operand a); ///< log(1 + a), accurate near 0
 Expr sqrt(Operand a);
 Expr tanh(Operand a);
-Expr sigmoid(Operand a); ///< 1 / (1 + e^-a)
-Expr softplus(Operand a);///< log(1 + e^a), without overflow
-Expr relu(Operand a);    ///< max(a, 0)
-Expr sinpi(Operand a);   ///< sin(pi a)
-Expr cospi(Operand a);   ///< cos(pi a)
+Expr sigmoid(Operand a);  ///< 1 / (1 + e^-a)
+Expr softplus(Operand a); ///< log(1 + e^a), without overflow
+Expr relu(Operand a);     ///< max(a, 0)
+Expr sinpi(Operand a);    ///< sin(pi a)
+Expr cospi(Operand a);    ///< cos(pi a)
 /// @}
 
 /// @name Reductions over `axes` (all of them when empty); `keepdims` leaves dims of 1.
@@ -103,8 +103,9 @@ Expr log_softmax(Operand a, int axis = -1);
 /// @{
 /// A dim asked of `reshape`: a size, a Dim, or -1 for "whatever is left".
 struct NewDim {
-  NewDim(std::int64_t size) : dim(size < 0 ? 0 : size), is_rest(size == -1), given(size) {} // NOLINT
-  NewDim(Dim d) : dim(std::move(d)) {}                                                     // NOLINT
+  NewDim(std::int64_t size)
+      : dim(size < 0 ? 0 : size), is_rest(size == -1), given(size) {} // NOLINT
+  NewDim(Dim d) : dim(std::move(d)) {}                                // NOLINT
   Dim dim;
   bool is_rest = false;
   std::int64_t given = 0;
@@ -151,9 +152,11 @@ Expr index(Operand a, std::vector<IndexItem> items, Location where = Location::c
 /// zeros(shape) with g added at the given positions of its leading axes: index's gradient.
 /// Positions that occur several times accumulate.
 Expr index_add(std::vector<Dim> shape, std::vector<Expr> positions, Operand g);
-/// 0, 1, … n-1 as i64, nothing for a negative n. n is a number, a dim (`x.dim(0)`), or an integer scalar input.
+/// 0, 1, … n-1 as i64, nothing for a negative n. n is a number, a dim (`x.dim(0)`), or an integer
+/// scalar input.
 Expr arange(Operand n);
-Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step = 1, Location where = Location::current());
+Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step = 1,
+            Location where = Location::current());
 /// dtype[…, classes]: 1 where the last axis' position equals the label, else 0 (so a label outside
 /// 0 … classes - 1 gives zeros alone).
 Expr one_hot(Operand labels, std::int64_t classes, DType dtype = DType::f32);

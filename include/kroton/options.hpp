@@ -14,7 +14,8 @@ namespace kroton {
 enum class Mode : std::uint8_t {
   fast,   ///< every rewrite, fused kernels
   plain,  ///< no rewrites but those that code generation needs; one kernel an op: for bisecting
-  verify, ///< as fast, and every call checks each pass and each kernel against the reference evaluator
+  verify, ///< as fast, and every call checks each pass and each kernel against the reference
+          ///< evaluator
 };
 
 /// Floating-point exactness that rewrites may give up, named as LLVM names it. By default
@@ -29,8 +30,12 @@ enum class Fp : std::uint8_t {
   approx = 1 << 4,  ///< digits may be lost
   refine = 1 << 5,  ///< the result may differ where it is at least as accurate
 };
-constexpr Fp operator|(Fp a, Fp b) { return static_cast<Fp>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b)); }
-constexpr Fp operator&(Fp a, Fp b) { return static_cast<Fp>(static_cast<std::uint8_t>(a) & static_cast<std::uint8_t>(b)); }
+constexpr Fp operator|(Fp a, Fp b) {
+  return static_cast<Fp>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b));
+}
+constexpr Fp operator&(Fp a, Fp b) {
+  return static_cast<Fp>(static_cast<std::uint8_t>(a) & static_cast<std::uint8_t>(b));
+}
 /// True if `granted` covers all of `needed`.
 constexpr bool grants(Fp granted, Fp needed) { return (granted & needed) == needed; }
 

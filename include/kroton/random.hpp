@@ -16,16 +16,20 @@ class Random {
 public:
   explicit Random(std::uint64_t seed, Location where = Location::current());
 
-  /// Uniform in [low, high): `rng.uniform({kt::dim("n"), 3})` is an f32[n,3]. Throws TypeError for a
-  /// dtype other than f32 and f64, as `normal` does.
-  Expr uniform(std::vector<Dim> shape, DType dtype = DType::f32, double low = 0, double high = 1, Location where = Location::current());
+  /// Uniform in [low, high): `rng.uniform({kt::dim("n"), 3})` is an f32[n,3]. Throws TypeError for
+  /// a dtype other than f32 and f64, as `normal` does.
+  Expr uniform(std::vector<Dim> shape, DType dtype = DType::f32, double low = 0, double high = 1,
+               Location where = Location::current());
   /// Normal with the given mean and standard deviation (Box and Muller 1958).
-  Expr normal(std::vector<Dim> shape, DType dtype = DType::f32, double mean = 0, double stddev = 1, Location where = Location::current());
+  Expr normal(std::vector<Dim> shape, DType dtype = DType::f32, double mean = 0, double stddev = 1,
+              Location where = Location::current());
   /// 1 with probability p, else 0, in `dtype`. Throws TypeError for a p outside [0, 1].
-  Expr bernoulli(double p, std::vector<Dim> shape, DType dtype = DType::bool_, Location where = Location::current());
+  Expr bernoulli(double p, std::vector<Dim> shape, DType dtype = DType::bool_,
+                 Location where = Location::current());
 
   /// The state, u64[2]: the seed and the number of calls so far. Setting it replays a stream:
-  /// `kt::Shared state = rng.state(); state.set(saved);` for a `saved = rng.state().get()` of before.
+  /// `kt::Shared state = rng.state(); state.set(saved);` for a `saved = rng.state().get()` of
+  /// before.
   const Shared& state() const noexcept { return state_; }
 
 private:

@@ -21,7 +21,8 @@ public:
   void set(const Array& value, Location where = Location::current());
 
   /// Internal.
-  Shared(Expr e, std::shared_ptr<ir::SharedState> state) : Expr(std::move(e)), state_(std::move(state)) {}
+  Shared(Expr e, std::shared_ptr<ir::SharedState> state)
+      : Expr(std::move(e)), state_(std::move(state)) {}
   const std::shared_ptr<ir::SharedState>& state() const noexcept { return state_; }
 
 private:

@@ -8,8 +8,10 @@ namespace kroton {
 
 Dim::Dim(std::int64_t value, Location where) : value_(value) {
   if (value < 0) {
-    support::fail<ShapeError>("dim", {.place = support::describe(where), .hint = "write kroton::dim() for an unknown size"},
-                              "a size cannot be negative: {}", value);
+    support::fail<ShapeError>(
+        "dim",
+        {.place = support::describe(where), .hint = "write kroton::dim() for an unknown size"},
+        "a size cannot be negative: {}", value);
   }
 }
 
@@ -18,16 +20,22 @@ std::string Dim::to_string() const {
   const ir::DimNode& n = *node_;
   switch (n.kind) {
   case ir::DimKind::symbol:
-  case ir::DimKind::scalar: return n.name.empty() ? "?" : n.name;
-  case ir::DimKind::negative: return "-" + n.a.to_string();
+  case ir::DimKind::scalar:
+    return n.name.empty() ? "?" : n.name;
+  case ir::DimKind::negative:
+    return "-" + n.a.to_string();
   case ir::DimKind::add: {
     const std::string b = n.b.to_string();
     return "(" + n.a.to_string() + (b.starts_with('-') ? b : "+" + b) + ")";
   }
-  case ir::DimKind::mul: return n.a.to_string() + "*" + n.b.to_string();
-  case ir::DimKind::floor_div: return n.a.to_string() + "/" + n.b.to_string();
-  case ir::DimKind::min: return "min(" + n.a.to_string() + "," + n.b.to_string() + ")";
-  case ir::DimKind::max: return "max(" + n.a.to_string() + "," + n.b.to_string() + ")";
+  case ir::DimKind::mul:
+    return n.a.to_string() + "*" + n.b.to_string();
+  case ir::DimKind::floor_div:
+    return n.a.to_string() + "/" + n.b.to_string();
+  case ir::DimKind::min:
+    return "min(" + n.a.to_string() + "," + n.b.to_string() + ")";
+  case ir::DimKind::max:
+    return "max(" + n.a.to_string() + "," + n.b.to_string() + ")";
   }
   return "?";
 }
@@ -178,7 +186,10 @@ Dim floor_div(const Dim& a, const Dim& b) {
           break;
         }
       }
-      if (match == over.end()) { ++it; continue; }
+      if (match == over.end()) {
+        ++it;
+        continue;
+      }
     } else if (match == over.end()) {
       ++it;
       continue;
@@ -240,11 +251,16 @@ std::int64_t evaluate(const Dim& d, const std::function<std::int64_t(const DimNo
   if (n.kind == DimKind::symbol || n.kind == DimKind::scalar) return leaf(n);
   const std::int64_t a = evaluate(n.a, leaf), b = evaluate(n.b, leaf);
   switch (n.kind) {
-  case DimKind::add: return a + b;
-  case DimKind::mul: return a * b;
-  case DimKind::floor_div: return b == 0 ? 0 : floor_div_value(a, b);
-  case DimKind::min: return std::min(a, b);
-  default: return std::max(a, b);
+  case DimKind::add:
+    return a + b;
+  case DimKind::mul:
+    return a * b;
+  case DimKind::floor_div:
+    return b == 0 ? 0 : floor_div_value(a, b);
+  case DimKind::min:
+    return std::min(a, b);
+  default:
+    return std::max(a, b);
   }
 }
 
@@ -255,11 +271,16 @@ Dim substitute(const Dim& d, const std::function<Dim(const Dim&)>& leaf) {
   if (n.kind == DimKind::symbol || n.kind == DimKind::scalar) return leaf(d);
   const Dim a = substitute(n.a, leaf), b = substitute(n.b, leaf);
   switch (n.kind) {
-  case DimKind::add: return add(a, b);
-  case DimKind::mul: return mul(a, b);
-  case DimKind::floor_div: return floor_div(a, b);
-  case DimKind::min: return min(a, b);
-  default: return max(a, b);
+  case DimKind::add:
+    return add(a, b);
+  case DimKind::mul:
+    return mul(a, b);
+  case DimKind::floor_div:
+    return floor_div(a, b);
+  case DimKind::min:
+    return min(a, b);
+  default:
+    return max(a, b);
   }
 }
 

@@ -16,16 +16,20 @@ enum class DimKind : std::uint8_t {
   symbol,   ///< a named size, or the unknown size of one axis of one input
   scalar,   ///< the value of an integer scalar input, read on the host when called
   negative, ///< a number below zero, as inside n + (-1): minus its `a`
-  add, mul, floor_div, min, max,
+  add,
+  mul,
+  floor_div,
+  min,
+  max,
 };
 
 /// A dim that is not a number. Equal structure means equal size; symbols are equal by
 /// name, or by identity when they have none.
 struct DimNode {
   DimKind kind;
-  std::string name;                  ///< symbol: its name, or empty
-  std::string origin;                ///< symbol: "x axis 0", for messages
-  std::shared_ptr<const void> leaf;  ///< scalar: the input it reads
+  std::string name;                 ///< symbol: its name, or empty
+  std::string origin;               ///< symbol: "x axis 0", for messages
+  std::shared_ptr<const void> leaf; ///< scalar: the input it reads
   Dim a{0}, b{0};
   std::size_t hash = 0;
 };

@@ -13,12 +13,16 @@ using ReadInt = Wide (*)(const void*, std::int64_t);
 
 ReadFloat float_reader(DType t) {
   return support::visit_dtype(t, []<class T>(std::type_identity<T>) -> ReadFloat {
-    return [](const void* p, std::int64_t i) { return static_cast<double>(static_cast<const T*>(p)[i]); };
+    return [](const void* p, std::int64_t i) {
+      return static_cast<double>(static_cast<const T*>(p)[i]);
+    };
   });
 }
 ReadInt int_reader(DType t) {
   return support::visit_dtype(t, []<class T>(std::type_identity<T>) -> ReadInt {
-    return [](const void* p, std::int64_t i) { return static_cast<Wide>(static_cast<const T*>(p)[i]); };
+    return [](const void* p, std::int64_t i) {
+      return static_cast<Wide>(static_cast<const T*>(p)[i]);
+    };
   });
 }
 
@@ -65,9 +69,12 @@ Array evaluate_elementwise(const EvalContext& c) {
 
 } // namespace
 
-std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted, const Bindings& bindings, Precision precision) {
+std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
+                            const Bindings& bindings, Precision precision) {
   std::unordered_map<NodeId, Array> values;
-  auto stored = [&](DType t) { return precision == Precision::widened && is_float(t) ? DType::f64 : t; };
+  auto stored = [&](DType t) {
+    return precision == Precision::widened && is_float(t) ? DType::f64 : t;
+  };
   auto size = [&](const Dim& d) { return dims::evaluate(d, bindings.size_of); };
 
   // Known values cut the graph: what only they need is not computed.
@@ -107,8 +114,10 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted, 
     Shape shape, dims;
     for (const Dim& d : n.type.shape) shape.push_back(size(d));
     for (const Dim& d : n.attrs.dims) dims.push_back(size(d));
-    const EvalContext context{*n.op, inputs, n.attrs, stored(n.type.dtype), n.type.dtype, shape, dims};
-    KROTON_CHECK(n.op->eval || n.op->has(Trait::elementwise), "{} {} has no value", n.op->name, n.name);
+    const EvalContext context{*n.op,        inputs, n.attrs, stored(n.type.dtype),
+                              n.type.dtype, shape,  dims};
+    KROTON_CHECK(n.op->eval || n.op->has(Trait::elementwise), "{} {} has no value", n.op->name,
+                 n.name);
     values.emplace(id, n.op->eval ? n.op->eval(context) : evaluate_elementwise(context));
     for (NodeId i : n.inputs)
       if (--uses[i] == 0) values.erase(i);

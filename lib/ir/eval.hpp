@@ -15,12 +15,13 @@ enum class Precision {
 };
 
 struct Bindings {
-  std::unordered_map<NodeId, Array> values; ///< of inputs and shared variables, and of any node already known
+  std::unordered_map<NodeId, Array>
+      values; ///< of inputs and shared variables, and of any node already known
   std::function<std::int64_t(const DimNode&)> size_of;
 };
 
 /// The values of `wanted`; throws IndexError where an op does.
-std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted, const Bindings& bindings,
-                            Precision precision = Precision::rounded);
+std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
+                            const Bindings& bindings, Precision precision = Precision::rounded);
 
 } // namespace kroton::ir

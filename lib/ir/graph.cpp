@@ -11,7 +11,9 @@ bool is_symbol(const Dim& d) {
 
 /// Of two equal dims, the one to keep: a number, then a name, then whichever came first.
 bool is_better(const Dim& a, const Dim& b) {
-  auto rank = [](const Dim& d) { return d.is_static() ? 0 : is_symbol(d) ? (d.node()->name.empty() ? 2 : 1) : 3; };
+  auto rank = [](const Dim& d) {
+    return d.is_static() ? 0 : is_symbol(d) ? (d.node()->name.empty() ? 2 : 1) : 3;
+  };
   return rank(a) < rank(b);
 }
 
@@ -57,7 +59,8 @@ Graph Graph::capture(std::span<const Expr> outputs, Unify unify) {
     Attrs attrs = n->attrs;
     for (Dim& d : attrs.dims) d = g.canonical(d);
     const NodeId id = g.add(*n->op, std::move(inputs), std::move(attrs), n->where);
-    if (!n->name.empty() && g.nodes_[static_cast<std::size_t>(id)].name.empty()) g.nodes_[static_cast<std::size_t>(id)].name = n->name;
+    if (!n->name.empty() && g.nodes_[static_cast<std::size_t>(id)].name.empty())
+      g.nodes_[static_cast<std::size_t>(id)].name = n->name;
     g.captured_.emplace(n, id);
     if (n->op->has(Trait::leaf)) g.leaves_.emplace(id, handles.at(n));
   }
@@ -140,7 +143,8 @@ void Graph::replace(NodeId from, NodeId to, std::vector<NodeId>* changed) {
       if (o == old_id) o = new_id;
     for (NodeId user : users) {
       GraphNode& u = nodes_[static_cast<std::size_t>(user)];
-      if (u.replaced_by != no_node || std::ranges::find(u.inputs, old_id) == u.inputs.end()) continue;
+      if (u.replaced_by != no_node || std::ranges::find(u.inputs, old_id) == u.inputs.end())
+        continue;
       forget(key_of(u), user);
       for (NodeId& i : u.inputs)
         if (i == old_id) {
@@ -222,11 +226,13 @@ Graph Graph::compact() const {
     const NodeId made = g.insert(std::move(n));
     g.by_key_.emplace(key, made);
     number.emplace(id, made);
-    if (const auto leaf = leaves_.find(id); leaf != leaves_.end()) g.leaves_.emplace(made, leaf->second);
+    if (const auto leaf = leaves_.find(id); leaf != leaves_.end())
+      g.leaves_.emplace(made, leaf->second);
   }
   for (NodeId o : outputs_) g.outputs_.push_back(number.at(o));
   for (const auto& [node, id] : captured_)
-    if (const auto it = number.find(resolve(id)); it != number.end()) g.captured_.emplace(node, it->second);
+    if (const auto it = number.find(resolve(id)); it != number.end())
+      g.captured_.emplace(node, it->second);
   return g;
 }
 

@@ -24,8 +24,8 @@ struct GraphNode {
   Attrs attrs;
   Type type;
   Location where;
-  std::string name;           ///< leaves only
-  std::vector<NodeId> users;  ///< may hold a user once for each use
+  std::string name;          ///< leaves only
+  std::vector<NodeId> users; ///< may hold a user once for each use
   NodeId replaced_by = no_node;
 
   bool is_leaf() const { return op->has(Trait::leaf); }

@@ -15,17 +15,23 @@ Location Expr::where() const { return node_->where; }
 
 std::string Expr::label() const {
   const std::string type = node_->type.to_string();
-  return node_->name.empty() ? fmt::format("{} {}", node_->op->name, type) : node_->name + " " + type;
+  return node_->name.empty() ? fmt::format("{} {}", node_->op->name, type)
+                             : node_->name + " " + type;
 }
 
 namespace ir {
 
-std::string Type::to_string() const { return std::string(kroton::to_string(dtype)) + dims::to_string(shape); }
+std::string Type::to_string() const {
+  return std::string(kroton::to_string(dtype)) + dims::to_string(shape);
+}
 
-bool same(const Type& a, const Type& b) { return a.dtype == b.dtype && dims::same(a.shape, b.shape); }
+bool same(const Type& a, const Type& b) {
+  return a.dtype == b.dtype && dims::same(a.shape, b.shape);
+}
 
 bool same(const Attrs& a, const Attrs& b) {
-  return a.ints == b.ints && a.dtype == b.dtype && a.bits == b.bits && a.leaf == b.leaf && dims::same(a.dims, b.dims);
+  return a.ints == b.ints && a.dtype == b.dtype && a.bits == b.bits && a.leaf == b.leaf &&
+         dims::same(a.dims, b.dims);
 }
 
 std::size_t hash(const Attrs& a) {
@@ -48,7 +54,8 @@ Node::~Node() {
   }
 }
 
-Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where, std::vector<Constraint> assumed) {
+Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where,
+          std::vector<Constraint> assumed) {
   auto node = std::make_shared<Node>();
   node->constraints = std::move(assumed);
   node->op = &op;
@@ -104,7 +111,8 @@ std::string InferContext::label(std::size_t i) const {
   return i < exprs.size() ? exprs[i].label() : inputs[i]->to_string();
 }
 
-Dim InferContext::require_equal(const Dim& a, const Dim& b, std::string what, std::string_view hint) {
+Dim InferContext::require_equal(const Dim& a, const Dim& b, std::string what,
+                                std::string_view hint) {
   if (dims::same(a, b)) return a;
   if (a.is_static() && b.is_static()) fail<ShapeError>(std::string(hint), "{}", what);
   constraints.push_back({a, b, std::move(what), false, std::string(hint), std::string(written)});

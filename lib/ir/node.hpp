@@ -27,10 +27,10 @@ bool same(const Type& a, const Type& b);
 
 /// What an op is parameterised by. Each row says which fields it reads.
 struct Attrs {
-  std::vector<std::int64_t> ints = {};       ///< axes, permutations, steps
-  std::vector<Dim> dims = {};                ///< a target shape, starts
-  DType dtype = DType::bool_;                ///< of a cast or a generator
-  std::uint64_t bits = 0;                    ///< a scalar constant's value, as the bits of its dtype
+  std::vector<std::int64_t> ints = {}; ///< axes, permutations, steps
+  std::vector<Dim> dims = {};          ///< a target shape, starts
+  DType dtype = DType::bool_;          ///< of a cast or a generator
+  std::uint64_t bits = 0;              ///< a scalar constant's value, as the bits of its dtype
   std::shared_ptr<const void> leaf = nullptr; ///< identity of an input, shared variable or array
 };
 bool same(const Attrs& a, const Attrs& b);
@@ -81,7 +81,8 @@ struct SharedState {
 };
 
 /// Builds a node of `op`, inferring its type; throws the row's errors, placed at `where`.
-Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where, std::vector<Constraint> assumed = {});
+Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where,
+          std::vector<Constraint> assumed = {});
 
 /// Every node that `roots` reach, inputs before users, in an order that depends on the
 /// expressions alone.

@@ -1,7 +1,8 @@
 #pragma once
 /// An op is one row: everything that Kroton knows of it. Passes ask rows, never names.
 ///
-///   const Op exp{.name = "exp", .arity = 1, .traits = Trait::elementwise, .dtypes = Dtypes::floating,
+///   const Op exp{.name = "exp", .arity = 1, .traits = Trait::elementwise, .dtypes =
+///   Dtypes::floating,
 ///                .spelling = "exp_{t}({0})", .eval_float = …, .gradient = …, .domain = {-8, 8}};
 #include <cstdint>
 #include <span>
@@ -15,19 +16,19 @@ namespace kroton::ir {
 
 enum class Trait : std::uint32_t {
   none = 0,
-  elementwise = 1 << 0,  ///< out[i] depends on in[i] (broadcast) alone; has eval_float or eval_int
+  elementwise = 1 << 0, ///< out[i] depends on in[i] (broadcast) alone; has eval_float or eval_int
   commutative = 1 << 1,
-  leaf = 1 << 2,         ///< input, shared, constant, array
-  generator = 1 << 3,    ///< no array inputs; out[i] depends on i: iota, uniform
-  reduction = 1 << 4,    ///< attrs.ints are the reduced axes, which leave the shape
-  arg_reduction = 1 << 5,///< a reduction that yields a position (i64)
-  movement = 1 << 6,     ///< moves elements without changing them
+  leaf = 1 << 2,          ///< input, shared, constant, array
+  generator = 1 << 3,     ///< no array inputs; out[i] depends on i: iota, uniform
+  reduction = 1 << 4,     ///< attrs.ints are the reduced axes, which leave the shape
+  arg_reduction = 1 << 5, ///< a reduction that yields a position (i64)
+  movement = 1 << 6,      ///< moves elements without changing them
   contraction = 1 << 7,
   gather = 1 << 8,
   scatter = 1 << 9,
-  identity = 1 << 10,    ///< out = in[0]; means something to grad only
-  increasing = 1 << 11,  ///< non-decreasing in its input
-  fallible = 1 << 12,    ///< may fail while running (an index out of range)
+  identity = 1 << 10,   ///< out = in[0]; means something to grad only
+  increasing = 1 << 11, ///< non-decreasing in its input
+  fallible = 1 << 12,   ///< may fail while running (an index out of range)
 };
 constexpr Trait operator|(Trait a, Trait b) {
   return static_cast<Trait>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
@@ -53,24 +54,27 @@ struct InferContext {
   std::span<const Expr> exprs; ///< the inputs, for messages; empty inside rewrites
   Location where;
   std::vector<Constraint>& constraints;
-  std::string_view written = {}; ///< the function that the user called, if it is not named like the op
+  std::string_view written =
+      {}; ///< the function that the user called, if it is not named like the op
 
   const Type& in(std::size_t i) const { return *inputs[i]; }
   std::string label(std::size_t i) const;
   std::string place() const { return place_of(where, exprs); }
-  /// Requires two dims to be equal: now if both are known, else at run time. Gives the better known one.
+  /// Requires two dims to be equal: now if both are known, else at run time. Gives the better known
+  /// one.
   Dim require_equal(const Dim& a, const Dim& b, std::string what, std::string_view hint);
 
   template <class E, class... Args>
-  [[noreturn]] void fail(std::string hint, fmt::format_string<Args...> format, Args&&... args) const;
+  [[noreturn]] void fail(std::string hint, fmt::format_string<Args...> format,
+                         Args&&... args) const;
 };
 
 struct EvalContext {
   const Op& op;
   std::span<const Array> inputs;
   const Attrs& attrs;
-  DType dtype;                     ///< of the result; f64 for every float when evaluating widened
-  DType declared;                  ///< the node's own dtype
+  DType dtype;    ///< of the result; f64 for every float when evaluating widened
+  DType declared; ///< the node's own dtype
   std::span<const std::int64_t> shape; ///< of the result
   std::span<const std::int64_t> dims;  ///< attrs.dims, evaluated
 };
@@ -123,8 +127,10 @@ struct Op {
 };
 
 template <class E, class... Args>
-void InferContext::fail(std::string hint, fmt::format_string<Args...> format, Args&&... args) const {
-  support::fail<E>(written.empty() ? op.name : written, {.place = place(), .hint = std::move(hint)}, format, std::forward<Args>(args)...);
+void InferContext::fail(std::string hint, fmt::format_string<Args...> format,
+                        Args&&... args) const {
+  support::fail<E>(written.empty() ? op.name : written, {.place = place(), .hint = std::move(hint)},
+                   format, std::forward<Args>(args)...);
 }
 
 } // namespace kroton::ir

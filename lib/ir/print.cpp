@@ -60,33 +60,44 @@ std::string Graph::to_string() const {
     const int k = static_cast<int>(number.size());
     number.emplace(id, k);
     std::string inputs;
-    for (NodeId i : n.inputs) inputs += fmt::format("{}%{}", inputs.empty() ? " " : ", ", number.at(i));
-    text += fmt::format("  %{} = {}{}{} : {}\n", k, head(n), inputs, attrs_text(n), n.type.to_string());
+    for (NodeId i : n.inputs)
+      inputs += fmt::format("{}%{}", inputs.empty() ? " " : ", ", number.at(i));
+    text +=
+        fmt::format("  %{} = {}{}{} : {}\n", k, head(n), inputs, attrs_text(n), n.type.to_string());
   }
   text += "  return";
-  for (std::size_t i = 0; i < outputs_.size(); ++i) text += fmt::format("{}%{}", i == 0 ? " " : ", ", number.at(outputs_[i]));
+  for (std::size_t i = 0; i < outputs_.size(); ++i)
+    text += fmt::format("{}%{}", i == 0 ? " " : ", ", number.at(outputs_[i]));
   return text + "\n";
 }
 
 std::string Graph::to_dot() const {
-  std::string text = "digraph kroton {\n  rankdir=TB;\n  node [shape=box, fontname=\"monospace\"];\n";
+  std::string text =
+      "digraph kroton {\n  rankdir=TB;\n  node [shape=box, fontname=\"monospace\"];\n";
   std::map<NodeId, int> number;
   for (NodeId id : order()) {
     const GraphNode& n = (*this)[id];
     const int k = static_cast<int>(number.size());
     number.emplace(id, k);
-    text += fmt::format("  n{} [label=\"{}{}\\n{}\"{}];\n", k, quoted(head(n)), attrs_text(n), n.type.to_string(),
-                        n.is_leaf() ? ", style=filled, fillcolor=lightgrey" : "");
-    for (std::size_t i = 0; i < n.inputs.size(); ++i) text += fmt::format("  n{} -> n{};\n", number.at(n.inputs[i]), k);
+    text +=
+        fmt::format("  n{} [label=\"{}{}\\n{}\"{}];\n", k, quoted(head(n)), attrs_text(n),
+                    n.type.to_string(), n.is_leaf() ? ", style=filled, fillcolor=lightgrey" : "");
+    for (std::size_t i = 0; i < n.inputs.size(); ++i)
+      text += fmt::format("  n{} -> n{};\n", number.at(n.inputs[i]), k);
   }
   for (std::size_t i = 0; i < outputs_.size(); ++i)
-    text += fmt::format("  out{} [label=\"output {}\", shape=plaintext];\n  n{} -> out{};\n", i, i, number.at(outputs_[i]), i);
+    text += fmt::format("  out{} [label=\"output {}\", shape=plaintext];\n  n{} -> out{};\n", i, i,
+                        number.at(outputs_[i]), i);
   return text + "}\n";
 }
 
 } // namespace ir
 
-std::string Expr::to_string() const { return ir::Graph::capture({this, 1}, ir::Graph::Unify::nothing).to_string(); }
-std::string Expr::to_dot() const { return ir::Graph::capture({this, 1}, ir::Graph::Unify::nothing).to_dot(); }
+std::string Expr::to_string() const {
+  return ir::Graph::capture({this, 1}, ir::Graph::Unify::nothing).to_string();
+}
+std::string Expr::to_dot() const {
+  return ir::Graph::capture({this, 1}, ir::Graph::Unify::nothing).to_dot();
+}
 
 } // namespace kroton

@@ -63,99 +63,187 @@ std::vector<Expr> grad_extremum(const GradContext& c, const Expr& first_wins, co
 
 } // namespace
 
-const Op add{.name = "add", .arity = 2, .traits = Trait::elementwise | Trait::commutative, .dtypes = Dtypes::numeric,
-             .spelling = "{0} + {1}", .infer = infer_elementwise,
+const Op add{.name = "add",
+             .arity = 2,
+             .traits = Trait::elementwise | Trait::commutative,
+             .dtypes = Dtypes::numeric,
+             .spelling = "{0} + {1}",
+             .infer = infer_elementwise,
              .eval_float = [](const double* v) { return v[0] + v[1]; },
              .eval_int = [](const Wide* v) { return v[0] + v[1]; },
-             .gradient = [](const GradContext& c) { return std::vector{c.grad, c.grad}; },
+             .gradient =
+                 [](const GradContext& c) {
+                   return std::vector{c.grad, c.grad};
+                 },
              .domain = {{}}};
 
-const Op sub{.name = "sub", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric,
-             .spelling = "{0} - {1}", .infer = infer_elementwise,
+const Op sub{.name = "sub",
+             .arity = 2,
+             .traits = Trait::elementwise,
+             .dtypes = Dtypes::numeric,
+             .spelling = "{0} - {1}",
+             .infer = infer_elementwise,
              .eval_float = [](const double* v) { return v[0] - v[1]; },
              .eval_int = [](const Wide* v) { return v[0] - v[1]; },
-             .gradient = [](const GradContext& c) { return std::vector{c.grad, -c.grad}; },
+             .gradient =
+                 [](const GradContext& c) {
+                   return std::vector{c.grad, -c.grad};
+                 },
              .domain = {{}}};
 
-const Op mul{.name = "mul", .arity = 2, .traits = Trait::elementwise | Trait::commutative, .dtypes = Dtypes::numeric,
-             .spelling = "{0} * {1}", .infer = infer_elementwise,
+const Op mul{.name = "mul",
+             .arity = 2,
+             .traits = Trait::elementwise | Trait::commutative,
+             .dtypes = Dtypes::numeric,
+             .spelling = "{0} * {1}",
+             .infer = infer_elementwise,
              .eval_float = [](const double* v) { return v[0] * v[1]; },
              .eval_int = [](const Wide* v) { return v[0] * v[1]; },
-             .gradient = [](const GradContext& c) { return std::vector{c.grad * c.inputs[1], c.grad * c.inputs[0]}; },
+             .gradient =
+                 [](const GradContext& c) {
+                   return std::vector{c.grad * c.inputs[1], c.grad * c.inputs[0]};
+                 },
              .domain = {{}}};
 
-const Op div{.name = "div", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::floating, .cost = 3,
-             .spelling = "{0} / {1}", .infer = infer_elementwise,
+const Op div{.name = "div",
+             .arity = 2,
+             .traits = Trait::elementwise,
+             .dtypes = Dtypes::floating,
+             .cost = 3,
+             .spelling = "{0} / {1}",
+             .infer = infer_elementwise,
              .eval_float = [](const double* v) { return v[0] / v[1]; },
-             .gradient = [](const GradContext& c) {
-               const Expr to_first = c.grad / c.inputs[1];
-               return std::vector{to_first, -(to_first * c.output)};
-             },
+             .gradient =
+                 [](const GradContext& c) {
+                   const Expr to_first = c.grad / c.inputs[1];
+                   return std::vector{to_first, -(to_first * c.output)};
+                 },
              .domain = {{}, {0.5, 4}}};
 
-const Op floor_div{.name = "floor-div", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .cost = 4,
-                   .spelling = "floor_div_{t}({0}, {1})", .infer = infer_elementwise,
-                   .eval_float = floor_div_float, .eval_int = floor_div_wide,
+const Op floor_div{.name = "floor-div",
+                   .arity = 2,
+                   .traits = Trait::elementwise,
+                   .dtypes = Dtypes::numeric,
+                   .cost = 4,
+                   .spelling = "floor_div_{t}({0}, {1})",
+                   .infer = infer_elementwise,
+                   .eval_float = floor_div_float,
+                   .eval_int = floor_div_wide,
                    .domain = {{-20, 20, false}, {1, 5, false}}};
 
-const Op mod{.name = "mod", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .cost = 4,
-             .spelling = "mod_{t}({0}, {1})", .infer = infer_elementwise,
-             .eval_float = mod_float,
-             .eval_int = [](const Wide* v) { return v[1] == 0 ? Wide(0) : v[0] - v[1] * floor_div_wide(v); },
-             .domain = {{-20, 20, false}, {1, 5, false}}};
+const Op mod{
+    .name = "mod",
+    .arity = 2,
+    .traits = Trait::elementwise,
+    .dtypes = Dtypes::numeric,
+    .cost = 4,
+    .spelling = "mod_{t}({0}, {1})",
+    .infer = infer_elementwise,
+    .eval_float = mod_float,
+    .eval_int = [](const Wide* v) { return v[1] == 0 ? Wide(0) : v[0] - v[1] * floor_div_wide(v); },
+    .domain = {{-20, 20, false}, {1, 5, false}}};
 
-const Op neg{.name = "neg", .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .spelling = "-{0}",
-             .infer = infer_elementwise, .eval_float = [](const double* v) { return -v[0]; },
+const Op neg{.name = "neg",
+             .traits = Trait::elementwise,
+             .dtypes = Dtypes::numeric,
+             .spelling = "-{0}",
+             .infer = infer_elementwise,
+             .eval_float = [](const double* v) { return -v[0]; },
              .eval_int = [](const Wide* v) { return -v[0]; },
              .gradient = [](const GradContext& c) { return std::vector{-c.grad}; },
              .domain = {{}}};
 
-const Op abs{.name = "abs", .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .spell = [](DType t, DType) -> std::string_view { return is_float(t) ? "abs_{t}({0})" : "{0} < 0 ? -{0} : {0}"; },
-             .infer = infer_elementwise, .eval_float = [](const double* v) { return std::fabs(v[0]); },
-             .eval_int = [](const Wide* v) { return v[0] < 0 ? -v[0] : v[0]; },
-             .gradient = [](const GradContext& c) { return std::vector{c.grad * kroton::sign(c.inputs[0])}; },
-             .domain = {{0.25, 4}}};
+const Op abs{
+    .name = "abs",
+    .traits = Trait::elementwise,
+    .dtypes = Dtypes::numeric,
+    .spell = [](DType t, DType) -> std::string_view {
+      return is_float(t) ? "abs_{t}({0})" : "{0} < 0 ? -{0} : {0}";
+    },
+    .infer = infer_elementwise,
+    .eval_float = [](const double* v) { return std::fabs(v[0]); },
+    .eval_int = [](const Wide* v) { return v[0] < 0 ? -v[0] : v[0]; },
+    .gradient =
+        [](const GradContext& c) { return std::vector{c.grad * kroton::sign(c.inputs[0])}; },
+    .domain = {{0.25, 4}}};
 
-const Op sign{.name = "sign", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::numeric,
-              .cost = 2, .spell = [](DType t, DType) -> std::string_view { return is_float(t) ? "sign_{t}({0})" : "({0} > 0) - ({0} < 0)"; },
+const Op sign{.name = "sign",
+              .traits = Trait::elementwise | Trait::increasing,
+              .dtypes = Dtypes::numeric,
+              .cost = 2,
+              .spell = [](DType t, DType) -> std::string_view {
+                return is_float(t) ? "sign_{t}({0})" : "({0} > 0) - ({0} < 0)";
+              },
               .infer = infer_elementwise,
-              .eval_float = [](const double* v) { return v[0] > 0 ? 1.0 : v[0] < 0 ? -1.0 : v[0]; },
+              .eval_float = [](const double* v) { return v[0] > 0   ? 1.0
+                                                         : v[0] < 0 ? -1.0
+                                                                    : v[0]; },
               .eval_int = [](const Wide* v) { return Wide((v[0] > 0) - (v[0] < 0)); },
               .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
               .domain = {{0.25, 4}}};
 
-const Op floor{.name = "floor", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating,
-               .spelling = "floor_{t}({0})", .infer = infer_elementwise,
+const Op floor{.name = "floor",
+               .traits = Trait::elementwise | Trait::increasing,
+               .dtypes = Dtypes::floating,
+               .spelling = "floor_{t}({0})",
+               .infer = infer_elementwise,
                .eval_float = [](const double* v) { return std::floor(v[0]); },
                .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
                .domain = {{0.1, 0.9}}};
 
-const Op pow{.name = "pow", .arity = 2, .traits = Trait::elementwise, .dtypes = Dtypes::numeric, .cost = 20,
-             .spell = [](DType t, DType) -> std::string_view { return is_float(t) ? "pow_{t}({0}, {1})" : "ipow_{t}({0}, {1})"; },
-             .infer = infer_elementwise,
-             .eval_float = [](const double* v) { return std::pow(v[0], v[1]); }, .eval_int = pow_wide,
-             .gradient = [](const GradContext& c) {
-               const Expr &x = c.inputs[0], &y = c.inputs[1];
-               return std::vector{c.grad * y * kroton::pow(x, y - 1), c.grad * c.output * kroton::log(x)};
+const Op pow{.name = "pow",
+             .arity = 2,
+             .traits = Trait::elementwise,
+             .dtypes = Dtypes::numeric,
+             .cost = 20,
+             .spell = [](DType t, DType) -> std::string_view {
+               return is_float(t) ? "pow_{t}({0}, {1})" : "ipow_{t}({0}, {1})";
              },
+             .infer = infer_elementwise,
+             .eval_float = [](const double* v) { return std::pow(v[0], v[1]); },
+             .eval_int = pow_wide,
+             .gradient =
+                 [](const GradContext& c) {
+                   const Expr &x = c.inputs[0], &y = c.inputs[1];
+                   return std::vector{c.grad * y * kroton::pow(x, y - 1),
+                                      c.grad * c.output * kroton::log(x)};
+                 },
              .domain = {{0.25, 3}, {0, 3}}};
 
-const Op minimum{.name = "minimum", .arity = 2, .traits = Trait::elementwise | Trait::commutative, .dtypes = Dtypes::any,
-                 .cost = 2, .spell = [](DType t, DType) -> std::string_view { return is_float(t) ? "minimum_{t}({0}, {1})" : "{0} < {1} ? {0} : {1}"; },
-                 .infer = infer_elementwise,
-                 .eval_float = minimum_float, .eval_int = [](const Wide* v) { return v[0] < v[1] ? v[0] : v[1]; },
-                 .gradient = [](const GradContext& c) {
-                   return grad_extremum(c, c.inputs[0] < c.inputs[1], c.inputs[0] == c.inputs[1]);
+const Op minimum{.name = "minimum",
+                 .arity = 2,
+                 .traits = Trait::elementwise | Trait::commutative,
+                 .dtypes = Dtypes::any,
+                 .cost = 2,
+                 .spell = [](DType t, DType) -> std::string_view {
+                   return is_float(t) ? "minimum_{t}({0}, {1})" : "{0} < {1} ? {0} : {1}";
                  },
+                 .infer = infer_elementwise,
+                 .eval_float = minimum_float,
+                 .eval_int = [](const Wide* v) { return v[0] < v[1] ? v[0] : v[1]; },
+                 .gradient =
+                     [](const GradContext& c) {
+                       return grad_extremum(c, c.inputs[0] < c.inputs[1],
+                                            c.inputs[0] == c.inputs[1]);
+                     },
                  .domain = {{}}};
 
-const Op maximum{.name = "maximum", .arity = 2, .traits = Trait::elementwise | Trait::commutative, .dtypes = Dtypes::any,
-                 .cost = 2, .spell = [](DType t, DType) -> std::string_view { return is_float(t) ? "maximum_{t}({0}, {1})" : "{0} > {1} ? {0} : {1}"; },
-                 .infer = infer_elementwise,
-                 .eval_float = maximum_float, .eval_int = [](const Wide* v) { return v[0] > v[1] ? v[0] : v[1]; },
-                 .gradient = [](const GradContext& c) {
-                   return grad_extremum(c, c.inputs[0] > c.inputs[1], c.inputs[0] == c.inputs[1]);
+const Op maximum{.name = "maximum",
+                 .arity = 2,
+                 .traits = Trait::elementwise | Trait::commutative,
+                 .dtypes = Dtypes::any,
+                 .cost = 2,
+                 .spell = [](DType t, DType) -> std::string_view {
+                   return is_float(t) ? "maximum_{t}({0}, {1})" : "{0} > {1} ? {0} : {1}";
                  },
+                 .infer = infer_elementwise,
+                 .eval_float = maximum_float,
+                 .eval_int = [](const Wide* v) { return v[0] > v[1] ? v[0] : v[1]; },
+                 .gradient =
+                     [](const GradContext& c) {
+                       return grad_extremum(c, c.inputs[0] > c.inputs[1],
+                                            c.inputs[0] == c.inputs[1]);
+                     },
                  .domain = {{}}};
 
 namespace {

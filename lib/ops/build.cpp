@@ -11,19 +11,23 @@ using ir::Dtypes;
 DType computing_dtype(const Op& op, DType common, const std::vector<Expr>& exprs, Location where) {
   auto refuse = [&](std::string_view expected, std::string hint) {
     std::string got;
-    for (const Expr& e : exprs) got += (got.empty() ? "" : ", ") + (e.node() ? e.label() : std::string("a literal"));
+    for (const Expr& e : exprs)
+      got += (got.empty() ? "" : ", ") + (e.node() ? e.label() : std::string("a literal"));
     std::vector<Expr> named;
     for (const Expr& e : exprs)
       if (e.node()) named.push_back(e);
-    support::fail<TypeError>(op.name, {.place = ir::place_of(where, named), .hint = std::move(hint)}, "takes {}, got {}",
-                             expected, got);
+    support::fail<TypeError>(op.name,
+                             {.place = ir::place_of(where, named), .hint = std::move(hint)},
+                             "takes {}, got {}", expected, got);
   };
   switch (op.dtypes) {
-  case Dtypes::any: break;
+  case Dtypes::any:
+    break;
   case Dtypes::numeric:
     if (is_bool(common)) refuse("numbers", "cast(x, DType::i32) counts true as 1");
     break;
-  case Dtypes::floating: return is_float(common) ? common : DType::f64;
+  case Dtypes::floating:
+    return is_float(common) ? common : DType::f64;
   case Dtypes::integral:
     if (is_float(common)) refuse("integers or bool", "cast the operand first");
     break;
@@ -88,11 +92,13 @@ std::vector<Dim> broadcast_shapes(ir::InferContext& c) {
       }
       if (ir::dims::same(d, dims[k])) continue;
       const std::size_t j = from[offset + k];
-      d = c.require_equal(
-          d, dims[k],
-          fmt::format("dims differ: {} has {} on axis {}, {} has {} on axis {}", c.label(j), d.to_string(),
-                      offset + k - (shape.size() - c.in(j).shape.size()), c.label(i), dims[k].to_string(), k),
-          "only a dim known to be 1 is broadcast, never one of unknown size: expand_dims or broadcast_to says which axis is meant");
+      d = c.require_equal(d, dims[k],
+                          fmt::format("dims differ: {} has {} on axis {}, {} has {} on axis {}",
+                                      c.label(j), d.to_string(),
+                                      offset + k - (shape.size() - c.in(j).shape.size()),
+                                      c.label(i), dims[k].to_string(), k),
+                          "only a dim known to be 1 is broadcast, never one of unknown size: "
+                          "expand_dims or broadcast_to says which axis is meant");
     }
   }
   return shape;
@@ -105,7 +111,8 @@ ir::Type infer_elementwise(ir::InferContext& c) {
   return {c.op.result == ir::Result::boolean ? DType::bool_ : dtype, broadcast_shapes(c)};
 }
 
-std::vector<std::int64_t> normalize_axes(std::string_view op, const Axes& axes, const Expr& a, Location where) {
+std::vector<std::int64_t> normalize_axes(std::string_view op, const Axes& axes, const Expr& a,
+                                         Location where) {
   std::vector<std::int64_t> result;
   if (axes.empty()) {
     for (int i = 0; i < a.rank(); ++i) result.push_back(i);
@@ -114,14 +121,21 @@ std::vector<std::int64_t> normalize_axes(std::string_view op, const Axes& axes, 
   const ir::Type& type = a.node()->type;
   for (int axis : axes) {
     if (axis < -type.rank() || axis >= type.rank()) {
-      support::fail<ShapeError>(op, {.place = ir::place_of(where, {&a, 1}), .hint = type.rank() == 0 ? "a scalar has no axes" : fmt::format("axes run from {} to {}", -type.rank(), type.rank() - 1)},
-                                "axis {} of {}, which has {} axes", axis, a.label(), type.rank());
+      support::fail<ShapeError>(
+          op,
+          {.place = ir::place_of(where, {&a, 1}),
+           .hint = type.rank() == 0
+                       ? "a scalar has no axes"
+                       : fmt::format("axes run from {} to {}", -type.rank(), type.rank() - 1)},
+          "axis {} of {}, which has {} axes", axis, a.label(), type.rank());
     }
     result.push_back(axis < 0 ? axis + type.rank() : axis);
   }
   std::ranges::sort(result);
   if (std::ranges::adjacent_find(result) != result.end())
-    support::fail<ShapeError>(op, {.place = ir::place_of(where, {&a, 1}), .hint = "name each axis once; negative ones count from the end"},
+    support::fail<ShapeError>(op,
+                              {.place = ir::place_of(where, {&a, 1}),
+                               .hint = "name each axis once; negative ones count from the end"},
                               "[{}] names an axis of {} twice", fmt::join(axes, ","), a.label());
   return result;
 }
@@ -139,7 +153,8 @@ Expr sum_to(const Expr& g, const Expr& like, Location where) {
   const std::size_t extra = from.size() - to.size();
   Axes reduced;
   for (std::size_t i = 0; i < from.size(); ++i)
-    if (i < extra || (to[i - extra].is(1) && !from[i].is(1))) reduced.push_back(static_cast<int>(i));
+    if (i < extra || (to[i - extra].is(1) && !from[i].is(1)))
+      reduced.push_back(static_cast<int>(i));
   if (reduced.empty()) return g;
   Expr s = kroton::sum(Operand(g, where), reduced);
   if (s.rank() == like.rank()) return s;

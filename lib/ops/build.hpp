@@ -25,7 +25,8 @@ std::uint64_t float_bits(DType dtype, double value);
 std::uint64_t int_bits(DType dtype, ir::Wide value);
 
 /// Axes made non-negative, sorted, checked; all of them when empty.
-std::vector<std::int64_t> normalize_axes(std::string_view op, const Axes& axes, const Expr& a, Location where);
+std::vector<std::int64_t> normalize_axes(std::string_view op, const Axes& axes, const Expr& a,
+                                         Location where);
 /// `reduced` (without the axes) with dims of 1 put back at `axes`.
 Expr restore_axes(const Expr& reduced, std::span<const std::int64_t> axes, Location where);
 /// Sums `g` down to the shape of `like`, undoing broadcasting.

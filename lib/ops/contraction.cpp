@@ -17,20 +17,25 @@ using ir::Wide;
 /// The shape of a @ b for inputs `i` and `i + 1`: batches, rows of a, columns of b.
 std::vector<Dim> product_shape(InferContext& c, std::size_t i) {
   const auto &a = c.in(i).shape, &b = c.in(i + 1).shape;
-  KROTON_CHECK(a.size() == b.size() && a.size() >= 2, "matmul of {} and {}", c.label(i), c.label(i + 1));
+  KROTON_CHECK(a.size() == b.size() && a.size() >= 2, "matmul of {} and {}", c.label(i),
+               c.label(i + 1));
   const std::size_t r = a.size();
   std::vector<Dim> shape;
   for (std::size_t k = 0; k + 2 < r; ++k) {
-    shape.push_back(a[k].is(1)   ? b[k]
-                    : b[k].is(1) ? a[k]
-                                 : c.require_equal(a[k], b[k],
-                                                   fmt::format("batch dims differ: {} has {} on axis {}, {} has {}", c.label(i), a[k].to_string(), k,
-                                                               c.label(i + 1), b[k].to_string()),
-                                                   "only a dim known to be 1 is broadcast"));
+    shape.push_back(
+        a[k].is(1) ? b[k]
+        : b[k].is(1)
+            ? a[k]
+            : c.require_equal(a[k], b[k],
+                              fmt::format("batch dims differ: {} has {} on axis {}, {} has {}",
+                                          c.label(i), a[k].to_string(), k, c.label(i + 1),
+                                          b[k].to_string()),
+                              "only a dim known to be 1 is broadcast"));
   }
   c.require_equal(a[r - 1], b[r - 2],
-                  fmt::format("contracted axes differ: {} has {} on axis {}, {} has {} on axis {}", c.label(i), a[r - 1].to_string(), r - 1,
-                              c.label(i + 1), b[r - 2].to_string(), r - 2),
+                  fmt::format("contracted axes differ: {} has {} on axis {}, {} has {} on axis {}",
+                              c.label(i), a[r - 1].to_string(), r - 1, c.label(i + 1),
+                              b[r - 2].to_string(), r - 2),
                   "transpose one of them, or swap them");
   shape.push_back(a[r - 2]);
   shape.push_back(b[r - 1]);
@@ -43,7 +48,10 @@ Type infer_matmul(InferContext& c) { return {c.in(0).dtype, product_shape(c, 0)}
 Type infer_gemm(InferContext& c) {
   auto shape = product_shape(c, 1);
   for (std::size_t i = 0; i < shape.size(); ++i)
-    shape[i] = c.require_equal(c.in(0).shape[i], shape[i], fmt::format("{} cannot take the product of {} and {}", c.label(0), c.label(1), c.label(2)), "");
+    shape[i] = c.require_equal(
+        c.in(0).shape[i], shape[i],
+        fmt::format("{} cannot take the product of {} and {}", c.label(0), c.label(1), c.label(2)),
+        "");
   return {c.in(0).dtype, std::move(shape)};
 }
 
@@ -53,14 +61,16 @@ Array multiply(const Array& a_in, const Array& b_in, const EvalContext& c) {
   const auto r = shape.size();
   const std::int64_t k = a_in.shape()[r - 1];
   a_shape[r - 1] = b_shape[r - 2] = k;
-  const Array a = a_in.broadcast_to(a_shape).contiguous(), b = b_in.broadcast_to(b_shape).contiguous();
+  const Array a = a_in.broadcast_to(a_shape).contiguous(),
+              b = b_in.broadcast_to(b_shape).contiguous();
   Array out = Array::empty(c.dtype, shape);
   const std::int64_t m = shape[r - 2], n = shape[r - 1];
   std::int64_t batches = 1;
   for (std::size_t i = 0; i + 2 < r; ++i) batches *= shape[i];
   support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
     // f32 products are exact in double; f64 ones are summed in extended precision.
-    using Sum = std::conditional_t<std::is_same_v<T, double>, long double, std::conditional_t<std::is_same_v<T, float>, double, Wide>>;
+    using Sum = std::conditional_t<std::is_same_v<T, double>, long double,
+                                   std::conditional_t<std::is_same_v<T, float>, double, Wide>>;
     const T *pa = a.data<T>(), *pb = b.data<T>();
     T* to = out.data<T>();
     std::vector<Sum> row(static_cast<std::size_t>(n));
@@ -69,8 +79,10 @@ Array multiply(const Array& a_in, const Array& b_in, const EvalContext& c) {
       const T* column = pb + (i / m) * k * n;
       for (std::int64_t p = 0; p < k; ++p)
         for (std::int64_t j = 0; j < n; ++j)
-          row[static_cast<std::size_t>(j)] += static_cast<Sum>(pa[i * k + p]) * static_cast<Sum>(column[p * n + j]);
-      for (std::int64_t j = 0; j < n; ++j) to[i * n + j] = static_cast<T>(row[static_cast<std::size_t>(j)]);
+          row[static_cast<std::size_t>(j)] +=
+              static_cast<Sum>(pa[i * k + p]) * static_cast<Sum>(column[p * n + j]);
+      for (std::int64_t j = 0; j < n; ++j)
+        to[i * n + j] = static_cast<T>(row[static_cast<std::size_t>(j)]);
     }
   });
   return out;
@@ -87,7 +99,8 @@ Array eval_gemm(const EvalContext& c) {
       const T* from = so_far.data<T>();
       T* to = out.data<T>();
       for (std::int64_t i = 0; i < out.numel(); ++i)
-        to[i] = static_cast<T>(static_cast<long double>(from[i]) + static_cast<long double>(alpha) * to[i]);
+        to[i] = static_cast<T>(static_cast<long double>(from[i]) +
+                               static_cast<long double>(alpha) * to[i]);
     }
   });
   return out;
@@ -103,15 +116,28 @@ Expr swapped(const Expr& e, Location where) {
 } // namespace
 
 /// [batches…, m, k] @ [batches…, k, n]; ranks are equal, batch dims of 1 broadcast.
-const Op matmul{.name = "matmul", .arity = 2, .traits = Trait::contraction, .dtypes = Dtypes::numeric, .infer = infer_matmul, .eval = eval_matmul,
-                .gradient = [](const GradContext& c) {
-                  const Expr ga = ir::make(matmul, {c.grad, swapped(c.inputs[1], c.where)}, {}, c.where);
-                  const Expr gb = ir::make(matmul, {swapped(c.inputs[0], c.where), c.grad}, {}, c.where);
-                  return std::vector{sum_to(ga, c.inputs[0], c.where), sum_to(gb, c.inputs[1], c.where)};
-                },
-                .domain = {{}}};
+const Op matmul{
+    .name = "matmul",
+    .arity = 2,
+    .traits = Trait::contraction,
+    .dtypes = Dtypes::numeric,
+    .infer = infer_matmul,
+    .eval = eval_matmul,
+    .gradient =
+        [](const GradContext& c) {
+          const Expr ga = ir::make(matmul, {c.grad, swapped(c.inputs[1], c.where)}, {}, c.where);
+          const Expr gb = ir::make(matmul, {swapped(c.inputs[0], c.where), c.grad}, {}, c.where);
+          return std::vector{sum_to(ga, c.inputs[0], c.where), sum_to(gb, c.inputs[1], c.where)};
+        },
+    .domain = {{}}};
 /// so_far + alpha * (a @ b): what `w - lr * dot(x, d)` becomes. Made by rewrites only.
-const Op gemm{.name = "gemm", .arity = 4, .traits = Trait::contraction, .dtypes = Dtypes::floating, .infer = infer_gemm, .eval = eval_gemm, .domain = {{}}};
+const Op gemm{.name = "gemm",
+              .arity = 4,
+              .traits = Trait::contraction,
+              .dtypes = Dtypes::floating,
+              .infer = infer_gemm,
+              .eval = eval_gemm,
+              .domain = {{}}};
 
 } // namespace ops
 
@@ -119,21 +145,28 @@ namespace {
 
 /// The sizes that a product of `a` and `b` sums over must be equal: checked here, where the user's
 /// own operands are known, or left to the call.
-std::vector<ir::Constraint> contracted_axes(std::string_view op, const Expr& a, const Expr& b, Location where) {
+std::vector<ir::Constraint> contracted_axes(std::string_view op, const Expr& a, const Expr& b,
+                                            Location where) {
   const int axis_a = a.rank() - 1, axis_b = std::max(b.rank() - 2, 0);
-  const Dim &ka = a.shape()[static_cast<std::size_t>(axis_a)], &kb = b.shape()[static_cast<std::size_t>(axis_b)];
+  const Dim &ka = a.shape()[static_cast<std::size_t>(axis_a)],
+            &kb = b.shape()[static_cast<std::size_t>(axis_b)];
   if (ir::dims::same(ka, kb)) return {};
   std::string hint = "transpose one of them, or swap them";
-  if (b.rank() == 2 && a.rank() == 1) hint = fmt::format("{2}({0}, {1})", b.name().empty() ? "b" : b.name(), a.name().empty() ? "a" : a.name(), op);
+  if (b.rank() == 2 && a.rank() == 1)
+    hint = fmt::format("{2}({0}, {1})", b.name().empty() ? "b" : b.name(),
+                       a.name().empty() ? "a" : a.name(), op);
   if (a.rank() == 2 && b.rank() == 1) {
-    const std::string an = a.name().empty() ? "a" : a.name(), bn = b.name().empty() ? "b" : b.name();
+    const std::string an = a.name().empty() ? "a" : a.name(),
+                      bn = b.name().empty() ? "b" : b.name();
     hint = fmt::format("{2}({1}, {0}) or {2}(transpose({0}), {1})", an, bn, op);
   }
-  std::string what = fmt::format("contracted axes differ: {} has {} on axis {}, {} has {} on axis {}", a.label(), ka.to_string(), axis_a, b.label(),
-                                 kb.to_string(), axis_b);
+  std::string what =
+      fmt::format("contracted axes differ: {} has {} on axis {}, {} has {} on axis {}", a.label(),
+                  ka.to_string(), axis_a, b.label(), kb.to_string(), axis_b);
   const std::vector<Expr> both{a, b};
   if (ka.is_static() && kb.is_static())
-    support::fail<ShapeError>(op, {.place = ir::place_of(where, both), .hint = std::move(hint)}, "{}", what);
+    support::fail<ShapeError>(op, {.place = ir::place_of(where, both), .hint = std::move(hint)},
+                              "{}", what);
   return {{ka, kb, std::move(what), false, std::move(hint), std::string(op)}};
 }
 
@@ -158,10 +191,12 @@ Expr dot(Operand a, Operand b) {
   const auto [x, y] = promoted(given[0], given[1], at);
   if (x.rank() == 0 || y.rank() == 0) return Operand(x, at) * Operand(y, at);
   if (x.rank() > 2 || y.rank() > 2)
-    support::fail<ShapeError>("dot", {.place = ir::place_of(at, given), .hint = "matmul treats leading axes as batches"},
-                              "takes ranks up to 2, got {} and {}", given[0].label(), given[1].label());
+    support::fail<ShapeError>(
+        "dot", {.place = ir::place_of(at, given), .hint = "matmul treats leading axes as batches"},
+        "takes ranks up to 2, got {} and {}", given[0].label(), given[1].label());
   auto contracted = contracted_axes("dot", given[0], given[1], at);
-  const Expr left = x.rank() == 1 ? with_axis(x, 0, at) : x, right = y.rank() == 1 ? with_axis(y, 1, at) : y;
+  const Expr left = x.rank() == 1 ? with_axis(x, 0, at) : x,
+             right = y.rank() == 1 ? with_axis(y, 1, at) : y;
   const Expr product = ir::make(ops::matmul, {left, right}, {}, at, std::move(contracted));
   if (x.rank() == 2 && y.rank() == 2) return product;
   std::vector<Dim> shape;
@@ -175,8 +210,9 @@ Expr matmul(Operand a, Operand b) {
   const std::vector<Expr> given{ops::to_expr(a), ops::to_expr(b)};
   auto [x, y] = promoted(given[0], given[1], at);
   if (x.rank() == 0 || y.rank() == 0)
-    support::fail<ShapeError>("matmul", {.place = ir::place_of(at, given), .hint = "use * to multiply by a scalar"},
-                              "takes at least one axis, got {} and {}", given[0].label(), given[1].label());
+    support::fail<ShapeError>(
+        "matmul", {.place = ir::place_of(at, given), .hint = "use * to multiply by a scalar"},
+        "takes at least one axis, got {} and {}", given[0].label(), given[1].label());
   auto contracted = contracted_axes("matmul", given[0], given[1], at);
   if (x.rank() == 1 && y.rank() <= 2) return dot({x, at}, {y, at});
   if (y.rank() == 1 && x.rank() <= 2) return dot({x, at}, {y, at});

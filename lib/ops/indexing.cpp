@@ -14,7 +14,8 @@ using ir::InferContext;
 using ir::Trait;
 using ir::Type;
 
-/// Inputs: the array, then k position arrays of one shape S; the result is S + the array's axes from k on.
+/// Inputs: the array, then k position arrays of one shape S; the result is S + the array's axes
+/// from k on.
 Type infer_gather(InferContext& c) {
   Type t{c.in(0).dtype, c.in(1).shape};
   const auto k = static_cast<std::ptrdiff_t>(c.inputs.size() - 1);
@@ -26,18 +27,23 @@ Type infer_gather(InferContext& c) {
 Type infer_index_add(InferContext& c) {
   const std::size_t k = c.inputs.size() - 1;
   std::vector<Dim> expected = c.in(1).shape;
-  expected.insert(expected.end(), c.attrs.dims.begin() + static_cast<std::ptrdiff_t>(k), c.attrs.dims.end());
+  expected.insert(expected.end(), c.attrs.dims.begin() + static_cast<std::ptrdiff_t>(k),
+                  c.attrs.dims.end());
   if (c.in(0).shape.size() != expected.size())
-    c.fail<ShapeError>("what is added has the positions' axes, then the rest of the shape", "expected {} to be added, got {}",
-                       ir::dims::to_string(expected), c.label(0));
+    c.fail<ShapeError>("what is added has the positions' axes, then the rest of the shape",
+                       "expected {} to be added, got {}", ir::dims::to_string(expected),
+                       c.label(0));
   for (std::size_t i = 0; i < expected.size(); ++i)
-    c.require_equal(expected[i], c.in(0).shape[i], fmt::format("axis {} of {} should be {}", i, c.label(0), expected[i].to_string()),
-                    "what is added has the positions' axes, then the rest of the shape");
+    c.require_equal(
+        expected[i], c.in(0).shape[i],
+        fmt::format("axis {} of {} should be {}", i, c.label(0), expected[i].to_string()),
+        "what is added has the positions' axes, then the rest of the shape");
   return {c.in(0).dtype, c.attrs.dims};
 }
 
 /// Calls `f(row of the indexed array, position number)` for every set of positions.
-template <class F> void for_each_row(const EvalContext& c, std::span<const std::int64_t> shape, F f) {
+template <class F>
+void for_each_row(const EvalContext& c, std::span<const std::int64_t> shape, F f) {
   std::vector<Array> positions;
   for (const Array& p : c.inputs.subspan(1)) positions.push_back(p.contiguous());
   for (std::int64_t i = 0; i < positions[0].numel(); ++i) {
@@ -46,8 +52,10 @@ template <class F> void for_each_row(const EvalContext& c, std::span<const std::
       std::int64_t p = positions[k].data<std::int64_t>()[i];
       const std::int64_t n = shape[k];
       if (p < -n || p >= n)
-        support::fail<IndexError>("index", {.hint = fmt::format("positions of an axis of {} run from {} to {}", n, -n, n - 1)},
-                                  "position {} is outside axis {}, which has size {}", p, k, n);
+        support::fail<IndexError>(
+            "index",
+            {.hint = fmt::format("positions of an axis of {} run from {} to {}", n, -n, n - 1)},
+            "position {} is outside axis {}, which has size {}", p, k, n);
       row = row * n + (p < 0 ? p + n : p);
     }
     f(row, i);
@@ -63,10 +71,14 @@ std::int64_t numel_from(std::span<const std::int64_t> shape, std::size_t k) {
 Array eval_gather(const EvalContext& c) {
   const Array from = c.inputs[0].contiguous();
   Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
-  const std::size_t bytes = static_cast<std::size_t>(numel_from(from.shape(), c.inputs.size() - 1)) * item_size(c.dtype);
+  const std::size_t bytes =
+      static_cast<std::size_t>(numel_from(from.shape(), c.inputs.size() - 1)) * item_size(c.dtype);
   auto* to = static_cast<std::byte*>(out.raw());
   for_each_row(c, from.shape(), [&](std::int64_t row, std::int64_t i) {
-    std::memcpy(to + static_cast<std::size_t>(i) * bytes, static_cast<const std::byte*>(std::as_const(from).raw()) + static_cast<std::size_t>(row) * bytes, bytes);
+    std::memcpy(to + static_cast<std::size_t>(i) * bytes,
+                static_cast<const std::byte*>(std::as_const(from).raw()) +
+                    static_cast<std::size_t>(row) * bytes,
+                bytes);
   });
   return out;
 }
@@ -79,7 +91,8 @@ Array eval_index_add(const EvalContext& c) {
     T* to = out.data<T>();
     const T* from = added.data<T>();
     for_each_row(c, c.shape, [&](std::int64_t row, std::int64_t i) {
-      for (std::int64_t j = 0; j < n; ++j) to[row * n + j] = static_cast<T>(to[row * n + j] + from[i * n + j]);
+      for (std::int64_t j = 0; j < n; ++j)
+        to[row * n + j] = static_cast<T>(to[row * n + j] + from[i * n + j]);
     });
   });
   return out;
@@ -93,14 +106,24 @@ std::vector<Expr> with_first(const Expr& first, std::span<const Expr> inputs) {
 
 } // namespace
 
-const Op gather{.name = "gather", .arity = -1, .traits = Trait::gather | Trait::fallible, .infer = infer_gather, .eval = eval_gather,
+const Op gather{.name = "gather",
+                .arity = -1,
+                .traits = Trait::gather | Trait::fallible,
+                .infer = infer_gather,
+                .eval = eval_gather,
                 .gradient = [](const GradContext& c) {
                   std::vector<Expr> grads(c.inputs.size(), Expr(nullptr));
-                  grads[0] = ir::make(index_add, with_first(c.grad, c.inputs), {.dims = c.inputs[0].shape()}, c.where);
+                  grads[0] = ir::make(index_add, with_first(c.grad, c.inputs),
+                                      {.dims = c.inputs[0].shape()}, c.where);
                   return grads;
                 }};
-const Op index_add{.name = "index-add", .arity = -1, .traits = Trait::scatter | Trait::fallible, .dtypes = ir::Dtypes::numeric, .infer = infer_index_add,
-                   .eval = eval_index_add, .gradient = [](const GradContext& c) {
+const Op index_add{.name = "index-add",
+                   .arity = -1,
+                   .traits = Trait::scatter | Trait::fallible,
+                   .dtypes = ir::Dtypes::numeric,
+                   .infer = infer_index_add,
+                   .eval = eval_index_add,
+                   .gradient = [](const GradContext& c) {
                      std::vector<Expr> grads(c.inputs.size(), Expr(nullptr));
                      grads[0] = ir::make(gather, with_first(c.grad, c.inputs), {}, c.where);
                      return grads;
@@ -108,7 +131,8 @@ const Op index_add{.name = "index-add", .arity = -1, .traits = Trait::scatter | 
 
 namespace {
 
-/// The dim that an integer scalar expression stands for, if it is made of sizes, numbers and inputs.
+/// The dim that an integer scalar expression stands for, if it is made of sizes, numbers and
+/// inputs.
 std::optional<Dim> dim_of(const Expr& e) {
   const ir::Node& n = *e.node();
   if (n.type.rank() != 0 || !is_integer(n.type.dtype)) return std::nullopt;
@@ -135,7 +159,9 @@ std::vector<Expr> aligned(const std::vector<Expr>& positions, std::string_view o
   std::vector<const ir::Type*> types;
   for (const Expr& p : positions) {
     if (!is_integer(p.dtype()))
-      support::fail<TypeError>(op, {.place = ir::place_of(where, positions), .hint = "cast(p, DType::i64); to select by a mask, use where"},
+      support::fail<TypeError>(op,
+                               {.place = ir::place_of(where, positions),
+                                .hint = "cast(p, DType::i64); to select by a mask, use where"},
                                "positions must be integers, got {}", p.label());
     types.push_back(&p.node()->type);
   }
@@ -157,20 +183,31 @@ std::vector<Expr> aligned(const std::vector<Expr>& positions, std::string_view o
 
 Expr arange(Operand n) {
   if (n.is_literal() && n.literal.kind != WeakKind::integer)
-    support::fail<TypeError>("arange", {.place = support::describe(n.where), .hint = "give the number of elements"}, "takes an integer, got {}", n.literal.floating);
-  if (n.is_literal()) return ir::make(ops::iota, {}, {.dims = {Dim(std::max<std::int64_t>(n.literal.integer, 0))}}, n.where);
+    support::fail<TypeError>(
+        "arange", {.place = support::describe(n.where), .hint = "give the number of elements"},
+        "takes an integer, got {}", n.literal.floating);
+  if (n.is_literal())
+    return ir::make(ops::iota, {}, {.dims = {Dim(std::max<std::int64_t>(n.literal.integer, 0))}},
+                    n.where);
   const auto d = ops::dim_of(n.expr);
   if (!d)
-    support::fail<UnsupportedError>("arange", {.place = ir::place_of(n.where, {&n.expr, 1}), .hint = "use x.dim(axis), a number, or an integer scalar input, and + - * of them"},
-                                    "the length must be known before anything is computed, got {}", n.expr.label());
+    support::fail<UnsupportedError>(
+        "arange",
+        {.place = ir::place_of(n.where, {&n.expr, 1}),
+         .hint = "use x.dim(axis), a number, or an integer scalar input, and + - * of them"},
+        "the length must be known before anything is computed, got {}", n.expr.label());
   return ir::make(ops::iota, {}, {.dims = {*d}}, n.where);
 }
 
 Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step, Location where) {
   if (step == 0)
-    support::fail<ShapeError>("arange", {.place = support::describe(where), .hint = "use a step of 1, or -1 to go down"}, "the step is 0");
-  const std::int64_t span = step > 0 ? stop - start : start - stop, stride = step > 0 ? step : -step;
-  const Expr i = ir::make(ops::iota, {}, {.dims = {Dim(span <= 0 ? 0 : (span + stride - 1) / stride)}}, where);
+    support::fail<ShapeError>(
+        "arange", {.place = support::describe(where), .hint = "use a step of 1, or -1 to go down"},
+        "the step is 0");
+  const std::int64_t span = step > 0 ? stop - start : start - stop,
+                     stride = step > 0 ? step : -step;
+  const Expr i =
+      ir::make(ops::iota, {}, {.dims = {Dim(span <= 0 ? 0 : (span + stride - 1) / stride)}}, where);
   return Operand(start, where) + Operand(Operand(i, where) * Operand(step, where), where);
 }
 
@@ -178,9 +215,15 @@ Expr one_hot(Operand labels, std::int64_t classes, DType dtype) {
   const Location at = labels.where;
   const Expr e = ops::to_expr(labels);
   if (!is_integer(e.dtype()))
-    support::fail<TypeError>("one_hot", {.place = ir::place_of(at, {&e, 1}), .hint = "cast(labels, DType::i64)"}, "labels must be integers, got {}", e.label());
+    support::fail<TypeError>(
+        "one_hot", {.place = ir::place_of(at, {&e, 1}), .hint = "cast(labels, DType::i64)"},
+        "labels must be integers, got {}", e.label());
   if (classes < 0)
-    support::fail<ShapeError>("one_hot", {.place = ir::place_of(at, {&e, 1}), .hint = "give the number of classes, at least the largest label + 1"}, "cannot make {} classes", classes);
+    support::fail<ShapeError>(
+        "one_hot",
+        {.place = ir::place_of(at, {&e, 1}),
+         .hint = "give the number of classes, at least the largest label + 1"},
+        "cannot make {} classes", classes);
   const Expr position = ir::make(ops::iota, {}, {.dims = {Dim(classes)}}, at);
   const Expr column = expand_dims({ops::cast_to(e, DType::i64, at), at}, {-1});
   return cast({Operand(column, at) == Operand(position, at), at}, dtype);
@@ -190,8 +233,11 @@ Expr index_add(std::vector<Dim> shape, std::vector<Expr> positions, Operand g) {
   std::vector<Expr> inputs = ops::aligned(positions, "index_add", g.where);
   const Expr e = ops::to_expr(g);
   if (positions.empty() || positions.size() > shape.size())
-    support::fail<ShapeError>("index_add", {.place = ir::place_of(g.where, {&e, 1}), .hint = "give one position array for each leading axis"},
-                              "{} position arrays for a shape of {}", positions.size(), ir::dims::to_string(shape));
+    support::fail<ShapeError>("index_add",
+                              {.place = ir::place_of(g.where, {&e, 1}),
+                               .hint = "give one position array for each leading axis"},
+                              "{} position arrays for a shape of {}", positions.size(),
+                              ir::dims::to_string(shape));
   inputs.insert(inputs.begin(), e);
   return ir::make(ops::index_add, std::move(inputs), {.dims = std::move(shape)}, g.where);
 }
@@ -199,7 +245,10 @@ Expr index_add(std::vector<Dim> shape, std::vector<Expr> positions, Operand g) {
 Expr index(Operand a, std::vector<IndexItem> items, Location where) {
   Expr e = ops::to_expr(a);
   if (static_cast<int>(items.size()) > e.rank())
-    support::fail<ShapeError>("index", {.place = ir::place_of(where, {&e, 1}), .hint = "give at most one item for each axis"}, "{} items for {}", items.size(), e.label());
+    support::fail<ShapeError>(
+        "index",
+        {.place = ir::place_of(where, {&e, 1}), .hint = "give at most one item for each axis"},
+        "{} items for {}", items.size(), e.label());
   std::vector<Range> ranges;
   std::vector<Expr> positions;
   std::vector<std::int64_t> indexed, kept;
@@ -213,9 +262,11 @@ Expr index(Operand a, std::vector<IndexItem> items, Location where) {
     ranges.push_back({});
     indexed.push_back(static_cast<std::int64_t>(i));
     const Expr* p = std::get_if<Expr>(&item);
-    positions.push_back(p ? *p : ops::integer_constant(DType::i64, std::get<std::int64_t>(item), where));
+    positions.push_back(p ? *p
+                          : ops::integer_constant(DType::i64, std::get<std::int64_t>(item), where));
   }
-  const bool has_ranges = std::ranges::any_of(ranges, [](const Range& r) { return r.start || r.stop || r.step != 1; });
+  const bool has_ranges =
+      std::ranges::any_of(ranges, [](const Range& r) { return r.start || r.stop || r.step != 1; });
   if (has_ranges) e = slice({e, where}, ranges);
   if (positions.empty()) return e;
   std::vector<int> order(indexed.begin(), indexed.end());
@@ -227,11 +278,14 @@ Expr index(Operand a, std::vector<IndexItem> items, Location where) {
   std::vector<ir::Constraint> assumed;
   for (std::size_t k = 0; k < positions.size(); ++k)
     if (positions[k].node()->op == &ops::iota)
-      assumed.push_back({positions[k].shape()[0], e.shape()[k], "positions that cover their axis", true});
+      assumed.push_back(
+          {positions[k].shape()[0], e.shape()[k], "positions that cover their axis", true});
   inputs.insert(inputs.begin(), e);
   Expr result = ir::make(ops::gather, std::move(inputs), {}, where, std::move(assumed));
-  // NumPy puts the positions' axes where the indexed axes stood if those were neighbours, else first.
-  const bool are_neighbours = indexed.back() - indexed.front() + 1 == static_cast<std::int64_t>(indexed.size());
+  // NumPy puts the positions' axes where the indexed axes stood if those were neighbours, else
+  // first.
+  const bool are_neighbours =
+      indexed.back() - indexed.front() + 1 == static_cast<std::int64_t>(indexed.size());
   const int before = static_cast<int>(indexed.front());
   if (!are_neighbours || before == 0 || position_rank == 0) return result;
   std::vector<int> back;

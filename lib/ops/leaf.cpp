@@ -38,22 +38,27 @@ Array eval_array(const EvalContext& c) {
 
 Array eval_size(const EvalContext& c) { return Array::scalar<std::int64_t>(c.dims[0]); }
 
-Array eval_iota(const EvalContext& c) {
-  return Array::arange<std::int64_t>(c.shape[0]);
-}
+Array eval_iota(const EvalContext& c) { return Array::arange<std::int64_t>(c.shape[0]); }
 
 } // namespace
 
 const Op input{.name = "input", .arity = 0, .traits = Trait::leaf, .infer = infer_leaf};
 const Op shared{.name = "shared", .arity = 0, .traits = Trait::leaf, .infer = infer_leaf};
 /// attrs.bits is the value, in attrs.dtype.
-const Op constant{.name = "constant", .arity = 0, .traits = Trait::leaf, .infer = infer_leaf, .eval = eval_constant};
+const Op constant{.name = "constant",
+                  .arity = 0,
+                  .traits = Trait::leaf,
+                  .infer = infer_leaf,
+                  .eval = eval_constant};
 /// attrs.leaf is an ir::ArrayLeaf.
-const Op array{.name = "array", .arity = 0, .traits = Trait::leaf, .infer = infer_leaf, .eval = eval_array};
+const Op array{
+    .name = "array", .arity = 0, .traits = Trait::leaf, .infer = infer_leaf, .eval = eval_array};
 /// attrs.dims[0] as an i64 scalar.
-const Op size{.name = "size", .arity = 0, .traits = Trait::generator, .infer = infer_size, .eval = eval_size};
+const Op size{
+    .name = "size", .arity = 0, .traits = Trait::generator, .infer = infer_size, .eval = eval_size};
 /// 0 … n-1 with n = attrs.dims[0].
-const Op iota{.name = "iota", .arity = 0, .traits = Trait::generator, .infer = infer_iota, .eval = eval_iota};
+const Op iota{
+    .name = "iota", .arity = 0, .traits = Trait::generator, .infer = infer_iota, .eval = eval_iota};
 
 double float_value(DType dtype, std::uint64_t bits) {
   if (dtype == DType::f32) {
@@ -107,12 +112,19 @@ Expr integer_constant(DType dtype, std::int64_t value, Location where) {
 Expr to_expr(const Operand& operand, DType dtype) {
   if (!operand.is_literal()) return operand.expr;
   const Literal& l = operand.literal;
-  if (l.kind == WeakKind::floating || is_float(dtype)) return scalar_constant(dtype, l.floating, operand.where);
-  const ir::Wide value = l.is_unsigned ? ir::Wide(static_cast<std::uint64_t>(l.integer)) : ir::Wide(l.integer);
+  if (l.kind == WeakKind::floating || is_float(dtype))
+    return scalar_constant(dtype, l.floating, operand.where);
+  const ir::Wide value =
+      l.is_unsigned ? ir::Wide(static_cast<std::uint64_t>(l.integer)) : ir::Wide(l.integer);
   const std::uint64_t bits = int_bits(dtype, value);
   if (int_value(dtype, bits) != value && !is_bool(dtype)) {
-    support::fail<TypeError>("literal", {.place = support::describe(operand.where), .hint = "cast the expression to a wider dtype first"},
-                             "{} does not fit {}", l.is_unsigned ? std::to_string(static_cast<std::uint64_t>(l.integer)) : std::to_string(l.integer), to_string(dtype));
+    support::fail<TypeError>("literal",
+                             {.place = support::describe(operand.where),
+                              .hint = "cast the expression to a wider dtype first"},
+                             "{} does not fit {}",
+                             l.is_unsigned ? std::to_string(static_cast<std::uint64_t>(l.integer))
+                                           : std::to_string(l.integer),
+                             to_string(dtype));
   }
   return ir::make(constant, {}, {.dtype = dtype, .bits = bits}, operand.where);
 }
@@ -120,9 +132,12 @@ Expr to_expr(const Operand& operand, DType dtype) {
 Expr to_expr(const Operand& operand) {
   if (!operand.is_literal()) return operand.expr;
   switch (operand.literal.kind) {
-  case WeakKind::bool_: return to_expr(operand, DType::bool_);
-  case WeakKind::integer: return to_expr(operand, DType::i64);
-  case WeakKind::floating: break;
+  case WeakKind::bool_:
+    return to_expr(operand, DType::bool_);
+  case WeakKind::integer:
+    return to_expr(operand, DType::i64);
+  case WeakKind::floating:
+    break;
   }
   return to_expr(operand, DType::f64);
 }
@@ -137,16 +152,19 @@ Expr dim_expr(const Dim& d, Location where) {
 Expr Expr::dim(int axis, Location where) const {
   const int r = rank();
   if (axis < -r || axis >= r) {
-    support::fail<ShapeError>("dim", {.place = ir::place_of(where, {this, 1}), .hint = r == 0 ? "a scalar has no axes" : fmt::format("axes run from {} to {}", -r, r - 1)}, "axis {} of {}, which has {} axes", axis,
-                              label(), r);
+    support::fail<ShapeError>("dim",
+                              {.place = ir::place_of(where, {this, 1}),
+                               .hint = r == 0 ? "a scalar has no axes"
+                                              : fmt::format("axes run from {} to {}", -r, r - 1)},
+                              "axis {} of {}, which has {} axes", axis, label(), r);
   }
   return ops::dim_expr(shape()[static_cast<std::size_t>(axis < 0 ? axis + r : axis)], where);
 }
 
 namespace {
 
-Expr make_leaf(const ir::Op& op, DType dtype, std::vector<Dim> shape, std::shared_ptr<const void> leaf, std::string name,
-               Location where) {
+Expr make_leaf(const ir::Op& op, DType dtype, std::vector<Dim> shape,
+               std::shared_ptr<const void> leaf, std::string name, Location where) {
   auto node = std::make_shared<ir::Node>();
   node->op = &op;
   node->attrs = {.dims = shape, .dtype = dtype, .leaf = std::move(leaf)};
@@ -163,8 +181,8 @@ std::vector<Dim> static_shape(const Array& a) { return {a.shape().begin(), a.sha
 Expr tensor(DType dtype, std::vector<Dim> shape, std::string name, Location where) {
   // An unknown dim is this input's alone, and knows which axis it came from.
   for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i].is_static() || shape[i].node()->kind != ir::DimKind::symbol || !shape[i].node()->name.empty() ||
-        !shape[i].node()->origin.empty())
+    if (shape[i].is_static() || shape[i].node()->kind != ir::DimKind::symbol ||
+        !shape[i].node()->name.empty() || !shape[i].node()->origin.empty())
       continue;
     shape[i] = ir::dims::symbol({}, fmt::format("{} axis {}", name.empty() ? "an input" : name, i));
   }
@@ -179,7 +197,8 @@ Expr constant(const Array& value, std::string name, Location where) {
     return ir::make(ops::constant, {}, {.dtype = value.dtype(), .bits = bits}, where);
   }
   auto leaf = std::make_shared<ir::ArrayLeaf>(ir::ArrayLeaf{value.copy()});
-  return make_leaf(ops::array, value.dtype(), static_shape(value), std::move(leaf), std::move(name), where);
+  return make_leaf(ops::array, value.dtype(), static_shape(value), std::move(leaf), std::move(name),
+                   where);
 }
 
 Shared shared(const Array& value, std::string name, Location where) {
@@ -187,7 +206,8 @@ Shared shared(const Array& value, std::string name, Location where) {
   state->name = name;
   state->where = where;
   state->value = value.copy();
-  Expr e = make_leaf(ops::shared, value.dtype(), static_shape(value), state, std::move(name), where);
+  Expr e =
+      make_leaf(ops::shared, value.dtype(), static_shape(value), state, std::move(name), where);
   return {std::move(e), std::move(state)};
 }
 
@@ -200,12 +220,17 @@ void Shared::set(const Array& value, Location where) {
   const Expr& self = *this;
   const auto place = ir::place_of(where, {&self, 1});
   if (value.dtype() != dtype()) {
-    support::fail<TypeError>("set", {.place = place, .hint = fmt::format("value.astype(DType::{})", kroton::to_string(dtype()))},
-                             "{} takes {}, got {}", label(), kroton::to_string(dtype()), value.label());
+    support::fail<TypeError>(
+        "set",
+        {.place = place,
+         .hint = fmt::format("value.astype(DType::{})", kroton::to_string(dtype()))},
+        "{} takes {}, got {}", label(), kroton::to_string(dtype()), value.label());
   }
   std::unique_lock lock(state_->mutex);
   if (!std::ranges::equal(value.shape(), state_->value.shape()))
-    support::fail<ShapeError>("set", {.place = place, .hint = "make a new shared variable for another shape"}, "{} keeps its shape, got {}", label(), value.label());
+    support::fail<ShapeError>(
+        "set", {.place = place, .hint = "make a new shared variable for another shape"},
+        "{} keeps its shape, got {}", label(), value.label());
   state_->value = value.copy();
 }
 

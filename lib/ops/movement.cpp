@@ -17,16 +17,18 @@ namespace dims = ir::dims;
 Type infer_reshape(InferContext& c) {
   const Dim before = dims::product(c.in(0).shape), after = dims::product(c.attrs.dims);
   c.require_equal(before, after,
-                  fmt::format("{} has {} elements, the new shape {} has {}", c.label(0), before.to_string(),
-                              dims::to_string(c.attrs.dims), after.to_string()),
-                  "the number of elements stays: one dim may be -1, it is computed from the rest and must come out even");
+                  fmt::format("{} has {} elements, the new shape {} has {}", c.label(0),
+                              before.to_string(), dims::to_string(c.attrs.dims), after.to_string()),
+                  "the number of elements stays: one dim may be -1, it is computed from the rest "
+                  "and must come out even");
   return {c.in(0).dtype, c.attrs.dims};
 }
 
 /// attrs.ints is the permutation.
 Type infer_transpose(InferContext& c) {
   Type t{c.in(0).dtype, {}};
-  for (std::int64_t axis : c.attrs.ints) t.shape.push_back(c.in(0).shape[static_cast<std::size_t>(axis)]);
+  for (std::int64_t axis : c.attrs.ints)
+    t.shape.push_back(c.in(0).shape[static_cast<std::size_t>(axis)]);
   return t;
 }
 
@@ -34,13 +36,16 @@ Type infer_transpose(InferContext& c) {
 Type infer_broadcast(InferContext& c) {
   const auto &from = c.in(0).shape, &to = c.attrs.dims;
   if (from.size() > to.size())
-    c.fail<ShapeError>("squeeze drops axes of size 1", "{} has more axes than {}", c.label(0), dims::to_string(to));
+    c.fail<ShapeError>("squeeze drops axes of size 1", "{} has more axes than {}", c.label(0),
+                       dims::to_string(to));
   Type t{c.in(0).dtype, to};
   for (std::size_t i = 0; i < from.size(); ++i) {
     Dim& d = t.shape[to.size() - from.size() + i];
     if (from[i].is(1)) continue;
     d = c.require_equal(d, from[i],
-                        fmt::format("axis {} of {} has {}, which cannot become {} of {}", i, c.label(0), from[i].to_string(), d.to_string(), dims::to_string(to)),
+                        fmt::format("axis {} of {} has {}, which cannot become {} of {}", i,
+                                    c.label(0), from[i].to_string(), d.to_string(),
+                                    dims::to_string(to)),
                         "only a dim known to be 1 is broadcast");
   }
   return t;
@@ -49,17 +54,22 @@ Type infer_broadcast(InferContext& c) {
 /// attrs.ints are the steps; attrs.dims the starts, then the lengths.
 Type infer_slice(InferContext& c) {
   const std::size_t rank = c.in(0).shape.size();
-  return {c.in(0).dtype, {c.attrs.dims.begin() + static_cast<std::ptrdiff_t>(rank), c.attrs.dims.end()}};
+  return {c.in(0).dtype,
+          {c.attrs.dims.begin() + static_cast<std::ptrdiff_t>(rank), c.attrs.dims.end()}};
 }
 
 /// attrs.ints are the steps; attrs.dims the starts, then the shape of the result.
 Type infer_unslice(InferContext& c) { return infer_slice(c); }
 
-Array eval_reshape(const EvalContext& c) { return c.inputs[0].reshape(Shape(c.shape.begin(), c.shape.end())); }
+Array eval_reshape(const EvalContext& c) {
+  return c.inputs[0].reshape(Shape(c.shape.begin(), c.shape.end()));
+}
 Array eval_transpose(const EvalContext& c) {
   return c.inputs[0].transpose(std::vector<int>(c.attrs.ints.begin(), c.attrs.ints.end()));
 }
-Array eval_broadcast(const EvalContext& c) { return c.inputs[0].broadcast_to(Shape(c.shape.begin(), c.shape.end())); }
+Array eval_broadcast(const EvalContext& c) {
+  return c.inputs[0].broadcast_to(Shape(c.shape.begin(), c.shape.end()));
+}
 
 /// The part of `whole` that starts at dims[0…] and has the given steps and lengths.
 Array window(const Array& whole, const EvalContext& c, const Shape& lengths) {
@@ -73,7 +83,9 @@ Array window(const Array& whole, const EvalContext& c, const Shape& lengths) {
   return whole.as_strided(lengths, strides, offset);
 }
 
-Array eval_slice(const EvalContext& c) { return window(c.inputs[0], c, Shape(c.shape.begin(), c.shape.end())).copy(); }
+Array eval_slice(const EvalContext& c) {
+  return window(c.inputs[0], c, Shape(c.shape.begin(), c.shape.end())).copy();
+}
 Array eval_unslice(const EvalContext& c) {
   Array out = Array::zeros(c.dtype, Shape(c.shape.begin(), c.shape.end()));
   if (c.inputs[0].numel() > 0) copy_elements(window(out, c, c.inputs[0].shape()), c.inputs[0]);
@@ -89,38 +101,68 @@ std::vector<Dim> with_shape(std::span<const Dim> starts, const std::vector<Dim>&
 
 } // namespace
 
-const Op reshape{.name = "reshape", .traits = Trait::movement, .infer = infer_reshape, .eval = eval_reshape,
+const Op reshape{.name = "reshape",
+                 .traits = Trait::movement,
+                 .infer = infer_reshape,
+                 .eval = eval_reshape,
                  .gradient = [](const GradContext& c) {
-                   return std::vector{ir::make(reshape, {c.grad}, {.dims = c.inputs[0].shape()}, c.where)};
+                   return std::vector{
+                       ir::make(reshape, {c.grad}, {.dims = c.inputs[0].shape()}, c.where)};
                  }};
-const Op transpose{.name = "transpose", .traits = Trait::movement, .infer = infer_transpose, .eval = eval_transpose,
+const Op transpose{.name = "transpose",
+                   .traits = Trait::movement,
+                   .infer = infer_transpose,
+                   .eval = eval_transpose,
                    .gradient = [](const GradContext& c) {
                      std::vector<std::int64_t> inverse(c.attrs.ints.size());
                      for (std::size_t i = 0; i < inverse.size(); ++i)
-                       inverse[static_cast<std::size_t>(c.attrs.ints[i])] = static_cast<std::int64_t>(i);
+                       inverse[static_cast<std::size_t>(c.attrs.ints[i])] =
+                           static_cast<std::int64_t>(i);
                      return std::vector{ir::make(transpose, {c.grad}, {.ints = inverse}, c.where)};
                    }};
-const Op broadcast_to{.name = "broadcast-to", .traits = Trait::movement, .infer = infer_broadcast, .eval = eval_broadcast,
-                      .gradient = [](const GradContext& c) { return std::vector{sum_to(c.grad, c.inputs[0], c.where)}; }};
-const Op slice{.name = "slice", .traits = Trait::movement, .infer = infer_slice, .eval = eval_slice,
+const Op broadcast_to{.name = "broadcast-to",
+                      .traits = Trait::movement,
+                      .infer = infer_broadcast,
+                      .eval = eval_broadcast,
+                      .gradient = [](const GradContext& c) {
+                        return std::vector{sum_to(c.grad, c.inputs[0], c.where)};
+                      }};
+const Op slice{.name = "slice",
+               .traits = Trait::movement,
+               .infer = infer_slice,
+               .eval = eval_slice,
                .gradient = [](const GradContext& c) {
-                 return std::vector{ir::make(unslice, {c.grad},
-                                             {.ints = c.attrs.ints, .dims = with_shape(c.attrs.dims, c.inputs[0].shape())}, c.where)};
+                 return std::vector{ir::make(
+                     unslice, {c.grad},
+                     {.ints = c.attrs.ints, .dims = with_shape(c.attrs.dims, c.inputs[0].shape())},
+                     c.where)};
                }};
 /// Zeros with the input placed at every step-th position from the starts: slice's gradient.
-const Op unslice{.name = "unslice", .traits = Trait::none, .infer = infer_unslice, .eval = eval_unslice,
-                 .gradient = [](const GradContext& c) {
-                   return std::vector{ir::make(slice, {c.grad},
-                                               {.ints = c.attrs.ints, .dims = with_shape(c.attrs.dims, c.inputs[0].shape())}, c.where)};
-                 }};
-const Op stop_gradient{.name = "stop-gradient", .traits = Trait::movement | Trait::identity,
-                       .infer = [](InferContext& c) { return c.in(0); }, .eval = eval_identity,
+const Op unslice{
+    .name = "unslice",
+    .traits = Trait::none,
+    .infer = infer_unslice,
+    .eval = eval_unslice,
+    .gradient = [](const GradContext& c) {
+      return std::vector{ir::make(
+          slice, {c.grad},
+          {.ints = c.attrs.ints, .dims = with_shape(c.attrs.dims, c.inputs[0].shape())}, c.where)};
+    }};
+const Op stop_gradient{.name = "stop-gradient",
+                       .traits = Trait::movement | Trait::identity,
+                       .infer = [](InferContext& c) { return c.in(0); },
+                       .eval = eval_identity,
                        .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; }};
 /// The input's elements in a buffer of their own; the planner puts one where a view must become
 /// dense. attrs.ints tells several copies of one value apart.
-const Op copy{.name = "copy", .traits = Trait::elementwise, .spelling = "{0}", .infer = infer_elementwise,
-              .eval_float = [](const double* v) { return v[0]; }, .eval_int = [](const ir::Wide* v) { return v[0]; },
-              .gradient = [](const GradContext& c) { return std::vector{c.grad}; }, .domain = {{}}};
+const Op copy{.name = "copy",
+              .traits = Trait::elementwise,
+              .spelling = "{0}",
+              .infer = infer_elementwise,
+              .eval_float = [](const double* v) { return v[0]; },
+              .eval_int = [](const ir::Wide* v) { return v[0]; },
+              .gradient = [](const GradContext& c) { return std::vector{c.grad}; },
+              .domain = {{}}};
 
 } // namespace ops
 
@@ -132,17 +174,26 @@ Expr reshape(Operand a, std::vector<NewDim> shape) {
   for (std::size_t i = 0; i < shape.size(); ++i) {
     const NewDim& d = shape[i];
     if (d.given < -1 || (d.is_rest && rest))
-      support::fail<ShapeError>("reshape", {.place = ir::place_of(a.where, {&e, 1}), .hint = "one dim may be -1, it is computed from the rest"},
-                                "{}: {}", d.given < -1 ? "a size cannot be negative" : "more than one dim is computed", d.given);
+      support::fail<ShapeError>(
+          "reshape",
+          {.place = ir::place_of(a.where, {&e, 1}),
+           .hint = "one dim may be -1, it is computed from the rest"},
+          "{}: {}", d.given < -1 ? "a size cannot be negative" : "more than one dim is computed",
+          d.given);
     target.push_back(d.dim);
-    if (d.is_rest) rest = i;
-    else known = ir::dims::mul(known, d.dim);
+    if (d.is_rest)
+      rest = i;
+    else
+      known = ir::dims::mul(known, d.dim);
   }
   if (rest) {
     const Dim all = ir::dims::product(e.shape());
     if (known.is(0) || (known.is_static() && all.is_static() && all.value() % known.value() != 0))
-      support::fail<ShapeError>("reshape", {.place = ir::place_of(a.where, {&e, 1}), .hint = "name every dim, or change the ones that are known"},
-                                "{} elements of {} do not divide by {}", all.to_string(), e.label(), known.to_string());
+      support::fail<ShapeError>("reshape",
+                                {.place = ir::place_of(a.where, {&e, 1}),
+                                 .hint = "name every dim, or change the ones that are known"},
+                                "{} elements of {} do not divide by {}", all.to_string(), e.label(),
+                                known.to_string());
     target[*rest] = ir::dims::floor_div(all, known);
   }
   return ir::make(ops::reshape, {e}, {.dims = std::move(target)}, a.where);
@@ -158,12 +209,17 @@ Expr transpose(Operand a, std::vector<int> permutation) {
   std::vector<bool> seen(static_cast<std::size_t>(rank), false);
   bool is_permutation = static_cast<int>(order.size()) == rank;
   for (std::int64_t axis : order) {
-    if (axis < 0 || axis >= rank || seen[static_cast<std::size_t>(axis)]) is_permutation = false;
-    else seen[static_cast<std::size_t>(axis)] = true;
+    if (axis < 0 || axis >= rank || seen[static_cast<std::size_t>(axis)])
+      is_permutation = false;
+    else
+      seen[static_cast<std::size_t>(axis)] = true;
   }
   if (!is_permutation)
-    support::fail<ShapeError>("transpose", {.place = ir::place_of(a.where, {&e, 1}), .hint = "name each axis once, or none to reverse them"},
-                              "[{}] is no permutation of the {} axes of {}", fmt::join(permutation, ","), rank, e.label());
+    support::fail<ShapeError>("transpose",
+                              {.place = ir::place_of(a.where, {&e, 1}),
+                               .hint = "name each axis once, or none to reverse them"},
+                              "[{}] is no permutation of the {} axes of {}",
+                              fmt::join(permutation, ","), rank, e.label());
   return ir::make(ops::transpose, {e}, {.ints = std::move(order)}, a.where);
 }
 
@@ -178,8 +234,11 @@ Expr expand_dims(Operand a, Axes axes) {
   for (int axis : axes) {
     const int i = axis < 0 ? axis + rank : axis;
     if (i < 0 || i >= rank || is_new[static_cast<std::size_t>(i)])
-      support::fail<ShapeError>("expand_dims", {.place = ir::place_of(a.where, {&e, 1}), .hint = fmt::format("axes of the result run from {} to {}, each once", -rank, rank - 1)},
-                                "cannot insert axis {} into {}", axis, e.label());
+      support::fail<ShapeError>(
+          "expand_dims",
+          {.place = ir::place_of(a.where, {&e, 1}),
+           .hint = fmt::format("axes of the result run from {} to {}, each once", -rank, rank - 1)},
+          "cannot insert axis {} into {}", axis, e.label());
     is_new[static_cast<std::size_t>(i)] = true;
   }
   std::vector<Dim> shape;
@@ -197,7 +256,9 @@ Expr squeeze(Operand a, Axes axes) {
     const Dim& d = e.shape()[i];
     const bool is_named = std::ranges::find(dropped, static_cast<std::int64_t>(i)) != dropped.end();
     if (is_named && !d.is(1))
-      support::fail<ShapeError>("squeeze", {.place = ir::place_of(a.where, {&e, 1}), .hint = "only axes known to have size 1 can go"},
+      support::fail<ShapeError>("squeeze",
+                                {.place = ir::place_of(a.where, {&e, 1}),
+                                 .hint = "only axes known to have size 1 can go"},
                                 "axis {} of {} has size {}", i, e.label(), d.to_string());
     if (axes.empty() ? !d.is(1) : !is_named) shape.push_back(d);
   }
@@ -218,15 +279,19 @@ Expr slice(Operand a, std::vector<Range> ranges) {
   namespace dims = ir::dims;
   const Expr e = ops::to_expr(a);
   if (static_cast<int>(ranges.size()) > e.rank())
-    support::fail<ShapeError>("slice", {.place = ir::place_of(a.where, {&e, 1}), .hint = "give at most one range for each axis"},
-                              "{} ranges for {}", ranges.size(), e.label());
+    support::fail<ShapeError>(
+        "slice",
+        {.place = ir::place_of(a.where, {&e, 1}), .hint = "give at most one range for each axis"},
+        "{} ranges for {}", ranges.size(), e.label());
   std::vector<std::int64_t> steps;
   std::vector<Dim> starts, lengths;
   for (std::size_t i = 0; i < e.shape().size(); ++i) {
     const Dim& n = e.shape()[i];
     const Range r = i < ranges.size() ? ranges[i] : Range{};
     if (r.step == 0)
-      support::fail<ShapeError>("slice", {.place = ir::place_of(a.where, {&e, 1}), .hint = "use a step of 1, or -1 to go backwards"},
+      support::fail<ShapeError>("slice",
+                                {.place = ir::place_of(a.where, {&e, 1}),
+                                 .hint = "use a step of 1, or -1 to go backwards"},
                                 "the step of axis {} is 0", i);
     Dim first(0), length(0);
     if (r.step > 0) {
@@ -254,6 +319,8 @@ Expr slice(Operand a, std::vector<Range> ranges) {
   return ir::make(ops::slice, {e}, {.ints = std::move(steps), .dims = std::move(starts)}, a.where);
 }
 
-Expr stop_gradient(Operand a) { return ir::make(ops::stop_gradient, {ops::to_expr(a)}, {}, a.where); }
+Expr stop_gradient(Operand a) {
+  return ir::make(ops::stop_gradient, {ops::to_expr(a)}, {}, a.where);
+}
 
 } // namespace kroton

@@ -13,8 +13,8 @@ extern const Op input, shared, constant, array, size, iota;
 // arithmetic.cpp
 extern const Op add, sub, mul, div, floor_div, mod, neg, abs, sign, floor, pow, minimum, maximum;
 // logic.cpp
-extern const Op equal, not_equal, less, less_equal, greater, greater_equal, logical_and, logical_or, logical_not, where,
-    cast;
+extern const Op equal, not_equal, less, less_equal, greater, greater_equal, logical_and, logical_or,
+    logical_not, where, cast;
 // transcendental.cpp
 extern const Op exp, expm1, log, log1p, sqrt, tanh, sigmoid, softplus, relu, sinpi, cospi;
 // reduction.cpp

@@ -22,24 +22,27 @@ Words philox(Words counter, std::uint32_t k0, std::uint32_t k1) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t a = 0xD2511F53ull * counter[0], b = 0xCD9E8D57ull * counter[2];
     counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ k0, static_cast<std::uint32_t>(b),
-               static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ k1, static_cast<std::uint32_t>(a)};
+               static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ k1,
+               static_cast<std::uint32_t>(a)};
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
   return counter;
 }
 
-/// Input: the state u64[2]. attrs.dims is the shape, attrs.dtype f32 or f64, attrs.ints[0] the draw.
+/// Input: the state u64[2]. attrs.dims is the shape, attrs.dtype f32 or f64, attrs.ints[0] the
+/// draw.
 Type infer_uniform(InferContext& c) { return {c.attrs.dtype, c.attrs.dims}; }
 
-/// f32: 24 bits of word e % 4 of block e / 4. f64: the upper 27 and 26 bits of words 2 (e % 2) and the next of block e / 2.
+/// f32: 24 bits of word e % 4 of block e / 4. f64: the upper 27 and 26 bits of words 2 (e % 2) and
+/// the next of block e / 2.
 Array eval_uniform(const EvalContext& c) {
   const Array state = c.inputs[0].contiguous();
   const std::uint64_t seed = state.data<std::uint64_t>()[0], step = state.data<std::uint64_t>()[1];
   Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
   const auto block = [&](std::uint64_t b) {
-    return philox({static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(c.attrs.ints[0]), static_cast<std::uint32_t>(step),
-                   static_cast<std::uint32_t>(step >> 32)},
+    return philox({static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(c.attrs.ints[0]),
+                   static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32)},
                   static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
   };
   for (std::int64_t e = 0; e < out.numel(); ++e) {
@@ -51,15 +54,22 @@ Array eval_uniform(const EvalContext& c) {
       const Words w = block(i / 2);
       u = ((w[2 * (i % 2)] >> 5) * 0x1p26 + (w[2 * (i % 2) + 1] >> 6)) * 0x1p-53;
     }
-    if (c.dtype == DType::f32) out.data<float>()[e] = static_cast<float>(u);
-    else out.data<double>()[e] = u;
+    if (c.dtype == DType::f32)
+      out.data<float>()[e] = static_cast<float>(u);
+    else
+      out.data<double>()[e] = u;
   }
   return out;
 }
 
 } // namespace
 
-const Op uniform{.name = "uniform", .arity = 1, .traits = Trait::generator, .cost = 20, .infer = infer_uniform, .eval = eval_uniform,
+const Op uniform{.name = "uniform",
+                 .arity = 1,
+                 .traits = Trait::generator,
+                 .cost = 20,
+                 .infer = infer_uniform,
+                 .eval = eval_uniform,
                  .gradient = [](const ir::GradContext&) { return std::vector{Expr(nullptr)}; }};
 
 } // namespace ops
@@ -72,8 +82,11 @@ Random::Random(std::uint64_t seed, Location where)
 
 Expr Random::draw(std::vector<Dim> shape, DType dtype, Location where) {
   if (!is_float(dtype))
-    support::fail<TypeError>("random", {.place = support::describe(where), .hint = "cast the result"}, "draws f32 or f64, not {}", to_string(dtype));
-  return ir::make(ops::uniform, {state_}, {.ints = {draws_++}, .dims = std::move(shape), .dtype = dtype}, where);
+    support::fail<TypeError>("random",
+                             {.place = support::describe(where), .hint = "cast the result"},
+                             "draws f32 or f64, not {}", to_string(dtype));
+  return ir::make(ops::uniform, {state_},
+                  {.ints = {draws_++}, .dims = std::move(shape), .dtype = dtype}, where);
 }
 
 Expr Random::uniform(std::vector<Dim> shape, DType dtype, double low, double high, Location where) {
@@ -82,18 +95,24 @@ Expr Random::uniform(std::vector<Dim> shape, DType dtype, double low, double hig
   return Operand(Operand(u, where) * Operand(high - low, where), where) + Operand(low, where);
 }
 
-Expr Random::normal(std::vector<Dim> shape, DType dtype, double mean, double stddev, Location where) {
+Expr Random::normal(std::vector<Dim> shape, DType dtype, double mean, double stddev,
+                    Location where) {
   // 1 - u lies in (0, 1], so that the logarithm is finite.
   const Expr u = draw(shape, dtype, where), v = draw(std::move(shape), dtype, where);
-  const Expr radius = sqrt({Operand(-2.0, where) * Operand(log1p({-Operand(u, where), where}), where), where});
-  const Expr z = Operand(radius, where) * Operand(cospi({Operand(2.0, where) * Operand(v, where), where}), where);
+  const Expr radius =
+      sqrt({Operand(-2.0, where) * Operand(log1p({-Operand(u, where), where}), where), where});
+  const Expr z = Operand(radius, where) *
+                 Operand(cospi({Operand(2.0, where) * Operand(v, where), where}), where);
   if (mean == 0 && stddev == 1) return z;
   return Operand(Operand(z, where) * Operand(stddev, where), where) + Operand(mean, where);
 }
 
 Expr Random::bernoulli(double p, std::vector<Dim> shape, DType dtype, Location where) {
   if (!(p >= 0 && p <= 1))
-    support::fail<TypeError>("bernoulli", {.place = support::describe(where), .hint = "give a probability between 0 and 1"}, "p is {}", p);
+    support::fail<TypeError>(
+        "bernoulli",
+        {.place = support::describe(where), .hint = "give a probability between 0 and 1"},
+        "p is {}", p);
   const Expr u = draw(std::move(shape), DType::f32, where);
   return cast({Operand(u, where) < Operand(p, where), where}, dtype);
 }

@@ -24,8 +24,10 @@ Type infer_reduction(InferContext& c) {
   Type t{c.op.result == Result::position ? DType::i64 : c.in(0).dtype, {}};
   std::size_t next = 0;
   for (std::size_t i = 0; i < c.in(0).shape.size(); ++i) {
-    if (next < c.attrs.ints.size() && c.attrs.ints[next] == static_cast<std::int64_t>(i)) ++next;
-    else t.shape.push_back(c.in(0).shape[i]);
+    if (next < c.attrs.ints.size() && c.attrs.ints[next] == static_cast<std::int64_t>(i))
+      ++next;
+    else
+      t.shape.push_back(c.in(0).shape[i]);
   }
   return t;
 }
@@ -48,7 +50,8 @@ Array kept_then_reduced(const EvalContext& c, std::int64_t& kept, std::int64_t& 
 }
 
 /// Folds rows with `step(so_far, value)` in the widest type of the dtype's kind.
-template <class Step> Array fold(const EvalContext& c, long double float_start, Wide int_start, Step step) {
+template <class Step>
+Array fold(const EvalContext& c, long double float_start, Wide int_start, Step step) {
   std::int64_t kept = 0, reduced = 0;
   const Array rows = kept_then_reduced(c, kept, reduced);
   Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
@@ -58,11 +61,13 @@ template <class Step> Array fold(const EvalContext& c, long double float_start, 
     for (std::int64_t i = 0; i < kept; ++i) {
       if constexpr (std::is_floating_point_v<T>) {
         long double so_far = float_start;
-        for (std::int64_t j = 0; j < reduced; ++j) so_far = step(so_far, static_cast<long double>(from[i * reduced + j]));
+        for (std::int64_t j = 0; j < reduced; ++j)
+          so_far = step(so_far, static_cast<long double>(from[i * reduced + j]));
         to[i] = static_cast<T>(so_far);
       } else {
         Wide so_far = int_start;
-        for (std::int64_t j = 0; j < reduced; ++j) so_far = step(so_far, static_cast<Wide>(from[i * reduced + j]));
+        for (std::int64_t j = 0; j < reduced; ++j)
+          so_far = step(so_far, static_cast<Wide>(from[i * reduced + j]));
         to[i] = static_cast<T>(so_far);
       }
     }
@@ -82,10 +87,14 @@ Array eval_sum(const EvalContext& c) {
   return fold(c, 0, 0, [](auto so_far, auto v) { return so_far + v; });
 }
 Array eval_max(const EvalContext& c) {
-  return fold(c, -infinity, lowest(c.dtype), [](auto so_far, auto v) { return (v > so_far || v != v) && so_far == so_far ? v : so_far; });
+  return fold(c, -infinity, lowest(c.dtype), [](auto so_far, auto v) {
+    return (v > so_far || v != v) && so_far == so_far ? v : so_far;
+  });
 }
 Array eval_min(const EvalContext& c) {
-  return fold(c, infinity, highest(c.dtype), [](auto so_far, auto v) { return (v < so_far || v != v) && so_far == so_far ? v : so_far; });
+  return fold(c, infinity, highest(c.dtype), [](auto so_far, auto v) {
+    return (v < so_far || v != v) && so_far == so_far ? v : so_far;
+  });
 }
 
 template <class Better> Array eval_position(const EvalContext& c, Better better) {
@@ -113,7 +122,8 @@ Expr spread(const Expr& reduced, const GradContext& c) {
 /// Ties share the gradient equally.
 std::vector<Expr> grad_extreme(const GradContext& c) {
   const Expr& x = c.inputs[0];
-  const Expr is_extreme = kroton::cast(x == restore_axes(c.output, c.attrs.ints, c.where), c.grad.dtype());
+  const Expr is_extreme =
+      kroton::cast(x == restore_axes(c.output, c.attrs.ints, c.where), c.grad.dtype());
   const Expr count = ir::make(sum, {is_extreme}, {.ints = c.attrs.ints}, c.where);
   return {is_extreme * restore_axes(c.grad / count, c.attrs.ints, c.where)};
 }
@@ -122,34 +132,67 @@ std::vector<Expr> no_gradient(const GradContext&) { return {Expr(nullptr)}; }
 
 } // namespace
 
-const Op sum{.name = "sum", .traits = Trait::reduction, .dtypes = Dtypes::numeric, 
-             .spell_fold = [](DType t) -> std::string_view { return is_float(t) ? "sum_{t}({0}, {1})" : "{0} + {1}"; },
+const Op sum{.name = "sum",
+             .traits = Trait::reduction,
+             .dtypes = Dtypes::numeric,
+             .spell_fold = [](DType t) -> std::string_view {
+               return is_float(t) ? "sum_{t}({0}, {1})" : "{0} + {1}";
+             },
              .neutral = "zero",
-             .infer = infer_reduction, .eval = eval_sum,
+             .infer = infer_reduction,
+             .eval = eval_sum,
              .gradient = [](const GradContext& c) { return std::vector{spread(c.grad, c)}; },
              .domain = {{}}};
-const Op max{.name = "max", .traits = Trait::reduction | Trait::increasing,
-             
-             .spell_fold = [](DType t) -> std::string_view { return is_float(t) ? "maximum_{t}({0}, {1})" : "{1} > {0} ? {1} : {0}"; },
-             .neutral = "lowest", .infer = infer_reduction, .eval = eval_max,
-             .gradient = grad_extreme, .domain = {{}}};
-const Op min{.name = "min", .traits = Trait::reduction | Trait::increasing,
-             
-             .spell_fold = [](DType t) -> std::string_view { return is_float(t) ? "minimum_{t}({0}, {1})" : "{1} < {0} ? {1} : {0}"; },
-             .neutral = "highest", .infer = infer_reduction, .eval = eval_min,
-             .gradient = grad_extreme, .domain = {{}}};
-const Op argmax{.name = "argmax", .traits = Trait::reduction | Trait::arg_reduction, .result = Result::position,
-                .better = "{1} > {0} || ({1} != {1} && {0} == {0})", .neutral = "lowest", .infer = infer_reduction,
-                .eval = [](const EvalContext& c) {
-                  return eval_position(c, [](auto v, auto best) { return v > best || (v != v && best == best); });
-                },
-                .gradient = no_gradient, .domain = {{-4, 4, false}}};
-const Op argmin{.name = "argmin", .traits = Trait::reduction | Trait::arg_reduction, .result = Result::position,
-                .better = "{1} < {0} || ({1} != {1} && {0} == {0})", .neutral = "highest", .infer = infer_reduction,
-                .eval = [](const EvalContext& c) {
-                  return eval_position(c, [](auto v, auto best) { return v < best || (v != v && best == best); });
-                },
-                .gradient = no_gradient, .domain = {{-4, 4, false}}};
+const Op max{.name = "max",
+             .traits = Trait::reduction | Trait::increasing,
+
+             .spell_fold = [](DType t) -> std::string_view {
+               return is_float(t) ? "maximum_{t}({0}, {1})" : "{1} > {0} ? {1} : {0}";
+             },
+             .neutral = "lowest",
+             .infer = infer_reduction,
+             .eval = eval_max,
+             .gradient = grad_extreme,
+             .domain = {{}}};
+const Op min{.name = "min",
+             .traits = Trait::reduction | Trait::increasing,
+
+             .spell_fold = [](DType t) -> std::string_view {
+               return is_float(t) ? "minimum_{t}({0}, {1})" : "{1} < {0} ? {1} : {0}";
+             },
+             .neutral = "highest",
+             .infer = infer_reduction,
+             .eval = eval_min,
+             .gradient = grad_extreme,
+             .domain = {{}}};
+const Op argmax{.name = "argmax",
+                .traits = Trait::reduction | Trait::arg_reduction,
+                .result = Result::position,
+                .better = "{1} > {0} || ({1} != {1} && {0} == {0})",
+                .neutral = "lowest",
+                .infer = infer_reduction,
+                .eval =
+                    [](const EvalContext& c) {
+                      return eval_position(c, [](auto v, auto best) {
+                        return v > best || (v != v && best == best);
+                      });
+                    },
+                .gradient = no_gradient,
+                .domain = {{-4, 4, false}}};
+const Op argmin{.name = "argmin",
+                .traits = Trait::reduction | Trait::arg_reduction,
+                .result = Result::position,
+                .better = "{1} < {0} || ({1} != {1} && {0} == {0})",
+                .neutral = "highest",
+                .infer = infer_reduction,
+                .eval =
+                    [](const EvalContext& c) {
+                      return eval_position(c, [](auto v, auto best) {
+                        return v < best || (v != v && best == best);
+                      });
+                    },
+                .gradient = no_gradient,
+                .domain = {{-4, 4, false}}};
 
 namespace {
 
@@ -163,13 +206,17 @@ Expr reduce(const Op& op, const Expr& a, const Axes& axes, bool keepdims, Locati
 Expr reduce_position(const Op& op, const Operand& a, int axis, bool keepdims) {
   const Expr e = to_expr(a);
   if (e.rank() == 0)
-    support::fail<ShapeError>(op.name, {.place = ir::place_of(a.where, {&e, 1}), .hint = "give an array with at least one axis"},
-                              "needs an axis, got {}", e.label());
+    support::fail<ShapeError>(
+        op.name,
+        {.place = ir::place_of(a.where, {&e, 1}), .hint = "give an array with at least one axis"},
+        "needs an axis, got {}", e.label());
   const auto axes = normalize_axes(op.name, {axis}, e, a.where);
   const Dim& d = e.shape()[static_cast<std::size_t>(axes[0])];
   if (d.is(0))
-    support::fail<ShapeError>(op.name, {.place = ir::place_of(a.where, {&e, 1}), .hint = "there is no position in an empty axis"},
-                              "axis {} of {} is empty", axes[0], e.label());
+    support::fail<ShapeError>(
+        op.name,
+        {.place = ir::place_of(a.where, {&e, 1}), .hint = "there is no position in an empty axis"},
+        "axis {} of {} is empty", axes[0], e.label());
   return reduce(op, e, {axis}, keepdims, a.where);
 }
 
@@ -178,15 +225,25 @@ Expr reduce_position(const Op& op, const Operand& a, int axis, bool keepdims) {
 
 Expr sum(Operand a, Axes axes, bool keepdims) {
   Expr e = ops::to_expr(a);
-  if (is_unsigned_int(e.dtype())) e = ops::cast_to(e, DType::u64, a.where);
-  else if (!is_float(e.dtype())) e = ops::cast_to(e, DType::i64, a.where);
+  if (is_unsigned_int(e.dtype()))
+    e = ops::cast_to(e, DType::u64, a.where);
+  else if (!is_float(e.dtype()))
+    e = ops::cast_to(e, DType::i64, a.where);
   return ops::reduce(ops::sum, e, axes, keepdims, a.where);
 }
 
-Expr max(Operand a, Axes axes, bool keepdims) { return ops::reduce(ops::max, ops::to_expr(a), axes, keepdims, a.where); }
-Expr min(Operand a, Axes axes, bool keepdims) { return ops::reduce(ops::min, ops::to_expr(a), axes, keepdims, a.where); }
-Expr argmax(Operand a, int axis, bool keepdims) { return ops::reduce_position(ops::argmax, a, axis, keepdims); }
-Expr argmin(Operand a, int axis, bool keepdims) { return ops::reduce_position(ops::argmin, a, axis, keepdims); }
+Expr max(Operand a, Axes axes, bool keepdims) {
+  return ops::reduce(ops::max, ops::to_expr(a), axes, keepdims, a.where);
+}
+Expr min(Operand a, Axes axes, bool keepdims) {
+  return ops::reduce(ops::min, ops::to_expr(a), axes, keepdims, a.where);
+}
+Expr argmax(Operand a, int axis, bool keepdims) {
+  return ops::reduce_position(ops::argmax, a, axis, keepdims);
+}
+Expr argmin(Operand a, int axis, bool keepdims) {
+  return ops::reduce_position(ops::argmin, a, axis, keepdims);
+}
 
 Expr mean(Operand a, Axes axes, bool keepdims) {
   Expr e = ops::to_expr(a);
@@ -206,13 +263,17 @@ Expr logsumexp(Operand a, Axes axes, bool keepdims) {
   // Subtracting the largest keeps exp in range; where it is infinite there is nothing to
   // subtract: inf - inf would be NaN.
   const Expr top = max({x, at}, axes, true);
-  const Expr shift = stop_gradient({where({abs({top, at}) < Operand(std::numeric_limits<double>::infinity(), at), at}, {top, at}, {0.0, at}), at});
+  const Expr shift = stop_gradient(
+      {where({abs({top, at}) < Operand(std::numeric_limits<double>::infinity(), at), at}, {top, at},
+             {0.0, at}),
+       at});
   const Expr s = log({sum({exp({Operand(x, at) - Operand(shift, at), at}), at}, axes, true), at});
   const Expr r = Operand(s, at) + Operand(shift, at);
   if (keepdims) return r;
   std::vector<Dim> kept;
   for (int i = 0; i < x.rank(); ++i)
-    if (std::ranges::find(reduced, i) == reduced.end()) kept.push_back(x.shape()[static_cast<std::size_t>(i)]);
+    if (std::ranges::find(reduced, i) == reduced.end())
+      kept.push_back(x.shape()[static_cast<std::size_t>(i)]);
   return ir::make(ops::reshape, {r}, {.dims = std::move(kept)}, at);
 }
 

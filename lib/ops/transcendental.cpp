@@ -14,7 +14,9 @@ using ir::Trait;
 
 using Grads = std::vector<Expr>;
 
-double softplus_float(const double* v) { return v[0] > 0 ? v[0] + std::log1p(std::exp(-v[0])) : std::log1p(std::exp(v[0])); }
+double softplus_float(const double* v) {
+  return v[0] > 0 ? v[0] + std::log1p(std::exp(-v[0])) : std::log1p(std::exp(v[0]));
+}
 double sigmoid_float(const double* v) {
   if (v[0] >= 0) return 1 / (1 + std::exp(-v[0]));
   const double e = std::exp(v[0]);
@@ -24,7 +26,8 @@ double sigmoid_float(const double* v) {
 double sinpi_float(const double* v) {
   const double r = std::remainder(v[0], 2.0);
   if (r == std::trunc(r) && std::isfinite(v[0])) return std::copysign(0.0, v[0]);
-  return std::fabs(r) <= 0.5 ? std::sin(std::numbers::pi * r) : std::copysign(std::sin(std::numbers::pi * (1 - std::fabs(r))), r);
+  return std::fabs(r) <= 0.5 ? std::sin(std::numbers::pi * r)
+                             : std::copysign(std::sin(std::numbers::pi * (1 - std::fabs(r))), r);
 }
 double cospi_float(const double* v) {
   const double r = std::fabs(std::remainder(v[0], 2.0));
@@ -34,62 +37,117 @@ double cospi_float(const double* v) {
 
 } // namespace
 
-const Op exp{.name = "exp", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating, .cost = 10,
-             .spelling = "exp_{t}({0})", .infer = infer_elementwise,
+const Op exp{.name = "exp",
+             .traits = Trait::elementwise | Trait::increasing,
+             .dtypes = Dtypes::floating,
+             .cost = 10,
+             .spelling = "exp_{t}({0})",
+             .infer = infer_elementwise,
              .eval_float = [](const double* v) { return std::exp(v[0]); },
              .gradient = [](const GradContext& c) { return Grads{c.grad * c.output}; },
              .domain = {{-8, 8}}};
-const Op expm1{.name = "expm1", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating, .cost = 12,
-               .spelling = "expm1_{t}({0})", .infer = infer_elementwise,
+const Op expm1{.name = "expm1",
+               .traits = Trait::elementwise | Trait::increasing,
+               .dtypes = Dtypes::floating,
+               .cost = 12,
+               .spelling = "expm1_{t}({0})",
+               .infer = infer_elementwise,
                .eval_float = [](const double* v) { return std::expm1(v[0]); },
                .gradient = [](const GradContext& c) { return Grads{c.grad * (c.output + 1.0)}; },
                .domain = {{-8, 8}}};
-const Op log{.name = "log", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating, .cost = 10,
-             .spelling = "log_{t}({0})", .infer = infer_elementwise,
+const Op log{.name = "log",
+             .traits = Trait::elementwise | Trait::increasing,
+             .dtypes = Dtypes::floating,
+             .cost = 10,
+             .spelling = "log_{t}({0})",
+             .infer = infer_elementwise,
              .eval_float = [](const double* v) { return std::log(v[0]); },
              .gradient = [](const GradContext& c) { return Grads{c.grad / c.inputs[0]}; },
              .domain = {{0.125, 8}}};
-const Op log1p{.name = "log1p", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating, .cost = 12,
-               .spelling = "log1p_{t}({0})", .infer = infer_elementwise,
+const Op log1p{.name = "log1p",
+               .traits = Trait::elementwise | Trait::increasing,
+               .dtypes = Dtypes::floating,
+               .cost = 12,
+               .spelling = "log1p_{t}({0})",
+               .infer = infer_elementwise,
                .eval_float = [](const double* v) { return std::log1p(v[0]); },
                .gradient = [](const GradContext& c) { return Grads{c.grad / (c.inputs[0] + 1.0)}; },
                .domain = {{-0.75, 8}}};
-const Op sqrt{.name = "sqrt", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating, .cost = 4,
-              .spelling = "sqrt_{t}({0})", .infer = infer_elementwise,
+const Op sqrt{.name = "sqrt",
+              .traits = Trait::elementwise | Trait::increasing,
+              .dtypes = Dtypes::floating,
+              .cost = 4,
+              .spelling = "sqrt_{t}({0})",
+              .infer = infer_elementwise,
               .eval_float = [](const double* v) { return std::sqrt(v[0]); },
               .gradient = [](const GradContext& c) { return Grads{0.5 * c.grad / c.output}; },
               .domain = {{0.125, 8}}};
-const Op tanh{.name = "tanh", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating, .cost = 12,
-              .spelling = "tanh_{t}({0})", .infer = infer_elementwise,
-              .eval_float = [](const double* v) { return std::tanh(v[0]); },
-              .gradient = [](const GradContext& c) { return Grads{c.grad * (1.0 - c.output * c.output)}; },
-              .domain = {{-4, 4}}};
-const Op sigmoid{.name = "sigmoid", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating, .cost = 12,
-                 .spelling = "sigmoid_{t}({0})", .infer = infer_elementwise,
-                 .eval_float = sigmoid_float,
-                 .gradient = [](const GradContext& c) { return Grads{c.grad * c.output * (1.0 - c.output)}; },
-                 .domain = {{-8, 8}}};
-const Op softplus{.name = "softplus", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating, .cost = 20,
-                  .spelling = "softplus_{t}({0})", .infer = infer_elementwise,
-                  .eval_float = softplus_float,
-                  .gradient = [](const GradContext& c) { return Grads{c.grad * kroton::sigmoid(c.inputs[0])}; },
-                  .domain = {{-8, 8}}};
-const Op relu{.name = "relu", .traits = Trait::elementwise | Trait::increasing, .dtypes = Dtypes::floating, .cost = 1,
-              .spelling = "relu_{t}({0})", .infer = infer_elementwise,
-              .eval_float = [](const double* v) { return std::isnan(v[0]) ? v[0] : v[0] > 0 ? v[0] : 0.0; },
-              .gradient = [](const GradContext& c) { return Grads{kroton::where(c.inputs[0] > 0, c.grad, 0.0)}; },
-              .domain = {{0.1, 4}}};
-const Op sinpi{.name = "sinpi", .traits = Trait::elementwise, .dtypes = Dtypes::floating, .cost = 10,
-               .spelling = "sinpi_{t}({0})", .infer = infer_elementwise, .eval_float = sinpi_float,
-               .gradient = [](const GradContext& c) {
-                 return Grads{std::numbers::pi * c.grad * kroton::cospi(c.inputs[0])};
-               },
+const Op tanh{
+    .name = "tanh",
+    .traits = Trait::elementwise | Trait::increasing,
+    .dtypes = Dtypes::floating,
+    .cost = 12,
+    .spelling = "tanh_{t}({0})",
+    .infer = infer_elementwise,
+    .eval_float = [](const double* v) { return std::tanh(v[0]); },
+    .gradient = [](const GradContext& c) { return Grads{c.grad * (1.0 - c.output * c.output)}; },
+    .domain = {{-4, 4}}};
+const Op sigmoid{
+    .name = "sigmoid",
+    .traits = Trait::elementwise | Trait::increasing,
+    .dtypes = Dtypes::floating,
+    .cost = 12,
+    .spelling = "sigmoid_{t}({0})",
+    .infer = infer_elementwise,
+    .eval_float = sigmoid_float,
+    .gradient = [](const GradContext& c) { return Grads{c.grad * c.output * (1.0 - c.output)}; },
+    .domain = {{-8, 8}}};
+const Op softplus{
+    .name = "softplus",
+    .traits = Trait::elementwise | Trait::increasing,
+    .dtypes = Dtypes::floating,
+    .cost = 20,
+    .spelling = "softplus_{t}({0})",
+    .infer = infer_elementwise,
+    .eval_float = softplus_float,
+    .gradient = [](const GradContext& c) { return Grads{c.grad * kroton::sigmoid(c.inputs[0])}; },
+    .domain = {{-8, 8}}};
+const Op relu{
+    .name = "relu",
+    .traits = Trait::elementwise | Trait::increasing,
+    .dtypes = Dtypes::floating,
+    .cost = 1,
+    .spelling = "relu_{t}({0})",
+    .infer = infer_elementwise,
+    .eval_float = [](const double* v) { return std::isnan(v[0]) ? v[0]
+                                               : v[0] > 0       ? v[0]
+                                                                : 0.0; },
+    .gradient =
+        [](const GradContext& c) { return Grads{kroton::where(c.inputs[0] > 0, c.grad, 0.0)}; },
+    .domain = {{0.1, 4}}};
+const Op sinpi{.name = "sinpi",
+               .traits = Trait::elementwise,
+               .dtypes = Dtypes::floating,
+               .cost = 10,
+               .spelling = "sinpi_{t}({0})",
+               .infer = infer_elementwise,
+               .eval_float = sinpi_float,
+               .gradient =
+                   [](const GradContext& c) {
+                     return Grads{std::numbers::pi * c.grad * kroton::cospi(c.inputs[0])};
+                   },
                .domain = {{-2, 2}}};
-const Op cospi{.name = "cospi", .traits = Trait::elementwise, .dtypes = Dtypes::floating, .cost = 10,
-               .spelling = "cospi_{t}({0})", .infer = infer_elementwise, .eval_float = cospi_float,
-               .gradient = [](const GradContext& c) {
-                 return Grads{-std::numbers::pi * c.grad * kroton::sinpi(c.inputs[0])};
-               },
+const Op cospi{.name = "cospi",
+               .traits = Trait::elementwise,
+               .dtypes = Dtypes::floating,
+               .cost = 10,
+               .spelling = "cospi_{t}({0})",
+               .infer = infer_elementwise,
+               .eval_float = cospi_float,
+               .gradient =
+                   [](const GradContext& c) {
+                     return Grads{-std::numbers::pi * c.grad * kroton::sinpi(c.inputs[0])};
+                   },
                .domain = {{-2, 2}}};
 
 } // namespace ops

@@ -32,13 +32,16 @@ public:
       if (one_each) continue;
       std::vector<NodeId> producers;
       for (const Edge& e : edges_.of(id))
-        if (group_of_.contains(e.view.base) && std::ranges::find(producers, e.view.base) == producers.end()) producers.push_back(e.view.base);
+        if (group_of_.contains(e.view.base) &&
+            std::ranges::find(producers, e.view.base) == producers.end())
+          producers.push_back(e.view.base);
       std::ranges::sort(producers, std::greater{}, [&](NodeId p) { return position_.at(p); });
       for (NodeId p : producers) try_merge(p, id);
     }
     if (!one_each) {
       merge_siblings();
-      while (split_one_in_circle()) {}
+      while (split_one_in_circle()) {
+      }
     }
     return finish();
   }
@@ -48,8 +51,10 @@ private:
     const int a = group_of_.at(producer), b = group_of_.at(consumer);
     if (a == b) return;
     std::string why = merge_problem(a, b);
-    if (why.empty()) merge(a, b);
-    else cuts_.push_back({producer, consumer, std::move(why)});
+    if (why.empty())
+      merge(a, b);
+    else
+      cuts_.push_back({producer, consumer, std::move(why)});
   }
 
   /// Why two groups cannot be one; empty if they can.
@@ -57,7 +62,8 @@ private:
     const auto& ga = groups_[static_cast<std::size_t>(a)];
     const auto& gb = groups_[static_cast<std::size_t>(b)];
     if (ga.size() + gb.size() > max_members) return "the kernel would be too large";
-    if (cost_[static_cast<std::size_t>(a)] + cost_[static_cast<std::size_t>(b)] > max_cost) return "the kernel would be too large";
+    if (cost_[static_cast<std::size_t>(a)] + cost_[static_cast<std::size_t>(b)] > max_cost)
+      return "the kernel would be too large";
     std::string why;
     if (!lay_out(graph_, joined(ga, gb), edges_, &why)) return why;
     if (has_path_between(a, b)) return "a path between them runs through another kernel";
@@ -66,8 +72,9 @@ private:
 
   std::vector<NodeId> joined(const std::vector<NodeId>& a, const std::vector<NodeId>& b) const {
     std::vector<NodeId> all;
-    std::ranges::merge(a, b, std::back_inserter(all), {}, [&](NodeId id) { return position_.at(id); },
-                       [&](NodeId id) { return position_.at(id); });
+    std::ranges::merge(
+        a, b, std::back_inserter(all), {}, [&](NodeId id) { return position_.at(id); },
+        [&](NodeId id) { return position_.at(id); });
     return all;
   }
 
@@ -81,9 +88,7 @@ private:
   }
 
   /// Whether something outside both groups depends on one and is needed by the other.
-  bool has_path_between(int a, int b) {
-    return has_outside_path(a, b) || has_outside_path(b, a);
-  }
+  bool has_path_between(int a, int b) { return has_outside_path(a, b) || has_outside_path(b, a); }
 
   bool has_outside_path(int from, int to) {
     const auto& start = groups_[static_cast<std::size_t>(from)];
@@ -151,15 +156,16 @@ private:
     }
   }
 
-  /// has_outside_path looks no further back than where its goal begins, so a group that begins earlier
-  /// and ends later can close a circle unseen. Then the smallest group of a circle is taken apart;
-  /// false if there is no circle.
+  /// has_outside_path looks no further back than where its goal begins, so a group that begins
+  /// earlier and ends later can close a circle unseen. Then the smallest group of a circle is taken
+  /// apart; false if there is no circle.
   bool split_one_in_circle() {
     // Units: the groups, then the nodes outside groups.
     std::vector<std::vector<int>> users(groups_.size() + order_.size()), makers(users.size());
     auto unit = [&](NodeId id) {
       const auto it = group_of_.find(id);
-      return it == group_of_.end() ? static_cast<int>(groups_.size()) + position_.at(id) : it->second;
+      return it == group_of_.end() ? static_cast<int>(groups_.size()) + position_.at(id)
+                                   : it->second;
     };
     for (NodeId id : order_) {
       if (is_view(graph_, id)) continue; // part of whoever reads through it
@@ -176,7 +182,8 @@ private:
     auto peel = [&](const auto& before, const auto& after) {
       std::vector<std::size_t> waiting(before.size()), ready;
       for (std::size_t u = 0; u < before.size(); ++u) {
-        waiting[u] = static_cast<std::size_t>(std::ranges::count_if(before[u], [&](int m) { return !is_gone[static_cast<std::size_t>(m)]; }));
+        waiting[u] = static_cast<std::size_t>(std::ranges::count_if(
+            before[u], [&](int m) { return !is_gone[static_cast<std::size_t>(m)]; }));
         if (waiting[u] == 0 && !is_gone[u]) ready.push_back(u);
       }
       while (!ready.empty()) {
@@ -184,17 +191,20 @@ private:
         ready.pop_back();
         is_gone[u] = true;
         for (int v : after[u])
-          if (--waiting[static_cast<std::size_t>(v)] == 0 && !is_gone[static_cast<std::size_t>(v)]) ready.push_back(static_cast<std::size_t>(v));
+          if (--waiting[static_cast<std::size_t>(v)] == 0 && !is_gone[static_cast<std::size_t>(v)])
+            ready.push_back(static_cast<std::size_t>(v));
       }
     };
     peel(makers, users);
     peel(users, makers);
     int smallest = -1;
     for (std::size_t g = 0; g < groups_.size(); ++g)
-      if (!is_gone[g] && groups_[g].size() > 1 && (smallest < 0 || groups_[g].size() < groups_[static_cast<std::size_t>(smallest)].size()))
+      if (!is_gone[g] && groups_[g].size() > 1 &&
+          (smallest < 0 || groups_[g].size() < groups_[static_cast<std::size_t>(smallest)].size()))
         smallest = static_cast<int>(g);
     if (smallest < 0) return false;
-    const std::vector<NodeId> apart = std::exchange(groups_[static_cast<std::size_t>(smallest)], {});
+    const std::vector<NodeId> apart =
+        std::exchange(groups_[static_cast<std::size_t>(smallest)], {});
     for (NodeId id : apart) {
       group_of_[id] = static_cast<int>(groups_.size());
       groups_.push_back({id});

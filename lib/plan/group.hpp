@@ -23,14 +23,16 @@ enum class Site : std::uint8_t {
 
 struct Member {
   NodeId id = ir::no_node;
-  std::vector<int> axes;    ///< the group's axis of each axis it is computed over (a reduction's input's); -1 for size 1
-  std::vector<int> domain;  ///< group axes it is computed over, sorted; a reduction's include the reduced
+  std::vector<int> axes; ///< the group's axis of each axis it is computed over (a reduction's
+                         ///< input's); -1 for size 1
+  std::vector<int>
+      domain; ///< group axes it is computed over, sorted; a reduction's include the reduced
   std::vector<int> reduced; ///< group axes it reduces, sorted
   Site site = Site::main;
   int level = 0;
   bool is_reduction = false;
-  bool is_outer = false;    ///< a reduction over all row axes (and perhaps inner ones)
-  bool is_row_value = false;///< computed once a row: its domain is the row axes
+  bool is_outer = false;     ///< a reduction over all row axes (and perhaps inner ones)
+  bool is_row_value = false; ///< computed once a row: its domain is the row axes
 };
 
 struct Group {
@@ -69,7 +71,8 @@ bool is_fusable(const Graph& graph, NodeId id);
 
 /// Lays out loops for `members` (sorted by topological position) as one kernel; nothing if they
 /// cannot be one, with the reason in `why`.
-std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members, EdgeCache& edges, std::string* why = nullptr);
+std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members,
+                             EdgeCache& edges, std::string* why = nullptr);
 
 struct Cut {
   NodeId producer, consumer;

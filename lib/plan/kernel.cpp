@@ -47,20 +47,24 @@ bool can_merge(Kernel& kernel, int a) {
   for_each_access(kernel, [&](const Access& access) {
     const Term *outer = find_term(access, a), *inner = find_term(access, a + 1);
     if (!outer && !inner) return;
-    ok = ok && outer && inner && dims::same(outer->coefficient, dims::mul(inner->coefficient, inner_size));
+    ok = ok && outer && inner &&
+         dims::same(outer->coefficient, dims::mul(inner->coefficient, inner_size));
   });
   for_each_axis_list(kernel, [&](std::vector<int>& axes) {
-    ok = ok && (std::ranges::find(axes, a) == axes.end()) == (std::ranges::find(axes, a + 1) == axes.end());
+    ok = ok && (std::ranges::find(axes, a) == axes.end()) ==
+                   (std::ranges::find(axes, a + 1) == axes.end());
   });
   return ok;
 }
 
 void merge_axes(Kernel& kernel, int a) {
-  kernel.axes[static_cast<std::size_t>(a)] = dims::mul(kernel.axes[static_cast<std::size_t>(a)], kernel.axes[static_cast<std::size_t>(a) + 1]);
+  kernel.axes[static_cast<std::size_t>(a)] = dims::mul(
+      kernel.axes[static_cast<std::size_t>(a)], kernel.axes[static_cast<std::size_t>(a) + 1]);
   kernel.axes.erase(kernel.axes.begin() + a + 1);
   if (a + 1 < kernel.rows) --kernel.rows;
   for_each_access(kernel, [&](Access& access) {
-    std::erase_if(access.terms, [&](const Term& t) { return t.axis == a && find_term(access, a + 1); });
+    std::erase_if(access.terms,
+                  [&](const Term& t) { return t.axis == a && find_term(access, a + 1); });
     for (Term& t : access.terms)
       if (t.axis > a) --t.axis;
   });
@@ -85,9 +89,12 @@ std::vector<Dim> size_arguments(const Kernel& kernel) {
   std::vector<Dim> arguments;
   auto add = [&](const Dim& d) {
     // Negative steps print as minus a size.
-    if (!d.is_static() && d.node()->kind == ir::DimKind::negative && d.node()->a.value() <= largest_literal_dim) return;
+    if (!d.is_static() && d.node()->kind == ir::DimKind::negative &&
+        d.node()->a.value() <= largest_literal_dim)
+      return;
     if (d.is_static() && d.value() <= largest_literal_dim) return;
-    if (std::ranges::none_of(arguments, [&](const Dim& x) { return dims::same(x, d); })) arguments.push_back(d);
+    if (std::ranges::none_of(arguments, [&](const Dim& x) { return dims::same(x, d); }))
+      arguments.push_back(d);
   };
   for (const Dim& d : kernel.axes) add(d);
   auto add_access = [&](const Access& access) {
@@ -120,16 +127,20 @@ std::vector<Dim> scratch_offsets(const Kernel& kernel) {
 
 std::string Kernel::to_string() const {
   auto access_text = [&](const Access& a) {
-    std::string text = a.scratch >= 0 ? fmt::format("scratch{}[", a.scratch) : fmt::format("p{}[", a.param);
+    std::string text =
+        a.scratch >= 0 ? fmt::format("scratch{}[", a.scratch) : fmt::format("p{}[", a.param);
     bool is_first = true;
     auto plus = [&] { return std::exchange(is_first, false) ? "" : " + "; };
-    for (const Term& t : a.terms) text += fmt::format("{}{}*i{}", plus(), t.coefficient.to_string(), t.axis);
-    for (const ComputedTerm& t : a.computed) text += fmt::format("{}{}*checked(%{})", plus(), t.coefficient.to_string(), t.value);
+    for (const Term& t : a.terms)
+      text += fmt::format("{}{}*i{}", plus(), t.coefficient.to_string(), t.axis);
+    for (const ComputedTerm& t : a.computed)
+      text += fmt::format("{}{}*checked(%{})", plus(), t.coefficient.to_string(), t.value);
     if (!a.offset.is(0) || is_first) text += fmt::format("{}{}", plus(), a.offset.to_string());
     return text + "]";
   };
   std::string text = fmt::format("{} rows={}\n", title, rows);
-  for (std::size_t i = 0; i < axes.size(); ++i) text += fmt::format("  axis i{} < {}\n", i, axes[i].to_string());
+  for (std::size_t i = 0; i < axes.size(); ++i)
+    text += fmt::format("  axis i{} < {}\n", i, axes[i].to_string());
   auto block = [&](const char* name, const Block& b) {
     if (b.values.empty() && b.stores.empty()) return;
     text += fmt::format("  {}\n", name);
@@ -137,17 +148,32 @@ std::string Kernel::to_string() const {
       const Value& v = values[static_cast<std::size_t>(id)];
       std::string what;
       switch (v.kind) {
-      case ValueKind::literal: what = fmt::format("literal 0x{:x}", v.bits); break;
-      case ValueKind::size: what = "size " + v.size.to_string(); break;
-      case ValueKind::index: what = "index " + access_text(v.access); break;
-      case ValueKind::load: what = "load " + access_text(v.access); break;
-      case ValueKind::op: what = fmt::format("{} {}", v.op->name, fmt::join(v.inputs, ", ")); break;
-      case ValueKind::uniform: what = fmt::format("uniform draw {}", v.draw); break;
-      case ValueKind::result: what = fmt::format("result {}", v.reduction); break;
+      case ValueKind::literal:
+        what = fmt::format("literal 0x{:x}", v.bits);
+        break;
+      case ValueKind::size:
+        what = "size " + v.size.to_string();
+        break;
+      case ValueKind::index:
+        what = "index " + access_text(v.access);
+        break;
+      case ValueKind::load:
+        what = "load " + access_text(v.access);
+        break;
+      case ValueKind::op:
+        what = fmt::format("{} {}", v.op->name, fmt::join(v.inputs, ", "));
+        break;
+      case ValueKind::uniform:
+        what = fmt::format("uniform draw {}", v.draw);
+        break;
+      case ValueKind::result:
+        what = fmt::format("result {}", v.reduction);
+        break;
       }
       text += fmt::format("    %{} = {} : {}\n", id, what, kroton::to_string(v.dtype));
     }
-    for (const Store& s : b.stores) text += fmt::format("    store {} = %{}\n", access_text(s.access), s.value);
+    for (const Store& s : b.stores)
+      text += fmt::format("    store {} = %{}\n", access_text(s.access), s.value);
   };
   block("prologue", prologue);
   for (std::size_t i = 0; i < stages.size(); ++i) {
@@ -155,11 +181,13 @@ std::string Kernel::to_string() const {
     block(fmt::format("stage {} loop", i).c_str(), stages[i].loop);
     for (int r : stages[i].reductions) {
       const Reduction& x = reductions[static_cast<std::size_t>(r)];
-      text += fmt::format("    reduction {} = {}{} %{} over [{}] keeping [{}]\n", r, x.is_outer ? "outer " : "", x.op->name, x.value,
+      text += fmt::format("    reduction {} = {}{} %{} over [{}] keeping [{}]\n", r,
+                          x.is_outer ? "outer " : "", x.op->name, x.value,
                           fmt::join(x.reduced, ","), fmt::join(x.kept, ","));
     }
   }
-  for (const Finish& f : finish) block(fmt::format("finish [{}]", fmt::join(f.axes, ",")).c_str(), f.block);
+  for (const Finish& f : finish)
+    block(fmt::format("finish [{}]", fmt::join(f.axes, ",")).c_str(), f.block);
   return text;
 }
 

@@ -39,7 +39,7 @@ struct ComputedTerm {
 
 /// An element of a parameter, or of a scratch array.
 struct Access {
-  int param = -1;   ///< or
+  int param = -1; ///< or
   int scratch = -1;
   std::vector<Term> terms;
   Dim offset{0};
@@ -78,18 +78,18 @@ struct Store {
 /// others lie in `array`: the output itself, or scratch that each chunk of rows has its own of.
 struct Reduction {
   const ir::Op* op = nullptr;
-  DType dtype = DType::f32;       ///< of what is folded
+  DType dtype = DType::f32; ///< of what is folded
   /// What the running result is kept in: f64 for sums of f32 that are one variable. Stretches of at
   /// most `longest_stretch` elements are folded in `dtype` first, so that loops stay full vectors.
   DType accumulator = DType::f32;
   DType result_dtype = DType::f32;
   int value = 0;
-  bool is_outer = false;          ///< over all rows
-  std::vector<int> kept;          ///< inner axes that stay
-  std::vector<int> reduced;       ///< inner axes that go
+  bool is_outer = false;    ///< over all rows
+  std::vector<int> kept;    ///< inner axes that stay
+  std::vector<int> reduced; ///< inner axes that go
   Access array;
-  Access best;                    ///< arg-reductions: the value at the position so far
-  Access position;                ///< arg-reductions: the running position along the reduced axis
+  Access best;     ///< arg-reductions: the value at the position so far
+  Access position; ///< arg-reductions: the running position along the reduced axis
 
   bool has_array() const { return is_outer || !kept.empty(); }
 };
@@ -103,9 +103,9 @@ struct Block {
 };
 
 struct Stage {
-  Block row;                  ///< once a row, before the loop
-  Block loop;                 ///< for each element of the inner axes
-  std::vector<int> reductions;///< folded in the loop (or once a row when there are no inner axes)
+  Block row;                   ///< once a row, before the loop
+  Block loop;                  ///< for each element of the inner axes
+  std::vector<int> reductions; ///< folded in the loop (or once a row when there are no inner axes)
 };
 
 struct Finish {
@@ -120,7 +120,7 @@ struct Scratch {
 };
 
 struct Kernel {
-  std::string title;          ///< "elementwise", "row reduction", … for people
+  std::string title; ///< "elementwise", "row reduction", … for people
   std::vector<Dim> axes;
   int rows = 0;
   std::vector<Param> params;
@@ -132,7 +132,7 @@ struct Kernel {
   std::vector<Finish> finish;
   /// Failure sites: the node and operand that a computed position belongs to.
   std::vector<std::pair<ir::NodeId, int>> sites;
-  std::int64_t cost = 1;      ///< scalar operations for one element of the widest domain
+  std::int64_t cost = 1; ///< scalar operations for one element of the widest domain
 
   bool is_fallible() const { return !sites.empty(); }
   std::string to_string() const;
@@ -149,7 +149,8 @@ inline constexpr std::int64_t largest_literal_dim = 4096;
 /// The dims a kernel is passed at run time, each once, in order of first use.
 std::vector<Dim> size_arguments(const Kernel&);
 
-/// Where each scratch array starts in a chunk's scratch memory, in bytes; the last entry is the total.
+/// Where each scratch array starts in a chunk's scratch memory, in bytes; the last entry is the
+/// total.
 std::vector<Dim> scratch_offsets(const Kernel&);
 
 } // namespace kroton::plan

@@ -17,14 +17,16 @@ const Member* Group::find(NodeId id) const {
 
 bool is_fusable(const Graph& graph, NodeId id) {
   const ir::Op& op = *graph[id].op;
-  return op.has(Trait::elementwise) || op.has(Trait::reduction) || op.has(Trait::gather) || &op == &ops::uniform;
+  return op.has(Trait::elementwise) || op.has(Trait::reduction) || op.has(Trait::gather) ||
+         &op == &ops::uniform;
 }
 
 std::vector<Edge> elementwise_edges(const Graph& graph, NodeId id) {
   const ir::GraphNode& n = graph[id];
   std::vector<Edge> edges;
   if (n.op->has(Trait::elementwise)) {
-    for (std::size_t i = 0; i < n.inputs.size(); ++i) edges.push_back({i, resolve_view(graph, n.inputs[i], n.type.rank())});
+    for (std::size_t i = 0; i < n.inputs.size(); ++i)
+      edges.push_back({i, resolve_view(graph, n.inputs[i], n.type.rank())});
   } else if (n.op->has(Trait::reduction)) {
     edges.push_back({0, resolve_view(graph, n.inputs[0], graph[n.inputs[0]].type.rank())});
   } else if (n.op->has(Trait::gather)) {
@@ -51,7 +53,8 @@ bool disjoint(const Set& a, const Set& b) {
 
 class Layout {
 public:
-  Layout(const Graph& graph, const std::vector<NodeId>& ids, EdgeCache& edges, std::string* why) : graph_(graph), edges_(edges), why_(why) {
+  Layout(const Graph& graph, const std::vector<NodeId>& ids, EdgeCache& edges, std::string* why)
+      : graph_(graph), edges_(edges), why_(why) {
     for (NodeId id : ids) {
       const ir::GraphNode& n = graph[id];
       Member m;
@@ -90,20 +93,23 @@ private:
     std::vector<int> slots;
     const auto& reduced = graph_[m.id].attrs.ints;
     for (int i = 0; i < over(m).rank(); ++i)
-      if (!m.is_reduction || std::ranges::find(reduced, i) == reduced.end()) slots.push_back(first_slot_[k] + i);
+      if (!m.is_reduction || std::ranges::find(reduced, i) == reduced.end())
+        slots.push_back(first_slot_[k] + i);
     return slots;
   }
 
   int root(int slot) {
     while (parent_[static_cast<std::size_t>(slot)] != slot)
-      slot = parent_[static_cast<std::size_t>(slot)] = parent_[static_cast<std::size_t>(parent_[static_cast<std::size_t>(slot)])];
+      slot = parent_[static_cast<std::size_t>(slot)] =
+          parent_[static_cast<std::size_t>(parent_[static_cast<std::size_t>(slot)])];
     return slot;
   }
   bool unite(int a, int b) {
     a = root(a);
     b = root(b);
     if (a == b) return true;
-    if (!dims::same(size_[static_cast<std::size_t>(a)], size_[static_cast<std::size_t>(b)])) return refuse("sizes differ");
+    if (!dims::same(size_[static_cast<std::size_t>(a)], size_[static_cast<std::size_t>(b)]))
+      return refuse("sizes differ");
     parent_[static_cast<std::size_t>(std::max(a, b))] = std::min(a, b);
     return true;
   }
@@ -112,7 +118,8 @@ private:
     a = root(a);
     b = root(b);
     if (a == b) return true;
-    if (!dims::same(size_[static_cast<std::size_t>(a)], size_[static_cast<std::size_t>(b)])) return false;
+    if (!dims::same(size_[static_cast<std::size_t>(a)], size_[static_cast<std::size_t>(b)]))
+      return false;
     for (std::size_t k = 0; k < group_.members.size(); ++k) {
       bool has_a = false, has_b = false;
       for (int i = 0; i < over(group_.members[k]).rank(); ++i) {
@@ -147,12 +154,14 @@ private:
       const ir::GraphNode& n = graph_[group_.members[k].id];
       if (n.op->has(Trait::gather)) {
         const View source = resolve_view(graph_, n.inputs[0], graph_[n.inputs[0]].type.rank());
-        if (index_.contains(storage_of(graph_, source.base))) return refuse("it is read at computed positions");
+        if (index_.contains(storage_of(graph_, source.base)))
+          return refuse("it is read at computed positions");
       }
       for (const Edge& e : edges_.of(group_.members[k].id)) {
         const auto producer = index_.find(e.view.base);
         if (producer == index_.end()) {
-          if (index_.contains(storage_of(graph_, e.view.base))) return refuse("a reshape stands between them");
+          if (index_.contains(storage_of(graph_, e.view.base)))
+            return refuse("a reshape stands between them");
           auto& reads = external[e.view.base];
           if (reads.empty()) bases.push_back(e.view.base);
           reads.push_back({k, &e.view});
@@ -161,7 +170,8 @@ private:
         if (!e.view.is_pure()) return refuse("a slice stands between them");
         const auto slots = result_slots(producer->second);
         for (std::size_t a = 0; a < slots.size(); ++a)
-          if (e.view.axes[a].axis >= 0 && !unite(slots[a], first_slot_[k] + e.view.axes[a].axis)) return false;
+          if (e.view.axes[a].axis >= 0 && !unite(slots[a], first_slot_[k] + e.view.axes[a].axis))
+            return false;
         part[part_of(k)] = part_of(producer->second);
       }
     }
@@ -173,8 +183,10 @@ private:
         std::vector<std::pair<int, int>> pairs;
         for (std::size_t x = 0; x < a.view->axes.size(); ++x)
           if (a.view->axes[x].axis >= 0 && b.view->axes[x].axis >= 0)
-            pairs.emplace_back(first_slot_[a.member] + a.view->axes[x].axis, first_slot_[b.member] + b.view->axes[x].axis);
-        const bool fits = std::ranges::all_of(pairs, [&](const auto& p) { return can_unite(p.first, p.second); });
+            pairs.emplace_back(first_slot_[a.member] + a.view->axes[x].axis,
+                               first_slot_[b.member] + b.view->axes[x].axis);
+        const bool fits =
+            std::ranges::all_of(pairs, [&](const auto& p) { return can_unite(p.first, p.second); });
         if (!fits) continue;
         for (const auto& [x, y] : pairs) unite(x, y);
         part[part_of(b.member)] = part_of(a.member);
@@ -202,18 +214,26 @@ private:
     for (std::size_t k = 0; k < group_.members.size(); ++k) {
       const auto& own = over(group_.members[k]).shape;
       for (std::size_t i = own.size(); i-- > 0;) {
-        auto is_covered = [&](std::size_t j) { return root(first_slot_[widest] + static_cast<int>(j)) == root(first_slot_[k] + static_cast<int>(i)); };
+        auto is_covered = [&](std::size_t j) {
+          return root(first_slot_[widest] + static_cast<int>(j)) ==
+                 root(first_slot_[k] + static_cast<int>(i));
+        };
         bool done = own[i].is(1);
         for (std::size_t j = 0; !done && j < shape.size(); ++j) done = is_covered(j);
         for (std::size_t j = shape.size(); !done && j-- > 0;)
-          if (can_unite(first_slot_[widest] + static_cast<int>(j), first_slot_[k] + static_cast<int>(i)))
-            done = unite(first_slot_[widest] + static_cast<int>(j), first_slot_[k] + static_cast<int>(i));
+          if (can_unite(first_slot_[widest] + static_cast<int>(j),
+                        first_slot_[k] + static_cast<int>(i)))
+            done = unite(first_slot_[widest] + static_cast<int>(j),
+                         first_slot_[k] + static_cast<int>(i));
       }
     }
     std::unordered_map<int, int> number;
     for (std::size_t i = 0; i < shape.size(); ++i) {
       if (shape[i].is(1)) continue;
-      if (!number.emplace(root(first_slot_[widest] + static_cast<int>(i)), static_cast<int>(group_.axes.size())).second)
+      if (!number
+               .emplace(root(first_slot_[widest] + static_cast<int>(i)),
+                        static_cast<int>(group_.axes.size()))
+               .second)
         return refuse("two of its axes would be one");
       group_.axes.push_back(shape[i]);
     }
@@ -227,9 +247,11 @@ private:
           const auto it = number.find(root(first_slot_[k] + static_cast<int>(i)));
           if (it == number.end()) return refuse("their axes differ");
           axis = it->second;
-          if (std::ranges::find(m.axes, axis) != m.axes.end()) return refuse("two of its axes would be one");
+          if (std::ranges::find(m.axes, axis) != m.axes.end())
+            return refuse("two of its axes would be one");
           m.domain.push_back(axis);
-          if (m.is_reduction && std::ranges::find(ints, static_cast<std::int64_t>(i)) != ints.end()) m.reduced.push_back(axis);
+          if (m.is_reduction && std::ranges::find(ints, static_cast<std::int64_t>(i)) != ints.end())
+            m.reduced.push_back(axis);
         }
         m.axes.push_back(axis);
       }
@@ -260,8 +282,10 @@ private:
         all_prologue = all_prologue && p.site == Site::prologue;
         if (is_result) {
           const Set kept = minus(p.domain, p.reduced);
-          if (m.is_reduction) return refuse("a reduction of the result of all rows needs a kernel of its own");
-          if (!kept.empty() && kept != m.domain) return refuse("the results of all rows have other axes");
+          if (m.is_reduction)
+            return refuse("a reduction of the result of all rows needs a kernel of its own");
+          if (!kept.empty() && kept != m.domain)
+            return refuse("the results of all rows have other axes");
         }
         // An inner reduction that keeps inner axes leaves its result in memory, after the loop.
         if (p.is_reduction && !p.is_outer && !includes(row_axes, minus(p.domain, p.reduced)))
@@ -271,17 +295,20 @@ private:
       m.level = level;
       m.is_outer = m.is_row_value = false;
       if (m.is_reduction) {
-        if (any_finish) return refuse("a reduction of the result of all rows needs a kernel of its own");
+        if (any_finish)
+          return refuse("a reduction of the result of all rows needs a kernel of its own");
         if (!includes(m.domain, row_axes)) return refuse("a reduction lacks the row axes");
         m.site = Site::main;
         m.is_outer = includes(m.reduced, row_axes) && rows > 0;
-        if (!m.is_outer && !disjoint(m.reduced, row_axes)) return refuse("a reduction takes part of the row axes");
+        if (!m.is_outer && !disjoint(m.reduced, row_axes))
+          return refuse("a reduction takes part of the row axes");
         const Set own_inner = minus(m.domain, row_axes);
         if (!own_inner.empty() && own_inner != inner) return refuse("inner axes differ");
       } else if (m.domain.empty() && all_prologue) {
         m.site = Site::prologue;
       } else if (any_finish || disjoint(m.domain, row_axes)) {
-        if (any_row || !disjoint(m.domain, row_axes)) return refuse("the result of all rows is needed for each row");
+        if (any_row || !disjoint(m.domain, row_axes))
+          return refuse("the result of all rows is needed for each row");
         m.site = Site::finish;
       } else {
         if (!includes(m.domain, row_axes)) return refuse("it does not have all row axes");
@@ -297,7 +324,8 @@ private:
       if (m.site != Site::main) continue;
       for (const Edge& e : edges_.of(m.id))
         if (const auto it = index_.find(e.view.base);
-            it != index_.end() && (group_.members[it->second].site == Site::finish || group_.members[it->second].is_outer))
+            it != index_.end() && (group_.members[it->second].site == Site::finish ||
+                                   group_.members[it->second].is_outer))
           return refuse("the result of all rows is needed for each row");
     }
     return true;
@@ -315,7 +343,8 @@ private:
 
 } // namespace
 
-std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members, EdgeCache& edges, std::string* why) {
+std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members,
+                             EdgeCache& edges, std::string* why) {
   return Layout(graph, members, edges, why).run();
 }
 

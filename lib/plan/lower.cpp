@@ -34,7 +34,8 @@ public:
 
     for (const Member& m : group_.members)
       if (m.site == Site::prologue) value_in_prologue(m.id);
-    for (int level = 0; level < static_cast<int>(kernel_.stages.size()); ++level) lower_stage(level);
+    for (int level = 0; level < static_cast<int>(kernel_.stages.size()); ++level)
+      lower_stage(level);
     lower_finish();
     kernel_.title = title();
     simplify_loops(kernel_);
@@ -79,7 +80,8 @@ private:
   }
 
   /// The reader's axes as group axes, turned into terms over a dense array of `shape`.
-  Access access_of(NodeId base, const std::vector<AxisMap>& maps, const std::vector<int>& reader_axes, bool reads) {
+  Access access_of(NodeId base, const std::vector<AxisMap>& maps,
+                   const std::vector<int>& reader_axes, bool reads) {
     Access a;
     a.param = param_of(base, reads);
     const auto strides = dense_strides(graph_[base].type.shape);
@@ -87,7 +89,8 @@ private:
     return a;
   }
 
-  void add_axis(Access& a, const AxisMap& map, const Dim& stride, const std::vector<int>& reader_axes) {
+  void add_axis(Access& a, const AxisMap& map, const Dim& stride,
+                const std::vector<int>& reader_axes) {
     if (!map.start.is(0)) a.offset = dims::add(a.offset, dims::mul(map.start, stride));
     if (map.axis < 0) return;
     const int axis = reader_axes[static_cast<std::size_t>(map.axis)];
@@ -104,7 +107,8 @@ private:
     std::vector<int> axes;
     const auto& ints = graph_[m.id].attrs.ints;
     for (std::size_t i = 0; i < m.axes.size(); ++i)
-      if (!m.is_reduction || std::ranges::find(ints, static_cast<std::int64_t>(i)) == ints.end()) axes.push_back(m.axes[i]);
+      if (!m.is_reduction || std::ranges::find(ints, static_cast<std::int64_t>(i)) == ints.end())
+        axes.push_back(m.axes[i]);
     const auto strides = dense_strides(graph_[m.id].type.shape);
     for (std::size_t i = 0; i < axes.size(); ++i)
       if (axes[i] >= 0) a.terms.push_back({axes[i], strides[i]});
@@ -117,7 +121,8 @@ private:
     if (const Member* m = group_.find(view.base)) return member_value(*m, scope);
     if (n.op == &ops::constant) return literal(n.type.dtype, n.attrs.bits, scope);
     if (n.op == &ops::size) {
-      Value v{.kind = ValueKind::size, .dtype = DType::i64, .size = n.attrs.dims[0], .node = view.base};
+      Value v{
+          .kind = ValueKind::size, .dtype = DType::i64, .size = n.attrs.dims[0], .node = view.base};
       return add_value(*scope.block, std::move(v));
     }
     if (n.op == &ops::iota) {
@@ -132,14 +137,20 @@ private:
   int load(Access access, DType dtype, NodeId node, Scope& scope) {
     auto is_inner = [&](const Term& t) { return t.axis >= group_.rows; };
     Scope* home = &scope;
-    if (access.terms.empty()) home = &scope.enclosing(Scope::prologue);
-    else if (has_inner() && std::ranges::none_of(access.terms, is_inner)) home = &scope.enclosing(Scope::row);
+    if (access.terms.empty())
+      home = &scope.enclosing(Scope::prologue);
+    else if (has_inner() && std::ranges::none_of(access.terms, is_inner))
+      home = &scope.enclosing(Scope::row);
     // Row values stay visible in later stages; what a loop loads is its own.
     const void* place = home->kind == Scope::inside ? static_cast<void*>(home->block) : nullptr;
-    std::string key = fmt::format("{} {} {} {}", place, static_cast<int>(home->kind), access.param, access.offset.to_string());
-    for (const Term& t : access.terms) key += fmt::format(" {}*{}", t.axis, t.coefficient.to_string());
+    std::string key = fmt::format("{} {} {} {}", place, static_cast<int>(home->kind), access.param,
+                                  access.offset.to_string());
+    for (const Term& t : access.terms)
+      key += fmt::format(" {}*{}", t.axis, t.coefficient.to_string());
     if (const auto it = loads_.find(key); it != loads_.end()) return it->second;
-    const int id = add_value(*home->block, {.kind = ValueKind::load, .dtype = dtype, .access = std::move(access), .node = node});
+    const int id = add_value(
+        *home->block,
+        {.kind = ValueKind::load, .dtype = dtype, .access = std::move(access), .node = node});
     loads_.emplace(std::move(key), id);
     return id;
   }
@@ -153,18 +164,26 @@ private:
   int member_value(const Member& m, Scope& scope) {
     for (Scope* s = &scope; s; s = s->outside)
       if (const auto it = s->values->find(m.id); it != s->values->end()) return it->second;
-    if (m.site == Site::prologue && scope.kind != Scope::prologue) return member_value(m, scope.enclosing(Scope::prologue));
+    if (m.site == Site::prologue && scope.kind != Scope::prologue)
+      return member_value(m, scope.enclosing(Scope::prologue));
     const bool is_row_result = m.is_reduction && !m.is_outer;
     if ((is_row_result || (m.is_row_value && has_inner())) && scope.kind == Scope::inside) {
       if (Scope& row = scope.enclosing(Scope::row); &row != &scope) return member_value(m, row);
     }
     int id = 0;
     if (m.is_reduction) {
-      Value v{.kind = ValueKind::result, .dtype = graph_[m.id].type.dtype, .reduction = reduction_index_.at(m.id), .node = m.id};
+      Value v{.kind = ValueKind::result,
+              .dtype = graph_[m.id].type.dtype,
+              .reduction = reduction_index_.at(m.id),
+              .node = m.id};
       id = add_value(*scope.block, std::move(v));
     } else if (const auto kept = kept_.find(m.id); kept != kept_.end()) {
-      Value v{.kind = ValueKind::load, .dtype = graph_[m.id].type.dtype, .access = kept->second, .node = m.id};
-      if (v.access.param >= 0) kernel_.params[static_cast<std::size_t>(v.access.param)].is_read = true;
+      Value v{.kind = ValueKind::load,
+              .dtype = graph_[m.id].type.dtype,
+              .access = kept->second,
+              .node = m.id};
+      if (v.access.param >= 0)
+        kernel_.params[static_cast<std::size_t>(v.access.param)].is_read = true;
       id = add_value(*scope.block, std::move(v));
     } else {
       id = compute(m, scope);
@@ -178,9 +197,14 @@ private:
     if (n.op->has(Trait::gather)) return gather(m, scope);
     if (n.op == &ops::uniform) return uniform(m, scope);
     std::vector<int> inputs;
-    for (const Edge& e : elementwise_edges(graph_, m.id)) inputs.push_back(read(e.view, m.axes, scope));
+    for (const Edge& e : elementwise_edges(graph_, m.id))
+      inputs.push_back(read(e.view, m.axes, scope));
     if (n.op == &ops::copy) return inputs[0];
-    return add_value(*scope.block, {.kind = ValueKind::op, .dtype = n.type.dtype, .op = n.op, .inputs = std::move(inputs), .node = m.id});
+    return add_value(*scope.block, {.kind = ValueKind::op,
+                                    .dtype = n.type.dtype,
+                                    .op = n.op,
+                                    .inputs = std::move(inputs),
+                                    .node = m.id});
   }
 
   int gather(const Member& m, Scope& scope) {
@@ -215,7 +239,8 @@ private:
         add_axis(v.access, map, strides[i], m.axes);
         continue;
       }
-      if (!map.start.is(0)) v.access.offset = dims::add(v.access.offset, dims::mul(map.start, strides[i]));
+      if (!map.start.is(0))
+        v.access.offset = dims::add(v.access.offset, dims::mul(map.start, strides[i]));
       const auto k = static_cast<std::size_t>(map.axis - marker);
       Dim c = dims::mul(strides[i], Dim(std::abs(map.step)));
       if (map.step < 0) c = dims::sub(Dim(0), c);
@@ -235,7 +260,8 @@ private:
   /// True for 0 … n-1 over an axis of exactly n: such positions need no check.
   bool covers_axis(const View& positions, const Dim& size) const {
     const ir::GraphNode& n = graph_[positions.base];
-    return n.op == &ops::iota && positions.is_pure() && positions.axes[0].axis >= 0 && dims::same(n.attrs.dims[0], size);
+    return n.op == &ops::iota && positions.is_pure() && positions.axes[0].axis >= 0 &&
+           dims::same(n.attrs.dims[0], size);
   }
 
   int uniform(const Member& m, Scope& scope) {
@@ -244,8 +270,13 @@ private:
     Access seed, step;
     seed.param = step.param = param_of(state.base, true);
     step.offset = Dim(1);
-    Value v{.kind = ValueKind::uniform, .dtype = n.type.dtype, .op = n.op, .draw = n.attrs.ints[0], .node = m.id};
-    v.inputs = {load(std::move(seed), DType::u64, ir::no_node, scope), load(std::move(step), DType::u64, ir::no_node, scope)};
+    Value v{.kind = ValueKind::uniform,
+            .dtype = n.type.dtype,
+            .op = n.op,
+            .draw = n.attrs.ints[0],
+            .node = m.id};
+    v.inputs = {load(std::move(seed), DType::u64, ir::no_node, scope),
+                load(std::move(step), DType::u64, ir::no_node, scope)};
     const auto strides = dense_strides(n.type.shape);
     for (std::size_t i = 0; i < m.axes.size(); ++i)
       if (m.axes[i] >= 0) v.access.terms.push_back({m.axes[i], strides[i]});
@@ -259,7 +290,8 @@ private:
 
   /// Where a reduction's array lies: the output's own memory if it is stored, else scratch.
   Access array_of(const Member& m, const Reduction& r) {
-    if (r.is_outer) return scratch_array(gives_position(m) ? r.result_dtype : r.accumulator, r.kept);
+    if (r.is_outer)
+      return scratch_array(gives_position(m) ? r.result_dtype : r.accumulator, r.kept);
     Access a = own_element(m, m.id, true);
     kernel_.params[static_cast<std::size_t>(a.param)].is_written = true;
     return a;
@@ -306,7 +338,8 @@ private:
           if (&scope == &loop) later_[m.id] = own_element(m, m.id, false);
         } else {
           std::vector<int> inner;
-          for (int a = group_.rows; a < static_cast<int>(group_.axes.size()); ++a) inner.push_back(a);
+          for (int a = group_.rows; a < static_cast<int>(group_.axes.size()); ++a)
+            inner.push_back(a);
           const Access a = scratch_array(graph_[m.id].type.dtype, inner);
           scope.block->stores.push_back({a, value});
           later_[m.id] = a;
@@ -322,7 +355,8 @@ private:
     if (!has_inner() || m.is_row_value || graph_[m.id].op->cost < worth_keeping) return false;
     return std::ranges::any_of(group_.members, [&](const Member& user) {
       return user.site == Site::main && user.level > m.level &&
-             std::ranges::any_of(elementwise_edges(graph_, user.id), [&](const Edge& e) { return e.view.base == m.id; });
+             std::ranges::any_of(elementwise_edges(graph_, user.id),
+                                 [&](const Edge& e) { return e.view.base == m.id; });
     });
   }
 
@@ -344,7 +378,8 @@ private:
     Dim folded(1);
     for (int a : r.reduced) folded = dims::mul(folded, group_.axes[static_cast<std::size_t>(a)]);
     const bool is_short = !r.is_outer && folded.is_static() && folded.value() <= longest_stretch;
-    const bool is_wide = r.dtype == DType::f32 && n.op->neutral == "zero" && (r.kept.empty() || r.is_outer) && !is_short;
+    const bool is_wide = r.dtype == DType::f32 && n.op->neutral == "zero" &&
+                         (r.kept.empty() || r.is_outer) && !is_short;
     r.accumulator = is_wide ? DType::f64 : r.dtype;
     if (r.has_array()) r.array = array_of(m, r);
     if (n.op->has(Trait::arg_reduction)) {
@@ -352,7 +387,8 @@ private:
       std::vector<Dim> sizes;
       for (int a : m.reduced) sizes.push_back(group_.axes[static_cast<std::size_t>(a)]);
       const auto strides = dense_strides(sizes);
-      for (std::size_t i = 0; i < m.reduced.size(); ++i) r.position.terms.push_back({m.reduced[i], strides[i]});
+      for (std::size_t i = 0; i < m.reduced.size(); ++i)
+        r.position.terms.push_back({m.reduced[i], strides[i]});
     }
     const int index = static_cast<int>(kernel_.reductions.size());
     kernel_.reductions.push_back(std::move(r));
@@ -361,8 +397,10 @@ private:
     // A row's result is stored when its stage's loop is done: with the next stage's row values.
     if (!m.is_outer && stored_.contains(m.id) && kernel_.reductions.back().kept.empty()) {
       const auto next = static_cast<std::size_t>(m.level) + 1;
-      if (next == kernel_.stages.size()) tail_stores_.push_back(m.id);
-      else next_stores_[m.level + 1].push_back(m.id);
+      if (next == kernel_.stages.size())
+        tail_stores_.push_back(m.id);
+      else
+        next_stores_[m.level + 1].push_back(m.id);
     }
   }
 
@@ -392,7 +430,8 @@ private:
       for (const Member& m : group_.members) {
         if (!is_finished(m) || kept_axes(m) != domain) continue;
         const int value = member_value(m, scope);
-        if (stored_.contains(m.id)) kernel_.finish.back().block.stores.push_back({own_element(m, m.id, false), value});
+        if (stored_.contains(m.id))
+          kernel_.finish.back().block.stores.push_back({own_element(m, m.id, false), value});
       }
     }
   }
@@ -405,7 +444,8 @@ private:
   }
 
   bool is_finished(const Member& m) const {
-    return m.site == Site::finish || m.is_outer || (m.site == Site::prologue && stored_.contains(m.id));
+    return m.site == Site::finish || m.is_outer ||
+           (m.site == Site::prologue && stored_.contains(m.id));
   }
   std::vector<int> kept_axes(const Member& m) const {
     std::vector<int> kept;
@@ -419,7 +459,11 @@ private:
       (m.is_outer ? outer : inner) |= m.is_reduction;
       gather |= graph_[m.id].op->has(Trait::gather);
     }
-    std::string text = inner && outer ? "rows and columns" : inner ? "row reduction" : outer ? "reduction" : gather ? "gather" : "elementwise";
+    std::string text = inner && outer ? "rows and columns"
+                       : inner        ? "row reduction"
+                       : outer        ? "reduction"
+                       : gather       ? "gather"
+                                      : "elementwise";
     return text;
   }
 

@@ -12,9 +12,13 @@ Dim bytes_of(const ir::Type& t) {
 }
 
 bool same_terms(const Access& a, const Access& b) {
-  if (!a.computed.empty() || !b.computed.empty() || !dims::same(a.offset, b.offset) || a.terms.size() != b.terms.size()) return false;
+  if (!a.computed.empty() || !b.computed.empty() || !dims::same(a.offset, b.offset) ||
+      a.terms.size() != b.terms.size())
+    return false;
   return std::ranges::all_of(a.terms, [&](const Term& t) {
-    return std::ranges::any_of(b.terms, [&](const Term& u) { return t.axis == u.axis && dims::same(t.coefficient, u.coefficient); });
+    return std::ranges::any_of(b.terms, [&](const Term& u) {
+      return t.axis == u.axis && dims::same(t.coefficient, u.coefficient);
+    });
   });
 }
 
@@ -111,21 +115,25 @@ void Placement::begin_step(int step, bool is_fallible) {
 /// Whether nobody needs what lies in `storage` after this step, so that `by` may take its place.
 bool Placement::may_overwrite(NodeId storage, NodeId by) const {
   const auto last = last_read_.find(storage);
-  if (last == last_read_.end() || last->second != step_ || overwritten_.contains(storage)) return false;
+  if (last == last_read_.end() || last->second != step_ || overwritten_.contains(storage))
+    return false;
   const Buffer& b = plan_.buffers[static_cast<std::size_t>(buffer_of_.at(storage))];
   const ir::Type &old_type = plan_.graph[storage].type, &new_type = plan_.graph[by].type;
-  if (old_type.dtype != new_type.dtype || !dims::same(dims::product(old_type.shape), dims::product(new_type.shape))) return false;
+  if (old_type.dtype != new_type.dtype ||
+      !dims::same(dims::product(old_type.shape), dims::product(new_type.shape)))
+    return false;
   if (b.kind == BufferKind::temp) return !output_of_.contains(by) && !update_of_.contains(by);
   // A shared variable's memory takes its own new value once nothing can fail any more.
   const auto update = update_of_.find(by);
-  return b.kind == BufferKind::leaf && update != update_of_.end() && update->second.first == storage && !step_is_fallible_ &&
-         last_fallible_ <= step_;
+  return b.kind == BufferKind::leaf && update != update_of_.end() &&
+         update->second.first == storage && !step_is_fallible_ && last_fallible_ <= step_;
 }
 
 int Placement::take_slot(const Dim& bytes) {
   auto fits = [&](int s) {
     const Dim& have = plan_.slots[static_cast<std::size_t>(s)];
-    return dims::same(have, bytes) || (have.is_static() && bytes.is_static() && bytes.value() <= have.value());
+    return dims::same(have, bytes) ||
+           (have.is_static() && bytes.is_static() && bytes.value() <= have.value());
   };
   if (const auto it = std::ranges::find_if(free_slots_, fits); it != free_slots_.end()) {
     const int slot = *it;
@@ -145,28 +153,34 @@ int Placement::place_node(NodeId id, std::optional<NodeId> in_place) {
       buffer_of_[id] = buffer_of_.at(*in_place);
       return buffer_of_.at(id);
     }
-    plan_.buffers[static_cast<std::size_t>(buffer_of_.at(*in_place))].index = update_of_.at(id).second;
+    plan_.buffers[static_cast<std::size_t>(buffer_of_.at(*in_place))].index =
+        update_of_.at(id).second;
     buffer_of_[id] = buffer_of_.at(*in_place);
     return buffer_of_.at(id);
   }
-  if (const auto it = output_of_.find(id); it != output_of_.end()) return add_buffer(id, BufferKind::output, it->second);
-  if (const auto it = update_of_.find(id); it != update_of_.end()) return add_buffer(id, BufferKind::update, it->second.second);
+  if (const auto it = output_of_.find(id); it != output_of_.end())
+    return add_buffer(id, BufferKind::output, it->second);
+  if (const auto it = update_of_.find(id); it != update_of_.end())
+    return add_buffer(id, BufferKind::update, it->second.second);
   return add_buffer(id, BufferKind::temp, take_slot(bytes_of(plan_.graph[id].type)));
 }
 
 std::vector<int> Placement::place_kernel(Lowered& lowered, const std::vector<NodeId>& stored) {
   for (NodeId id : stored) {
     const auto out = std::ranges::find(lowered.params, id);
-    KROTON_CHECK(out != lowered.params.end(), "a kernel does not store {}", plan_.graph[id].op->name);
+    KROTON_CHECK(out != lowered.params.end(), "a kernel does not store {}",
+                 plan_.graph[id].op->name);
     const int out_param = static_cast<int>(out - lowered.params.begin());
     std::optional<NodeId> target;
     for (std::size_t p = 0; p < lowered.params.size() && !target; ++p)
-      if (static_cast<int>(p) != out_param && lowered.kernel.params[p].is_read && !lowered.kernel.params[p].is_written &&
-          may_overwrite(lowered.params[p], id) && may_share(lowered.kernel, out_param, static_cast<int>(p)))
+      if (static_cast<int>(p) != out_param && lowered.kernel.params[p].is_read &&
+          !lowered.kernel.params[p].is_written && may_overwrite(lowered.params[p], id) &&
+          may_share(lowered.kernel, out_param, static_cast<int>(p)))
         target = lowered.params[p];
     place_node(id, target);
     if (target) {
-      const int in_param = static_cast<int>(std::ranges::find(lowered.params, *target) - lowered.params.begin());
+      const int in_param =
+          static_cast<int>(std::ranges::find(lowered.params, *target) - lowered.params.begin());
       // The parameter keeps the place of the value that was there first.
       lowered.params[static_cast<std::size_t>(in_param)] = id;
       merge_params(lowered.kernel, lowered.params, in_param, out_param);

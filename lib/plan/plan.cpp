@@ -16,8 +16,8 @@ namespace {
 struct Item {
   int group = -1;
   NodeId node = ir::no_node;
-  std::vector<NodeId> computes;   ///< nodes it can give to others
-  std::set<NodeId> needs;         ///< stored nodes it reads (aliases resolved)
+  std::vector<NodeId> computes; ///< nodes it can give to others
+  std::set<NodeId> needs;       ///< stored nodes it reads (aliases resolved)
   bool is_fallible = false;
   bool writes_update = false;
   int position = 0;
@@ -53,7 +53,8 @@ std::vector<Item> ordered(std::vector<Item> items) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     std::set<int> before;
     for (NodeId id : items[i].needs)
-      if (const auto it = maker.find(id); it != maker.end() && it->second != static_cast<int>(i)) before.insert(it->second);
+      if (const auto it = maker.find(id); it != maker.end() && it->second != static_cast<int>(i))
+        before.insert(it->second);
     for (int b : before) users[static_cast<std::size_t>(b)].push_back(static_cast<int>(i));
     waiting[i] = static_cast<int>(before.size());
   }
@@ -73,7 +74,8 @@ std::vector<Item> ordered(std::vector<Item> items) {
       if (--waiting[static_cast<std::size_t>(u)] == 0) ready.insert(u);
     result.push_back(std::move(items[static_cast<std::size_t>(i)]));
   }
-  KROTON_CHECK(result.size() == items.size(), "{} of {} steps depend on each other in a circle", items.size() - result.size(), items.size());
+  KROTON_CHECK(result.size() == items.size(), "{} of {} steps depend on each other in a circle",
+               items.size() - result.size(), items.size());
   return result;
 }
 
@@ -89,7 +91,8 @@ OperandView operand_of(const Graph& g, NodeId id) {
   o.operand.strides.assign(g[id].type.shape.size(), Dim(0));
   for (std::size_t i = 0; i < v.axes.size(); ++i) {
     const AxisMap& m = v.axes[i];
-    if (!m.start.is(0)) o.operand.offset = dims::add(o.operand.offset, dims::mul(m.start, strides[i]));
+    if (!m.start.is(0))
+      o.operand.offset = dims::add(o.operand.offset, dims::mul(m.start, strides[i]));
     if (m.axis < 0) continue;
     Dim& s = o.operand.strides[static_cast<std::size_t>(m.axis)];
     const Dim moved = dims::mul(strides[i], Dim(std::abs(m.step)));
@@ -115,7 +118,8 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
 
   std::map<NodeId, int> position;
   for (std::size_t i = 0; i < order.size(); ++i) position[order[i]] = static_cast<int>(i);
-  std::set<NodeId> new_values(g.outputs().begin() + static_cast<std::ptrdiff_t>(options.outputs), g.outputs().end());
+  std::set<NodeId> new_values(g.outputs().begin() + static_cast<std::ptrdiff_t>(options.outputs),
+                              g.outputs().end());
 
   std::vector<Item> items;
   for (std::size_t k = 0; k < fusion.groups.size(); ++k) {
@@ -149,14 +153,18 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   Placement placement(plan, options.outputs);
   for (NodeId id : order)
     if (g[id].is_leaf()) placement.add_leaf(id);
-  for (std::size_t i = 0; i < options.outputs; ++i) placement.is_output(g.outputs()[i], static_cast<int>(i));
+  for (std::size_t i = 0; i < options.outputs; ++i)
+    placement.is_output(g.outputs()[i], static_cast<int>(i));
   for (std::size_t i = options.outputs; i < g.outputs().size(); ++i) {
     const void* leaf = updated_leaf[i - options.outputs];
-    const auto shared = std::ranges::find_if(order, [&](NodeId id) { return g[id].is_leaf() && g[id].attrs.leaf.get() == leaf; });
-    placement.is_update(g.outputs()[i], shared == order.end() ? ir::no_node : *shared, static_cast<int>(i - options.outputs));
+    const auto shared = std::ranges::find_if(
+        order, [&](NodeId id) { return g[id].is_leaf() && g[id].attrs.leaf.get() == leaf; });
+    placement.is_update(g.outputs()[i], shared == order.end() ? ir::no_node : *shared,
+                        static_cast<int>(i - options.outputs));
   }
   for (std::size_t s = 0; s < items.size(); ++s)
-    for (NodeId id : items[s].needs) placement.is_read(id, static_cast<int>(s), items[s].is_fallible);
+    for (NodeId id : items[s].needs)
+      placement.is_read(id, static_cast<int>(s), items[s].is_fallible);
 
   for (std::size_t s = 0; s < items.size(); ++s) {
     Item& item = items[s];
@@ -237,7 +245,9 @@ std::string Plan::to_string() const {
     const Buffer& b = buffers[i];
     const auto& node = graph[b.node];
     text += fmt::format("  b{} {}{} {}{}{}\n", i, kinds[static_cast<int>(b.kind)],
-                        b.kind == BufferKind::leaf ? fmt::format(" {} {}", node.op->name, node.name) : b.kind == BufferKind::temp ? fmt::format(" slot {}", b.index) : fmt::format(" {}", b.index),
+                        b.kind == BufferKind::leaf ? fmt::format(" {} {}", node.op->name, node.name)
+                        : b.kind == BufferKind::temp ? fmt::format(" slot {}", b.index)
+                                                     : fmt::format(" {}", b.index),
                         kroton::to_string(b.dtype), dims::to_string(b.shape), "");
   }
   text += "steps\n";
@@ -245,16 +255,22 @@ std::string Plan::to_string() const {
     const Step& s = steps[i];
     std::string what;
     if (const auto* k = std::get_if<KernelStep>(&s.what))
-      what = fmt::format("kernel {} ({}, {} nodes)", k->kernel, kernels[static_cast<std::size_t>(k->kernel)].title, groups[static_cast<std::size_t>(k->kernel)].members.size());
+      what = fmt::format("kernel {} ({}, {} nodes)", k->kernel,
+                         kernels[static_cast<std::size_t>(k->kernel)].title,
+                         groups[static_cast<std::size_t>(k->kernel)].members.size());
     else if (const auto* c = std::get_if<ContractionStep>(&s.what))
-      what = fmt::format("contraction {}x{}{}", dims::to_string(c->shape), c->k.to_string(), c->c ? (*c->c == c->out ? ", accumulating in place" : ", accumulating") : "");
+      what =
+          fmt::format("contraction {}x{}{}", dims::to_string(c->shape), c->k.to_string(),
+                      c->c ? (*c->c == c->out ? ", accumulating in place" : ", accumulating") : "");
     else
       what = "scatter-add";
-    text += fmt::format("  {}: {} reads [b{}] writes [b{}]{}\n", i, what, fmt::join(s.reads, ", b"), fmt::join(s.writes, ", b"), s.is_fallible ? ", may fail" : "");
+    text += fmt::format("  {}: {} reads [b{}] writes [b{}]{}\n", i, what, fmt::join(s.reads, ", b"),
+                        fmt::join(s.writes, ", b"), s.is_fallible ? ", may fail" : "");
   }
   if (!slots.empty()) {
     text += "arena\n";
-    for (std::size_t i = 0; i < slots.size(); ++i) text += fmt::format("  slot {}: {} bytes\n", i, slots[i].to_string());
+    for (std::size_t i = 0; i < slots.size(); ++i)
+      text += fmt::format("  slot {}: {} bytes\n", i, slots[i].to_string());
   }
   return text;
 }

@@ -14,11 +14,12 @@
 namespace kroton::plan {
 
 enum class BufferKind : std::uint8_t {
-  leaf,     ///< an input, shared variable or constant: the node says which; `index` is the number of
-            ///< the update that overwrites it in place, or -1
-  output,   ///< handed to the caller; `index` is the output's number
-  update,   ///< the new value of a shared variable, in memory of its own; `index` is the update's number
-  temp,     ///< in slot `index` of the arena
+  leaf,   ///< an input, shared variable or constant: the node says which; `index` is the number of
+          ///< the update that overwrites it in place, or -1
+  output, ///< handed to the caller; `index` is the output's number
+  update, ///< the new value of a shared variable, in memory of its own; `index` is the update's
+          ///< number
+  temp,   ///< in slot `index` of the arena
 };
 
 struct Buffer {
@@ -46,7 +47,7 @@ struct ContractionStep {
   DType dtype = DType::f32;
   Operand a, b;
   int out = -1;
-  std::optional<int> c;     ///< dense; the same buffer as `out` when it accumulates in place
+  std::optional<int> c; ///< dense; the same buffer as `out` when it accumulates in place
   std::optional<Operand> alpha;
   std::vector<Dim> shape;
   Dim k{0};
@@ -68,18 +69,18 @@ struct Step {
 
 struct Plan {
   ir::Graph graph;
-  std::vector<Group> groups;   ///< group i is kernel i
+  std::vector<Group> groups; ///< group i is kernel i
   std::vector<Kernel> kernels;
   std::vector<Step> steps;
   std::vector<Buffer> buffers;
-  std::vector<Dim> slots;      ///< bytes of each slot of the arena
+  std::vector<Dim> slots; ///< bytes of each slot of the arena
   std::vector<Cut> cuts;
 
   std::string to_string() const;
 };
 
 struct PlanOptions {
-  std::size_t outputs = 0;      ///< the graph's first outputs are the function's, the rest new values
+  std::size_t outputs = 0; ///< the graph's first outputs are the function's, the rest new values
   std::vector<NodeId> updated;  ///< the shared leaf that each further output is the new value of
   bool one_kernel_each = false; ///< no fusion
 };

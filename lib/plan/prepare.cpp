@@ -11,7 +11,9 @@ bool is_computed(const Graph& g, NodeId id) {
   const ir::Op& op = *g[id].op;
   return is_fusable(g, id) || op.has(ir::Trait::contraction) || op.has(ir::Trait::scatter);
 }
-bool has_memory(const Graph& g, NodeId id) { return is_computed(g, id) || g[id].is_leaf() || is_alias(g, id); }
+bool has_memory(const Graph& g, NodeId id) {
+  return is_computed(g, id) || g[id].is_leaf() || is_alias(g, id);
+}
 
 NodeId copy_of(Graph& g, NodeId id, std::vector<std::int64_t> mark = {}) {
   return g.add(ops::copy, {id}, {.ints = std::move(mark)}, g[id].where);
@@ -41,7 +43,9 @@ void prepare(Graph& g) {
     if (n.replaced_by != ir::no_node) continue;
     if (n.op->has(ir::Trait::reduction)) {
       const auto& shape = g[n.inputs[0]].type.shape;
-      if (std::ranges::all_of(n.attrs.ints, [&](std::int64_t a) { return shape[static_cast<std::size_t>(a)].is(1); }))
+      if (std::ranges::all_of(n.attrs.ints, [&](std::int64_t a) {
+            return shape[static_cast<std::size_t>(a)].is(1);
+          }))
         g.replace(id, trivial_reduction(g, id));
       continue;
     }

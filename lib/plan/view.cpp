@@ -10,7 +10,8 @@ namespace {
 
 /// For a reshape that only adds or drops axes of size 1: the output axis of each input axis
 /// (-1 for those of size 1). False for other reshapes.
-bool matching_axes(const std::vector<Dim>& from, const std::vector<Dim>& to, std::vector<int>& out_of_in) {
+bool matching_axes(const std::vector<Dim>& from, const std::vector<Dim>& to,
+                   std::vector<int>& out_of_in) {
   out_of_in.assign(from.size(), -1);
   std::size_t j = 0;
   for (std::size_t i = 0; i < from.size(); ++i) {
@@ -38,7 +39,9 @@ bool is_view(const Graph& graph, NodeId id) {
   return n.op->has(ir::Trait::movement);
 }
 
-bool is_alias(const Graph& graph, NodeId id) { return graph[id].op == &ops::reshape && !is_view(graph, id); }
+bool is_alias(const Graph& graph, NodeId id) {
+  return graph[id].op == &ops::reshape && !is_view(graph, id);
+}
 
 View resolve_view(const Graph& graph, NodeId operand, int rank) {
   const auto& shape = graph[operand].type.shape;
@@ -57,7 +60,8 @@ View resolve_view(const Graph& graph, NodeId operand, std::vector<AxisMap> axes)
     const auto& from = graph[input].type.shape;
     std::vector<AxisMap> next(from.size());
     if (n.op == &ops::transpose) {
-      for (std::size_t i = 0; i < axes.size(); ++i) next[static_cast<std::size_t>(n.attrs.ints[i])] = axes[i];
+      for (std::size_t i = 0; i < axes.size(); ++i)
+        next[static_cast<std::size_t>(n.attrs.ints[i])] = axes[i];
     } else if (n.op == &ops::broadcast_to) {
       const std::size_t offset = axes.size() - from.size();
       for (std::size_t i = 0; i < from.size(); ++i)
@@ -66,7 +70,8 @@ View resolve_view(const Graph& graph, NodeId operand, std::vector<AxisMap> axes)
       for (std::size_t i = 0; i < axes.size(); ++i) {
         const std::int64_t step = n.attrs.ints[i];
         Dim moved = axes[i].start.is(0) ? Dim(0) : dims::mul(axes[i].start, Dim(std::abs(step)));
-        next[i] = {axes[i].axis, step > 0 ? dims::add(n.attrs.dims[i], moved) : dims::sub(n.attrs.dims[i], moved),
+        next[i] = {axes[i].axis,
+                   step > 0 ? dims::add(n.attrs.dims[i], moved) : dims::sub(n.attrs.dims[i], moved),
                    axes[i].step * step};
       }
     } else if (n.op == &ops::reshape) {

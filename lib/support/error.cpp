@@ -20,9 +20,11 @@ std::string describe(const Location& where) {
 void broken_promise(const char* condition, const char* file, int line, std::string detail) {
   std::string_view name = file;
   if (auto slash = name.rfind('/'); slash != name.npos) name.remove_prefix(slash + 1);
-  fail<InternalError>("kroton", {.place = fmt::format("{}:{}", name, line),
-                                 .hint = "this is a bug in Kroton; please report it with the program that caused it"},
-                      "{} ({})", detail, condition);
+  fail<InternalError>(
+      "kroton",
+      {.place = fmt::format("{}:{}", name, line),
+       .hint = "this is a bug in Kroton; please report it with the program that caused it"},
+      "{} ({})", detail, condition);
 }
 
 } // namespace support

@@ -11,7 +11,8 @@ struct Context {
 };
 
 template <class E, class... Args>
-[[noreturn]] void fail(std::string_view op, Context context, fmt::format_string<Args...> format, Args&&... args) {
+[[noreturn]] void fail(std::string_view op, Context context, fmt::format_string<Args...> format,
+                       Args&&... args) {
   throw E(ErrorText{std::string(op), fmt::format(format, std::forward<Args>(args)...),
                     std::move(context.place), std::move(context.hint)});
 }
@@ -19,12 +20,13 @@ template <class E, class... Args>
 /// "train.cpp:41"; empty for an unknown location.
 std::string describe(const Location&);
 
-[[noreturn]] void broken_promise(const char* condition, const char* file, int line, std::string detail);
+[[noreturn]] void broken_promise(const char* condition, const char* file, int line,
+                                 std::string detail);
 
 } // namespace kroton::support
 
 /// Guards Kroton's own promises (never a user's mistake); stays on in release builds.
-#define KROTON_CHECK(condition, ...)                                                                 \
-  (static_cast<bool>(condition)                                                                      \
-       ? void(0)                                                                                     \
-       : ::kroton::support::broken_promise(#condition, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__)))
+#define KROTON_CHECK(condition, ...)                                                               \
+  (static_cast<bool>(condition) ? void(0)                                                          \
+                                : ::kroton::support::broken_promise(                               \
+                                      #condition, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__)))

@@ -11,7 +11,8 @@
 namespace kroton::support {
 namespace {
 
-constexpr std::array<std::string_view, 6> area_names{"graph", "rewrite", "plan", "codegen", "cache", "jit"};
+constexpr std::array<std::string_view, 6> area_names{"graph",   "rewrite", "plan",
+                                                     "codegen", "cache",   "jit"};
 
 struct Loggers {
   std::array<std::shared_ptr<spdlog::logger>, area_names.size()> by_area;

@@ -31,7 +31,8 @@ TEST_CASE("dims that an op requires to be equal are one dim everywhere", "[graph
 }
 
 TEST_CASE("a known size wins over a name, a name over the unknown", "[graph]") {
-  const Expr x = vector<float>("x"), n = tensor<float>({dim("n")}, "n"), five = tensor<float>({5}, "five");
+  const Expr x = vector<float>("x"), n = tensor<float>({dim("n")}, "n"),
+             five = tensor<float>({5}, "five");
   const Graph named = graph_of({x + n});
   CHECK(named[named.find(x)].type.to_string() == "f32[n]");
   const Graph known = graph_of({x + n + five});
@@ -41,8 +42,11 @@ TEST_CASE("a known size wins over a name, a name over the unknown", "[graph]") {
 TEST_CASE("what is only assumed is unified on request", "[graph]") {
   const Expr x = matrix<float>("x"), y = vector<std::int64_t>("y");
   const std::vector<Expr> picked{index(x, {arange(y.dim(0)), y})};
-  const Graph assumed = Graph::capture(picked, Graph::Unify::assumed), required = Graph::capture(picked, Graph::Unify::required);
-  auto rows_equal = [&](const Graph& g) { return ir::dims::same(g[g.find(x)].type.shape[0], g[g.find(y)].type.shape[0]); };
+  const Graph assumed = Graph::capture(picked, Graph::Unify::assumed),
+              required = Graph::capture(picked, Graph::Unify::required);
+  auto rows_equal = [&](const Graph& g) {
+    return ir::dims::same(g[g.find(x)].type.shape[0], g[g.find(y)].type.shape[0]);
+  };
   CHECK(rows_equal(assumed));
   CHECK_FALSE(rows_equal(required));
 }
@@ -67,14 +71,15 @@ TEST_CASE("compact drops the dead and keeps what outputs mean", "[graph]") {
   CHECK(c.to_string() == graph_of({exp(x) + 1}).to_string());
 }
 
-TEST_CASE("a graph prints one line a node, in an order that depends on the expression alone", "[graph]") {
+TEST_CASE("a graph prints one line a node, in an order that depends on the expression alone",
+          "[graph]") {
   const Expr x = tensor<float>({3}, "x");
   CHECK(graph_of({2 * x + 1}).to_string() == "  %0 = constant 2 : f32[]\n"
-                                            "  %1 = input x : f32[3]\n"
-                                            "  %2 = mul %0, %1 : f32[3]\n"
-                                            "  %3 = constant 1 : f32[]\n"
-                                            "  %4 = add %2, %3 : f32[3]\n"
-                                            "  return %4\n");
+                                             "  %1 = input x : f32[3]\n"
+                                             "  %2 = mul %0, %1 : f32[3]\n"
+                                             "  %3 = constant 1 : f32[]\n"
+                                             "  %4 = add %2, %3 : f32[3]\n"
+                                             "  return %4\n");
 }
 
 TEST_CASE("expressions survive the way to a graph and back", "[graph]") {
@@ -90,7 +95,8 @@ TEST_CASE("the evaluator rounds each op to its dtype, or keeps doubles when wide
   const Graph g = graph_of({x + 1e-9f - 1});
   const ir::Bindings bindings{.values = {{g.find(x), Array::from({1.0f})}}, .size_of = {}};
   CHECK(evaluate(g, g.outputs(), bindings)[0].item<float>() == 0.0f);
-  const double widened = evaluate(g, g.outputs(), bindings, ir::Precision::widened)[0].item<double>();
+  const double widened =
+      evaluate(g, g.outputs(), bindings, ir::Precision::widened)[0].item<double>();
   CHECK(widened == Approx(1e-9).epsilon(1e-6));
 }
 

@@ -19,7 +19,8 @@ Plan plan_of(const std::vector<Expr>& outputs, bool one_each = false) {
 }
 
 std::size_t contractions(const Plan& p) {
-  return static_cast<std::size_t>(std::ranges::count_if(p.steps, [](const Step& s) { return std::holds_alternative<ContractionStep>(s.what); }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      p.steps, [](const Step& s) { return std::holds_alternative<ContractionStep>(s.what); }));
 }
 
 } // namespace
@@ -40,7 +41,8 @@ TEST_CASE("a softmax is one kernel of three stages over its rows", "[plan]") {
   CHECK(p.groups[0].levels == 3);
 }
 
-TEST_CASE("the result of all rows is finished in the same kernel, but not read by the rows", "[plan]") {
+TEST_CASE("the result of all rows is finished in the same kernel, but not read by the rows",
+          "[plan]") {
   const Expr x = matrix<float>("x");
   CHECK(plan_of({sum(x, {0}) * 2 + 1}).kernels.size() == 1);
   CHECK(plan_of({x - sum(x, {0})}).kernels.size() == 2);

@@ -10,7 +10,8 @@ using namespace kroton::plan;
 
 namespace {
 
-Plan plan_with_updates(const std::vector<Expr>& outputs, const std::vector<std::pair<Shared, Expr>>& updates) {
+Plan plan_with_updates(const std::vector<Expr>& outputs,
+                       const std::vector<std::pair<Shared, Expr>>& updates) {
   std::vector<Expr> roots = outputs;
   for (const auto& u : updates) roots.push_back(u.second);
   ir::Graph g = ir::Graph::capture(roots);
@@ -24,7 +25,8 @@ const Buffer& buffer_of_update(const Plan& p, int update) {
   for (const Step& s : p.steps)
     for (int b : s.filled) {
       const Buffer& x = p.buffers[static_cast<std::size_t>(b)];
-      if ((x.kind == BufferKind::update || x.kind == BufferKind::leaf) && x.index == update) return x;
+      if ((x.kind == BufferKind::update || x.kind == BufferKind::leaf) && x.index == update)
+        return x;
     }
   FAIL("the update is not computed");
   return p.buffers[0];
