@@ -1,9 +1,9 @@
 #include "codegen/render.hpp"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
+#include "codegen/expression.hpp"
 #include "codegen/literal.hpp"
 #include "codegen/prelude.hpp"
 #include "lib/support/error.hpp"
@@ -11,52 +11,20 @@
 namespace kroton::codegen {
 namespace {
 
-using namespace plan;
-namespace dims = ir::dims;
-
 /// Loops of a constant length up to this may be written out.
 constexpr std::int64_t most_unrolled = 4;
 
-/// Text with the strength of its outermost operator, so that parentheses stand only where needed.
-struct Text {
-  std::string text;
-  int strength = 9; ///< 9 atoms and calls, 3 unary, 2 * and /, 1 + and -, 0 the rest
-};
+/// Results of this many bytes and more are not worth a place in the caches.
+constexpr std::int64_t streams_from = std::int64_t{16} << 20;
 
-int strength_of(std::string_view spelling) {
-  if (spelling == "{0}") return 9;
-  if (spelling.starts_with("("))
-    return spelling.ends_with(")") && spelling.find(") ") == spelling.npos ? 3 : 1;
-  if (spelling.starts_with("{0}")) {
-    if (spelling.find(" * ") != spelling.npos || spelling.find(" / ") != spelling.npos) return 2;
-    if (spelling.find(" + ") != spelling.npos || spelling.find(" - ") != spelling.npos) return 1;
-    return 0;
-  }
-  return spelling.starts_with("-") || spelling.starts_with("!") ? 3 : 9;
-}
-
-std::string replaced(std::string text, std::string_view what, std::string_view with) {
-  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size()))
-    text.replace(at, what.size(), with);
-  return text;
-}
-
-std::size_t count(std::string_view text, std::string_view what) {
-  std::size_t n = 0;
-  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++n;
-  return n;
-}
-
-class Renderer {
+class Renderer : Expressions {
 public:
   explicit Renderer(const Kernel& kernel)
-      : k_(kernel), sizes_(size_arguments(kernel)), offsets_(scratch_offsets(kernel)) {
-    name_params();
-    count_uses();
-  }
+      : Expressions(kernel), k_(kernel), offsets_(scratch_offsets(kernel)) {}
 
   KernelSource run() {
     std::string body = rows_function();
+    body += streamed_function();
     body += finish_function();
     body += entry_points();
     std::string head = header();
@@ -69,191 +37,6 @@ public:
   }
 
 private:
-  // --- names ------------------------------------------------------------------------------------
-
-  void name_params() {
-    int read = 0, written = 0, both = 0;
-    for (const Param& p : k_.params)
-      names_.push_back(p.is_read && p.is_written ? fmt::format("z{}", both++)
-                       : p.is_written            ? fmt::format("y{}", written++)
-                                                 : fmt::format("a{}", read++));
-  }
-
-  static std::string type_name(DType t) { return is_bool(t) ? "bool" : std::string(to_string(t)); }
-  static std::string value_name(int id) { return fmt::format("v{}", id); }
-  static std::string axis_name(int axis) { return fmt::format("i{}", axis); }
-  static std::string scratch_name(int s) { return fmt::format("s{}", s); }
-  static std::string result_name(int r) { return fmt::format("r{}", r); }
-
-  std::string dim_text(const Dim& d) const {
-    const bool is_negative = !d.is_static() && d.node()->kind == ir::DimKind::negative;
-    if (d.is_static() && d.value() <= largest_literal_dim) return std::to_string(d.value());
-    if (is_negative && d.node()->a.value() <= largest_literal_dim)
-      return "-" + std::to_string(d.node()->a.value());
-    for (std::size_t i = 0; i < sizes_.size(); ++i)
-      if (dims::same(sizes_[i], d)) return fmt::format("n{}", i);
-    KROTON_CHECK(false, "dim {} is no argument of the kernel", d.to_string());
-    return {};
-  }
-
-  // --- values -----------------------------------------------------------------------------------
-
-  void count_uses() {
-    uses_.assign(k_.values.size(), 0);
-    inline_.assign(k_.values.size(), std::nullopt);
-    home_.assign(k_.values.size(), nullptr);
-    use_block_.assign(k_.values.size(), nullptr);
-    auto use = [&](int id, const Block* where) {
-      const auto i = static_cast<std::size_t>(id);
-      ++uses_[i];
-      use_block_[i] = uses_[i] == 1 ? where : nullptr;
-    };
-    auto block = [&](const Block& b) {
-      for (int id : b.values) {
-        const Value& v = value(id);
-        home_[static_cast<std::size_t>(id)] = &b;
-        for (int i : v.inputs) use(i, &b);
-        for (const ComputedTerm& t : v.access.computed) use(t.value, &b);
-      }
-      for (const Store& s : b.stores) use(s.value, &b);
-    };
-    block(k_.prologue);
-    for (const Stage& s : k_.stages) {
-      block(s.row);
-      block(s.loop);
-      for (int r : s.reductions) {
-        const int id = reduction(r).value;
-        use(id, home_[static_cast<std::size_t>(id)]);
-        // A fold may read what it folds more than once.
-        if (!reduction(r).op->better.empty()) use(id, nullptr);
-      }
-    }
-    for (const Finish& f : k_.finish) block(f.block);
-    // Operands that a spelling names twice are computed once.
-    for (const Value& v : k_.values) {
-      if (v.kind != ValueKind::op) continue;
-      const std::string spelling(spelling_of(v));
-      for (std::size_t i = 0; i < v.inputs.size(); ++i)
-        if (count(spelling, fmt::format("{{{}}}", i)) > 1)
-          ++uses_[static_cast<std::size_t>(v.inputs[i])];
-    }
-  }
-
-  const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
-  const Reduction& reduction(int r) const { return k_.reductions[static_cast<std::size_t>(r)]; }
-
-  std::string_view spelling_of(const Value& v) const {
-    const DType in = v.inputs.empty() ? v.dtype : value(v.inputs.back()).dtype;
-    return v.op->spell ? v.op->spell(in, v.dtype) : v.op->spelling;
-  }
-
-  std::string access_index(const Access& a) const {
-    std::string text;
-    auto plus = [&](const std::string& term) {
-      if (term.starts_with("-") && !text.empty())
-        text += " - " + term.substr(1);
-      else
-        text += (text.empty() ? "" : " + ") + term;
-    };
-    auto product = [&](const std::string& variable, const Dim& c) {
-      if (c.is(1)) return variable;
-      const std::string d = dim_text(c);
-      return d == "-1" ? "-" + variable
-                       : fmt::format("{} * {}", d.starts_with("-") ? d : variable,
-                                     d.starts_with("-") ? variable : d);
-    };
-    if (!a.offset.is(0)) plus(dim_text(a.offset));
-    for (const Term& t : a.terms) plus(product(axis_name(t.axis), t.coefficient));
-    for (const ComputedTerm& t : a.computed)
-      if (!t.coefficient.is(0)) plus(product(fmt::format("p{}", t.site), t.coefficient));
-    return text.empty() ? "0" : text;
-  }
-
-  std::string element(const Access& a) const {
-    const std::string array =
-        a.scratch >= 0 ? scratch_name(a.scratch) : names_[static_cast<std::size_t>(a.param)];
-    return fmt::format("{}[{}]", array, access_index(a));
-  }
-
-  Text definition(int id) const {
-    const Value& v = value(id);
-    switch (v.kind) {
-    case ValueKind::literal: {
-      std::string text = literal(v.dtype, v.bits);
-      const int strength = text.starts_with("-") || text.starts_with("(") ? 3 : 9;
-      return {std::move(text), strength};
-    }
-    case ValueKind::size:
-      return {dim_text(v.size), v.size.is_static() ? 9 : 3};
-    case ValueKind::index: {
-      std::string text = access_index(v.access);
-      return {text, text.find(' ') == text.npos ? 9 : 1};
-    }
-    case ValueKind::load: {
-      if (v.access.computed.empty()) return {element(v.access), 9};
-      std::string ok;
-      for (const ComputedTerm& t : v.access.computed)
-        ok += fmt::format("{}p{} >= 0", ok.empty() ? "" : " && ", t.site);
-      return {fmt::format("{} ? {} : {}", ok, element(v.access), literal(v.dtype, 0)), 0};
-    }
-    case ValueKind::uniform:
-      return {fmt::format("uniform_{}({}, {}, {}, {})", to_string(v.dtype), operand(v.inputs[0], 0),
-                          v.draw, operand(v.inputs[1], 0), access_index(v.access)),
-              9};
-    case ValueKind::result:
-      if (is_stretched(v.reduction))
-        return {fmt::format("({}){}", type_name(v.dtype), result_name(v.reduction)), 3};
-      return {result_name(v.reduction), 9};
-    case ValueKind::op:
-      break;
-    }
-    const std::string_view spelling = spelling_of(v);
-    const int strength = strength_of(spelling);
-    const bool is_call = strength == 9 && spelling != "{0}";
-    std::string text(spelling);
-    // Calls and casts hold whole expressions; in operators the right side needs more strength.
-    for (std::size_t i = 0; i < v.inputs.size(); ++i) {
-      const std::string place = fmt::format("{{{}}}", i);
-      const bool is_enclosed = is_call || text.find("(" + place + ")") != text.npos;
-      const int needed = is_enclosed ? 0 : i == 0 && strength > 0 ? strength : strength + 1;
-      text = replaced(std::move(text), place, operand(v.inputs[i], needed));
-    }
-    const DType in = v.inputs.empty() ? v.dtype : value(v.inputs.back()).dtype;
-    text = replaced(replaced(std::move(text), "{t}", type_name(in)), "{o}", type_name(v.dtype));
-    return {std::move(text), spelling == "{0}" ? 0 : strength};
-  }
-
-  /// Whether a value is written where it is used instead of being named. Decided once: the text
-  /// that decides is made of operands that ask the same, which would take 2^depth steps.
-  bool is_inline(int id) const {
-    std::optional<bool>& known = inline_[static_cast<std::size_t>(id)];
-    if (!known) known = decide_inline(id);
-    return *known;
-  }
-
-  bool decide_inline(int id) const {
-    const Value& v = value(id);
-    const auto i = static_cast<std::size_t>(id);
-    if (v.kind == ValueKind::literal || v.kind == ValueKind::result) return true;
-    if (v.kind == ValueKind::size || v.kind == ValueKind::index) return true;
-    if (uses_[i] != 1 || use_block_[i] != home_[i]) return false;
-    if (v.kind == ValueKind::load)
-      // What this kernel also writes must be read before it is written.
-      return v.access.computed.empty() && v.access.param >= 0 &&
-             !k_.params[static_cast<std::size_t>(v.access.param)].is_written;
-    // Narrow integers wrap when they are stored to a variable, not in the middle of an expression.
-    if (v.kind == ValueKind::op)
-      return (is_float(v.dtype) || is_bool(v.dtype) || item_size(v.dtype) >= 4) &&
-             definition(id).text.size() < 76;
-    return false;
-  }
-
-  std::string operand(int id, int needed) const {
-    if (!is_inline(id)) return value_name(id);
-    Text t = definition(id);
-    return t.strength >= needed ? t.text : "(" + t.text + ")";
-  }
-
   // --- statements -------------------------------------------------------------------------------
 
   void line(int indent, const std::string& text) {
@@ -267,7 +50,7 @@ private:
       for (const ComputedTerm& t : v.access.computed)
         line(indent, fmt::format("const i64 p{} = checked(rt, {}, {}, {});", t.site, t.site,
                                  operand(t.value, 0), dim_text(t.bound)));
-      if (is_inline(id) || uses_[static_cast<std::size_t>(id)] == 0) continue;
+      if (is_inline(id) || uses(id) == 0) continue;
       if (v.node != ir::no_node) lines_.emplace_back(line_number_ + 1, v.node);
       line(indent, fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id),
                                definition(id).text));
@@ -299,8 +82,6 @@ private:
     line(indent, "}");
   }
 
-  /// Whether a reduction's running result is wider than what it folds.
-  bool is_stretched(int r) const { return reduction(r).accumulator != reduction(r).dtype; }
   /// Whether stretches of it are folded in a narrower variable first; elements of arrays are not.
   bool has_part(int r) const { return is_stretched(r) && reduction(r).kept.empty(); }
 
@@ -430,8 +211,8 @@ private:
     if (k_.is_fallible()) text += ", const Runtime* rt";
     for (std::size_t i = 0; i < k_.params.size(); ++i)
       text += fmt::format(", {}{}* __restrict {}", k_.params[i].is_written ? "" : "const ",
-                          type_name(k_.params[i].dtype), names_[i]);
-    for (std::size_t i = 0; i < sizes_.size(); ++i) text += fmt::format(", i64 n{}", i);
+                          type_name(k_.params[i].dtype), param_name(static_cast<int>(i)));
+    for (std::size_t i = 0; i < sizes().size(); ++i) text += fmt::format(", i64 n{}", i);
     return text;
   }
   std::string scratch_parameters() const {
@@ -447,7 +228,7 @@ private:
     for (std::size_t i = 0; i < k_.params.size(); ++i)
       text += fmt::format(", ({}{}*)f.buffers[{}]", k_.params[i].is_written ? "" : "const ",
                           type_name(k_.params[i].dtype), i);
-    for (std::size_t i = 0; i < sizes_.size(); ++i) text += fmt::format(", f.sizes[{}]", i);
+    for (std::size_t i = 0; i < sizes().size(); ++i) text += fmt::format(", f.sizes[{}]", i);
     return text;
   }
   /// Scratch pointers of chunk 0 (`worker` empty) or of a chunk.
@@ -489,6 +270,49 @@ private:
       if (!x.op->better.empty())
         line(1, fmt::format("{} = {}_best;", element(x.best), result_name(static_cast<int>(r))));
     }
+    line(0, "}");
+    return std::exchange(out_, {});
+  }
+
+  /// Whether the kernel does little but write one array, front to back: then large results are
+  /// written past the caches, which saves reading each line before it is overwritten.
+  bool can_stream() const {
+    constexpr std::int64_t little_work = 24;
+    if (has_inner() || k_.axes.size() != 1 || !k_.reductions.empty() || !k_.finish.empty() ||
+        k_.stages.size() != 1 || k_.cost > little_work)
+      return false;
+    const Stage& s = k_.stages[0];
+    if (!s.row.stores.empty() || s.loop.stores.size() != 1) return false;
+    const Access& a = s.loop.stores[0].access;
+    const Param& p = k_.params[static_cast<std::size_t>(a.param)];
+    return is_float(p.dtype) && !p.is_read && a.offset.is(0) && a.terms.size() == 1 &&
+           a.terms[0].coefficient.is(1) &&
+           !(k_.axes[0].is_static() && result_bytes() < streams_from);
+  }
+  std::int64_t result_bytes() const {
+    const Access& a = k_.stages[0].loop.stores[0].access;
+    return k_.axes[0].value() *
+           static_cast<std::int64_t>(item_size(k_.params[static_cast<std::size_t>(a.param)].dtype));
+  }
+
+  /// The rows by way of a block that stays in the first cache.
+  std::string streamed_function() {
+    if (k_.axes.empty() || !can_stream()) return {};
+    const Access& a = k_.stages[0].loop.stores[0].access;
+    const std::string type = type_name(k_.params[static_cast<std::size_t>(a.param)].dtype);
+    line(0, "");
+    line(0, fmt::format("static void rows_streamed(i64 begin, i64 end{}) {{", parameters()));
+    emit_values(k_.prologue, 1);
+    line(1, type + " block[1024];");
+    line(1, "for (i64 from = begin; from < end; from += 1024) {");
+    line(2, "const i64 to = from + 1024 < end ? from + 1024 : end;");
+    line(2, "for (i64 i0 = from; i0 < to; ++i0) {");
+    emit_values(k_.stages[0].loop, 3);
+    line(3, fmt::format("block[i0 - from] = {};", operand(k_.stages[0].loop.stores[0].value, 0)));
+    line(2, "}");
+    line(2, fmt::format("stream_of<{}>({} + from, block, to - from);", type, param_name(a.param)));
+    line(1, "}");
+    line(1, "stream_end();");
     line(0, "}");
     return std::exchange(out_, {});
   }
@@ -595,7 +419,15 @@ private:
       line(0, fmt::format("static void chunk(void* frame, i64 begin, i64 end, int{}) {{",
                           uses_worker ? " worker" : ""));
       line(1, "const Frame& f = *(const Frame*)frame;");
-      line(1, fmt::format("rows(begin, end{}{});", arguments(), scratch_arguments("worker")));
+      const std::string call =
+          fmt::format("(begin, end{}{});", arguments(), scratch_arguments("worker"));
+      if (can_stream()) {
+        const Param& p =
+            k_.params[static_cast<std::size_t>(k_.stages[0].loop.stores[0].access.param)];
+        line(1, fmt::format("if ({} >= {}) return rows_streamed{}", frame_dim(k_.axes[0]),
+                            streams_from / static_cast<std::int64_t>(item_size(p.dtype)), call));
+      }
+      line(1, "rows" + call);
       line(0, "}");
     }
     line(0, "");
@@ -625,7 +457,8 @@ private:
     text += k_.axes.empty() ? "\n"
                             : fmt::format("; {} row ax{}\n", k_.rows, k_.rows == 1 ? "is" : "es");
     for (std::size_t i = 0; i < k_.params.size(); ++i)
-      text += fmt::format("//   {}: {}, {}\n", names_[i], to_string(k_.params[i].dtype),
+      text += fmt::format("//   {}: {}, {}\n", param_name(static_cast<int>(i)),
+                          to_string(k_.params[i].dtype),
                           k_.params[i].is_read && k_.params[i].is_written ? "read and written"
                           : k_.params[i].is_written                       ? "written"
                                                                           : "read");
@@ -633,12 +466,7 @@ private:
   }
 
   const Kernel& k_;
-  std::vector<Dim> sizes_;
   std::vector<Dim> offsets_;
-  std::vector<std::string> names_;
-  std::vector<int> uses_;
-  mutable std::vector<std::optional<bool>> inline_;
-  std::vector<const Block*> home_, use_block_;
   std::string out_;
   int line_number_ = 0;
   std::vector<std::pair<int, ir::NodeId>> lines_;

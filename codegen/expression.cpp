@@ -1,0 +1,211 @@
+#include "codegen/expression.hpp"
+
+#include "codegen/literal.hpp"
+#include "lib/support/error.hpp"
+
+namespace kroton::codegen {
+namespace dims = ir::dims;
+namespace {
+
+int strength_of(std::string_view spelling) {
+  if (spelling == "{0}") return 9;
+  if (spelling.starts_with("("))
+    return spelling.ends_with(")") && spelling.find(") ") == spelling.npos ? 3 : 1;
+  if (spelling.starts_with("{0}")) {
+    if (spelling.find(" * ") != spelling.npos || spelling.find(" / ") != spelling.npos) return 2;
+    if (spelling.find(" + ") != spelling.npos || spelling.find(" - ") != spelling.npos) return 1;
+    return 0;
+  }
+  return spelling.starts_with("-") || spelling.starts_with("!") ? 3 : 9;
+}
+
+std::size_t count(std::string_view text, std::string_view what) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++n;
+  return n;
+}
+
+} // namespace
+
+std::string replaced(std::string text, std::string_view what, std::string_view with) {
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size()))
+    text.replace(at, what.size(), with);
+  return text;
+}
+
+Expressions::Expressions(const Kernel& kernel) : k_(kernel), sizes_(size_arguments(kernel)) {
+  name_params();
+  count_uses();
+}
+
+void Expressions::name_params() {
+  int read = 0, written = 0, both = 0;
+  for (const Param& p : k_.params)
+    names_.push_back(p.is_read && p.is_written ? fmt::format("z{}", both++)
+                     : p.is_written            ? fmt::format("y{}", written++)
+                                               : fmt::format("a{}", read++));
+}
+
+std::string Expressions::dim_text(const Dim& d) const {
+  const bool is_negative = !d.is_static() && d.node()->kind == ir::DimKind::negative;
+  if (d.is_static() && d.value() <= largest_literal_dim) return std::to_string(d.value());
+  if (is_negative && d.node()->a.value() <= largest_literal_dim)
+    return "-" + std::to_string(d.node()->a.value());
+  for (std::size_t i = 0; i < sizes_.size(); ++i)
+    if (dims::same(sizes_[i], d)) return fmt::format("n{}", i);
+  KROTON_CHECK(false, "dim {} is no argument of the kernel", d.to_string());
+  return {};
+}
+
+void Expressions::count_uses() {
+  uses_.assign(k_.values.size(), 0);
+  inline_.assign(k_.values.size(), std::nullopt);
+  home_.assign(k_.values.size(), nullptr);
+  use_block_.assign(k_.values.size(), nullptr);
+  auto use = [&](int id, const Block* where) {
+    const auto i = static_cast<std::size_t>(id);
+    ++uses_[i];
+    use_block_[i] = uses_[i] == 1 ? where : nullptr;
+  };
+  auto block = [&](const Block& b) {
+    for (int id : b.values) {
+      const Value& v = value(id);
+      home_[static_cast<std::size_t>(id)] = &b;
+      for (int i : v.inputs) use(i, &b);
+      for (const ComputedTerm& t : v.access.computed) use(t.value, &b);
+    }
+    for (const Store& s : b.stores) use(s.value, &b);
+  };
+  block(k_.prologue);
+  for (const Stage& s : k_.stages) {
+    block(s.row);
+    block(s.loop);
+    for (int r : s.reductions) {
+      const int id = reduction(r).value;
+      use(id, home_[static_cast<std::size_t>(id)]);
+      // A fold may read what it folds more than once.
+      if (!reduction(r).op->better.empty()) use(id, nullptr);
+    }
+  }
+  for (const Finish& f : k_.finish) block(f.block);
+  // Operands that a spelling names twice are computed once.
+  for (const Value& v : k_.values) {
+    if (v.kind != ValueKind::op) continue;
+    const std::string spelling(spelling_of(v));
+    for (std::size_t i = 0; i < v.inputs.size(); ++i)
+      if (count(spelling, fmt::format("{{{}}}", i)) > 1)
+        ++uses_[static_cast<std::size_t>(v.inputs[i])];
+  }
+}
+
+std::string_view Expressions::spelling_of(const Value& v) const {
+  const DType in = v.inputs.empty() ? v.dtype : value(v.inputs.back()).dtype;
+  return v.op->spell ? v.op->spell(in, v.dtype) : v.op->spelling;
+}
+
+std::string Expressions::access_index(const Access& a) const {
+  std::string text;
+  auto plus = [&](const std::string& term) {
+    if (term.starts_with("-") && !text.empty())
+      text += " - " + term.substr(1);
+    else
+      text += (text.empty() ? "" : " + ") + term;
+  };
+  auto product = [&](const std::string& variable, const Dim& c) {
+    if (c.is(1)) return variable;
+    const std::string d = dim_text(c);
+    return d == "-1" ? "-" + variable
+                     : fmt::format("{} * {}", d.starts_with("-") ? d : variable,
+                                   d.starts_with("-") ? variable : d);
+  };
+  if (!a.offset.is(0)) plus(dim_text(a.offset));
+  for (const Term& t : a.terms) plus(product(axis_name(t.axis), t.coefficient));
+  for (const ComputedTerm& t : a.computed)
+    if (!t.coefficient.is(0)) plus(product(fmt::format("p{}", t.site), t.coefficient));
+  return text.empty() ? "0" : text;
+}
+
+std::string Expressions::element(const Access& a) const {
+  const std::string array =
+      a.scratch >= 0 ? scratch_name(a.scratch) : names_[static_cast<std::size_t>(a.param)];
+  return fmt::format("{}[{}]", array, access_index(a));
+}
+
+Expressions::Text Expressions::definition(int id) const {
+  const Value& v = value(id);
+  switch (v.kind) {
+  case ValueKind::literal: {
+    std::string text = literal(v.dtype, v.bits);
+    const int strength = text.starts_with("-") || text.starts_with("(") ? 3 : 9;
+    return {std::move(text), strength};
+  }
+  case ValueKind::size:
+    return {dim_text(v.size), v.size.is_static() ? 9 : 3};
+  case ValueKind::index: {
+    std::string text = access_index(v.access);
+    return {text, text.find(' ') == text.npos ? 9 : 1};
+  }
+  case ValueKind::load: {
+    if (v.access.computed.empty()) return {element(v.access), 9};
+    std::string ok;
+    for (const ComputedTerm& t : v.access.computed)
+      ok += fmt::format("{}p{} >= 0", ok.empty() ? "" : " && ", t.site);
+    return {fmt::format("{} ? {} : {}", ok, element(v.access), literal(v.dtype, 0)), 0};
+  }
+  case ValueKind::uniform:
+    return {fmt::format("uniform_{}({}, {}, {}, {})", to_string(v.dtype), operand(v.inputs[0], 0),
+                        v.draw, operand(v.inputs[1], 0), access_index(v.access)),
+            9};
+  case ValueKind::result:
+    if (is_stretched(v.reduction))
+      return {fmt::format("({}){}", type_name(v.dtype), result_name(v.reduction)), 3};
+    return {result_name(v.reduction), 9};
+  case ValueKind::op:
+    break;
+  }
+  const std::string_view spelling = spelling_of(v);
+  const int strength = strength_of(spelling);
+  const bool is_call = strength == 9 && spelling != "{0}";
+  std::string text(spelling);
+  // Calls and casts hold whole expressions; in operators the right side needs more strength.
+  for (std::size_t i = 0; i < v.inputs.size(); ++i) {
+    const std::string place = fmt::format("{{{}}}", i);
+    const bool is_enclosed = is_call || text.find("(" + place + ")") != text.npos;
+    const int needed = is_enclosed ? 0 : i == 0 && strength > 0 ? strength : strength + 1;
+    text = replaced(std::move(text), place, operand(v.inputs[i], needed));
+  }
+  const DType in = v.inputs.empty() ? v.dtype : value(v.inputs.back()).dtype;
+  text = replaced(replaced(std::move(text), "{t}", type_name(in)), "{o}", type_name(v.dtype));
+  return {std::move(text), spelling == "{0}" ? 0 : strength};
+}
+
+bool Expressions::is_inline(int id) const {
+  std::optional<bool>& known = inline_[static_cast<std::size_t>(id)];
+  if (!known) known = decide_inline(id);
+  return *known;
+}
+
+bool Expressions::decide_inline(int id) const {
+  const Value& v = value(id);
+  const auto i = static_cast<std::size_t>(id);
+  if (v.kind == ValueKind::literal || v.kind == ValueKind::result) return true;
+  if (v.kind == ValueKind::size || v.kind == ValueKind::index) return true;
+  if (uses_[i] != 1 || use_block_[i] != home_[i]) return false;
+  if (v.kind == ValueKind::load)
+    // What this kernel also writes must be read before it is written.
+    return v.access.computed.empty() && v.access.param >= 0 &&
+           !k_.params[static_cast<std::size_t>(v.access.param)].is_written;
+  // Narrow integers wrap when they are stored to a variable, not in the middle of an expression.
+  if (v.kind == ValueKind::op)
+    return (is_float(v.dtype) || is_bool(v.dtype) || item_size(v.dtype) >= 4) &&
+           definition(id).text.size() < 76;
+  return false;
+}
+
+std::string Expressions::operand(int id, int needed) const {
+  if (!is_inline(id)) return value_name(id);
+  Text t = definition(id);
+  return t.strength >= needed ? t.text : "(" + t.text + ")";
+}
+
+} // namespace kroton::codegen

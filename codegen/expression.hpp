@@ -1,0 +1,69 @@
+#pragma once
+/// How a kernel's values, positions and parameters are written: the part of rendering that knows
+/// expressions, not statements.
+///
+///   Expressions text(kernel);
+///   text.element(store.access)              // "y0[i0 * 10 + i1]"
+///   text.operand(store.value, 0)            // "2.0f * a0[i0] + 1.0f", or the name of a variable
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/plan/kernel.hpp"
+
+namespace kroton::codegen {
+
+using namespace plan;
+
+/// `text` with every `what` replaced.
+std::string replaced(std::string text, std::string_view what, std::string_view with);
+
+class Expressions {
+public:
+  explicit Expressions(const Kernel& kernel);
+
+  /// Text with the strength of its outermost operator, so that parentheses stand only where needed.
+  struct Text {
+    std::string text;
+    int strength = 9; ///< 9 atoms and calls, 3 unary, 2 * and /, 1 + and -, 0 the rest
+  };
+
+  static std::string type_name(DType t) { return is_bool(t) ? "bool" : std::string(to_string(t)); }
+  static std::string value_name(int id) { return fmt::format("v{}", id); }
+  static std::string axis_name(int axis) { return fmt::format("i{}", axis); }
+  static std::string scratch_name(int s) { return fmt::format("s{}", s); }
+  static std::string result_name(int r) { return fmt::format("r{}", r); }
+  std::string dim_text(const Dim& d) const;
+  const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
+  const Reduction& reduction(int r) const { return k_.reductions[static_cast<std::size_t>(r)]; }
+  std::string access_index(const Access& a) const;
+  std::string element(const Access& a) const;
+  Text definition(int id) const;
+  /// Whether a value is written where it is used instead of being named. Decided once: the text
+  /// that decides is made of operands that ask the same, which would take 2^depth steps.
+  bool is_inline(int id) const;
+  std::string operand(int id, int needed) const;
+  /// Whether a reduction's running result is wider than what it folds.
+  bool is_stretched(int r) const { return reduction(r).accumulator != reduction(r).dtype; }
+
+  /// Names of the parameters: a read, y written, z both.
+  const std::string& param_name(int param) const { return names_[static_cast<std::size_t>(param)]; }
+  const std::vector<Dim>& sizes() const { return sizes_; }
+  /// How often a value is used; 0 for one that is only there for its checks.
+  int uses(int id) const { return uses_[static_cast<std::size_t>(id)]; }
+
+private:
+  void name_params();
+  void count_uses();
+  std::string_view spelling_of(const Value& v) const;
+  bool decide_inline(int id) const;
+
+  const Kernel& k_;
+  std::vector<Dim> sizes_;
+  std::vector<std::string> names_;
+  std::vector<int> uses_;
+  mutable std::vector<std::optional<bool>> inline_;
+  std::vector<const Block*> home_, use_block_;
+};
+
+} // namespace kroton::codegen
