@@ -278,4 +278,19 @@ TEST_CASE("the number of threads changes no element and no sum twice", "[conform
       CHECK(difference(by_threads[k][i], by_threads[0][i]) == "");
 }
 
+TEST_CASE("large results are written whole, and nothing beside them", "[conformance][layout]") {
+  const Expr x = vector<float>("x");
+  const Function f = function({x}, x + 1.0f, {.threads = 2});
+  CHECK(f.source().find("rows_streamed") != std::string::npos);
+  constexpr std::int64_t n = (std::int64_t{16} << 20) / 4 + 1003;
+  const Array ones = Array::full<float>({n}, 1.0f);
+  // From a start that is no start of a cache line, with a guard on either side.
+  std::vector<float> memory(static_cast<std::size_t>(n) + 2, 7.0f);
+  f.call_into({ones}, {Array::view(memory.data() + 1, {n})});
+  CHECK(memory.front() == 7.0f);
+  CHECK(memory.back() == 7.0f);
+  memory.pop_back();
+  CHECK(std::ranges::all_of(memory.begin() + 1, memory.end(), [](float v) { return v == 2.0f; }));
+}
+
 } // namespace kroton::test
