@@ -19,6 +19,24 @@ struct LogisticStep {
   float* loss;             ///< 1: the mean of -log p[label] before the update
 };
 
+/// What the network 16-30-30-10 learns, its rows padded with zeros to whole vectors.
+struct NetworkWeights {
+  alignas(64) float w1[16][32], b1[32], w2[30][32], b2[32], w3[30][16], b3[16];
+};
+
+/// One step of RMSProp for that network: tanh and dropout after both hidden layers, softmax,
+/// cross-entropy.
+struct NetworkStep {
+  long rows;
+  const float* x;             ///< rows × 16
+  const std::int32_t* labels; ///< rows, each in [0, 10)
+  float drop[2];              ///< the share of each hidden layer's outputs that is dropped
+  float rate, decay, epsilon;
+  NetworkWeights *weights, *squares; ///< read and updated
+  std::uint64_t* steps;              ///< the number of this step, which dropout depends on
+  float* loss;                       ///< 1: the mean before the update
+};
+
 struct Limits {
   void (*add_f32)(long n, const float* x, const float* y, float* z);
   void (*linear_f32)(long n, const float* x, const float* y, float* z);
@@ -27,6 +45,7 @@ struct Limits {
                           float* z);
   void (*softmax_f32)(long rows, long columns, const float* x, float* y);
   void (*logistic_step)(const LogisticStep&);
+  void (*network_step)(const NetworkStep&);
 };
 
 /// Null when Clang's driver was not there to build them.
