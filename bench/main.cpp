@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
 
-  --suite NAME     only the cases of one suite: start, call, elementwise, softmax, training, network
+  --suite NAME     only the cases of one suite: start, call, elementwise, rows, training, network
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
                    (the hand-written code always uses one)
@@ -98,7 +98,7 @@ std::vector<Case> chosen_cases(const Arguments& a) {
   add_start_cases(cases);
   add_call_cases(cases);
   add_elementwise_cases(cases);
-  add_softmax_cases(cases);
+  add_rows_cases(cases);
   add_training_cases(cases);
   add_network_cases(cases);
   if (!a.suite.empty() && std::ranges::find(cases, a.suite, &Case::suite) == cases.end())

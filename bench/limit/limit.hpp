@@ -43,7 +43,18 @@ struct Limits {
   void (*linear_f64)(long n, const double* x, const double* y, double* z);
   void (*activations_f32)(long n, float a, float b, float c, const float* x, const float* y,
                           float* z);
+  // One result a row, or a row of results, unless it is said otherwise.
   void (*softmax_f32)(long rows, long columns, const float* x, float* y);
+  void (*log_softmax_f32)(long rows, long columns, const float* x, float* y);
+  void (*logsumexp_f32)(long rows, long columns, const float* x, float* y);
+  void (*layer_norm_f32)(long rows, long columns, float epsilon, const float* gain,
+                         const float* shift, const float* x, float* y);
+  void (*row_sums_f32)(long rows, long columns, const float* x, float* y);
+  void (*row_maxima_f32)(long rows, long columns, const float* x, float* y);
+  void (*row_variances_f32)(long rows, long columns, const float* x, float* y);
+  void (*row_argmax_f32)(long rows, long columns, const float* x, std::int64_t* y);
+  void (*column_sums_f32)(long rows, long columns, const float* x, float* y); ///< a result a column
+  void (*mean_f32)(long n, const float* x, float* y);                         ///< one result
   void (*logistic_step)(const LogisticStep&);
   void (*network_step)(const NetworkStep&);
 };

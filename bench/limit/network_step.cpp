@@ -119,7 +119,7 @@ KROTON_INLINE vec cross_entropy(float (&scores)[block][lanes], int first, const 
   for (int c = 0; c < classes; ++c) {
     s[c] -= top;
     picked = label == c ? s[c] : picked;
-    s[c] = exp(s[c]);
+    s[c] = exp_below_zero(s[c]);
     sum += s[c];
   }
   const vec factor = reciprocal(sum) * scale;

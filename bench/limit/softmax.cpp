@@ -25,12 +25,12 @@ void long_row(long n, const float* x, float* y) {
   vec sums[2] = {vec(0.0f), vec(0.0f)};
   for (i = 0; i + 2 * lanes <= whole; i += 2 * lanes)
     for (int k = 0; k < 2; ++k) {
-      const vec e = exp(load(x + i + k * lanes) - top);
+      const vec e = exp_below_zero(load(x + i + k * lanes) - top);
       store(y + i + k * lanes, e);
       sums[k] += e;
     }
   for (; i < whole; i += lanes) {
-    const vec e = exp(load(x + i) - top);
+    const vec e = exp_below_zero(load(x + i) - top);
     store(y + i, e);
     sums[0] += e;
   }

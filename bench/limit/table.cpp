@@ -7,8 +7,18 @@ void linear_f32(long n, const float* x, const float* y, float* z);
 void linear_f64(long n, const double* x, const double* y, double* z);
 void activations_f32(long n, float a, float b, float c, const float* x, const float* y, float* z);
 void softmax_f32(long rows, long columns, const float* x, float* y);
-void logistic_step(const LogisticStep& s);
-void network_step(const NetworkStep& s);
+void log_softmax_f32(long rows, long columns, const float* x, float* y);
+void logsumexp_f32(long rows, long columns, const float* x, float* y);
+void layer_norm_f32(long rows, long columns, float epsilon, const float* gain, const float* shift,
+                    const float* x, float* y);
+void row_sums_f32(long rows, long columns, const float* x, float* y);
+void row_maxima_f32(long rows, long columns, const float* x, float* y);
+void row_variances_f32(long rows, long columns, const float* x, float* y);
+void row_argmax_f32(long rows, long columns, const float* x, std::int64_t* y);
+void column_sums_f32(long rows, long columns, const float* x, float* y);
+void mean_f32(long n, const float* x, float* y);
+void logistic_step(const LogisticStep&);
+void network_step(const NetworkStep&);
 
 const Limits* limits() {
   static constexpr Limits table{.add_f32 = add_f32,
@@ -16,6 +26,15 @@ const Limits* limits() {
                                 .linear_f64 = linear_f64,
                                 .activations_f32 = activations_f32,
                                 .softmax_f32 = softmax_f32,
+                                .log_softmax_f32 = log_softmax_f32,
+                                .logsumexp_f32 = logsumexp_f32,
+                                .layer_norm_f32 = layer_norm_f32,
+                                .row_sums_f32 = row_sums_f32,
+                                .row_maxima_f32 = row_maxima_f32,
+                                .row_variances_f32 = row_variances_f32,
+                                .row_argmax_f32 = row_argmax_f32,
+                                .column_sums_f32 = column_sums_f32,
+                                .mean_f32 = mean_f32,
                                 .logistic_step = logistic_step,
                                 .network_step = network_step};
   return &table;

@@ -49,34 +49,30 @@ template <class... Rest> vec polynomial(vec x, float c, Rest... rest) {
   return fma(polynomial(x, rest...), x, vec(c));
 }
 
-/// exp_f32 of the prelude for 16 elements at once.
-inline vec exp(vec x) {
-  vec c = x < -104.0f ? vec(-104.0f) : x;
-  c = c > 89.0f ? vec(89.0f) : c;
-  vec shifted = __builtin_elementwise_fma(c, vec(0x1.715476p0f), vec(0x1.8p23f));
-  vec n = shifted - 0x1.8p23f;
-  vec r = __builtin_elementwise_fma(n, vec(-0x1.62e4p-1f), c);
-  r = __builtin_elementwise_fma(n, vec(-0x1.7f7d1cp-20f), r);
-  vec q = 0x1.6c8a7ep-10f;
-  q = __builtin_elementwise_fma(q, r, vec(0x1.122544p-7f));
-  q = __builtin_elementwise_fma(q, r, vec(0x1.55558cp-5f));
-  q = __builtin_elementwise_fma(q, r, vec(0x1.5554b4p-3f));
-  q = __builtin_elementwise_fma(q, r, vec(0.5f));
-  vec y = 1.0f + __builtin_elementwise_fma(q * r, r, r);
+/// exp(c) for -104 <= c <= 89: c = n ln(2) + r with |r| <= ln(2)/2, and a polynomial for e^r whose
+/// relative error is 2^-25.9. Adding 1.5·2^23 rounds to a whole number.
+inline vec exp_within(vec c) {
+  const vec shifted = fma(c, vec(0x1.715476p0f), vec(0x1.8p23f)), n = shifted - 0x1.8p23f;
+  const vec r = fma(n, vec(-0x1.7f7d1cp-20f), fma(n, vec(-0x1.62e4p-1f), c));
+  const vec y = polynomial(r, 1.0f, 1.0f, 0.5f, 0x1.5554b4p-3f, 0x1.55558cp-5f, 0x1.122544p-7f,
+                           0x1.6c8a7ep-10f);
 #ifdef __AVX512F__
   return __builtin_ia32_scalefps512_mask(y, n, y, (unsigned short)-1, 4);
 #else
-  ivec count = __builtin_bit_cast(ivec, shifted) - 0x4b400000, half = count >> 1;
+  const ivec count = __builtin_bit_cast(ivec, shifted) - 0x4b400000, half = count >> 1;
   return y * __builtin_bit_cast(vec, (half + 127) << 23) *
          __builtin_bit_cast(vec, (count - half + 127) << 23);
 #endif
 }
+inline vec exp(vec x) { return exp_within(min(max(x, vec(-104.0f)), vec(89.0f))); }
+/// exp(x) for x <= 0.
+inline vec exp_below_zero(vec x) { return exp_within(max(x, vec(-104.0f))); }
 
-/// exp(x) in the first `n` lanes and 0 in the others. Those of a padded row hold -inf, whose
-/// exponential would pass through a denormal, which costs a hundred cycles.
+/// exp(x), x <= 0, in the first `n` lanes and 0 in the others. Those of a padded row hold -inf,
+/// whose exponential would pass through a denormal, which costs a hundred cycles.
 inline vec exp_of_first(vec x, long n) {
   const ivec is_padding = lane_numbers >= (int)n;
-  const vec e = exp(is_padding ? vec(0.0f) : x);
+  const vec e = exp_below_zero(is_padding ? vec(0.0f) : x);
   return is_padding ? vec(0.0f) : e;
 }
 

@@ -7,7 +7,7 @@ namespace bench {
 void add_start_cases(std::vector<Case>& cases);
 void add_call_cases(std::vector<Case>& cases);
 void add_elementwise_cases(std::vector<Case>& cases);
-void add_softmax_cases(std::vector<Case>& cases);
+void add_rows_cases(std::vector<Case>& cases);
 void add_training_cases(std::vector<Case>& cases);
 void add_network_cases(std::vector<Case>& cases);
 
