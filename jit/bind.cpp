@@ -65,6 +65,23 @@ void Program::render_and_load(const ProgramOptions& options) {
   loaded_ = get_kernels(texts_, options.target, options.code);
 }
 
+std::vector<int> Program::slots_of(std::span<const Dim> dims) {
+  std::vector<int> slots;
+  for (const Dim& d : dims) slots.push_back(sizes_.slot(d));
+  return slots;
+}
+
+namespace {
+
+Array value_of_constant(const ir::GraphNode& n) {
+  if (n.op == &ops::array) return static_cast<const ir::ArrayLeaf*>(n.attrs.leaf.get())->value;
+  Array scalar = Array::empty(n.type.dtype, {});
+  std::memcpy(scalar.raw(), &n.attrs.bits, item_size(n.type.dtype));
+  return scalar;
+}
+
+} // namespace
+
 void Program::bind_sources(const Signature& signature) {
   std::map<const void*, int> argument_of;
   for (std::size_t i = 0; i < signature.inputs.size(); ++i)
@@ -75,24 +92,22 @@ void Program::bind_sources(const Signature& signature) {
     updates_[u].state = signature.updates[u].first.state().get();
     shared[updates_[u].state] = true;
   }
+  for (const Expr& e : signature.inputs) argument_types_.emplace_back(e.dtype(), e.shape().size());
   for (std::size_t b = 0; b < plan_.buffers.size(); ++b) {
     const Buffer& buffer = plan_.buffers[b];
     const ir::GraphNode& n = plan_.graph[buffer.node];
-    Source s;
-    s.dtype = buffer.dtype;
-    s.index = buffer.index;
-    for (const Dim& d : buffer.shape) s.shape.push_back(sizes_.slot(d));
+    buffer_types_.push_back({buffer.dtype, slots_of(buffer.shape)});
+    Source s{Source::output, static_cast<int>(b), buffer.index};
     switch (buffer.kind) {
     case BufferKind::output:
-      s.kind = Source::output;
       break;
     case BufferKind::update:
       s.kind = Source::update;
-      updates_[static_cast<std::size_t>(buffer.index)].buffer = static_cast<int>(b);
+      updates_[static_cast<std::size_t>(buffer.index)].buffer = s.buffer;
       break;
     case BufferKind::temp:
-      s.kind = Source::temp;
-      break;
+      temps_.emplace_back(s.buffer, buffer.index);
+      continue;
     case BufferKind::leaf:
       if (n.op == &ops::input) {
         s.kind = Source::argument;
@@ -102,26 +117,21 @@ void Program::bind_sources(const Signature& signature) {
         s.state =
             const_cast<ir::SharedState*>(static_cast<const ir::SharedState*>(n.attrs.leaf.get()));
         shared.try_emplace(s.state, false);
-      } else if (n.op == &ops::array) {
-        s.kind = Source::constant;
-        s.value = static_cast<const ir::ArrayLeaf*>(n.attrs.leaf.get())->value;
       } else {
-        s.kind = Source::constant;
-        s.value = Array::empty(n.type.dtype, {});
-        std::memcpy(s.value.raw(), &n.attrs.bits, item_size(n.type.dtype));
+        constants_.emplace_back(s.buffer, value_of_constant(n));
+        continue;
       }
       break;
     }
-    sources_.push_back(std::move(s));
+    sources_.push_back(s);
   }
   // One order for all calls, so that two functions never wait for each other in a circle.
   for (const auto& [state, is_exclusive] : shared) locks_.push_back({state, is_exclusive});
   for (const Dim& bytes : plan_.slots) slot_bytes_.push_back(sizes_.slot(bytes));
-  for (std::size_t i = 0; i < signature.outputs.size(); ++i) {
+  for (const Expr& e : signature.outputs) {
     std::vector<int> shape;
-    for (const Dim& d : signature.outputs[i].shape())
-      shape.push_back(sizes_.slot(plan_.graph.canonical(d)));
-    outputs_.emplace_back(signature.outputs[i].dtype(), std::move(shape));
+    for (const Dim& d : e.shape()) shape.push_back(sizes_.slot(plan_.graph.canonical(d)));
+    outputs_.push_back({e.dtype(), std::move(shape)});
   }
 }
 
@@ -163,9 +173,7 @@ void Program::bind_sizes(const Signature& signature) {
 }
 
 Program::BoundOperand Program::bind(const plan::Operand& operand) {
-  BoundOperand b{operand.buffer, sizes_.slot(operand.offset), {}};
-  for (const Dim& d : operand.strides) b.strides.push_back(sizes_.slot(d));
-  return b;
+  return {operand.buffer, sizes_.slot(operand.offset), slots_of(operand.strides)};
 }
 
 void Program::bind_steps() {
@@ -176,9 +184,12 @@ void Program::bind_steps() {
       const Kernel& kernel = plan_.kernels[static_cast<std::size_t>(k->kernel)];
       s.entry = loaded_[static_cast<std::size_t>(k->kernel)].entry;
       s.buffers = k->buffers;
-      for (const Dim& d : size_arguments(kernel)) s.sizes.push_back(sizes_.slot(d));
+      s.first_size = step_sizes_.size();
+      for (const Dim& d : size_arguments(kernel)) step_sizes_.push_back(sizes_.slot(d));
       if (!kernel.scratch.empty()) s.scratch = sizes_.slot(scratch_offsets(kernel).back());
+      most_arguments_ = std::max(most_arguments_, s.buffers.size() + 1);
     } else if (const auto* c = std::get_if<ContractionStep>(&step.what)) {
+      s.kind = BoundStep::contraction;
       const auto text = std::ranges::find(contraction_texts_, contraction_shape(*c, vector_bytes_),
                                           [](const auto& e) { return e.first; });
       s.entry = loaded_[static_cast<std::size_t>(text->second)].entry;
@@ -188,10 +199,11 @@ void Program::bind_steps() {
       if (c->alpha) s.alpha = bind(*c->alpha);
       s.out = c->out;
       s.so_far = c->c.value_or(-1);
-      for (const Dim& d : c->shape) s.shape.push_back(sizes_.slot(d));
+      s.shape = slots_of(c->shape);
       s.k = sizes_.slot(c->k);
     } else {
       const auto& sc = std::get<ScatterStep>(step.what);
+      s.kind = BoundStep::scatter;
       s.out = sc.out;
       s.added = sc.added;
       s.positions = sc.positions;

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <utility>
 
-#include "jit/cpu/runtime.hpp"
 #include "jit/frame.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/support/visit_dtype.hpp"
@@ -43,30 +42,29 @@ private:
   const std::vector<Lock>& locks_;
 };
 
-std::unique_ptr<Program::Frame> Program::take_frame() {
-  {
-    const std::lock_guard lock(frames_mutex_);
-    if (!frames_.empty()) {
-      auto frame = std::move(frames_.back());
-      frames_.pop_back();
-      return frame;
-    }
-  }
+std::unique_ptr<Program::Frame> Program::make_frame() const {
   auto frame = std::make_unique<Frame>();
   frame->sizes = sizes_.initial();
   frame->symbols.resize(symbols_.size());
-  frame->buffers.resize(sources_.size());
-  frame->slots.resize(slot_bytes_.size());
+  frame->step_sizes.resize(step_sizes_.size());
+  frame->buffers.resize(buffer_types_.size());
+  frame->arguments.resize(most_arguments_);
+  for (const auto& [buffer, value] : constants_)
+    frame->buffers[static_cast<std::size_t>(buffer)] =
+        static_cast<std::byte*>(const_cast<void*>(value.raw()));
   return frame;
 }
 
-void Program::give_frame(std::unique_ptr<Frame> frame) {
-  frame->packed.clear();
-  const std::lock_guard lock(frames_mutex_);
-  frames_.push_back(std::move(frame));
+void Program::check_arguments(std::span<const Array> arguments) const {
+  bool fits = arguments.size() == argument_types_.size();
+  for (std::size_t i = 0; fits && i < arguments.size(); ++i)
+    fits = arguments[i].dtype() == argument_types_[i].first &&
+           arguments[i].shape().size() == argument_types_[i].second;
+  if (!fits) [[unlikely]]
+    refuse_arguments(arguments);
 }
 
-void Program::check_arguments(std::span<const Array> arguments) const {
+void Program::refuse_arguments(std::span<const Array> arguments) const {
   const auto& inputs = signature_.inputs;
   if (arguments.size() != inputs.size()) {
     std::string names;
@@ -79,18 +77,20 @@ void Program::check_arguments(std::span<const Array> arguments) const {
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Array& a = arguments[i];
-    if (a.dtype() != inputs[i].dtype()) [[unlikely]]
+    if (a.dtype() != inputs[i].dtype())
       support::fail<TypeError>(
           signature_.name,
           {.place = ir::place_of(signature_.where, {&inputs[i], 1}),
            .hint = fmt::format("a.astype(DType::{})", to_string(inputs[i].dtype()))},
           "argument {} is {}, got {}", i, inputs[i].label(), a.label());
-    if (a.rank() != inputs[i].rank()) [[unlikely]]
+    if (a.rank() != inputs[i].rank())
       support::fail<ShapeError>(signature_.name,
                                 {.place = ir::place_of(signature_.where, {&inputs[i], 1}),
                                  .hint = fmt::format("reshape it to {} axes", inputs[i].rank())},
                                 "argument {} is {}, got {}", i, inputs[i].label(), a.label());
   }
+  KROTON_CHECK(false, "nothing is wrong with the arguments of {}", signature_.name);
+  std::abort();
 }
 
 void Program::solve_sizes(std::span<const Array> arguments, Frame& frame) const {
@@ -119,6 +119,12 @@ void Program::solve_sizes(std::span<const Array> arguments, Frame& frame) const 
   for (const auto& [a, b] : equal_slots_)
     if (frame.sizes[static_cast<std::size_t>(a)] != frame.sizes[static_cast<std::size_t>(b)])
       explain_mismatch(arguments);
+  lay_out(frame);
+  frame.is_solved = true;
+}
+
+/// What depends on the sizes alone: the arena and the kernels' size arguments.
+void Program::lay_out(Frame& frame) const {
   std::size_t total = 0;
   std::vector<std::size_t> offsets;
   for (int slot : slot_bytes_) {
@@ -126,8 +132,11 @@ void Program::solve_sizes(std::span<const Array> arguments, Frame& frame) const 
     total += (static_cast<std::size_t>(frame.sizes[static_cast<std::size_t>(slot)]) + 63) / 64 * 64;
   }
   std::byte* arena = frame.arena.reserve(total);
-  for (std::size_t i = 0; i < offsets.size(); ++i) frame.slots[i] = arena + offsets[i];
-  frame.is_solved = true;
+  for (const auto& [buffer, slot] : temps_)
+    frame.buffers[static_cast<std::size_t>(buffer)] =
+        arena + offsets[static_cast<std::size_t>(slot)];
+  for (std::size_t i = 0; i < step_sizes_.size(); ++i)
+    frame.step_sizes[i] = frame.sizes[static_cast<std::size_t>(step_sizes_[i])];
 }
 
 /// Finds the first requirement that the arguments' sizes break, in the order of the expression.
@@ -201,121 +210,144 @@ void Program::explain_mismatch(std::span<const Array> arguments) const {
   std::abort();
 }
 
+Shape Program::shape_of(const std::vector<int>& slots, const Frame& frame) const {
+  Shape shape(slots.size());
+  for (std::size_t i = 0; i < slots.size(); ++i)
+    shape[i] = frame.sizes[static_cast<std::size_t>(slots[i])];
+  return shape;
+}
+
+std::vector<Array> Program::new_outputs(const Frame& frame) const {
+  std::vector<Array> results;
+  results.reserve(outputs_.size());
+  for (const BufferType& o : outputs_)
+    results.push_back(Array::empty(o.dtype, shape_of(o.shape, frame)));
+  return results;
+}
+
+/// An argument that is not dense, copied into the frame.
+std::byte* Program::packed_copy(const Array& argument, Frame& frame) {
+  frame.packed.push_back(argument.contiguous());
+  packed_arguments_.fetch_add(1, std::memory_order_relaxed);
+  return static_cast<std::byte*>(const_cast<void*>(std::as_const(frame.packed.back()).raw()));
+}
+
+/// Where output `i` is to be written when `given` are the outputs: the array's own memory, or,
+/// where writing it early would change what is still read, memory that is copied to it at the end.
+std::byte* Program::memory_of_given(std::span<const Array> arguments, const Array* given,
+                                    std::size_t i, Frame& frame) const {
+  const Array& target = given[i];
+  const Shape& got = target.shape();
+  const BufferType& wanted = outputs_[i];
+  bool fits = target.dtype() == wanted.dtype && got.size() == wanted.shape.size();
+  for (std::size_t a = 0; fits && a < got.size(); ++a)
+    fits = got[a] == frame.sizes[static_cast<std::size_t>(wanted.shape[a])];
+  if (!fits)
+    support::fail<ShapeError>(signature_.name,
+                              {.place = support::describe(signature_.where),
+                               .hint = "allocate it with Array::empty, or let the call make it"},
+                              "output {} is {} in this call, the array given is {}", i,
+                              Array::empty(wanted.dtype, shape_of(wanted.shape, frame)).label(),
+                              target.label());
+  if (!target.is_writable())
+    support::fail<TypeError>(signature_.name,
+                             {.place = support::describe(signature_.where),
+                              .hint = "give one that views writable memory and repeats no element"},
+                             "the array given for output {}, {}, is read-only", i, target.label());
+  bool is_direct = target.is_contiguous();
+  for (const Array& a : arguments) is_direct = is_direct && !target.overlaps(a);
+  for (std::size_t j = 0; j < i; ++j) is_direct = is_direct && !target.overlaps(given[j]);
+  if (is_direct) return static_cast<std::byte*>(const_cast<void*>(target.raw()));
+  frame.copies.emplace_back(target, Array::empty(target.dtype(), target.shape()));
+  return static_cast<std::byte*>(frame.copies.back().second.raw());
+}
+
+/// Where a variable's new value is computed; needs the variable's lock.
+std::byte* Program::memory_of_update(BoundUpdate& u) const {
+  const Array& now = u.state->value;
+  if (u.spare.dtype() != now.dtype() || u.spare.shape() != now.shape())
+    u.spare = Array::empty(now.dtype(), now.shape());
+  return static_cast<std::byte*>(u.spare.raw());
+}
+
+/// Points every buffer at its memory; needs the variables' locks.
+void Program::find_buffers(std::span<const Array> arguments, const Array* given,
+                           std::span<Array> results, Frame& frame) {
+  for (const Source& s : sources_) {
+    std::byte*& to = frame.buffers[static_cast<std::size_t>(s.buffer)];
+    const auto i = static_cast<std::size_t>(s.index);
+    switch (s.kind) {
+    case Source::argument:
+      to = arguments[i].is_contiguous()
+               ? static_cast<std::byte*>(const_cast<void*>(arguments[i].raw()))
+               : packed_copy(arguments[i], frame);
+      break;
+    case Source::shared:
+      to = static_cast<std::byte*>(s.state->value.raw());
+      break;
+    case Source::output:
+      to = given ? memory_of_given(arguments, given, i, frame)
+                 : static_cast<std::byte*>(results[i].raw());
+      break;
+    case Source::update:
+      to = memory_of_update(updates_[i]);
+      break;
+    }
+  }
+}
+
+/// A frame for the length of a call.
+class Program::BorrowedFrame {
+public:
+  explicit BorrowedFrame(Program& program) : program_(program), frame_(program.frames_.take()) {
+    if (!frame_) frame_ = program.make_frame();
+  }
+  ~BorrowedFrame() {
+    frame_->packed.clear();
+    frame_->copies.clear();
+    program_.frames_.give(std::move(frame_));
+  }
+  BorrowedFrame(const BorrowedFrame&) = delete;
+  BorrowedFrame& operator=(const BorrowedFrame&) = delete;
+  Frame& operator*() const { return *frame_; }
+
+private:
+  Program& program_;
+  std::unique_ptr<Frame> frame_;
+};
+
 std::vector<Array> Program::run(std::span<const Array> arguments, const Array* given,
                                 const Watcher* watcher) {
   check_arguments(arguments);
-  std::unique_ptr<Frame> owned = take_frame();
-  struct Return {
-    Program* program;
-    std::unique_ptr<Frame>* frame;
-    ~Return() { program->give_frame(std::move(*frame)); }
-  } on_exit{this, &owned};
-  Frame& f = *owned;
+  const BorrowedFrame borrowed(*this);
+  Frame& f = *borrowed;
   solve_sizes(arguments, f);
-
   std::vector<Array> results;
-  std::vector<std::pair<Array, Array>> copy_back; // outputs that could not be written directly
-  auto shape_of = [&](const std::vector<int>& slots) {
-    Shape shape(slots.size());
-    for (std::size_t i = 0; i < slots.size(); ++i)
-      shape[i] = f.sizes[static_cast<std::size_t>(slots[i])];
-    return shape;
-  };
-  if (!given) {
-    results.reserve(outputs_.size());
-    for (const auto& [dtype, shape] : outputs_)
-      results.push_back(Array::empty(dtype, shape_of(shape)));
-  }
+  if (!given) results = new_outputs(f);
 
   const Locks locks(locks_);
-  for (std::size_t b = 0; b < sources_.size(); ++b) {
-    const Source& s = sources_[b];
-    switch (s.kind) {
-    case Source::argument: {
-      const Array& a = arguments[static_cast<std::size_t>(s.index)];
-      if (a.is_contiguous()) {
-        f.buffers[b] = static_cast<std::byte*>(const_cast<void*>(a.raw()));
-      } else {
-        f.packed.push_back(a.contiguous());
-        f.buffers[b] =
-            static_cast<std::byte*>(const_cast<void*>(std::as_const(f.packed.back()).raw()));
-        packed_arguments_.fetch_add(1, std::memory_order_relaxed);
-      }
-      break;
-    }
-    case Source::shared:
-      f.buffers[b] = static_cast<std::byte*>(s.state->value.raw());
-      break;
-    case Source::constant:
-      f.buffers[b] = static_cast<std::byte*>(const_cast<void*>(s.value.raw()));
-      break;
-    case Source::temp:
-      f.buffers[b] = f.slots[static_cast<std::size_t>(s.index)];
-      break;
-    case Source::update: {
-      BoundUpdate& u = updates_[static_cast<std::size_t>(s.index)];
-      if (u.spare.dtype() != u.state->value.dtype() || u.spare.shape() != u.state->value.shape())
-        u.spare = Array::empty(u.state->value.dtype(), u.state->value.shape());
-      f.buffers[b] = static_cast<std::byte*>(u.spare.raw());
-      break;
-    }
-    case Source::output: {
-      const auto i = static_cast<std::size_t>(s.index);
-      if (!given) {
-        f.buffers[b] = static_cast<std::byte*>(results[i].raw());
-        break;
-      }
-      Array target = given[i];
-      const Shape& got = target.shape();
-      bool fits = target.dtype() == outputs_[i].first && got.size() == outputs_[i].second.size();
-      for (std::size_t a = 0; fits && a < got.size(); ++a)
-        fits = got[a] == f.sizes[static_cast<std::size_t>(outputs_[i].second[a])];
-      if (fits && !target.is_writable())
-        support::fail<TypeError>(
-            signature_.name,
-            {.place = support::describe(signature_.where),
-             .hint = "give one that views writable memory and repeats no element"},
-            "the array given for output {}, {}, is read-only", i, target.label());
-      if (!fits) {
-        const Array wanted = Array::empty(outputs_[i].first, shape_of(outputs_[i].second));
-        support::fail<ShapeError>(
-            signature_.name,
-            {.place = support::describe(signature_.where),
-             .hint = "allocate it with Array::empty, or let the call make it"},
-            "output {} is {} in this call, the array given is {}", i, wanted.label(),
-            target.label());
-      }
-      bool is_direct = target.is_contiguous();
-      for (const Array& a : arguments) is_direct = is_direct && !target.overlaps(a);
-      for (std::size_t j = 0; j < i; ++j) is_direct = is_direct && !target.overlaps(given[j]);
-      if (!is_direct) {
-        f.packed.push_back(Array::empty(target.dtype(), target.shape()));
-        copy_back.emplace_back(target, f.packed.back());
-        f.buffers[b] = static_cast<std::byte*>(f.packed.back().raw());
-      } else {
-        f.buffers[b] = static_cast<std::byte*>(target.raw());
-      }
-      break;
-    }
-    }
-  }
-
+  find_buffers(arguments, given, results, f);
   CallRuntime runtime(threads_);
   for (const BoundStep& s : steps_) {
-    const Moment moment{*s.step, [&](int buffer) { return view(buffer, f).copy(); },
-                        [&](const ir::DimNode& leaf) { return size_of(leaf, f); }};
-    if (watcher) watcher->before(moment);
-    run_step(s, f, runtime.table());
-    if (s.step->is_fallible)
-      if (const auto failure = runtime.failure())
-        index_failure(s, failure->site, failure->value, failure->bound);
-    if (watcher) watcher->after(moment);
+    if (watcher) [[unlikely]]
+      watch_step(s, f, runtime, *watcher);
+    else
+      run_step(s, f, runtime);
   }
 
-  for (auto& [target, from] : copy_back) copy_elements(target, from);
+  for (const auto& [target, from] : f.copies) copy_elements(target, from);
   for (BoundUpdate& u : updates_)
     if (u.buffer >= 0) std::swap(u.state->value, u.spare);
   return results;
+}
+
+void Program::watch_step(const BoundStep& s, Frame& f, CallRuntime& runtime,
+                         const Watcher& watcher) const {
+  const Moment moment{*s.step, [&](int buffer) { return view(buffer, f).copy(); },
+                      [&](const ir::DimNode& leaf) { return size_of(leaf, f); }};
+  watcher.before(moment);
+  run_step(s, f, runtime);
+  watcher.after(moment);
 }
 
 std::int64_t Program::size_of(const ir::DimNode& leaf, const Frame& frame) const {
@@ -334,30 +366,40 @@ std::int64_t Program::size_of(const ir::DimNode& leaf, const Frame& frame) const
 }
 
 Array Program::view(int buffer, const Frame& frame) const {
-  const Source& s = sources_[static_cast<std::size_t>(buffer)];
-  Shape shape;
-  for (int slot : s.shape) shape.push_back(frame.sizes[static_cast<std::size_t>(slot)]);
-  return Array::view(
-      s.dtype, static_cast<const void*>(frame.buffers[static_cast<std::size_t>(buffer)]), shape);
+  const BufferType& t = buffer_types_[static_cast<std::size_t>(buffer)];
+  return Array::view(t.dtype,
+                     static_cast<const void*>(frame.buffers[static_cast<std::size_t>(buffer)]),
+                     shape_of(t.shape, frame));
 }
 
-void Program::run_step(const BoundStep& s, Frame& f, const Runtime* runtime) const {
-  if (std::holds_alternative<plan::ContractionStep>(s.step->what))
-    return run_contraction(s, f, runtime);
-  if (std::holds_alternative<plan::ScatterStep>(s.step->what)) return run_scatter(s, f);
-  f.arguments.clear();
-  for (int b : s.buffers) f.arguments.push_back(f.buffers[static_cast<std::size_t>(b)]);
+void Program::run_step(const BoundStep& s, Frame& f, CallRuntime& runtime) const {
+  switch (s.kind) {
+  case BoundStep::kernel:
+    run_kernel(s, f, runtime.table());
+    break;
+  case BoundStep::contraction:
+    run_contraction(s, f, runtime.table());
+    break;
+  case BoundStep::scatter:
+    run_scatter(s, f);
+    break;
+  }
+  if (s.step->is_fallible)
+    if (const auto failure = runtime.failure())
+      index_failure(s, failure->site, failure->value, failure->bound);
+}
+
+void Program::run_kernel(const BoundStep& s, Frame& f, const Runtime* runtime) const {
+  void** to = f.arguments.data();
+  for (int b : s.buffers) *to++ = f.buffers[static_cast<std::size_t>(b)];
   if (s.scratch >= 0)
-    f.arguments.push_back(
-        f.scratch.reserve(static_cast<std::size_t>(f.sizes[static_cast<std::size_t>(s.scratch)]) *
-                          static_cast<std::size_t>(threads_)));
-  f.size_arguments.clear();
-  for (int slot : s.sizes) f.size_arguments.push_back(f.sizes[static_cast<std::size_t>(slot)]);
-  s.entry(runtime, f.arguments.data(), f.size_arguments.data());
+    *to = f.scratch.reserve(static_cast<std::size_t>(f.sizes[static_cast<std::size_t>(s.scratch)]) *
+                            static_cast<std::size_t>(threads_));
+  s.entry(runtime, f.arguments.data(), f.step_sizes.data() + s.first_size);
 }
 
 void Program::run_scatter(const BoundStep& s, Frame& f) const {
-  Array out = Array::view(sources_[static_cast<std::size_t>(s.out)].dtype,
+  Array out = Array::view(buffer_types_[static_cast<std::size_t>(s.out)].dtype,
                           static_cast<void*>(f.buffers[static_cast<std::size_t>(s.out)]),
                           view(s.out, f).shape());
   const Array added = view(s.added, f);

@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +15,8 @@
 #include <kroton/options.hpp>
 
 #include "codegen/contraction.hpp"
+#include "jit/cpu/runtime.hpp"
+#include "jit/idle.hpp"
 #include "jit/kernels.hpp"
 #include "jit/sizes.hpp"
 #include "lib/plan/plan.hpp"
@@ -94,11 +95,13 @@ private:
     std::vector<int> strides; ///< slots
   };
   struct BoundStep {
+    enum Kind : std::uint8_t { kernel, contraction, scatter } kind = kernel;
     const plan::Step* step = nullptr;
     KernelEntry entry = nullptr;
+    // Kernels.
     std::vector<int> buffers;
-    std::vector<int> sizes; ///< slots of size arguments
-    int scratch = -1;       ///< slot of the bytes a chunk needs
+    std::size_t first_size = 0; ///< of its size arguments among those of all kernels
+    int scratch = -1;           ///< slot of the bytes a chunk needs
     // Contractions.
     DType dtype = DType::f32;
     BoundOperand a, b, alpha;
@@ -110,37 +113,59 @@ private:
     std::vector<int> positions;
     std::vector<int> added_shape;
   };
+  /// A buffer whose memory another call may find elsewhere.
   struct Source {
-    enum Kind { argument, shared, constant, output, update, temp } kind;
-    int index = -1; ///< argument, output, update or slot number
+    enum Kind : std::uint8_t { argument, shared, output, update } kind;
+    int buffer = -1;
+    int index = -1; ///< argument, output or update number
     ir::SharedState* state = nullptr;
-    Array value = Array();  ///< constants
-    std::vector<int> shape; ///< slots
+  };
+  struct BufferType {
     DType dtype = DType::f32;
+    std::vector<int> shape; ///< slots
   };
   struct Lock {
     ir::SharedState* state;
     bool is_exclusive;
   };
   class Locks;
+  class BorrowedFrame;
+  struct BoundUpdate {
+    ir::SharedState* state = nullptr;
+    int buffer = -1;       ///< of kind update; -1 when it happens in place
+    Array spare = Array(); ///< the memory of the next new value; guarded by the variable's lock
+  };
 
+  std::vector<int> slots_of(std::span<const Dim> dims);
   void bind_sources(const Signature& signature);
   void bind_sizes(const Signature& signature);
   void render_and_load(const ProgramOptions& options);
   void bind_steps();
   BoundOperand bind(const plan::Operand& operand);
 
+  std::unique_ptr<Frame> make_frame() const;
   void check_arguments(std::span<const Array> arguments) const;
+  [[noreturn]] void refuse_arguments(std::span<const Array> arguments) const;
   void solve_sizes(std::span<const Array> arguments, Frame& frame) const;
+  void lay_out(Frame& frame) const;
+  std::vector<Array> new_outputs(const Frame& frame) const;
+  void find_buffers(std::span<const Array> arguments, const Array* given, std::span<Array> results,
+                    Frame& frame);
+  std::byte* packed_copy(const Array& argument, Frame& frame);
+  std::byte* memory_of_given(std::span<const Array> arguments, const Array* given, std::size_t i,
+                             Frame& frame) const;
+  std::byte* memory_of_update(BoundUpdate& update) const;
   [[noreturn]] void explain_mismatch(std::span<const Array> arguments) const;
-  void run_step(const BoundStep& step, Frame& frame, const Runtime* runtime) const;
+  void run_step(const BoundStep& step, Frame& frame, CallRuntime& runtime) const;
+  void run_kernel(const BoundStep& step, Frame& frame, const Runtime* runtime) const;
   void run_contraction(const BoundStep& step, Frame& frame, const Runtime* runtime) const;
   void run_scatter(const BoundStep& step, Frame& frame) const;
   std::int64_t size_of(const ir::DimNode& leaf, const Frame& frame) const;
   [[noreturn]] void index_failure(const BoundStep& step, int site, long value, long bound) const;
   Array view(int buffer, const Frame& frame) const;
-  std::unique_ptr<Frame> take_frame();
-  void give_frame(std::unique_ptr<Frame> frame);
+  void watch_step(const BoundStep& step, Frame& frame, CallRuntime& runtime,
+                  const Watcher& watcher) const;
+  Shape shape_of(const std::vector<int>& slots, const Frame& frame) const;
 
   plan::Plan plan_;
   Signature signature_;
@@ -162,21 +187,20 @@ private:
   std::vector<AxisCheck> checks_;
   std::vector<std::pair<int, int>> equal_slots_; ///< of constraints between computed dims
 
-  std::vector<Source> sources_; ///< one for each buffer
-  std::vector<int> slot_bytes_; ///< size slots of the arena's slots
+  std::vector<std::pair<DType, std::size_t>> argument_types_; ///< dtype and rank
+  std::vector<BufferType> buffer_types_;                      ///< one for each buffer
+  std::vector<Source> sources_;
+  std::vector<std::pair<int, Array>> constants_; ///< buffer and its value
+  std::vector<std::pair<int, int>> temps_;       ///< buffer and its slot of the arena
+  std::vector<int> slot_bytes_;                  ///< size slots of the arena's slots
+  std::vector<int> step_sizes_;                  ///< size slots of Frame::step_sizes
+  std::size_t most_arguments_ = 0;               ///< of one kernel
   std::vector<BoundStep> steps_;
   std::vector<Lock> locks_;
-  struct BoundUpdate {
-    ir::SharedState* state = nullptr;
-    int buffer = -1;       ///< of kind update; -1 when it happens in place
-    Array spare = Array(); ///< the memory of the next new value; guarded by the variable's lock
-  };
   std::vector<BoundUpdate> updates_;
-  std::vector<std::pair<DType, std::vector<int>>> outputs_; ///< dtype and shape slots
-  std::vector<int> output_buffers_;
+  std::vector<BufferType> outputs_;
 
-  std::mutex frames_mutex_;
-  std::vector<std::unique_ptr<Frame>> frames_;
+  Idle<Frame> frames_;
   std::atomic<std::uint64_t> packed_arguments_{0};
 };
 

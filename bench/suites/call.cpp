@@ -23,10 +23,10 @@ Prepared add_ten(const Setting& setting) {
   const std::vector<kt::Array> arguments = {xs, ys}, outputs = {into};
   prepared.systems.push_back({.name = "kroton",
                               .time = repeat([=] { f.call_into(arguments, outputs); }),
-                              .bound = {.ns = 500}});
+                              .bound = {.ns = 60}});
   prepared.systems.push_back({.name = "kroton, new outputs",
                               .time = repeat([=] { (void)f(arguments); }),
-                              .bound = {.ns = 500}});
+                              .bound = {.ns = 150}});
   if (const Limits* by_hand = limits()) {
     kt::Array z = kt::Array::empty<float>({n});
     const float *p = xs.data<const float>(), *q = ys.data<const float>();

@@ -22,6 +22,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <kroton/dtype.hpp>
@@ -44,7 +45,8 @@ struct ArrayRep {
   Shape shape;
   Shape strides;
   std::byte* data = nullptr;   ///< Element [0, …, 0].
-  std::shared_ptr<void> owner; ///< Keeps the memory alive; null for memory of the caller's.
+  std::shared_ptr<void> owner; ///< Keeps the memory alive; null for memory of the caller's, and …
+  bool holds_elements = false; ///< … for elements that lie behind this, in one allocation.
   std::byte* first = nullptr;  ///< The memory known to be valid is [first, last).
   std::byte* last = nullptr;
 };
@@ -76,11 +78,10 @@ public:
   /// An array whose elements are not set yet: `Array::empty<float>({600, 784})`.
   /// Throws ShapeError for a negative dim or a numel that overflows, DeviceError when memory is
   /// short.
-  template <Element T>
-  static Array empty(const Shape& shape, Location where = Location::current()) {
-    return empty(dtype_of<T>, shape, where);
+  template <Element T> static Array empty(Shape shape, Location where = Location::current()) {
+    return empty(dtype_of<T>, std::move(shape), where);
   }
-  static Array empty(DType dtype, const Shape& shape, Location where = Location::current());
+  static Array empty(DType dtype, Shape shape, Location where = Location::current());
 
   /// All elements 0: `Array::zeros<float>({784, 10})`, `Array::zeros(DType::f32, {784, 10})`.
   template <Element T>

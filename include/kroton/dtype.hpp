@@ -21,7 +21,10 @@ std::string_view to_string(DType) noexcept;
 DType parse_dtype(std::string_view);
 
 /// Bytes of one element.
-std::size_t item_size(DType) noexcept;
+constexpr std::size_t item_size(DType t) noexcept {
+  constexpr std::uint8_t sizes[dtype_count] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8};
+  return sizes[static_cast<std::size_t>(t)];
+}
 
 constexpr bool is_bool(DType t) noexcept { return t == DType::bool_; }
 constexpr bool is_float(DType t) noexcept { return t >= DType::f32; }

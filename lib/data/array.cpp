@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <new>
+#include <utility>
 
 #include "lib/data/strided.hpp"
 #include "lib/support/error.hpp"
@@ -19,8 +21,16 @@ constexpr std::size_t alignment = 64;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 /// Below this a huge page would be mostly wasted.
 constexpr std::size_t huge_page_threshold = std::size_t{4} << 20;
+/// Up to here the elements share an allocation with what describes them.
+constexpr std::size_t largest_behind = 4096;
 /// What a process on x86-64 can address.
 constexpr std::size_t address_space = std::size_t{1} << 47;
+
+[[noreturn]] void out_of_memory(DType dtype, const Shape& shape, std::size_t nbytes,
+                                const Location& where) {
+  fail<DeviceError>("array", {.place = describe(where)}, "no memory for {}: {} bytes",
+                    data::label(dtype, shape), nbytes);
+}
 
 std::shared_ptr<void> allocate(DType dtype, const Shape& shape, std::size_t nbytes,
                                const Location& where) {
@@ -28,13 +38,35 @@ std::shared_ptr<void> allocate(DType dtype, const Shape& shape, std::size_t nbyt
   const std::size_t unit = is_big ? huge_page : alignment;
   const std::size_t rounded = std::max(unit, (nbytes + unit - 1) / unit * unit);
   void* memory = nbytes > address_space ? nullptr : std::aligned_alloc(unit, rounded);
-  if (memory == nullptr)
-    fail<DeviceError>("array", {.place = describe(where)}, "no memory for {}: {} bytes",
-                      data::label(dtype, shape), nbytes);
+  if (memory == nullptr) out_of_memory(dtype, shape, nbytes, where);
   // Advice: a kernel without huge pages ignores it, and the array works all the same.
   if (is_big) ::madvise(memory, rounded, MADV_HUGEPAGE);
   return std::shared_ptr<void>(memory, std::free);
 }
+
+/// For `std::allocate_shared`: room for `nbytes` of elements, aligned, behind the object; where
+/// they start goes to `elements`.
+template <class T> struct WithElements {
+  using value_type = T;
+
+  std::size_t nbytes;
+  std::byte** elements;
+
+  WithElements(std::size_t bytes, std::byte** start) : nbytes(bytes), elements(start) {}
+  template <class U>
+  WithElements(const WithElements<U>& other) : nbytes(other.nbytes), elements(other.elements) {}
+
+  T* allocate(std::size_t n) {
+    // malloc keeps small blocks at hand, which aligned_alloc does not.
+    auto* memory = static_cast<std::byte*>(std::malloc(n * sizeof(T) + alignment - 1 + nbytes));
+    if (!memory) throw std::bad_alloc();
+    const auto end = reinterpret_cast<std::uintptr_t>(memory + n * sizeof(T));
+    *elements = memory + n * sizeof(T) + (alignment - end % alignment) % alignment;
+    return reinterpret_cast<T*>(memory);
+  }
+  void deallocate(T* memory, std::size_t) noexcept { std::free(memory); }
+  template <class U> bool operator==(const WithElements<U>&) const { return true; }
+};
 
 /// numel, checked so that numel * item_size is a valid object size too.
 std::int64_t checked_numel(DType dtype, const Shape& shape, const Location& where) {
@@ -174,16 +206,25 @@ Array::Array() {
   rep_ = nothing;
 }
 
-Array Array::empty(DType dtype, const Shape& shape, Location where) {
+Array Array::empty(DType dtype, Shape shape, Location where) {
   const std::int64_t numel = checked_numel(dtype, shape, where);
   const std::size_t nbytes = static_cast<std::size_t>(numel) * item_size(dtype);
-  auto rep = std::make_shared<detail::ArrayRep>();
-  rep->owner = allocate(dtype, shape, nbytes, where);
+  std::shared_ptr<detail::ArrayRep> rep;
+  if (nbytes <= largest_behind) {
+    std::byte* elements = nullptr;
+    rep = std::allocate_shared<detail::ArrayRep>(WithElements<detail::ArrayRep>(nbytes, &elements));
+    rep->holds_elements = true;
+    rep->data = elements;
+  } else {
+    rep = std::make_shared<detail::ArrayRep>();
+    rep->owner = allocate(dtype, shape, nbytes, where);
+    rep->data = static_cast<std::byte*>(rep->owner.get());
+  }
   rep->dtype = dtype;
   rep->numel = numel;
-  rep->shape = shape;
   rep->strides = data::dense_strides(shape);
-  rep->data = rep->first = static_cast<std::byte*>(rep->owner.get());
+  rep->shape = std::move(shape);
+  rep->first = rep->data;
   rep->last = rep->first + nbytes;
   return Array(std::move(rep));
 }
@@ -248,6 +289,8 @@ Array Array::view_of(DType dtype, const void* memory, const Shape& shape, const 
 
 Array Array::with(Shape shape, Shape strides, std::byte* memory, bool is_writable) const {
   auto rep = std::make_shared<detail::ArrayRep>(*rep_);
+  if (std::exchange(rep->holds_elements, false))
+    rep->owner = std::const_pointer_cast<detail::ArrayRep>(rep_);
   rep->numel = 1;
   for (std::int64_t dim : shape) rep->numel *= dim;
   rep->is_contiguous = data::is_dense(shape, strides);
@@ -270,11 +313,12 @@ std::string Array::label() const { return data::label(dtype(), shape()); }
 bool Array::overlaps(const Array& other) const noexcept {
   if (numel() == 0 || other.numel() == 0) return false;
   const auto span_of = [](const Array& a) {
+    const auto data = reinterpret_cast<std::intptr_t>(a.rep_->data);
+    if (a.is_contiguous()) return std::pair(data, data + static_cast<std::intptr_t>(a.nbytes()));
     // A view that exists has an extent: it was checked when it was made.
     const data::Extent reach = *data::extent(a.shape(), a.strides());
     const auto size = static_cast<std::int64_t>(item_size(a.dtype()));
-    return std::pair(reinterpret_cast<std::intptr_t>(a.rep_->data) + reach.lowest * size,
-                     reinterpret_cast<std::intptr_t>(a.rep_->data) + (reach.highest + 1) * size);
+    return std::pair(data + reach.lowest * size, data + (reach.highest + 1) * size);
   };
   const auto [first, last] = span_of(*this);
   const auto [other_first, other_last] = span_of(other);

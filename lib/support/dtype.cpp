@@ -10,22 +10,21 @@ namespace {
 struct Row {
   std::string_view name;
   std::string_view numpy_name;
-  std::uint8_t item_size;
 };
 
 /// By DType, in its order.
 constexpr std::array<Row, dtype_count> rows{{
-    {"bool", "bool", 1},
-    {"i8", "int8", 1},
-    {"i16", "int16", 2},
-    {"i32", "int32", 4},
-    {"i64", "int64", 8},
-    {"u8", "uint8", 1},
-    {"u16", "uint16", 2},
-    {"u32", "uint32", 4},
-    {"u64", "uint64", 8},
-    {"f32", "float32", 4},
-    {"f64", "float64", 8},
+    {"bool", "bool"},
+    {"i8", "int8"},
+    {"i16", "int16"},
+    {"i32", "int32"},
+    {"i64", "int64"},
+    {"u8", "uint8"},
+    {"u16", "uint16"},
+    {"u32", "uint32"},
+    {"u64", "uint64"},
+    {"f32", "float32"},
+    {"f64", "float64"},
 }};
 
 constexpr const Row& row(DType t) { return rows[static_cast<std::size_t>(t)]; }
@@ -56,12 +55,10 @@ DType parse_dtype(std::string_view name) {
       name);
 }
 
-std::size_t item_size(DType t) noexcept { return row(t).item_size; }
-
 DType promote(DType a, DType b) noexcept {
   if (a == b || is_bool(b)) return a;
   if (is_bool(a)) return b;
-  const int size_a = row(a).item_size, size_b = row(b).item_size;
+  const int size_a = static_cast<int>(item_size(a)), size_b = static_cast<int>(item_size(b));
   if (is_float(a) || is_float(b)) {
     // f32 holds every integer of up to 16 bits, and nothing wider.
     const bool wide = is_float(a) && is_float(b) ? true : (is_float(a) ? size_b : size_a) > 2;
