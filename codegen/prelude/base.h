@@ -3,6 +3,9 @@
 // A line `//# name: dependency …` opens a fragment; embed.py cuts these files into a table, checks
 // that the dependencies are exactly the fragments whose names a text uses, and drops lines that
 // begin with `///`. No header is included and no library function is called: a kernel stands alone.
+//
+// Functions take vectors as they take scalars, and give each lane what they give a scalar. Those of several
+// arguments take any mix: a scalar stands for a vector of it. Only Clang has the vectors.
 
 /// Inlined always: a call left standing would keep a loop from being vectorised, and the compiler's
 /// patience ends below the size of pow or of Philox's ten rounds.
@@ -19,22 +22,84 @@ using u64 = unsigned long;
 using f32 = float;
 using f64 = double;
 
-//# bits_f32: types
-KROTON_INLINE u32 bits_f32(f32 x) { return __builtin_bit_cast(u32, x); }
+/// N values of T, on which arithmetic, comparisons and ?: work lane by lane. vec<bool, N> is a mask. A comparison
+/// gives integers of the operands' width, -1 where it holds: mask_of makes a mask of them.
+//# vec:
+#ifdef __clang__
+template <class T, int N> using vec = T __attribute__((ext_vector_type(N)));
+#endif
 
-//# bits_f64: types
-KROTON_INLINE u64 bits_f64(f64 x) { return __builtin_bit_cast(u64, x); }
+/// How many lanes F has, 1 for a scalar; what they hold; what has as many lanes of another type; and what F and
+/// another type of the same dtype become together: the vector among them.
+//# shape_of: vec
+template <class F> struct shape_of {
+  static constexpr int lanes = 1;
+  using element = F;
+  template <class T> using of = T;
+  template <class T> using with = T;
+};
+#ifdef __clang__
+template <class E, int N> struct shape_of<vec<E, N>> {
+  static constexpr int lanes = N;
+  using element = E;
+  template <class T> using of = vec<T, N>;
+  template <class T> using with = vec<E, N>;
+};
+#endif
 
-//# from_bits_f32: types
-KROTON_INLINE f32 from_bits_f32(u32 x) { return __builtin_bit_cast(f32, x); }
+//# lanes_of: shape_of
+template <class F> inline constexpr int lanes_of = shape_of<F>::lanes;
 
-//# from_bits_f64: types
-KROTON_INLINE f64 from_bits_f64(u64 x) { return __builtin_bit_cast(f64, x); }
+//# element_of: shape_of
+template <class F> using element_of = typename shape_of<F>::element;
+
+/// As many lanes of T as F has.
+//# like: shape_of
+template <class F, class T> using like = typename shape_of<F>::template of<T>;
+
+//# common_of: shape_of
+template <class A, class B> using common_of = typename shape_of<A>::template with<B>;
+
+/// The plain C++ cast of each lane to T. Where T is bool that is x != 0: the lanes of a mask.
+//# convert: types lanes_of like
+template <class T, class F> KROTON_INLINE like<F, T> convert(F x) {
+  if constexpr (lanes_of<F> == 1)
+    return (T)x;
+  else
+    return __builtin_convertvector(x, like<F, T>);
+}
+
+/// What a comparison gives as a bool, or as a mask.
+//# mask_of: types like convert
+template <class C> KROTON_INLINE like<C, bool> mask_of(C holds) { return convert<bool>(holds); }
+
+/// a where m is set, otherwise b. The two are of one dtype.
+//# select: types element_of like common_of
+template <class M, class A, class B> KROTON_INLINE auto select(M m, A a, B b) {
+  using Arm = common_of<A, B>;
+  using F = common_of<like<M, element_of<Arm>>, Arm>;
+  return m ? (F)a : (F)b;
+}
+
+//# bits_f32: types like
+template <class F> KROTON_INLINE like<F, u32> bits_f32(F x) { return __builtin_bit_cast(like<F, u32>, x); }
+
+//# bits_f64: types like
+template <class F> KROTON_INLINE like<F, u64> bits_f64(F x) { return __builtin_bit_cast(like<F, u64>, x); }
+
+//# from_bits_f32: types like
+template <class U> KROTON_INLINE like<U, f32> from_bits_f32(U x) { return __builtin_bit_cast(like<U, f32>, x); }
+
+//# from_bits_f64: types like
+template <class U> KROTON_INLINE like<U, f64> from_bits_f64(U x) { return __builtin_bit_cast(like<U, f64>, x); }
 
 /// a * b + c, rounded once where the machine can; never a call of the library's fma.
 //# fma_f32: types
-KROTON_INLINE f32 fma_f32(f32 a, f32 b, f32 c) {
-#ifdef __FMA__
+template <class A, class B, class C> KROTON_INLINE auto fma_f32(A a, B b, C c) {
+#if defined(__FMA__) && defined(__clang__)
+  using F = decltype(a * b + c);
+  return __builtin_elementwise_fma((F)a, (F)b, (F)c);
+#elif defined(__FMA__)
   return __builtin_fmaf(a, b, c);
 #else
   return a * b + c;
@@ -42,8 +107,11 @@ KROTON_INLINE f32 fma_f32(f32 a, f32 b, f32 c) {
 }
 
 //# fma_f64: types
-KROTON_INLINE f64 fma_f64(f64 a, f64 b, f64 c) {
-#ifdef __FMA__
+template <class A, class B, class C> KROTON_INLINE auto fma_f64(A a, B b, C c) {
+#if defined(__FMA__) && defined(__clang__)
+  using F = decltype(a * b + c);
+  return __builtin_elementwise_fma((F)a, (F)b, (F)c);
+#elif defined(__FMA__)
   return __builtin_fma(a, b, c);
 #else
   return a * b + c;
@@ -51,45 +119,119 @@ KROTON_INLINE f64 fma_f64(f64 a, f64 b, f64 c) {
 }
 
 //# abs_f32: types
-KROTON_INLINE f32 abs_f32(f32 x) { return __builtin_fabsf(x); }
+template <class F> KROTON_INLINE F abs_f32(F x) {
+#ifdef __clang__
+  return __builtin_elementwise_abs(x);
+#else
+  return __builtin_fabsf(x);
+#endif
+}
 
 //# abs_f64: types
-KROTON_INLINE f64 abs_f64(f64 x) { return __builtin_fabs(x); }
+template <class F> KROTON_INLINE F abs_f64(F x) {
+#ifdef __clang__
+  return __builtin_elementwise_abs(x);
+#else
+  return __builtin_fabs(x);
+#endif
+}
 
 //# copysign_f32: types
-KROTON_INLINE f32 copysign_f32(f32 x, f32 sign) { return __builtin_copysignf(x, sign); }
+template <class A, class B> KROTON_INLINE auto copysign_f32(A x, B sign) {
+#ifdef __clang__
+  using F = decltype(x + sign);
+  return __builtin_elementwise_copysign((F)x, (F)sign);
+#else
+  return __builtin_copysignf(x, sign);
+#endif
+}
 
 //# copysign_f64: types
-KROTON_INLINE f64 copysign_f64(f64 x, f64 sign) { return __builtin_copysign(x, sign); }
+template <class A, class B> KROTON_INLINE auto copysign_f64(A x, B sign) {
+#ifdef __clang__
+  using F = decltype(x + sign);
+  return __builtin_elementwise_copysign((F)x, (F)sign);
+#else
+  return __builtin_copysign(x, sign);
+#endif
+}
 
 //# floor_f32: types
-KROTON_INLINE f32 floor_f32(f32 x) { return __builtin_floorf(x); }
+template <class F> KROTON_INLINE F floor_f32(F x) {
+#ifdef __clang__
+  return __builtin_elementwise_floor(x);
+#else
+  return __builtin_floorf(x);
+#endif
+}
 
 //# floor_f64: types
-KROTON_INLINE f64 floor_f64(f64 x) { return __builtin_floor(x); }
+template <class F> KROTON_INLINE F floor_f64(F x) {
+#ifdef __clang__
+  return __builtin_elementwise_floor(x);
+#else
+  return __builtin_floor(x);
+#endif
+}
 
 //# ceil_f32: types
-KROTON_INLINE f32 ceil_f32(f32 x) { return __builtin_ceilf(x); }
+template <class F> KROTON_INLINE F ceil_f32(F x) {
+#ifdef __clang__
+  return __builtin_elementwise_ceil(x);
+#else
+  return __builtin_ceilf(x);
+#endif
+}
 
 //# ceil_f64: types
-KROTON_INLINE f64 ceil_f64(f64 x) { return __builtin_ceil(x); }
+template <class F> KROTON_INLINE F ceil_f64(F x) {
+#ifdef __clang__
+  return __builtin_elementwise_ceil(x);
+#else
+  return __builtin_ceil(x);
+#endif
+}
 
 //# trunc_f32: types
-KROTON_INLINE f32 trunc_f32(f32 x) { return __builtin_truncf(x); }
+template <class F> KROTON_INLINE F trunc_f32(F x) {
+#ifdef __clang__
+  return __builtin_elementwise_trunc(x);
+#else
+  return __builtin_truncf(x);
+#endif
+}
 
 //# trunc_f64: types
-KROTON_INLINE f64 trunc_f64(f64 x) { return __builtin_trunc(x); }
+template <class F> KROTON_INLINE F trunc_f64(F x) {
+#ifdef __clang__
+  return __builtin_elementwise_trunc(x);
+#else
+  return __builtin_trunc(x);
+#endif
+}
 
 /// To the nearest integer, ties to even.
 //# rint_f32: types
-KROTON_INLINE f32 rint_f32(f32 x) { return __builtin_rintf(x); }
+template <class F> KROTON_INLINE F rint_f32(F x) {
+#ifdef __clang__
+  return __builtin_elementwise_rint(x);
+#else
+  return __builtin_rintf(x);
+#endif
+}
 
 //# rint_f64: types
-KROTON_INLINE f64 rint_f64(f64 x) { return __builtin_rint(x); }
+template <class F> KROTON_INLINE F rint_f64(F x) {
+#ifdef __clang__
+  return __builtin_elementwise_rint(x);
+#else
+  return __builtin_rint(x);
+#endif
+}
 
 /// Clang turns __builtin_sqrt into a library call when it keeps errno; its elementwise form never.
 //# sqrt_f32: types
-KROTON_INLINE f32 sqrt_f32(f32 x) {
+template <class F> KROTON_INLINE F sqrt_f32(F x) {
 #ifdef __clang__
   return __builtin_elementwise_sqrt(x);
 #else
@@ -98,7 +240,7 @@ KROTON_INLINE f32 sqrt_f32(f32 x) {
 }
 
 //# sqrt_f64: types
-KROTON_INLINE f64 sqrt_f64(f64 x) {
+template <class F> KROTON_INLINE F sqrt_f64(F x) {
 #ifdef __clang__
   return __builtin_elementwise_sqrt(x);
 #else
@@ -109,55 +251,59 @@ KROTON_INLINE f64 sqrt_f64(f64 x) {
 /// IEEE 754-2019 minimum and maximum: a NaN wins, and -0 < +0. Clang's builtin is also
 /// recognised as a reduction by LLVM's vectoriser.
 //# maximum_f32: types bits_f32 from_bits_f32
-KROTON_INLINE f32 maximum_f32(f32 a, f32 b) {
+template <class A, class B> KROTON_INLINE auto maximum_f32(A x, B y) {
+  decltype(x + y) a = x, b = y;
 #if defined(__clang__) && __has_builtin(__builtin_elementwise_maximum)
   return __builtin_elementwise_maximum(a, b);
 #else
-  f32 ordered = a == b ? from_bits_f32(bits_f32(a) & bits_f32(b)) : a > b ? a : b;
+  decltype(a) ordered = a == b ? from_bits_f32(bits_f32(a) & bits_f32(b)) : a > b ? a : b;
   return a != a ? a : ordered;
 #endif
 }
 
 //# maximum_f64: types bits_f64 from_bits_f64
-KROTON_INLINE f64 maximum_f64(f64 a, f64 b) {
+template <class A, class B> KROTON_INLINE auto maximum_f64(A x, B y) {
+  decltype(x + y) a = x, b = y;
 #if defined(__clang__) && __has_builtin(__builtin_elementwise_maximum)
   return __builtin_elementwise_maximum(a, b);
 #else
-  f64 ordered = a == b ? from_bits_f64(bits_f64(a) & bits_f64(b)) : a > b ? a : b;
+  decltype(a) ordered = a == b ? from_bits_f64(bits_f64(a) & bits_f64(b)) : a > b ? a : b;
   return a != a ? a : ordered;
 #endif
 }
 
 //# minimum_f32: types bits_f32 from_bits_f32
-KROTON_INLINE f32 minimum_f32(f32 a, f32 b) {
+template <class A, class B> KROTON_INLINE auto minimum_f32(A x, B y) {
+  decltype(x + y) a = x, b = y;
 #if defined(__clang__) && __has_builtin(__builtin_elementwise_minimum)
   return __builtin_elementwise_minimum(a, b);
 #else
-  f32 ordered = a == b ? from_bits_f32(bits_f32(a) | bits_f32(b)) : a < b ? a : b;
+  decltype(a) ordered = a == b ? from_bits_f32(bits_f32(a) | bits_f32(b)) : a < b ? a : b;
   return a != a ? a : ordered;
 #endif
 }
 
 //# minimum_f64: types bits_f64 from_bits_f64
-KROTON_INLINE f64 minimum_f64(f64 a, f64 b) {
+template <class A, class B> KROTON_INLINE auto minimum_f64(A x, B y) {
+  decltype(x + y) a = x, b = y;
 #if defined(__clang__) && __has_builtin(__builtin_elementwise_minimum)
   return __builtin_elementwise_minimum(a, b);
 #else
-  f64 ordered = a == b ? from_bits_f64(bits_f64(a) | bits_f64(b)) : a < b ? a : b;
+  decltype(a) ordered = a == b ? from_bits_f64(bits_f64(a) | bits_f64(b)) : a < b ? a : b;
   return a != a ? a : ordered;
 #endif
 }
 
 /// max(x, +0): a NaN stays, -0 becomes +0.
 //# relu_f32: types
-KROTON_INLINE f32 relu_f32(f32 x) { return x <= 0.0f ? 0.0f : x; }
+template <class F> KROTON_INLINE F relu_f32(F x) { return x <= 0.0f ? 0.0f : x; }
 
 //# relu_f64: types
-KROTON_INLINE f64 relu_f64(f64 x) { return x <= 0.0 ? 0.0 : x; }
+template <class F> KROTON_INLINE F relu_f64(F x) { return x <= 0.0 ? 0.0 : x; }
 
 /// -1 or 1; zeros (with their sign) and NaN are returned as they are.
 //# sign_f32: types
-KROTON_INLINE f32 sign_f32(f32 x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x; }
+template <class F> KROTON_INLINE F sign_f32(F x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x; }
 
 //# sign_f64: types
-KROTON_INLINE f64 sign_f64(f64 x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x; }
+template <class F> KROTON_INLINE F sign_f64(F x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x; }

@@ -3,46 +3,54 @@
 /// a / b rounded down, as Python's //. The division may round up to a whole number that the exact
 /// quotient does not reach: the remainder tells, where the quotient is below 2^24 (f32) or 2^53 (f64).
 //# floor_div_f32: types fma_f32 floor_f32 abs_f32
-KROTON_INLINE f32 floor_div_f32(f32 a, f32 b) {
-  f32 q = floor_f32(a / b);
-  f32 r = fma_f32(-q, b, a);
-  f32 below = r != 0.0f && (r < 0.0f) != (b < 0.0f) ? q - 1.0f : q;
-  f32 whole = a != 0.0f && (a < 0.0f) != (b < 0.0f) ? -1.0f : q;
+template <class A, class B> KROTON_INLINE auto floor_div_f32(A x, B y) {
+  using F = decltype(x + y);
+  F a = x, b = y;
+  F q = floor_f32(a / b);
+  F r = fma_f32(-q, b, a);
+  F below = r != 0.0f && (r < 0.0f) != (b < 0.0f) ? q - 1.0f : q;
+  F whole = a != 0.0f && (a < 0.0f) != (b < 0.0f) ? -1.0f : q;
   return abs_f32(b) == __builtin_inff() && abs_f32(a) < __builtin_inff() ? whole : abs_f32(q) < 0x1p24f ? below : q;
 }
 
 //# floor_div_f64: types fma_f64 floor_f64 abs_f64
-KROTON_INLINE f64 floor_div_f64(f64 a, f64 b) {
-  f64 q = floor_f64(a / b);
-  f64 r = fma_f64(-q, b, a);
-  f64 below = r != 0.0 && (r < 0.0) != (b < 0.0) ? q - 1.0 : q;
-  f64 whole = a != 0.0 && (a < 0.0) != (b < 0.0) ? -1.0 : q;
+template <class A, class B> KROTON_INLINE auto floor_div_f64(A x, B y) {
+  using F = decltype(x + y);
+  F a = x, b = y;
+  F q = floor_f64(a / b);
+  F r = fma_f64(-q, b, a);
+  F below = r != 0.0 && (r < 0.0) != (b < 0.0) ? q - 1.0 : q;
+  F whole = a != 0.0 && (a < 0.0) != (b < 0.0) ? -1.0 : q;
   return abs_f64(b) == __builtin_inf() && abs_f64(a) < __builtin_inf() ? whole : abs_f64(q) < 0x1p53 ? below : q;
 }
 
 /// The remainder with b's sign, as Python's %: a - b floor(a / b), where the quotient is below
 /// 2^24 (f32) or 2^53 (f64); beyond that digits are lost. NaN for b = 0 and for infinite a.
 //# mod_f32: types fma_f32 floor_f32 copysign_f32 abs_f32
-KROTON_INLINE f32 mod_f32(f32 a, f32 b) {
-  f32 r = fma_f32(-floor_f32(a / b), b, a);
+template <class A, class B> KROTON_INLINE auto mod_f32(A x, B y) {
+  using F = decltype(x + y);
+  F a = x, b = y;
+  F r = fma_f32(-floor_f32(a / b), b, a);
   r = r != 0.0f && (r < 0.0f) != (b < 0.0f) ? r + b : r;
   r = r == 0.0f ? copysign_f32(0.0f, b) : r;
-  f32 whole = a == 0.0f ? copysign_f32(0.0f, b) : (a < 0.0f) == (b < 0.0f) ? a : b;
+  F whole = a == 0.0f ? copysign_f32(0.0f, b) : (a < 0.0f) == (b < 0.0f) ? a : b;
   return abs_f32(b) == __builtin_inff() && abs_f32(a) < __builtin_inff() ? whole : b == 0.0f ? __builtin_nanf("") : r;
 }
 
 //# mod_f64: types fma_f64 floor_f64 copysign_f64 abs_f64
-KROTON_INLINE f64 mod_f64(f64 a, f64 b) {
-  f64 r = fma_f64(-floor_f64(a / b), b, a);
+template <class A, class B> KROTON_INLINE auto mod_f64(A x, B y) {
+  using F = decltype(x + y);
+  F a = x, b = y;
+  F r = fma_f64(-floor_f64(a / b), b, a);
   r = r != 0.0 && (r < 0.0) != (b < 0.0) ? r + b : r;
   r = r == 0.0 ? copysign_f64(0.0, b) : r;
-  f64 whole = a == 0.0 ? copysign_f64(0.0, b) : (a < 0.0) == (b < 0.0) ? a : b;
+  F whole = a == 0.0 ? copysign_f64(0.0, b) : (a < 0.0) == (b < 0.0) ? a : b;
   return abs_f64(b) == __builtin_inf() && abs_f64(a) < __builtin_inf() ? whole : b == 0.0 ? __builtin_nan("") : r;
 }
 
 /// Addition whose order the compiler may choose: what a reduction is folded with.
 //# sum_f32: types
-KROTON_INLINE f32 sum_f32(f32 a, f32 b) {
+template <class A, class B> KROTON_INLINE auto sum_f32(A a, B b) {
 #ifdef __clang__
 #pragma clang fp reassociate(on)
 #endif
@@ -50,7 +58,7 @@ KROTON_INLINE f32 sum_f32(f32 a, f32 b) {
 }
 
 //# sum_f64: types
-KROTON_INLINE f64 sum_f64(f64 a, f64 b) {
+template <class A, class B> KROTON_INLINE auto sum_f64(A a, B b) {
 #ifdef __clang__
 #pragma clang fp reassociate(on)
 #endif

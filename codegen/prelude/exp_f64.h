@@ -2,8 +2,8 @@
 
 /// (e^r - 1 - r) / r² for |r| <= ln(2)/2; r² times the error is below 2^-61 of e^r - 1.
 //# exp_quotient_f64: types fma_f64
-KROTON_INLINE f64 exp_quotient_f64(f64 r) {
-  f64 q = 0x1.1f3e4b100ff7ep-29;
+template <class F> KROTON_INLINE F exp_quotient_f64(F r) {
+  F q = 0x1.1f3e4b100ff7ep-29;
   q = fma_f64(q, r, 0x1.af5f367e9186cp-26);
   q = fma_f64(q, r, 0x1.27e4fb572c602p-22);
   q = fma_f64(q, r, 0x1.71ddf80ac2bf6p-19);
@@ -18,16 +18,16 @@ KROTON_INLINE f64 exp_quotient_f64(f64 r) {
 
 /// e^r - 1 for |r| <= ln(2)/2.
 //# exp_tail_f64: types fma_f64 exp_quotient_f64
-KROTON_INLINE f64 exp_tail_f64(f64 r) { return fma_f64(exp_quotient_f64(r) * r, r, r); }
+template <class F> KROTON_INLINE F exp_tail_f64(F r) { return fma_f64(exp_quotient_f64(r) * r, r, r); }
 
 /// x = n ln(2) + r + rest with |r| <= ln(2)/2, for |x| < 2^20; `count` is n modulo 2^52. The high part of
 /// ln(2) has 32 bits: n times it is exact without fma.
-//# exp_reduce_f64: types bits_f64 fma_f64
-struct exp_reduced_f64 { f64 r; u64 count; };
-KROTON_INLINE exp_reduced_f64 exp_reduce_f64(f64 x) {
-  f64 shifted = fma_f64(x, 0x1.71547652b82fep0, 0x1.8p52);
-  f64 n = shifted - 0x1.8p52;
-  f64 r = fma_f64(n, -0x1.62e42feep-1, x);
+//# exp_reduce_f64: types like bits_f64 fma_f64
+template <class F> struct exp_reduced_f64 { F r; like<F, u64> count; };
+template <class F> KROTON_INLINE exp_reduced_f64<F> exp_reduce_f64(F x) {
+  F shifted = fma_f64(x, 0x1.71547652b82fep0, 0x1.8p52);
+  F n = shifted - 0x1.8p52;
+  F r = fma_f64(n, -0x1.62e42feep-1, x);
   r = fma_f64(n, -0x1.a39ef35793c76p-33, r);
   return {r, bits_f64(shifted) - 0x4338000000000000ul};
 }
@@ -35,84 +35,84 @@ KROTON_INLINE exp_reduced_f64 exp_reduce_f64(f64 x) {
 /// x · 2^n in two steps, so that 2^n itself may lie beyond the range and results may be denormal.
 /// AVX-512 has an instruction for it, which LLVM before 22 replaces by a library call.
 /// Shifts without sign, since AVX2 has no other for 64 bits.
-//# scale_f64: types from_bits_f64
-KROTON_INLINE f64 scale_f64(f64 x, u64 n) {
+//# scale_f64: types like convert from_bits_f64
+template <class F> KROTON_INLINE F scale_f64(F x, like<F, u64> n) {
 #if defined(__AVX512F__) && __clang_major__ >= 22
-  return __builtin_elementwise_ldexp(x, (i32)n);
+  return __builtin_elementwise_ldexp(x, convert<i32>(n));
 #else
-  u64 half = ((n + 2048) >> 1) - 1024;
-  f64 first = from_bits_f64((half + 1023) << 52);
-  f64 second = from_bits_f64((n - half + 1023) << 52);
+  auto half = ((n + 2048) >> 1) - 1024;
+  F first = from_bits_f64((half + 1023) << 52);
+  F second = from_bits_f64((n - half + 1023) << 52);
   return x * first * second;
 #endif
 }
 
 //# exp_f64: types exp_reduce_f64 exp_tail_f64 scale_f64
-KROTON_INLINE f64 exp_f64(f64 x) {
-  f64 c = x < -746.0 ? -746.0 : x;
+template <class F> KROTON_INLINE F exp_f64(F x) {
+  F c = x < -746.0 ? -746.0 : x;
   c = c > 710.0 ? 710.0 : c;
-  exp_reduced_f64 e = exp_reduce_f64(c);
+  auto e = exp_reduce_f64(c);
   return scale_f64(1.0 + exp_tail_f64(e.r), e.count);
 }
 
 /// 2^n tail + (2^n - 1), with n lowered by one and the sum doubled so that 2^n cannot overflow;
 /// halving would cost a denormal its last digit, and zero its sign.
 //# expm1_f64: types from_bits_f64 fma_f64 abs_f64 exp_reduce_f64 exp_tail_f64
-KROTON_INLINE f64 expm1_f64(f64 x) {
-  f64 c = x < -40.0 ? -40.0 : x;
+template <class F> KROTON_INLINE F expm1_f64(F x) {
+  F c = x < -40.0 ? -40.0 : x;
   c = c > 710.0 ? 710.0 : c;
-  exp_reduced_f64 e = exp_reduce_f64(c);
-  f64 half = from_bits_f64((e.count + 1022) << 52);
-  f64 y = 2.0 * fma_f64(half, exp_tail_f64(e.r), half - 0.5);
+  auto e = exp_reduce_f64(c);
+  F half = from_bits_f64((e.count + 1022) << 52);
+  F y = 2.0 * fma_f64(half, exp_tail_f64(e.r), half - 0.5);
   return abs_f64(x) < 0x1p-60 ? x : y;
 }
 
 /// e^-|x|, more exact than exp where its result goes through further roundings: what r and 1 + r
 /// lose in rounding is added at the end.
 //# exp_decay_f64: types abs_f64 bits_f64 fma_f64 exp_quotient_f64 scale_f64
-KROTON_INLINE f64 exp_decay_f64(f64 x) {
-  f64 c = -abs_f64(x);
+template <class F> KROTON_INLINE F exp_decay_f64(F x) {
+  F c = -abs_f64(x);
   c = c < -746.0 ? -746.0 : c;
-  f64 shifted = fma_f64(c, 0x1.71547652b82fep0, 0x1.8p52);
-  f64 n = shifted - 0x1.8p52;
-  f64 first = fma_f64(n, -0x1.62e42feep-1, c);
-  f64 r = fma_f64(n, -0x1.a39ef35793c76p-33, first);
-  f64 r_lo = fma_f64(n, -0x1.a39ef35793c76p-33, first - r);
-  f64 sum = 1.0 + r;
-  f64 sum_lo = ((1.0 - sum) + r) + r_lo;
-  f64 p = sum + fma_f64(exp_quotient_f64(r) * r, r, sum_lo);
+  F shifted = fma_f64(c, 0x1.71547652b82fep0, 0x1.8p52);
+  F n = shifted - 0x1.8p52;
+  F first = fma_f64(n, -0x1.62e42feep-1, c);
+  F r = fma_f64(n, -0x1.a39ef35793c76p-33, first);
+  F r_lo = fma_f64(n, -0x1.a39ef35793c76p-33, first - r);
+  F sum = 1.0 + r;
+  F sum_lo = ((1.0 - sum) + r) + r_lo;
+  F p = sum + fma_f64(exp_quotient_f64(r) * r, r, sum_lo);
   return scale_f64(p, bits_f64(shifted) - 0x4338000000000000ul);
 }
 
 /// z/(1+z) or 1/(1+z) with z = e^-|x|: nothing overflows, and small results keep their digits. For x < 0
 /// what 1+z lost in rounding is put back: the derivative of q = z/d to d is -q/d = -q (1 - q).
 //# sigmoid_f64: types fma_f64 exp_decay_f64
-KROTON_INLINE f64 sigmoid_f64(f64 x) {
-  f64 z = exp_decay_f64(x);
-  f64 d = 1.0 + z;
-  f64 q = (x < 0.0 ? z : 1.0) / d;
-  f64 lost = z - (d - 1.0);
+template <class F> KROTON_INLINE F sigmoid_f64(F x) {
+  F z = exp_decay_f64(x);
+  F d = 1.0 + z;
+  F q = (x < 0.0 ? z : 1.0) / d;
+  F lost = z - (d - 1.0);
   return x < 0.0 ? fma_f64(q * lost, q - 1.0, q) : q;
 }
 
 /// |x| < 0.55: x + x³ P(x²)/Q(x²), relative error 2^-57.7 before rounding; otherwise
 /// 1 - 2/(e^2|x| + 1). One division serves both.
 //# tanh_f64: types abs_f64 fma_f64 copysign_f64 from_bits_f64 exp_reduce_f64 exp_tail_f64
-KROTON_INLINE f64 tanh_f64(f64 x) {
-  f64 a = abs_f64(x);
-  f64 c = a > 20.0 ? 20.0 : a;
-  exp_reduced_f64 e = exp_reduce_f64(c + c);
-  f64 power = from_bits_f64((e.count + 1023) << 52);
-  f64 large = fma_f64(power, exp_tail_f64(e.r), power) + 1.0;
-  f64 z = c * c;
-  f64 p = -0x1.a20035ef23742p-13;
+template <class F> KROTON_INLINE F tanh_f64(F x) {
+  F a = abs_f64(x);
+  F c = a > 20.0 ? 20.0 : a;
+  auto e = exp_reduce_f64(c + c);
+  F power = from_bits_f64((e.count + 1023) << 52);
+  F large = fma_f64(power, exp_tail_f64(e.r), power) + 1.0;
+  F z = c * c;
+  F p = -0x1.a20035ef23742p-13;
   p = fma_f64(p, z, -0x1.4fe779417ca4cp-6);
   p = fma_f64(p, z, -0x1.5555555555555p-2);
-  f64 q = 0x1.b1729f0576ce3p-13;
+  F q = 0x1.b1729f0576ce3p-13;
   q = fma_f64(q, z, 0x1.7dac9f72fde20p-6);
   q = fma_f64(q, z, 0x1.d8950055e0f76p-2);
   q = fma_f64(q, z, 1.0);
-  bool small = a < 0.55;
-  f64 quotient = (small ? p * z * c : -2.0) / (small ? q : large);
+  auto small = a < 0.55;
+  F quotient = (small ? p * z * c : -2.0) / (small ? q : large);
   return copysign_f64((small ? c : 1.0) + quotient, x);
 }

@@ -2,8 +2,8 @@
 
 /// e ln(2) + log(1 + f) for f in [-1/3, 1/3]: f - f²/2 + f³ P(f), relative error 2^-30.1 before rounding.
 //# log_sum_f32: types fma_f32
-KROTON_INLINE f32 log_sum_f32(f32 e, f32 f) {
-  f32 p = 0x1.e7d8b4p-4f;
+template <class F> KROTON_INLINE F log_sum_f32(F e, F f) {
+  F p = 0x1.e7d8b4p-4f;
   p = fma_f32(p, f, -0x1.06f592p-3f);
   p = fma_f32(p, f, 0x1.b99c18p-4f);
   p = fma_f32(p, f, -0x1.f3976ap-4f);
@@ -13,17 +13,17 @@ KROTON_INLINE f32 log_sum_f32(f32 e, f32 f) {
   p = fma_f32(p, f, -0x1.ffff12p-3f);
   p = fma_f32(p, f, 0x1.555556p-2f);
   p = fma_f32(p, f, -0.5f);
-  f32 low = fma_f32(f * f, p, e * 0x1.7f7d1cp-20f);
+  F low = fma_f32(f * f, p, e * 0x1.7f7d1cp-20f);
   return fma_f32(e, 0x1.62e4p-1f, f + low);
 }
 
 /// x = 2^e (1 + f) with 1 + f in [2/3, 4/3); denormals are scaled into the normal range first.
-//# log_f32: types bits_f32 from_bits_f32 log_sum_f32
-KROTON_INLINE f32 log_f32(f32 x) {
-  bool tiny = x < 0x1p-126f;
-  u32 offset = bits_f32(tiny ? x * 0x1p23f : x) - 0x3f2aaaabu;
-  f32 e = (f32)((i32)offset >> 23) - (tiny ? 23.0f : 0.0f);
-  f32 y = log_sum_f32(e, from_bits_f32((offset & 0x7fffffu) + 0x3f2aaaabu) - 1.0f);
+//# log_f32: types convert bits_f32 from_bits_f32 log_sum_f32
+template <class F> KROTON_INLINE F log_f32(F x) {
+  auto tiny = x < 0x1p-126f;
+  auto offset = bits_f32(tiny ? x * 0x1p23f : x) - 0x3f2aaaabu;
+  F e = convert<f32>(convert<i32>(offset) >> 23) - (tiny ? 23.0f : 0.0f);
+  F y = log_sum_f32(e, from_bits_f32((offset & 0x7fffffu) + 0x3f2aaaabu) - 1.0f);
   y = x == __builtin_inff() ? x : y;
   y = x > 0.0f ? y : __builtin_nanf("");
   return x == 0.0f ? -__builtin_inff() : y;
@@ -31,17 +31,17 @@ KROTON_INLINE f32 log_f32(f32 x) {
 
 /// log(1 + x) for finite x > -1. The exponent e is that of the rounded 1 + x; f = x 2^-e + (2^-e - 1) is
 /// rounded once. Works with 4 · 2^-e, which is normal even for the largest x.
-//# log1p_finite_f32: types bits_f32 from_bits_f32 fma_f32 log_sum_f32
-KROTON_INLINE f32 log1p_finite_f32(f32 x) {
-  u32 exponent = (bits_f32(1.0f + x) - 0x3f2aaaabu) & 0xff800000u;
-  f32 scale = from_bits_f32(0x40800000u - exponent);
-  f32 f = fma_f32(0.25f, x * scale, fma_f32(0.25f, scale, -1.0f));
-  return log_sum_f32((f32)((i32)exponent >> 23), f);
+//# log1p_finite_f32: types convert bits_f32 from_bits_f32 fma_f32 log_sum_f32
+template <class F> KROTON_INLINE F log1p_finite_f32(F x) {
+  auto exponent = (bits_f32(1.0f + x) - 0x3f2aaaabu) & 0xff800000u;
+  F scale = from_bits_f32(0x40800000u - exponent);
+  F f = fma_f32(0.25f, x * scale, fma_f32(0.25f, scale, -1.0f));
+  return log_sum_f32(convert<f32>(convert<i32>(exponent) >> 23), f);
 }
 
 //# log1p_f32: types log1p_finite_f32
-KROTON_INLINE f32 log1p_f32(f32 x) {
-  f32 y = log1p_finite_f32(x);
+template <class F> KROTON_INLINE F log1p_f32(F x) {
+  F y = log1p_finite_f32(x);
   y = x == 0.0f || x == __builtin_inff() ? x : y;
   y = x > -1.0f ? y : __builtin_nanf("");
   return x == -1.0f ? -__builtin_inff() : y;
@@ -49,6 +49,6 @@ KROTON_INLINE f32 log1p_f32(f32 x) {
 
 /// log(1 + e^x) as max(x, 0) + log1p(e^-|x|).
 //# softplus_f32: types exp_decay_f32 log1p_finite_f32
-KROTON_INLINE f32 softplus_f32(f32 x) {
+template <class F> KROTON_INLINE F softplus_f32(F x) {
   return (x > 0.0f ? x : 0.0f) + log1p_finite_f32(exp_decay_f32(x));
 }

@@ -3,36 +3,36 @@
 /// e ln(2) + log(1 + f) for 1 + f in [√½, √2). With s = f/(2 + f), log(1 + f) = 2 atanh(s)
 /// = f - f²/2 + s (f²/2 + R(s²)); relative error 2^-59.5 before rounding.
 //# log_sum_f64: types fma_f64
-KROTON_INLINE f64 log_sum_f64(f64 e, f64 f) {
-  f64 s = f / (2.0 + f);
-  f64 z = s * s;
-  f64 p = 0x1.2f0b6bca25b72p-3;
+template <class F> KROTON_INLINE F log_sum_f64(F e, F f) {
+  F s = f / (2.0 + f);
+  F z = s * s;
+  F p = 0x1.2f0b6bca25b72p-3;
   p = fma_f64(p, z, 0x1.39a120874001bp-3);
   p = fma_f64(p, z, 0x1.746644fa406acp-3);
   p = fma_f64(p, z, 0x1.c71c51eae3b18p-3);
   p = fma_f64(p, z, 0x1.2492494218970p-2);
   p = fma_f64(p, z, 0x1.999999997fab1p-2);
   p = fma_f64(p, z, 0x1.5555555555593p-1);
-  f64 square = 0.5 * f * f;
-  f64 low = fma_f64(s, fma_f64(p, z, square), e * 0x1.a39ef35793c76p-33);
+  F square = 0.5 * f * f;
+  F low = fma_f64(s, fma_f64(p, z, square), e * 0x1.a39ef35793c76p-33);
   return fma_f64(e, 0x1.62e42feep-1, f - (square - low));
 }
 
 /// The exponent field of x / √½ as a number, less 2048 (AVX2 has neither signed shifts nor conversions of
 /// 64-bit integers: the field is shifted without sign and becomes the fraction of 2^52).
 //# exponent_f64: types from_bits_f64
-KROTON_INLINE f64 exponent_f64(u64 offset) {
-  u64 field = (offset + (2048ul << 52)) >> 52;
+template <class U> KROTON_INLINE auto exponent_f64(U offset) {
+  U field = (offset + (2048ul << 52)) >> 52;
   return from_bits_f64(0x4330000000000000ul | field) - (0x1p52 + 2048.0);
 }
 
 /// x = 2^e (1 + f) with 1 + f in [√½, √2); denormals are scaled into the normal range first.
 //# log_f64: types bits_f64 from_bits_f64 exponent_f64 log_sum_f64
-KROTON_INLINE f64 log_f64(f64 x) {
-  bool tiny = x < 0x1p-1022;
-  u64 offset = bits_f64(tiny ? x * 0x1p54 : x) - 0x3fe6a09e667f3bcdul;
-  f64 e = exponent_f64(offset) - (tiny ? 54.0 : 0.0);
-  f64 y = log_sum_f64(e, from_bits_f64((offset & 0xffffffffffffful) + 0x3fe6a09e667f3bcdul) - 1.0);
+template <class F> KROTON_INLINE F log_f64(F x) {
+  auto tiny = x < 0x1p-1022;
+  auto offset = bits_f64(tiny ? x * 0x1p54 : x) - 0x3fe6a09e667f3bcdul;
+  F e = exponent_f64(offset) - (tiny ? 54.0 : 0.0);
+  F y = log_sum_f64(e, from_bits_f64((offset & 0xffffffffffffful) + 0x3fe6a09e667f3bcdul) - 1.0);
   y = x == __builtin_inf() ? x : y;
   y = x > 0.0 ? y : __builtin_nan("");
   return x == 0.0 ? -__builtin_inf() : y;
@@ -41,16 +41,16 @@ KROTON_INLINE f64 log_f64(f64 x) {
 /// log(1 + x) for finite x > -1. The exponent e is that of the rounded 1 + x; f = x 2^-e + (2^-e - 1) is
 /// rounded once. Works with 4 · 2^-e, which is normal even for the largest x.
 //# log1p_finite_f64: types bits_f64 from_bits_f64 fma_f64 exponent_f64 log_sum_f64
-KROTON_INLINE f64 log1p_finite_f64(f64 x) {
-  u64 exponent = (bits_f64(1.0 + x) - 0x3fe6a09e667f3bcdul) & 0xfff0000000000000ul;
-  f64 scale = from_bits_f64(0x4010000000000000ul - exponent);
-  f64 f = fma_f64(0.25, x * scale, fma_f64(0.25, scale, -1.0));
+template <class F> KROTON_INLINE F log1p_finite_f64(F x) {
+  auto exponent = (bits_f64(1.0 + x) - 0x3fe6a09e667f3bcdul) & 0xfff0000000000000ul;
+  F scale = from_bits_f64(0x4010000000000000ul - exponent);
+  F f = fma_f64(0.25, x * scale, fma_f64(0.25, scale, -1.0));
   return log_sum_f64(exponent_f64(exponent), f);
 }
 
 //# log1p_f64: types log1p_finite_f64
-KROTON_INLINE f64 log1p_f64(f64 x) {
-  f64 y = log1p_finite_f64(x);
+template <class F> KROTON_INLINE F log1p_f64(F x) {
+  F y = log1p_finite_f64(x);
   y = x == 0.0 || x == __builtin_inf() ? x : y;
   y = x > -1.0 ? y : __builtin_nan("");
   return x == -1.0 ? -__builtin_inf() : y;
@@ -58,6 +58,6 @@ KROTON_INLINE f64 log1p_f64(f64 x) {
 
 /// log(1 + e^x) as max(x, 0) + log1p(e^-|x|).
 //# softplus_f64: types exp_decay_f64 log1p_finite_f64
-KROTON_INLINE f64 softplus_f64(f64 x) {
+template <class F> KROTON_INLINE F softplus_f64(F x) {
   return (x > 0.0 ? x : 0.0) + log1p_finite_f64(exp_decay_f64(x));
 }

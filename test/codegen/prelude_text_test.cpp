@@ -48,10 +48,10 @@ TEST_CASE("prelude_for gives each fragment once, after what it depends on", "[co
     INFO(definition);
     CHECK(occurrences(text, std::string(definition)) >= 1);
   }
-  CHECK(occurrences(text, "KROTON_INLINE f32 exp_f32(") == 1);
-  CHECK(occurrences(text, "KROTON_INLINE f32 scale_f32(") == 1);
-  CHECK(text.find("f32 scale_f32(") < text.find("f32 exp_f32("));
-  CHECK(text.find("f32 exp_decay_f32(") < text.find("f32 softplus_f32("));
+  CHECK(occurrences(text, "KROTON_INLINE F exp_f32(") == 1);
+  CHECK(occurrences(text, "KROTON_INLINE F scale_f32(") == 1);
+  CHECK(text.find("F scale_f32(") < text.find("F exp_f32("));
+  CHECK(text.find("F exp_decay_f32(") < text.find("F softplus_f32("));
   CHECK(text.find("pow_f32") == text.npos);
   CHECK(text.find("#include") == text.npos);
 }

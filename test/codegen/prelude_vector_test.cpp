@@ -1,0 +1,230 @@
+// Each function of the prelude on vectors, lane for lane against the same function on scalars,
+// compiled as kernels are.
+#include "codegen/prelude.hpp"
+#include "jit/cpu/compiler.hpp"
+#include "jit/cpu/loader.hpp"
+#include "jit/cpu/target.hpp"
+#include "test/codegen/prelude_samples.hpp"
+#include "test/support/catch.hpp"
+
+#include <cstring>
+#include <fmt/format.h>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+using namespace kroton;
+using kroton::test::SampleStream;
+
+namespace {
+
+/// Calls `f` for every N elements of the arrays; those that remain are left alone.
+constexpr std::string_view apply_text = R"(
+template <int N, class T> struct lanes_or_scalar { using type = vec<T, N>; };
+template <class T> struct lanes_or_scalar<1, T> { using type = T; };
+template <class V, class T> V piece(const T* from) {
+  V v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+template <int N, class R, class T, class Function>
+void apply(R* to, const T* a, const T* b, i64 n, Function f) {
+  using V = typename lanes_or_scalar<N, T>::type;
+  for (i64 i = 0; i + N <= n; i += N) {
+    auto y = f(piece<V>(a + i), piece<V>(b + i));
+    static_assert(__is_same(decltype(y), typename lanes_or_scalar<N, R>::type));
+    __builtin_memcpy(to + i, &y, sizeof y);
+  }
+}
+)";
+
+/// An expression of a and b, which hold elements of one dtype, and the dtype of its value.
+struct Sample {
+  std::string expression, result;
+};
+
+constexpr int lane_counts[] = {1, 4, 8, 16};
+
+std::string apply_function(const Sample& sample, const std::string& dtype, std::size_t index,
+                           int lanes) {
+  return fmt::format("extern \"C\" void apply_{}_{}({}* to, const {}* a, const {}* b, i64 n) {{\n"
+                     "  apply<{}>(to, a, b, n, [](auto a, auto b) {{ return {}; }});\n}}\n",
+                     index, lanes, sample.result, dtype, dtype, lanes, sample.expression);
+}
+
+jit::Module compile(const std::vector<Sample>& samples, const std::string& dtype,
+                    const jit::CpuTarget& target) {
+  std::string functions(apply_text);
+  for (std::size_t i = 0; i < samples.size(); ++i)
+    for (int lanes : lane_counts) functions += apply_function(samples[i], dtype, i, lanes);
+  const std::string text = codegen::prelude_for(codegen::prelude_names_in(functions)) + functions;
+  const auto output = jit::compiler().compile(
+      {.source = text, .name = "vectors", .arguments = jit::compile_arguments(target)});
+  return jit::Module::load(output.object, "vectors");
+}
+
+std::vector<jit::CpuTarget> targets_here() {
+  std::vector<jit::CpuTarget> targets;
+  for (const char* name : {"v2", "v3", "v4"})
+    if (jit::CpuTarget target = jit::CpuTarget::parse(name); target.runs_here())
+      targets.push_back(target);
+  return targets;
+}
+
+template <class T> struct Arguments { std::vector<T> a, b; };
+
+/// Every pair of special values, then samples of all exponents; a multiple of the longest vector.
+template <class T> Arguments<T> float_arguments() {
+  Arguments<T> arguments;
+  const std::vector<T> special = test::special_values<T>();
+  for (T a : special)
+    for (T b : special) {
+      arguments.a.push_back(a);
+      arguments.b.push_back(b);
+    }
+  SampleStream stream(17);
+  while (arguments.a.size() < 40'000 || arguments.a.size() % 16 != 0) {
+    arguments.a.push_back(arguments.a.size() % 2 == 0 ? stream.pattern<T>()
+                                                      : stream.between_exponents<T>(-20, 9));
+    arguments.b.push_back(stream.between_exponents<T>(-3, 4));
+  }
+  return arguments;
+}
+
+template <class T> Arguments<T> integer_arguments() {
+  using limits = std::numeric_limits<T>;
+  Arguments<T> arguments;
+  const std::vector<T> special = {0,
+                                  1,
+                                  2,
+                                  3,
+                                  7,
+                                  T(-1),
+                                  T(-2),
+                                  T(-7),
+                                  limits::min(),
+                                  T(limits::min() + 1),
+                                  limits::max(),
+                                  T(limits::max() - 1)};
+  for (T a : special)
+    for (T b : special) {
+      arguments.a.push_back(a);
+      arguments.b.push_back(b);
+    }
+  SampleStream stream(19);
+  while (arguments.a.size() < 2'000 || arguments.a.size() % 16 != 0) {
+    arguments.a.push_back(static_cast<T>(stream.bits() >> (stream.bits() % 64)));
+    arguments.b.push_back(static_cast<T>(stream.bits() >> (stream.bits() % 64)));
+  }
+  return arguments;
+}
+
+std::size_t bytes_of(const std::string& dtype) {
+  return dtype == "bool" ? 1 : std::stoul(dtype.substr(1)) / 8;
+}
+
+template <class T>
+std::vector<unsigned char> results(const jit::Module& module, const Sample& sample,
+                                   std::size_t index, int lanes, const Arguments<T>& arguments) {
+  using Apply = void(void*, const T*, const T*, long);
+  std::vector<unsigned char> bytes(arguments.a.size() * bytes_of(sample.result));
+  reinterpret_cast<Apply*>(module.symbol(fmt::format("apply_{}_{}", index, lanes)))(
+      bytes.data(), arguments.a.data(), arguments.b.data(), static_cast<long>(arguments.a.size()));
+  return bytes;
+}
+
+template <class T>
+void check_lanes(const std::vector<Sample>& samples, const std::string& dtype,
+                 const Arguments<T>& arguments) {
+  for (const jit::CpuTarget& target : targets_here()) {
+    const jit::Module module = compile(samples, dtype, target);
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      const auto scalars = results(module, samples[i], i, 1, arguments);
+      for (int lanes : lane_counts) {
+        INFO(target.describe() << ", " << lanes << " lanes of " << dtype << ": "
+                               << samples[i].expression);
+        const auto vectors = results(module, samples[i], i, lanes, arguments);
+        const std::size_t at =
+            std::mismatch(scalars.begin(), scalars.end(), vectors.begin()).first - scalars.begin();
+        CAPTURE(at,
+                arguments.a[std::min(at / bytes_of(samples[i].result), arguments.a.size() - 1)]);
+        CHECK(at == scalars.size());
+      }
+    }
+  }
+}
+
+/// `{t}` stands for the dtype.
+std::vector<Sample> with_dtype(std::initializer_list<std::string_view> expressions,
+                               const std::string& dtype) {
+  std::vector<Sample> samples;
+  for (std::string_view expression : expressions)
+    samples.push_back({fmt::format(fmt::runtime(expression), fmt::arg("t", dtype)), dtype});
+  return samples;
+}
+
+std::vector<Sample> float_samples(const std::string& dtype) {
+  return with_dtype({"exp_{t}(a)",
+                     "expm1_{t}(a)",
+                     "log_{t}(a)",
+                     "log1p_{t}(a)",
+                     "tanh_{t}(a)",
+                     "sigmoid_{t}(a)",
+                     "softplus_{t}(a)",
+                     "sinpi_{t}(a)",
+                     "cospi_{t}(a)",
+                     "sqrt_{t}(a)",
+                     "abs_{t}(a)",
+                     "floor_{t}(a)",
+                     "ceil_{t}(a)",
+                     "trunc_{t}(a)",
+                     "rint_{t}(a)",
+                     "relu_{t}(a)",
+                     "sign_{t}(a)",
+                     "maximum_{t}(a, b)",
+                     "minimum_{t}(a, b)",
+                     "copysign_{t}(a, b)",
+                     "pow_{t}(a, b)",
+                     "mod_{t}(a, b)",
+                     "floor_div_{t}(a, b)",
+                     "fma_{t}(a, b, a)",
+                     "sum_{t}(a, b)",
+                     "maximum_{t}({t}(1), b)",
+                     "minimum_{t}(a, {t}(2))",
+                     "pow_{t}(a, {t}(3))",
+                     "pow_{t}({t}(2), b)",
+                     "mod_{t}(a, {t}(3))",
+                     "mod_{t}({t}(3), b)",
+                     "fma_{t}({t}(2), b, {t}(1))",
+                     "copysign_{t}({t}(3), b)",
+                     "floor_div_{t}({t}(100), b)"},
+                    dtype);
+}
+
+} // namespace
+
+TEST_CASE("prelude functions of f32 give vectors lane for lane what they give scalars",
+          "[codegen][prelude][jit]") {
+  check_lanes(float_samples("f32"), "f32", float_arguments<float>());
+}
+
+TEST_CASE("prelude functions of f64 give vectors lane for lane what they give scalars",
+          "[codegen][prelude][jit]") {
+  check_lanes(float_samples("f64"), "f64", float_arguments<double>());
+}
+
+#define KROTON_EACH_INTEGER(check)                                                                 \
+  check(i8, std::int8_t) check(i16, std::int16_t) check(i32, std::int32_t)                         \
+      check(i64, std::int64_t) check(u8, std::uint8_t) check(u16, std::uint16_t)                   \
+          check(u32, std::uint32_t) check(u64, std::uint64_t)
+
+TEST_CASE("prelude functions of integers give vectors lane for lane what they give scalars",
+          "[codegen][prelude][jit]") {
+  const auto samples = [](const std::string& dtype) {
+    return with_dtype({"floor_div_{t}(a, b)", "mod_{t}(a, b)", "ipow_{t}(a, b)",
+                       "floor_div_{t}(a, {t}(3))", "mod_{t}({t}(100), b)"},
+                      dtype);
+  };
+#define KROTON_CHECK_LANES(t, type) check_lanes(samples(#t), #t, integer_arguments<type>());
+  KROTON_EACH_INTEGER(KROTON_CHECK_LANES)
+}
