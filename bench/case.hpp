@@ -26,6 +26,9 @@ struct Setting {
 struct Bound {
   std::optional<double> ns = {};       ///< median
   std::optional<double> of_limit = {}; ///< median of the ratios to the hand-written code
+  /// Nanoseconds of each sample that do not count for `of_limit`: the call in a small case, which
+  /// has a bound of its own.
+  double aside_ns = 0;
 };
 
 /// A sample that is no time alone, such as a process: what is worth telling besides.

@@ -34,7 +34,7 @@ long repetitions_for(const System& system, double round_ns) {
 
 bool Row::is_over() const {
   return (bound.ns && median_ns > *bound.ns) ||
-         (bound.of_limit && of_limit && *of_limit > *bound.of_limit) ||
+         (bound.of_limit && bounded && *bounded > *bound.of_limit) ||
          (remark && remark->is_violation);
 }
 
@@ -84,12 +84,18 @@ std::vector<Row> measure(const Case& what, const Prepared& prepared, const Setti
             quantile(samples[s], 0.1),
             quantile(samples[s], 0.9),
             {},
+            {},
             systems[s].bound};
     if (limit < std::ssize(systems)) {
-      std::vector<double> ratios;
-      for (std::size_t r = 0; r < count; ++r)
-        ratios.push_back(samples[s][r] / samples[static_cast<std::size_t>(limit)][r]);
-      row.of_limit = quantile(ratios, 0.5);
+      const auto ratio = [&](double aside_ns) {
+        std::vector<double> ratios;
+        for (std::size_t r = 0; r < count; ++r)
+          ratios.push_back((samples[s][r] - aside_ns) /
+                           samples[static_cast<std::size_t>(limit)][r]);
+        return quantile(ratios, 0.5);
+      };
+      row.of_limit = ratio(0);
+      row.bounded = ratio(row.bound.aside_ns);
     }
     if (systems[s].remark) row.remark = systems[s].remark();
     rows.push_back(std::move(row));

@@ -12,6 +12,7 @@ struct Row {
   std::string system;
   double median_ns = 0, p10_ns = 0, p90_ns = 0;
   std::optional<double> of_limit; ///< the median over rounds of our time by the limit's
+  std::optional<double> bounded;  ///< the same, less what the bound sets aside
   Bound bound = {};
   std::optional<Remark> remark = {};
 

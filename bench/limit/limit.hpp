@@ -41,6 +41,14 @@ struct Limits {
   void (*add_f32)(long n, const float* x, const float* y, float* z);
   void (*linear_f32)(long n, const float* x, const float* y, float* z);
   void (*linear_f64)(long n, const double* x, const double* y, double* z);
+  void (*square_f32)(long n, const float* a, const float* b, float* z); ///< a² + b² + 2ab
+  void (*square_f64)(long n, const double* a, const double* b, double* z);
+  void (*weighted_f32)(long n, const float* a, const float* b, float* z); ///< 2a + 3b
+  void (*weighted_f64)(long n, const double* a, const double* b, double* z);
+  void (*successor_f32)(long n, const float* a, const float* b, float* z); ///< a + 1
+  void (*successor_f64)(long n, const double* a, const double* b, double* z);
+  void (*tenth_power_f32)(long n, const float* a, const float* b, float* z); ///< 2a + b^10
+  void (*tenth_power_f64)(long n, const double* a, const double* b, double* z);
   void (*activations_f32)(long n, float a, float b, float c, const float* x, const float* y,
                           float* z);
   // One result a row, or a row of results, unless it is said otherwise.

@@ -82,7 +82,8 @@ double row_pass(const LogisticStep& s, float* scores, vec& bias_gradient) {
     s.predicted[r] = __builtin_ctz((unsigned)__builtin_bit_cast(
         unsigned short,
         __builtin_convertvector(v == top, bool __attribute__((ext_vector_type(16))))));
-    loss += static_cast<double>(log_f32(sum) - (scores[r * lanes + label] + s.b[label] - top));
+    loss += static_cast<double>(log_of_normal(vec(sum))[0] -
+                                (scores[r * lanes + label] + s.b[label] - top));
     const ivec hit = lane_numbers == ivec((int)label);
     const vec d =
         (e * (1.0f / sum) + __builtin_bit_cast(vec, hit & __builtin_bit_cast(ivec, vec(-1.0f)))) *

@@ -29,7 +29,8 @@ struct Scratch {
 
 /// sum[r] += Σ over p of a[r RowStride + p Step] · row p of w, a row of `Vecs` vectors.
 template <int Rows, int Vecs, int Inner, int RowStride, int Step>
-KROTON_INLINE void multiply(const float* a, const float* w, vec (&sum)[Rows][Vecs]) {
+[[gnu::always_inline]] inline void multiply(const float* a, const float* w,
+                                            vec (&sum)[Rows][Vecs]) {
 #pragma clang loop unroll_count(2)
   for (int p = 0; p < Inner; ++p) {
     vec right[Vecs];
@@ -72,7 +73,7 @@ void add_gradient(const float* h, const float* d, float* w, float* bias) {
 }
 
 /// 16 random words for a counter: a product and Wellons' two-round mixer of 32-bit words.
-KROTON_INLINE uvec random_words(unsigned counter, unsigned key) {
+[[gnu::always_inline]] inline uvec random_words(unsigned counter, unsigned key) {
   uvec x = (__builtin_bit_cast(uvec, lane_numbers) + counter) * 0x9e3779b9u + key;
   x = (x ^ (x >> 16)) * 0x7feb352du;
   x = (x ^ (x >> 15)) * 0x846ca68bu;
@@ -106,8 +107,8 @@ void differentiate(const Layer& layer, float drop, float (&d)[block][padded]) {
 
 /// Turns scores into the gradient of the scores and gives the rows' losses, both times `scale`, 16
 /// rows at a time: class c of all of them lies in one vector.
-KROTON_INLINE vec cross_entropy(float (&scores)[block][lanes], int first, const int* labels,
-                                vec scale) {
+[[gnu::always_inline]] inline vec cross_entropy(float (&scores)[block][lanes], int first,
+                                                const int* labels, vec scale) {
   vec s[16];
   for (int r = 0; r < 16; ++r) s[r] = load(scores[first + r]);
   transpose(s);

@@ -11,7 +11,8 @@ constexpr float lowest = -__builtin_inff();
 /// `step(a, v)` takes a vector of elements into one of four accumulators, which `start` at a
 /// neutral value; `join` folds accumulators, and at last lanes.
 template <class Join, class Step>
-KROTON_INLINE float fold_row(const float* x, long n, float start, Join join, Step step) {
+[[gnu::always_inline]] inline float fold_row(const float* x, long n, float start, Join join,
+                                             Step step) {
   vec a[4] = {vec(start), vec(start), vec(start), vec(start)};
   long i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes)
@@ -26,19 +27,24 @@ KROTON_INLINE float fold_row(const float* x, long n, float start, Join join, Ste
 
 constexpr auto plus = [](vec a, vec b) { return a + b; };
 
-KROTON_INLINE float max_of_row(const float* x, long n) { return fold_row(x, n, lowest, max, max); }
-KROTON_INLINE float sum_of_row(const float* x, long n) { return fold_row(x, n, 0.0f, plus, plus); }
+[[gnu::always_inline]] inline float max_of_row(const float* x, long n) {
+  return fold_row(x, n, lowest, max, max);
+}
+[[gnu::always_inline]] inline float sum_of_row(const float* x, long n) {
+  return fold_row(x, n, 0.0f, plus, plus);
+}
 /// Σ (x - center)².
-KROTON_INLINE float spread_of_row(const float* x, long n, float center) {
+[[gnu::always_inline]] inline float spread_of_row(const float* x, long n, float center) {
   return fold_row(x, n, 0.0f, plus, [=](vec a, vec v) { return fma(v - center, v - center, a); });
 }
 /// Σ exp(x - top), where no element is above `top`.
-KROTON_INLINE float exponentials_of_row(const float* x, long n, float top) {
+[[gnu::always_inline]] inline float exponentials_of_row(const float* x, long n, float top) {
   return fold_row(x, n, 0.0f, plus, [=](vec a, vec v) { return a + exp_below_zero(v - top); });
 }
 
 /// y = map(v, i) for all vectors v = x[i…] of a row.
-template <class Map> KROTON_INLINE void map_row(const float* x, long n, float* y, Map map) {
+template <class Map>
+[[gnu::always_inline]] inline void map_row(const float* x, long n, float* y, Map map) {
   long i = 0;
 #pragma clang loop unroll_count(4)
   for (; i + lanes <= n; i += lanes) store(y + i, map(load(x + i), i));

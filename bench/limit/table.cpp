@@ -5,6 +5,14 @@ namespace bench {
 void add_f32(long n, const float* x, const float* y, float* z);
 void linear_f32(long n, const float* x, const float* y, float* z);
 void linear_f64(long n, const double* x, const double* y, double* z);
+void square_f32(long n, const float* a, const float* b, float* z);
+void square_f64(long n, const double* a, const double* b, double* z);
+void weighted_f32(long n, const float* a, const float* b, float* z);
+void weighted_f64(long n, const double* a, const double* b, double* z);
+void successor_f32(long n, const float* a, const float* b, float* z);
+void successor_f64(long n, const double* a, const double* b, double* z);
+void tenth_power_f32(long n, const float* a, const float* b, float* z);
+void tenth_power_f64(long n, const double* a, const double* b, double* z);
 void activations_f32(long n, float a, float b, float c, const float* x, const float* y, float* z);
 void softmax_f32(long rows, long columns, const float* x, float* y);
 void log_softmax_f32(long rows, long columns, const float* x, float* y);
@@ -24,6 +32,14 @@ const Limits* limits() {
   static constexpr Limits table{.add_f32 = add_f32,
                                 .linear_f32 = linear_f32,
                                 .linear_f64 = linear_f64,
+                                .square_f32 = square_f32,
+                                .square_f64 = square_f64,
+                                .weighted_f32 = weighted_f32,
+                                .weighted_f64 = weighted_f64,
+                                .successor_f32 = successor_f32,
+                                .successor_f64 = successor_f64,
+                                .tenth_power_f32 = tenth_power_f32,
+                                .tenth_power_f64 = tenth_power_f64,
                                 .activations_f32 = activations_f32,
                                 .softmax_f32 = softmax_f32,
                                 .log_softmax_f32 = log_softmax_f32,

@@ -1,9 +1,6 @@
 #pragma once
 /// Vectors for the hand-written cases: 16 floats, which Clang splits in two where registers are
 /// narrower.
-#include "codegen/prelude/base.h"
-#include "codegen/prelude/exp_f32.h"
-#include "codegen/prelude/log_f32.h"
 
 namespace bench {
 
@@ -107,12 +104,17 @@ inline vec reciprocal_root(vec x) {
 
 /// tanh as x P(x²) / Q(x²) for |x| <= 9, beyond which it rounds to ±1. The relative error of the
 /// quotient is 2^-25.5, that of the result below 4 ulp.
-inline vec tanh(vec x) {
+struct Quotient {
+  vec p, q;
+};
+inline Quotient tanh_quotient(vec x) {
   const vec c = min(max(x, vec(-9.0f)), vec(9.0f)), z = c * c;
-  const vec p = polynomial(z, 1.0f, 0x1.120b2p-3f, 0x1.ca2c8ep-9f, 0x1.59c37ep-16f, 0x1.cadd4p-27f);
-  const vec q =
-      polynomial(z, 1.0f, 0x1.de5adap-2f, 0x1.a7f7f8p-6f, 0x1.588632p-12f, 0x1.a1807ap-21f);
-  return c * p * reciprocal(q);
+  return {c * polynomial(z, 1.0f, 0x1.120b2p-3f, 0x1.ca2c8ep-9f, 0x1.59c37ep-16f, 0x1.cadd4p-27f),
+          polynomial(z, 1.0f, 0x1.de5adap-2f, 0x1.a7f7f8p-6f, 0x1.588632p-12f, 0x1.a1807ap-21f)};
+}
+inline vec tanh(vec x) {
+  const Quotient t = tanh_quotient(x);
+  return t.p * reciprocal(t.q);
 }
 
 /// Lane j of v[i] to lane i of v[j]: blocks of 8, 4, 2 and 1 lanes change places.
