@@ -1,9 +1,6 @@
 // Each function of the prelude on vectors, lane for lane against the same function on scalars,
 // compiled as kernels are.
-#include "codegen/prelude.hpp"
-#include "jit/cpu/compiler.hpp"
-#include "jit/cpu/loader.hpp"
-#include "jit/cpu/target.hpp"
+#include "test/codegen/prelude_kernels.hpp"
 #include "test/codegen/prelude_samples.hpp"
 #include "test/support/catch.hpp"
 
@@ -20,20 +17,16 @@ namespace {
 
 /// Calls `f` for every N elements of the arrays; those that remain are left alone.
 constexpr std::string_view apply_text = R"(
-template <int N, class T> struct lanes_or_scalar { using type = vec<T, N>; };
-template <class T> struct lanes_or_scalar<1, T> { using type = T; };
-template <class V, class T> V piece(const T* from) {
-  V v;
-  __builtin_memcpy(&v, from, sizeof v);
-  return v;
-}
 template <int N, class R, class T, class Function>
 void apply(R* to, const T* a, const T* b, i64 n, Function f) {
-  using V = typename lanes_or_scalar<N, T>::type;
   for (i64 i = 0; i + N <= n; i += N) {
-    auto y = f(piece<V>(a + i), piece<V>(b + i));
-    static_assert(__is_same(decltype(y), typename lanes_or_scalar<N, R>::type));
-    __builtin_memcpy(to + i, &y, sizeof y);
+    if constexpr (N == 1) {
+      to[i] = f(a[i], b[i]);
+    } else {
+      const auto y = f(load_from<N>(a + i), load_from<N>(b + i));
+      static_assert(__is_same(decltype(y), const vec<R, N>));
+      store_to(to + i, y);
+    }
   }
 }
 )";
@@ -57,18 +50,7 @@ jit::Module compile(const std::vector<Sample>& samples, const std::string& dtype
   std::string functions(apply_text);
   for (std::size_t i = 0; i < samples.size(); ++i)
     for (int lanes : lane_counts) functions += apply_function(samples[i], dtype, i, lanes);
-  const std::string text = codegen::prelude_for(codegen::prelude_names_in(functions)) + functions;
-  const auto output = jit::compiler().compile(
-      {.source = text, .name = "vectors", .arguments = jit::compile_arguments(target)});
-  return jit::Module::load(output.object, "vectors");
-}
-
-std::vector<jit::CpuTarget> targets_here() {
-  std::vector<jit::CpuTarget> targets;
-  for (const char* name : {"v2", "v3", "v4"})
-    if (jit::CpuTarget target = jit::CpuTarget::parse(name); target.runs_here())
-      targets.push_back(target);
-  return targets;
+  return test::build_with_prelude(functions, target);
 }
 
 template <class T> struct Arguments { std::vector<T> a, b; };
@@ -128,7 +110,7 @@ std::vector<unsigned char> results(const jit::Module& module, const Sample& samp
                                    std::size_t index, int lanes, const Arguments<T>& arguments) {
   using Apply = void(void*, const T*, const T*, long);
   std::vector<unsigned char> bytes(arguments.a.size() * bytes_of(sample.result));
-  reinterpret_cast<Apply*>(module.symbol(fmt::format("apply_{}_{}", index, lanes)))(
+  test::function_of<Apply>(module, fmt::format("apply_{}_{}", index, lanes))(
       bytes.data(), arguments.a.data(), arguments.b.data(), static_cast<long>(arguments.a.size()));
   return bytes;
 }
@@ -136,7 +118,7 @@ std::vector<unsigned char> results(const jit::Module& module, const Sample& samp
 template <class T>
 void check_lanes(const std::vector<Sample>& samples, const std::string& dtype,
                  const Arguments<T>& arguments) {
-  for (const jit::CpuTarget& target : targets_here()) {
+  for (const jit::CpuTarget& target : test::targets_here()) {
     const jit::Module module = compile(samples, dtype, target);
     for (std::size_t i = 0; i < samples.size(); ++i) {
       const auto scalars = results(module, samples[i], i, 1, arguments);
@@ -201,6 +183,26 @@ std::vector<Sample> float_samples(const std::string& dtype) {
                     dtype);
 }
 
+/// Casts of a dtype to all others, comparisons and choices.
+std::vector<Sample> conversion_samples(const std::string& dtype) {
+  std::vector<Sample> samples;
+  for (const char* to : {"i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"})
+    samples.push_back(
+        {fmt::format(fmt::runtime(dtype[0] == 'f' ? "to_{}(a)" : "convert<{}>(a)"), to), to});
+  for (const char* to : {"f32", "f64"}) samples.push_back({fmt::format("convert<{}>(a)", to), to});
+  samples.insert(samples.end(), {{"to_bool(a)", "bool"},
+                                 {"mask_of(a < b)", "bool"},
+                                 {"mask_of(a < b) & ~to_bool(a) | mask_of(a == a)", "bool"},
+                                 {"select(mask_of(a < b), to_bool(a), false)", "bool"},
+                                 {"select(mask_of(a < b), a, b)", dtype},
+                                 {fmt::format("select(mask_of(a < b), a, {}(1))", dtype), dtype},
+                                 {fmt::format("select(true, {}(1), b)", dtype), dtype},
+                                 {"select(mask_of(a < b), i8(1), i8(2))", "i8"},
+                                 {"convert<f32>(to_bool(a))", "f32"},
+                                 {"convert<i64>(mask_of(a < b))", "i64"}});
+  return samples;
+}
+
 } // namespace
 
 TEST_CASE("prelude functions of f32 give vectors lane for lane what they give scalars",
@@ -227,4 +229,14 @@ TEST_CASE("prelude functions of integers give vectors lane for lane what they gi
   };
 #define KROTON_CHECK_LANES(t, type) check_lanes(samples(#t), #t, integer_arguments<type>());
   KROTON_EACH_INTEGER(KROTON_CHECK_LANES)
+}
+
+TEST_CASE(
+    "prelude casts, comparisons and choices give vectors lane for lane what they give scalars",
+    "[codegen][prelude][jit]") {
+  check_lanes(conversion_samples("f32"), "f32", float_arguments<float>());
+  check_lanes(conversion_samples("f64"), "f64", float_arguments<double>());
+  check_lanes(conversion_samples("i8"), "i8", integer_arguments<std::int8_t>());
+  check_lanes(conversion_samples("i32"), "i32", integer_arguments<std::int32_t>());
+  check_lanes(conversion_samples("u64"), "u64", integer_arguments<std::uint64_t>());
 }
