@@ -19,6 +19,17 @@ struct LogisticStep {
   float* loss;             ///< 1: the mean of -log p[label] before the update
 };
 
+/// One step of stochastic gradient descent for the perceptron 784-500-10 (tanh, softmax,
+/// cross-entropy) on a batch of 60.
+constexpr int perceptron_rows = 60;
+struct PerceptronStep {
+  const float* x;             ///< 60 × 784
+  const std::int32_t* labels; ///< 60, each in [0, 10)
+  float rate;
+  float *w1, *b1, *w2, *b2; ///< 784 × 500, 500, 500 × 10 and 10: read and updated
+  float* loss;              ///< 1: the mean before the update
+};
+
 /// What the network 16-30-30-10 learns, its rows padded with zeros to whole vectors.
 struct NetworkWeights {
   alignas(64) float w1[16][32], b1[32], w2[30][32], b2[32], w3[30][16], b3[16];
@@ -64,6 +75,7 @@ struct Limits {
   void (*column_sums_f32)(long rows, long columns, const float* x, float* y); ///< a result a column
   void (*mean_f32)(long n, const float* x, float* y);                         ///< one result
   void (*logistic_step)(const LogisticStep&);
+  void (*perceptron_step)(const PerceptronStep&);
   void (*network_step)(const NetworkStep&);
 };
 

@@ -4,14 +4,12 @@
 ///   end d = softmax(scores + b) - one_hot(labels), with loss and predictions, 16 rows at a time w
 ///   -= rate/rows · xᵀ · d:   10 classes × 2 vectors of features held in registers over all rows
 #include "bench/limit/limit.hpp"
-#include "bench/limit/vec.hpp"
+#include "bench/limit/layers.hpp"
 
 #include <vector>
 
 namespace bench {
 namespace {
-
-constexpr long classes = 10;
 
 /// The sum of the lanes of v[i] in lane i: halves are added until one vector is left.
 vec lane_sums(const vec (&v)[16]) {
@@ -37,6 +35,32 @@ vec lane_sums(const vec (&v)[16]) {
                                  30) +
          __builtin_shufflevector(c[0], c[1], 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15,
                                  31);
+}
+
+/// w[c][p] = s.w[p][c], 16 features at a time.
+void read_transposed(const LogisticStep& s, float* w) {
+  long p = 0;
+  for (; p + lanes <= s.features; p += lanes) {
+    vec tile[16];
+    for (int i = 0; i < 16; ++i) tile[i] = load_first(s.w + (p + i) * classes, classes, 0.0f);
+    transpose(tile);
+    for (int c = 0; c < classes; ++c) store(w + c * s.features + p, tile[c]);
+  }
+  for (; p < s.features; ++p)
+    for (long c = 0; c < classes; ++c) w[c * s.features + p] = s.w[p * classes + c];
+}
+
+/// s.w[p][c] = w[c][p].
+void write_transposed(const LogisticStep& s, const float* w) {
+  long p = 0;
+  for (; p + lanes <= s.features; p += lanes) {
+    vec tile[16];
+    for (int c = 0; c < 16; ++c) tile[c] = c < classes ? load(w + c * s.features + p) : vec(0.0f);
+    transpose(tile);
+    for (int i = 0; i < 16; ++i) store_first(s.w + (p + i) * classes, classes, tile[i]);
+  }
+  for (; p < s.features; ++p)
+    for (long c = 0; c < classes; ++c) s.w[p * classes + c] = w[c * s.features + p];
 }
 
 /// scores[r][c] = sum over k of x[r][k] w[c][k]; columns 10 to 15 of the scores are 0.
@@ -120,8 +144,7 @@ void logistic_step(const LogisticStep& s) {
   transposed.resize(static_cast<std::size_t>(classes * s.features));
   scores.resize(static_cast<std::size_t>((s.rows + 1) * lanes));
   float* w = transposed.data();
-  for (long p = 0; p < s.features; ++p)
-    for (long c = 0; c < classes; ++c) w[c * s.features + p] = s.w[p * classes + c];
+  read_transposed(s, w);
 
   products(s.rows, s.features, s.x, w, scores.data());
   vec bias_gradient = vec(0.0f);
@@ -136,8 +159,7 @@ void logistic_step(const LogisticStep& s) {
         w[c * s.features + p] -=
             s.x[r * s.features + p] * scores[static_cast<std::size_t>(r * lanes + c)];
 
-  for (p = 0; p < s.features; ++p)
-    for (long c = 0; c < classes; ++c) s.w[p * classes + c] = w[c * s.features + p];
+  write_transposed(s, w);
   for (long c = 0; c < classes; ++c) s.b[c] -= bias_gradient[c];
 }
 

@@ -5,12 +5,12 @@
 ///   d2 = (d3 · w3ᵀ) dropout'(tanh'(…)), d1 likewise; gradients hᵀ · d and the sums of d
 /// and RMSProp in one pass over all weights at the end.
 #include "bench/limit/limit.hpp"
-#include "bench/limit/vec.hpp"
+#include "bench/limit/layers.hpp"
 
 namespace bench {
 namespace {
 
-constexpr int block = 32, inputs = 16, hidden = 30, classes = 10;
+constexpr int block = 32, inputs = 16, hidden = 30;
 constexpr int padded = 2 * lanes; ///< a row of `hidden`
 using uvec = unsigned __attribute__((ext_vector_type(16)));
 using mask = bool __attribute__((ext_vector_type(16)));
@@ -26,20 +26,6 @@ struct Scratch {
   float w2_transposed[hidden][padded], w3_transposed[classes][padded];
   NetworkWeights gradient;
 };
-
-/// sum[r] += Σ over p of a[r RowStride + p Step] · row p of w, a row of `Vecs` vectors.
-template <int Rows, int Vecs, int Inner, int RowStride, int Step>
-[[gnu::always_inline]] inline void multiply(const float* a, const float* w,
-                                            vec (&sum)[Rows][Vecs]) {
-#pragma clang loop unroll_count(2)
-  for (int p = 0; p < Inner; ++p) {
-    vec right[Vecs];
-    for (int v = 0; v < Vecs; ++v) right[v] = load(w + (p * Vecs + v) * lanes);
-    for (int r = 0; r < Rows; ++r)
-      for (int v = 0; v < Vecs; ++v)
-        sum[r][v] = fma(vec(a[r * RowStride + p * Step]), right[v], sum[r][v]);
-  }
-}
 
 /// to = a · w + bias, for a block of rows of a, which lie RowStride apart.
 template <int Rows, int Vecs, int Inner, int RowStride>
@@ -103,32 +89,6 @@ void differentiate(const Layer& layer, float drop, float (&d)[block][padded]) {
     const vec t = load(&layer.h[0][0] + i * lanes) * keep;
     store(at, layer.kept[0][i] ? load(at) * scale * fma(-t, t, vec(1.0f)) : vec(0.0f));
   }
-}
-
-/// Turns scores into the gradient of the scores and gives the rows' losses, both times `scale`, 16
-/// rows at a time: class c of all of them lies in one vector.
-[[gnu::always_inline]] inline vec cross_entropy(float (&scores)[block][lanes], int first,
-                                                const int* labels, vec scale) {
-  vec s[16];
-  for (int r = 0; r < 16; ++r) s[r] = load(scores[first + r]);
-  transpose(s);
-  vec top = s[0];
-  for (int c = 1; c < classes; ++c) top = max(top, s[c]);
-  ivec label;
-  __builtin_memcpy(&label, labels + first, sizeof label);
-  vec sum = 0.0f, picked = 0.0f;
-  for (int c = 0; c < classes; ++c) {
-    s[c] -= top;
-    picked = label == c ? s[c] : picked;
-    s[c] = exp_below_zero(s[c]);
-    sum += s[c];
-  }
-  const vec factor = reciprocal(sum) * scale;
-  for (int c = 0; c < classes; ++c) s[c] = s[c] * factor - (label == c ? scale : vec(0.0f));
-  for (int c = classes; c < 16; ++c) s[c] = vec(0.0f);
-  transpose(s);
-  for (int r = 0; r < 16; ++r) store(scores[first + r], s[r]);
-  return (log_of_normal(sum) - picked) * scale;
 }
 
 /// to[c][r] = from[r][c]: `Rows` (at most 32) rows of `Vecs` vectors.
@@ -197,7 +157,7 @@ void network_step(const NetworkStep& step) {
     forward<16, 1, hidden, padded>(second.h[0], w.w3[0], w.b3, scores[0]);
 
     for (int r = 0; r < block; r += lanes)
-      loss += cross_entropy(scores, r, labels,
+      loss += cross_entropy(scores[r], labels + r,
                             lane_numbers + r < rest ? vec(1.0f / (float)step.rows) : vec(0.0f));
 
     add_gradient<15, 1, hidden, padded>(second.h[0], scores[0], gradient.w3[0], gradient.b3);

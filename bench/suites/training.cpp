@@ -1,8 +1,10 @@
-/// The training step of softmax regression: two products, softmax, loss, gradients and updates.
+/// Training steps bound by matrix products: softmax regression, and a perceptron.
 #include "bench/inputs.hpp"
 #include "bench/limit/limit.hpp"
 #include "bench/suites/suites.hpp"
 #include "bench/training.hpp"
+
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -11,60 +13,110 @@ namespace {
 
 namespace kt = kroton;
 
-constexpr std::int64_t features = 784, classes = 10;
+constexpr std::int64_t features = 784, hidden = 500, classes = 10;
 
-Prepared training_step(const Setting& setting, std::int64_t rows) {
-  kt::Array w_start = inputs<float>({features, classes}, 3);
-  for (std::int64_t i = 0; i < w_start.numel(); ++i) w_start.data<float>()[i] *= 0.01f;
-  const kt::Array b_start = kt::Array::zeros<float>({classes});
-  Training t = training(w_start, b_start, setting.threads);
-  const kt::Function train = t.compile();
+kt::Array weights(const kt::Shape& shape, std::uint32_t stream, float scale) {
+  kt::Array w = inputs<float>(shape, stream);
+  for (std::int64_t i = 0; i < w.numel(); ++i) w.data<float>()[i] *= scale;
+  return w;
+}
+
+/// A step on parameters that every round sets back, so that all systems meet the same numbers.
+System kroton_system(const Training& t, const kt::Function& step,
+                     const std::vector<kt::Array>& arguments, const std::vector<kt::Array>& outputs,
+                     const std::vector<kt::Array>& start, double of_limit) {
+  return {.name = "kroton",
+          .time = repeat([=] { step.call_into(arguments, outputs); }),
+          .before_round =
+              [=, parameters = t.parameters]() mutable {
+                for (std::size_t i = 0; i < start.size(); ++i) parameters[i].set(start[i]);
+              },
+          .bound = {.of_limit = of_limit}};
+}
+
+/// Checks that one step by hand gives what Kroton's first step gave. `memory` are the parameters
+/// that `work` updates; it keeps what else it needs alive.
+template <class Work>
+System limit_system(const Training& t, const std::vector<kt::Array>& start,
+                    std::vector<kt::Array> memory, Work work) {
+  work();
+  for (std::size_t i = 0; i < memory.size(); ++i)
+    require_close(fmt::format("parameter {}", i), t.parameters[i].get(), memory[i], 1e-4, 1e-6);
+  return {.name = "limit", .time = repeat(work), .before_round = [=]() mutable {
+            for (std::size_t i = 0; i < start.size(); ++i) kt::copy_elements(memory[i], start[i]);
+          }};
+}
+
+std::vector<kt::Array> copies(const std::vector<kt::Array>& arrays) {
+  std::vector<kt::Array> result;
+  for (const kt::Array& a : arrays) result.push_back(a.copy());
+  return result;
+}
+
+Prepared training_step(const Setting& setting, std::int64_t rows, double of_limit) {
+  const std::vector<kt::Array> start = {weights({features, classes}, 3, 0.01f),
+                                        kt::Array::zeros<float>({classes})};
+  const Training t = training(start[0], start[1], setting.threads);
+  const kt::Function step = t.compile();
   const kt::Array x = inputs<float>({rows, features}, 1), y = labels(rows, classes, 2);
-  const kt::Array predicted = kt::Array::zeros<std::int64_t>({rows}),
-                  loss = kt::Array::zeros<float>({});
-  train.call_into({x, y}, {predicted, loss});
+  const std::vector<kt::Array> outputs = step({x, y});
 
   Prepared prepared;
-  prepared.checksum = loss.item<float>();
-  const std::vector<kt::Array> arguments = {x, y}, outputs = {predicted, loss};
-  // Each round trains from the start: all systems meet the same numbers.
-  prepared.systems.push_back({.name = "kroton",
-                              .time = repeat([=] { train.call_into(arguments, outputs); }),
-                              .before_round = [=]() mutable {
-                                t.w.set(w_start);
-                                t.b.set(b_start);
-                              }});
+  prepared.checksum = outputs[1].item<float>();
+  prepared.systems.push_back(kroton_system(t, step, {x, y}, outputs, start, of_limit));
   if (const Limits* by_hand = limits()) {
-    kt::Array w = w_start.copy(), b = b_start.copy();
-    kt::Array hand_predicted = kt::Array::zeros<std::int64_t>({rows}),
-              hand_loss = kt::Array::zeros<float>({});
-    const LogisticStep step{rows,
-                            features,
-                            x.data<const float>(),
-                            y.data<const std::int32_t>(),
-                            0.1f,
-                            w.data<float>(),
-                            b.data<float>(),
-                            hand_predicted.data<std::int64_t>(),
-                            hand_loss.data<float>()};
-    by_hand->logistic_step(step);
-    require_close("training step, loss", loss, hand_loss, 1e-5, 0);
-    require_close("training step, predictions", predicted, hand_predicted, 0, 0);
-    require_close("training step, w", t.w.get(), w, 1e-4, 1e-6);
-    require_close("training step, b", t.b.get(), b, 1e-4, 1e-6);
-    // The arrays that the step points into live as long as the work.
-    prepared.systems.push_back({.name = "limit",
-                                .time = repeat([=] {
-                                  by_hand->logistic_step(step);
-                                  (void)x;
-                                  (void)y;
-                                  (void)hand_predicted;
-                                  (void)hand_loss;
-                                }),
-                                .before_round = [=] {
-                                  kt::copy_elements(w, w_start);
-                                  kt::copy_elements(b, b_start);
-                                }});
+    std::vector<kt::Array> memory = copies(start);
+    kt::Array predicted = kt::Array::zeros<std::int64_t>({rows}),
+              loss = kt::Array::zeros<float>({});
+    const LogisticStep s{rows,
+                         features,
+                         x.data<const float>(),
+                         y.data<const std::int32_t>(),
+                         0.1f,
+                         memory[0].data<float>(),
+                         memory[1].data<float>(),
+                         predicted.data<std::int64_t>(),
+                         loss.data<float>()};
+    prepared.systems.push_back(limit_system(t, start, memory, [=] {
+      by_hand->logistic_step(s);
+      (void)x, (void)y, (void)predicted, (void)loss;
+    }));
+    require_close("training step, loss", outputs[1], loss, 1e-5, 0);
+    require_close("training step, predictions", outputs[0], predicted, 0, 0);
+  }
+  return prepared;
+}
+
+Prepared perceptron_step(const Setting& setting) {
+  const std::vector<kt::Array> start = {
+      weights({features, hidden}, 3, 0.05f), kt::Array::zeros<float>({hidden}),
+      weights({hidden, classes}, 4, 0.1f), kt::Array::zeros<float>({classes})};
+  constexpr float rate = 0.01f;
+  const Training t = perceptron(start, rate, setting.threads);
+  const kt::Function step = t.compile();
+  const kt::Array x = inputs<float>({perceptron_rows, features}, 1),
+                  y = labels(perceptron_rows, classes, 2);
+  const std::vector<kt::Array> outputs = step({x, y});
+
+  Prepared prepared;
+  prepared.checksum = outputs[0].item<float>();
+  prepared.systems.push_back(kroton_system(t, step, {x, y}, outputs, start, 1.1));
+  if (const Limits* by_hand = limits()) {
+    std::vector<kt::Array> memory = copies(start);
+    kt::Array loss = kt::Array::zeros<float>({});
+    const PerceptronStep s{x.data<const float>(),
+                           y.data<const std::int32_t>(),
+                           rate,
+                           memory[0].data<float>(),
+                           memory[1].data<float>(),
+                           memory[2].data<float>(),
+                           memory[3].data<float>(),
+                           loss.data<float>()};
+    prepared.systems.push_back(limit_system(t, start, memory, [=] {
+      by_hand->perceptron_step(s);
+      (void)x, (void)y, (void)loss;
+    }));
+    require_close("perceptron step, loss", outputs[0], loss, 1e-5, 0);
   }
   return prepared;
 }
@@ -72,8 +124,13 @@ Prepared training_step(const Setting& setting, std::int64_t rows) {
 } // namespace
 
 void add_training_cases(std::vector<Case>& cases) {
-  cases.push_back({"training", "training step f32", fmt::format("600x{}->{}", features, classes),
-                   [](const Setting& s) { return training_step(s, 600); }});
+  for (const auto& [rows, of_limit] : {std::pair{600, 1.3}, {32, 1.5}})
+    cases.push_back({"training", "training step f32",
+                     fmt::format("{}x{}->{}", rows, features, classes),
+                     [=](const Setting& s) { return training_step(s, rows, of_limit); }});
+  cases.push_back({"training", "perceptron step f32",
+                   fmt::format("{}x{}->{}->{}", perceptron_rows, features, hidden, classes),
+                   perceptron_step});
 }
 
 } // namespace bench
