@@ -1,33 +1,65 @@
 #pragma once
-/// A register-tiled matrix product as C++ text.
+/// Matrix products as C++ text, one way of computing (a scheme) a text.
 ///
-///   KernelSource s = render_contraction({.dtype = DType::f32, .accumulates = false, .vector_bytes
-///   = 64});
+///   ContractionShape shape{.dtype = DType::f32, .vector_bytes = 64};
+///   shape.known.n = 10;                                          // the other sizes come with a call
+///   for (ContractionScheme s : possible_schemes(shape)) texts.push_back(render_contraction(shape, s));
+///   …
+///   contraction_scheme(shape, sizes)                             // which of them a call needs
 ///
-/// The text defines `extern "C" void kernel(rt, buffers, sizes)` with
+/// A text defines `extern "C" void kernel(rt, buffers, sizes)` with
 ///   buffers: a, b, c, alpha (one element; null unless it accumulates), work
 ///   sizes:   m, n, k, a_row, a_col, b_row, b_col   (strides in elements; c is dense m × n)
 /// c = a·b, or c += alpha · (a·b). `work` holds contraction_work_bytes(…) bytes, aligned to 64.
+///
+/// The scheme, and with it the order in which each element of c is summed, depends on the sizes of
+/// the call alone: texts with known sizes and texts without give the same bits.
+#include <array>
 #include <optional>
+#include <vector>
 
 #include "codegen/render.hpp"
 
 namespace kroton::codegen {
 
+/// Sizes and strides (in elements) of c = a·b with a m × k, b k × n, c dense.
+template <class Size> struct ContractionSizes {
+  Size m{}, n{}, k{}, a_row{}, a_col{}, b_row{}, b_col{};
+
+  bool operator==(const ContractionSizes&) const = default;
+  /// In the order of a kernel's `sizes`.
+  std::array<Size, 7> in_order() const { return {m, n, k, a_row, a_col, b_row, b_col}; }
+};
+
 struct ContractionShape {
   DType dtype = DType::f32;
   bool accumulates = false;
   int vector_bytes = 64; ///< of the target's registers
-  /// Known before any call: whether n is at most a vector, and whether a_row is 1. What cannot
-  /// occur is left out of the text, and of Clang's time.
-  std::optional<bool> is_narrow = {}, is_transposed = {};
+  /// What is known before any call. These become constants of the text.
+  ContractionSizes<std::optional<std::int64_t>> known = {};
 
+  int lanes() const { return vector_bytes / static_cast<int>(item_size(dtype)); }
   bool operator==(const ContractionShape&) const = default;
 };
 
-KernelSource render_contraction(const ContractionShape& shape);
+enum class ContractionScheme {
+  rows,    ///< vectors run along rows of b and c; any sizes and dtypes
+  columns, ///< vectors run along columns of a and c: c is narrow and a transposed
+  dots,    ///< vectors run along k: c is narrow and k long
+  packed,  ///< blocks of a and b are copied to where they stay in the caches: large products
+};
 
-/// Bytes of work memory for a k × n right side.
-std::int64_t contraction_work_bytes(const ContractionShape& shape, std::int64_t n, std::int64_t k);
+/// How a product of these sizes is computed.
+ContractionScheme contraction_scheme(const ContractionShape& shape,
+                                     const ContractionSizes<std::int64_t>& sizes);
+
+/// What contraction_scheme can say of any sizes that agree with `shape.known`, and perhaps more.
+std::vector<ContractionScheme> possible_schemes(const ContractionShape& shape);
+
+KernelSource render_contraction(const ContractionShape& shape, ContractionScheme scheme);
+
+/// Bytes of work memory for one product.
+std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionScheme scheme,
+                                    const ContractionSizes<std::int64_t>& sizes);
 
 } // namespace kroton::codegen

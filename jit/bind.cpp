@@ -23,20 +23,6 @@ Program::Program(plan::Plan plan, const Signature& signature, const ProgramOptio
 
 Program::~Program() = default;
 
-namespace {
-
-codegen::ContractionShape contraction_shape(const ContractionStep& step, int vector_bytes) {
-  codegen::ContractionShape shape{step.dtype, step.c.has_value(), vector_bytes};
-  const Dim& n = step.shape.back();
-  const Dim& a_row = step.a.strides[step.a.strides.size() - 2];
-  if (n.is_static())
-    shape.is_narrow = n.value() * static_cast<std::int64_t>(item_size(step.dtype)) <= vector_bytes;
-  if (a_row.is_static()) shape.is_transposed = a_row.is(1);
-  return shape;
-}
-
-} // namespace
-
 void Program::render_and_load(const ProgramOptions& options) {
   for (const Kernel& k : plan_.kernels) {
     codegen::KernelSource source = codegen::render(k);
@@ -50,18 +36,7 @@ void Program::render_and_load(const ProgramOptions& options) {
     texts_.push_back({std::move(source.text), k.title});
     notes_.push_back(std::move(notes));
   }
-  for (const Step& s : plan_.steps) {
-    const auto* c = std::get_if<ContractionStep>(&s.what);
-    if (!c) continue;
-    const codegen::ContractionShape shape = contraction_shape(*c, vector_bytes_);
-    if (std::ranges::find(contraction_texts_, shape, [](const auto& e) { return e.first; }) !=
-        contraction_texts_.end())
-      continue;
-    contraction_texts_.emplace_back(shape, static_cast<int>(texts_.size()));
-    codegen::KernelSource source = codegen::render_contraction(shape);
-    texts_.push_back({std::move(source.text), "contraction"});
-    notes_.emplace_back();
-  }
+  render_contractions();
   loaded_ = get_kernels(texts_, options.target, options.code);
 }
 
@@ -190,17 +165,7 @@ void Program::bind_steps() {
       most_arguments_ = std::max(most_arguments_, s.buffers.size() + 1);
     } else if (const auto* c = std::get_if<ContractionStep>(&step.what)) {
       s.kind = BoundStep::contraction;
-      const auto text = std::ranges::find(contraction_texts_, contraction_shape(*c, vector_bytes_),
-                                          [](const auto& e) { return e.first; });
-      s.entry = loaded_[static_cast<std::size_t>(text->second)].entry;
-      s.dtype = c->dtype;
-      s.a = bind(c->a);
-      s.b = bind(c->b);
-      if (c->alpha) s.alpha = bind(*c->alpha);
-      s.out = c->out;
-      s.so_far = c->c.value_or(-1);
-      s.shape = slots_of(c->shape);
-      s.k = sizes_.slot(c->k);
+      bind_contraction(*c, s);
     } else {
       const auto& sc = std::get<ScatterStep>(step.what);
       s.kind = BoundStep::scatter;

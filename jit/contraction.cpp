@@ -1,32 +1,103 @@
-/// Program's matrix products: a library's, or a kernel of the program's own.
+/// Program's matrix products: kernels of the program's own, or a library that the user named.
+#include <algorithm>
 #include <cstring>
 
-#include "codegen/contraction.hpp"
 #include "jit/cpu/blas.hpp"
 #include "jit/frame.hpp"
 
 namespace kroton::jit {
-
 namespace {
 
-/// From here on a library's product beats the generated one, unless the result is a few columns
-/// wide.
+using codegen::ContractionScheme;
+
+/// Below this many products of elements no library is called.
 constexpr std::int64_t library_from = std::int64_t{1} << 18;
 
+bool is_for_library(const codegen::ContractionShape& shape,
+                    const codegen::ContractionSizes<std::int64_t>& s) {
+  return is_float(shape.dtype) && s.m * s.n * s.k >= library_from && s.n > 2 * shape.lanes() &&
+         blas();
+}
+
+void library_product(const codegen::ContractionShape& shape,
+                     const codegen::ContractionSizes<std::int64_t>& s, const void* a, const void* b,
+                     void* c, const void* alpha) {
+  const auto product = [&]<class T>(std::type_identity<T>) {
+    gemm(s.m, s.n, s.k, alpha ? *static_cast<const T*>(alpha) : T(1), static_cast<const T*>(a),
+         s.a_row, s.a_col, static_cast<const T*>(b), s.b_row, s.b_col, alpha ? T(1) : T(0),
+         static_cast<T*>(c), s.n, 1);
+  };
+  if (shape.dtype == DType::f32)
+    product(std::type_identity<float>{});
+  else
+    product(std::type_identity<double>{});
+}
+
+/// What is known of a product while its function is compiled.
+codegen::ContractionShape shape_of(const plan::ContractionStep& step, int vector_bytes) {
+  const auto known = [](const Dim& d) {
+    return d.is_static() ? std::optional(d.value()) : std::nullopt;
+  };
+  const std::size_t rank = step.shape.size();
+  return {step.dtype,
+          step.c.has_value(),
+          vector_bytes,
+          {known(step.shape[rank - 2]), known(step.shape[rank - 1]), known(step.k),
+           known(step.a.strides[rank - 2]), known(step.a.strides[rank - 1]),
+           known(step.b.strides[rank - 2]), known(step.b.strides[rank - 1])}};
+}
+
 } // namespace
+
+void Program::render_contractions() {
+  for (const plan::Step& step : plan_.steps) {
+    const auto* c = std::get_if<plan::ContractionStep>(&step.what);
+    if (!c) continue;
+    const codegen::ContractionShape shape = shape_of(*c, vector_bytes_);
+    if (std::ranges::find(contraction_texts_, shape, &ContractionTexts::shape) !=
+        contraction_texts_.end())
+      continue;
+    ContractionTexts& texts = contraction_texts_.emplace_back(shape);
+    for (ContractionScheme scheme : codegen::possible_schemes(shape)) {
+      texts.of_scheme[static_cast<std::size_t>(scheme)] = static_cast<int>(texts_.size());
+      texts_.push_back({codegen::render_contraction(shape, scheme).text, "contraction"});
+      notes_.emplace_back();
+    }
+  }
+}
+
+void Program::bind_contraction(const plan::ContractionStep& c, BoundStep& s) {
+  s.contraction = shape_of(c, vector_bytes_);
+  const auto texts =
+      std::ranges::find(contraction_texts_, s.contraction, &ContractionTexts::shape);
+  for (std::size_t i = 0; i < s.schemes.size(); ++i)
+    if (const int text = texts->of_scheme[i]; text >= 0)
+      s.schemes[i] = loaded_[static_cast<std::size_t>(text)].entry;
+  s.a = bind(c.a);
+  s.b = bind(c.b);
+  if (c.alpha) s.alpha = bind(*c.alpha);
+  s.out = c.out;
+  s.so_far = c.c.value_or(-1);
+  s.shape = slots_of(c.shape);
+  s.k = sizes_.slot(c.k);
+}
 
 void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runtime) const {
   auto size = [&](int slot) { return f.sizes[static_cast<std::size_t>(slot)]; };
   const std::size_t rank = s.shape.size();
-  const std::int64_t m = size(s.shape[rank - 2]), n = size(s.shape[rank - 1]), k = size(s.k);
+  const codegen::ContractionSizes<std::int64_t> sizes{
+      size(s.shape[rank - 2]),     size(s.shape[rank - 1]),     size(s.k),
+      size(s.a.strides[rank - 2]), size(s.a.strides[rank - 1]), size(s.b.strides[rank - 2]),
+      size(s.b.strides[rank - 1])};
   std::int64_t batches = 1;
   for (std::size_t i = 0; i + 2 < rank; ++i) batches *= size(s.shape[i]);
-  const std::size_t item = item_size(s.dtype);
+  const auto item = static_cast<std::int64_t>(item_size(s.contraction.dtype));
+  const std::int64_t bytes = sizes.m * sizes.n * item; // of one batch's result
   std::byte* out = f.buffers[static_cast<std::size_t>(s.out)];
   if (s.so_far >= 0 && s.so_far != s.out)
     std::memcpy(out, f.buffers[static_cast<std::size_t>(s.so_far)],
-                static_cast<std::size_t>(batches * m * n) * item);
-  if (m == 0 || n == 0) return;
+                static_cast<std::size_t>(batches * bytes));
+  if (bytes == 0) return;
 
   auto element = [&](const BoundOperand& o, std::int64_t batch) {
     std::int64_t at = size(o.offset);
@@ -35,42 +106,28 @@ void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runti
       at += batch % d * size(o.strides[i]);
       batch /= d;
     }
-    return f.buffers[static_cast<std::size_t>(o.buffer)] + at * static_cast<std::int64_t>(item);
+    return f.buffers[static_cast<std::size_t>(o.buffer)] + at * item;
   };
-  const long a_row = size(s.a.strides[rank - 2]), a_col = size(s.a.strides[rank - 1]);
-  const long b_row = size(s.b.strides[rank - 2]), b_col = size(s.b.strides[rank - 1]);
-  const bool accumulates = s.so_far >= 0;
-  const std::byte* alpha = accumulates ? f.buffers[static_cast<std::size_t>(s.alpha.buffer)] +
-                                             size(s.alpha.offset) * static_cast<std::int64_t>(item)
-                                       : nullptr;
-
-  const std::int64_t lanes = vector_bytes_ / static_cast<std::int64_t>(item);
-  const bool by_library = is_float(s.dtype) && n > 2 * lanes && m * n * k >= library_from && blas();
-  if (!by_library) {
-    const codegen::ContractionShape shape{s.dtype, accumulates, vector_bytes_};
-    std::byte* work = f.scratch.reserve(
-        static_cast<std::size_t>(codegen::contraction_work_bytes(shape, n, k)) + 64);
-    const long sizes[] = {m, n, k, a_row, a_col, b_row, b_col};
-    for (std::int64_t i = 0; i < batches; ++i) {
-      void* buffers[] = {element(s.a, i), element(s.b, i),
-                         out + static_cast<std::size_t>(i * m * n) * item,
-                         const_cast<std::byte*>(alpha), work};
-      s.entry(runtime, buffers, sizes);
-    }
+  const void* alpha = s.so_far < 0 ? nullptr
+                                   : f.buffers[static_cast<std::size_t>(s.alpha.buffer)] +
+                                         size(s.alpha.offset) * item;
+  const codegen::ContractionShape& shape = s.contraction;
+  if (is_for_library(shape, sizes)) {
+    for (std::int64_t i = 0; i < batches; ++i)
+      library_product(shape, sizes, element(s.a, i), element(s.b, i), out + i * bytes, alpha);
     return;
   }
-  auto product = [&]<class T>(std::type_identity<T>) {
-    T scale = 1;
-    if (alpha) std::memcpy(&scale, alpha, sizeof scale);
-    for (std::int64_t i = 0; i < batches; ++i)
-      gemm(m, n, k, scale, reinterpret_cast<const T*>(element(s.a, i)), a_row, a_col,
-           reinterpret_cast<const T*>(element(s.b, i)), b_row, b_col, accumulates ? T(1) : T(0),
-           reinterpret_cast<T*>(out) + i * m * n, n, 1);
-  };
-  if (s.dtype == DType::f32)
-    product(std::type_identity<float>{});
-  else
-    product(std::type_identity<double>{});
+  const ContractionScheme scheme = codegen::contraction_scheme(shape, sizes);
+  const KernelEntry entry = s.schemes[static_cast<std::size_t>(scheme)];
+  const std::int64_t work_bytes = codegen::contraction_work_bytes(shape, scheme, sizes);
+  std::byte* work =
+      work_bytes > 0 ? f.scratch.reserve(static_cast<std::size_t>(work_bytes)) : nullptr;
+  const auto arguments = sizes.in_order();
+  for (std::int64_t i = 0; i < batches; ++i) {
+    void* buffers[] = {element(s.a, i), element(s.b, i), out + i * bytes, const_cast<void*>(alpha),
+                       work};
+    entry(runtime, buffers, arguments.data());
+  }
 }
 
 } // namespace kroton::jit

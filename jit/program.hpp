@@ -3,6 +3,7 @@
 ///
 ///   Program program(std::move(plan), signature, options);
 ///   std::vector<Array> out = program.run(arguments, nullptr);
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <functional>
@@ -103,7 +104,8 @@ private:
     std::size_t first_size = 0; ///< of its size arguments among those of all kernels
     int scratch = -1;           ///< slot of the bytes a chunk needs
     // Contractions.
-    DType dtype = DType::f32;
+    codegen::ContractionShape contraction = {};
+    std::array<KernelEntry, 4> schemes = {}; ///< by ContractionScheme; null where one cannot occur
     BoundOperand a, b, alpha;
     int out = -1, so_far = -1;
     std::vector<int> shape; ///< slots
@@ -141,6 +143,8 @@ private:
   void bind_sizes(const Signature& signature);
   void render_and_load(const ProgramOptions& options);
   void bind_steps();
+  void render_contractions();
+  void bind_contraction(const plan::ContractionStep& contraction, BoundStep& step);
   BoundOperand bind(const plan::Operand& operand);
 
   std::unique_ptr<Frame> make_frame() const;
@@ -174,7 +178,12 @@ private:
   std::vector<KernelText> texts_;
   std::vector<LoadedKernel> loaded_;
   std::vector<std::vector<std::pair<int, std::string>>> notes_;
-  std::vector<std::pair<codegen::ContractionShape, int>> contraction_texts_; ///< shape → text
+  /// One for each shape that the plan's products have.
+  struct ContractionTexts {
+    codegen::ContractionShape shape;
+    std::array<int, 4> of_scheme = {-1, -1, -1, -1}; ///< indices in texts_
+  };
+  std::vector<ContractionTexts> contraction_texts_;
 
   SizeTable sizes_;
   struct SymbolSource {

@@ -1,0 +1,156 @@
+/// How a product is computed: the scheme for its sizes, tiles, blocks, work memory.
+#include "codegen/contraction_tile.hpp"
+
+#include <algorithm>
+
+namespace kroton::codegen {
+namespace {
+
+using Size = std::int64_t;
+
+/// Accumulators that leave room for the operands among the 32 vector registers of AVX-512, or the
+/// 16 of older targets; without FMA a product takes one more.
+int accumulators(const ContractionShape& shape) {
+  return shape.vector_bytes >= 64 ? 24 : shape.vector_bytes >= 32 ? 12 : 8;
+}
+
+/// The size of equal pieces of n, none of them above `most`; the last may be smaller.
+int balanced(Size n, Size most) {
+  return static_cast<int>(ceil_div(n, std::max<Size>(ceil_div(n, most), 1)));
+}
+
+/// Up to how many columns the schemes for narrow results are considered, and from which k on
+/// vectors along k are.
+constexpr Size narrow = 16, long_k = 128;
+
+/// From here on copying both sides to where they are read in order pays, unless most of a tile were
+/// padding.
+bool is_large(Size m, Size n, Size k) {
+  return m >= 16 && n >= 32 && k >= 16 && m * n * k >= Size{160} * 160 * 160;
+}
+
+// Costs, counted in products of vectors. Lanes of a vector change places at a cost of
+// `transposing`.
+constexpr Size transposing = 5;
+
+Size cost_of_rows(Size m, Size n, Size k, Size lanes) { return m * ceil_div(n, lanes) * k; }
+
+Size cost_of_columns(Size m, Size n, Size k, Size lanes) {
+  return ceil_div(m, lanes) * (n * k + transposing * lanes);
+}
+
+Size cost_of_dots(Size m, Size n, Size k, Size lanes) {
+  const Size steps = ceil_div(k, lanes);
+  return m * (n * steps + transposing * lanes) + transposing * lanes * steps;
+}
+
+ContractionTile rows_tile(const ContractionShape& shape) {
+  const auto& s = shape.known;
+  const Size m = s.m.value_or(0), vectors = ceil_div(s.n.value_or(0), shape.lanes());
+  const int most = accumulators(shape);
+  ContractionTile t;
+  // Few rows leave registers to more vectors. Three instead of two avoid an odd one.
+  if (m > 0 && 2 * m < most)
+    t.vectors = static_cast<int>(std::clamp<Size>(most / m, 2, 8));
+  else
+    t.vectors = most >= 24 && vectors > 1 && vectors % 2 == 1 ? 3 : 2;
+  if (vectors > 0) t.vectors = balanced(vectors, t.vectors);
+  int rows = std::min(most / t.vectors, most * 2 / 3);
+  // Rows whose distance or number is not known need a pointer each.
+  if (m == 0 || !s.a_row) rows = std::min(rows, shape.vector_bytes >= 64 ? 8 : 4);
+  t.rows = m > 0 ? balanced(m, rows) : rows;
+  return t;
+}
+
+} // namespace
+
+ContractionScheme contraction_scheme(const ContractionShape& shape,
+                                     const ContractionSizes<Size>& s) {
+  if (!is_float(shape.dtype)) return ContractionScheme::rows;
+  const Size lanes = shape.lanes(), by_rows = cost_of_rows(s.m, s.n, s.k, lanes);
+  if (s.n <= narrow && s.a_row == 1 && s.a_col != 1 &&
+      cost_of_columns(s.m, s.n, s.k, lanes) < by_rows)
+    return ContractionScheme::columns;
+  if (s.n <= narrow && s.a_col == 1 && s.k >= long_k &&
+      cost_of_dots(s.m, s.n, s.k, lanes) < by_rows)
+    return ContractionScheme::dots;
+  return is_large(s.m, s.n, s.k) ? ContractionScheme::packed : ContractionScheme::rows;
+}
+
+std::vector<ContractionScheme> possible_schemes(const ContractionShape& shape) {
+  const auto& s = shape.known;
+  const auto known = s.in_order();
+  if (std::ranges::all_of(known, [](const auto& size) { return size.has_value(); }))
+    return {contraction_scheme(shape, {*s.m, *s.n, *s.k, *s.a_row, *s.a_col, *s.b_row, *s.b_col})};
+  std::vector<ContractionScheme> schemes{ContractionScheme::rows};
+  if (!is_float(shape.dtype)) return schemes;
+  constexpr Size any = Size{1} << 20; // beyond every threshold
+  const bool is_narrow = s.n.value_or(1) <= narrow;
+  if (is_narrow && s.a_row.value_or(1) == 1 && s.a_col.value_or(any) != 1)
+    schemes.push_back(ContractionScheme::columns);
+  if (is_narrow && s.a_col.value_or(1) == 1 && s.k.value_or(any) >= long_k)
+    schemes.push_back(ContractionScheme::dots);
+  if (is_large(s.m.value_or(any), s.n.value_or(any), s.k.value_or(any)))
+    schemes.push_back(ContractionScheme::packed);
+  return schemes;
+}
+
+ContractionTile contraction_tile(const ContractionShape& shape, ContractionScheme scheme) {
+  const auto& s = shape.known;
+  const int most = accumulators(shape);
+  const Size few = std::max<Size>(s.n.value_or(5), 1); // columns, for the narrow schemes
+  switch (scheme) {
+  case ContractionScheme::rows:
+    return rows_tile(shape);
+  case ContractionScheme::columns: {
+    const int rows = balanced(few, std::min(most, shape.lanes()));
+    return {rows, std::clamp(most / rows, 1, 4)};
+  }
+  case ContractionScheme::dots: {
+    const int columns = balanced(few, std::min({5, most / 2, shape.lanes()}));
+    return {std::clamp(most / columns, 1, 8), columns};
+  }
+  case ContractionScheme::packed:
+    return {most / 2, 2};
+  }
+  return {};
+}
+
+PackedBlocks packed_blocks(const ContractionShape& shape) {
+  const int rows = contraction_tile(shape, ContractionScheme::packed).rows;
+  return {192 / rows * rows, 4096, 512};
+}
+
+bool reads_right_directly(const ContractionShape& shape) {
+  // A line's last vector is loaded with a mask, which SSE has not.
+  return shape.known.b_col == 1 && shape.vector_bytes >= 32;
+}
+
+std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionScheme scheme,
+                                    const ContractionSizes<Size>& s) {
+  const Size lanes = shape.lanes();
+  const ContractionTile tile = contraction_tile(shape, scheme);
+  const auto padded = [](Size n, Size to) { return ceil_div(n, to) * to; };
+  Size elements = 0;
+  switch (scheme) {
+  case ContractionScheme::rows:
+    if (!reads_right_directly(shape))
+      elements = padded(s.n, tile.vectors * lanes) * s.k;
+    break;
+  case ContractionScheme::columns:
+    break;
+  case ContractionScheme::dots:
+    if (shape.known.b_row != 1) elements = padded(s.k, lanes) * padded(s.n, lanes);
+    break;
+  case ContractionScheme::packed: {
+    const PackedBlocks most = packed_blocks(shape);
+    const Size k = std::min(s.k, most.k);
+    elements = ceil_div(std::min(s.m, most.rows), tile.rows) * (tile.rows * most.k + lanes) +
+               padded(std::min(s.n, most.columns), tile.vectors * lanes) * k;
+    break;
+  }
+  }
+  return elements * static_cast<Size>(item_size(shape.dtype));
+}
+
+} // namespace kroton::codegen
