@@ -269,7 +269,8 @@ PLAIN_LOOP
 }
 )text";
 
-constexpr std::string_view packed_entry = R"text(  constexpr i64 most_rows = @block_rows, most_columns = @block_columns, most_depth = @block_k;
+constexpr std::string_view packed_entry =
+    R"text(  constexpr i64 most_rows = @block_rows, most_columns = @block_columns, most_depth = @block_k;
   const i64 depth = panels(g.k, panels(g.k, most_depth)); // equal parts of k
   for (i64 j = 0; j < g.n; j += most_columns)
     for (i64 p = 0; p < g.k; p += depth) {
@@ -321,7 +322,8 @@ public:
     text += body();
     text += entry();
     fill_in(text);
-    return {title() + prelude_for(prelude_names_in(text)) + "\n" + runtime_declaration(false) + text,
+    return {title() + prelude_for(prelude_names_in(text)) + "\n" + runtime_declaration(false) +
+                text,
             {}};
   }
 
@@ -362,8 +364,9 @@ private:
       else
         variables.emplace_back(names[i]);
     }
-    std::string text = "\n// a is m x k, b is k x n; element (i, j) of a lies at i * a_row + j * a_col.\n"
-                       "struct Product {\n  const T *a, *b;\n  T* c; // m x n, dense\n";
+    std::string text =
+        "\n// a is m x k, b is k x n; element (i, j) of a lies at i * a_row + j * a_col.\n"
+        "struct Product {\n  const T *a, *b;\n  T* c; // m x n, dense\n";
     if (shape_.accumulates) text += "  T alpha;\n";
     if (copies()) text += "  T* work;\n";
     if (!variables.empty()) text += fmt::format("  i64 {};\n", fmt::join(variables, ", "));
@@ -409,10 +412,10 @@ private:
     const Known& n = shape_.known.n;
     const int most = tile_.vectors;
     const auto rest = n ? static_cast<int>(ceil_div(*n, shape_.lanes()) % most) : most > 1 ? 1 : 0;
-    std::string text = fmt::format("  i64 j = 0;\nPLAIN_LOOP\n"
-                                   "  for (; g.n - j > {}; j += {} * lanes) {{\n{}  }}\n",
-                                   most > 1 ? fmt::format("{} * lanes", most - 1) : "0", most,
-                                   body(most));
+    std::string text =
+        fmt::format("  i64 j = 0;\nPLAIN_LOOP\n"
+                    "  for (; g.n - j > {}; j += {} * lanes) {{\n{}  }}\n",
+                    most > 1 ? fmt::format("{} * lanes", most - 1) : "0", most, body(most));
     if (rest > 0)
       text += fmt::format("PLAIN_LOOP\n  for (; j < g.n; j += {} * lanes) {{\n{}  }}\n", rest,
                           body(rest));
@@ -423,7 +426,8 @@ private:
   std::string copy_right() const {
     if (!copies()) return {};
     if (scheme_ == ContractionScheme::dots)
-      return "  copy(g.b, g.b_col, g.b_row, g.n, g.k, g.work, (g.k + lanes - 1) / lanes * lanes);\n";
+      return "  copy(g.b, g.b_col, g.b_row, g.n, g.k, g.work, (g.k + lanes - 1) / lanes * "
+             "lanes);\n";
     return column_loops([](int width) {
       return fmt::format("    copy(g.b + j * g.b_col, g.b_row, g.b_col, g.k, smaller({0} * lanes, "
                          "g.n - j), g.work + j * g.k, {0} * lanes);\n",
@@ -470,9 +474,10 @@ static void sweep(void* frame, i64 begin, i64 end, int) {{
     if (s.m && s.n && s.k && *s.m * *s.n * *s.k < 2 * grain)
       return text + fmt::format("  (void)rt, (void)sizes;\n  sweep(&g, 0, {}, 0);\n}}\n",
                                 ceil_div(*s.m, unit()));
-    return text + fmt::format("  rt->parallel_for(rt, (g.m + {0} - 1) / {0}, {1} / (1 + g.n * g.k * "
-                              "{0}) + 1, sweep, &g);\n}}\n",
-                              unit(), grain);
+    return text +
+           fmt::format("  rt->parallel_for(rt, (g.m + {0} - 1) / {0}, {1} / (1 + g.n * g.k * "
+                       "{0}) + 1, sweep, &g);\n}}\n",
+                       unit(), grain);
   }
 
   void fill_in(std::string& text) const {

@@ -2,10 +2,10 @@
 /// Matrix products as C++ text, one way of computing (a scheme) a text.
 ///
 ///   ContractionShape shape{.dtype = DType::f32, .vector_bytes = 64};
-///   shape.known.n = 10;                                          // the other sizes come with a call
-///   for (ContractionScheme s : possible_schemes(shape)) texts.push_back(render_contraction(shape, s));
-///   …
-///   contraction_scheme(shape, sizes)                             // which of them a call needs
+///   shape.known.n = 10;                                          // the other sizes come with a
+///   call for (ContractionScheme s : possible_schemes(shape))
+///   texts.push_back(render_contraction(shape, s)); … contraction_scheme(shape, sizes) // which of
+///   them a call needs
 ///
 /// A text defines `extern "C" void kernel(rt, buffers, sizes)` with
 ///   buffers: a, b, c, alpha (one element; null unless it accumulates), work

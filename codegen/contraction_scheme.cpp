@@ -82,16 +82,18 @@ std::vector<ContractionScheme> possible_schemes(const ContractionShape& shape) {
   const auto known = s.in_order();
   if (std::ranges::all_of(known, [](const auto& size) { return size.has_value(); }))
     return {contraction_scheme(shape, {*s.m, *s.n, *s.k, *s.a_row, *s.a_col, *s.b_row, *s.b_col})};
-  std::vector<ContractionScheme> schemes{ContractionScheme::rows};
-  if (!is_float(shape.dtype)) return schemes;
-  constexpr Size any = Size{1} << 20; // beyond every threshold
+  if (!is_float(shape.dtype)) return {ContractionScheme::rows};
+  constexpr Size many = Size{1} << 20; // beyond every threshold
   const bool is_narrow = s.n.value_or(1) <= narrow;
-  if (is_narrow && s.a_row.value_or(1) == 1 && s.a_col.value_or(any) != 1)
-    schemes.push_back(ContractionScheme::columns);
-  if (is_narrow && s.a_col.value_or(1) == 1 && s.k.value_or(any) >= long_k)
-    schemes.push_back(ContractionScheme::dots);
-  if (is_large(s.m.value_or(any), s.n.value_or(any), s.k.value_or(any)))
-    schemes.push_back(ContractionScheme::packed);
+  const bool may_be_columns = is_narrow && s.a_row.value_or(1) == 1 && s.a_col.value_or(many) != 1;
+  const bool may_be_dots = is_narrow && s.a_col.value_or(1) == 1 && s.k.value_or(many) >= long_k;
+  const bool may_be_large = is_large(s.m.value_or(many), s.n.value_or(many), s.k.value_or(many));
+  const bool is_surely_large = is_large(s.m.value_or(1), s.n.value_or(1), s.k.value_or(1));
+  std::vector<ContractionScheme> schemes;
+  if (!is_surely_large) schemes.push_back(ContractionScheme::rows);
+  if (may_be_columns) schemes.push_back(ContractionScheme::columns);
+  if (may_be_dots) schemes.push_back(ContractionScheme::dots);
+  if (may_be_large) schemes.push_back(ContractionScheme::packed);
   return schemes;
 }
 
@@ -134,8 +136,7 @@ std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionSc
   Size elements = 0;
   switch (scheme) {
   case ContractionScheme::rows:
-    if (!reads_right_directly(shape))
-      elements = padded(s.n, tile.vectors * lanes) * s.k;
+    if (!reads_right_directly(shape)) elements = padded(s.n, tile.vectors * lanes) * s.k;
     break;
   case ContractionScheme::columns:
     break;

@@ -34,7 +34,7 @@ void library_product(const codegen::ContractionShape& shape,
 }
 
 /// What is known of a product while its function is compiled.
-codegen::ContractionShape shape_of(const plan::ContractionStep& step, int vector_bytes) {
+codegen::ContractionShape product_shape(const plan::ContractionStep& step, int vector_bytes) {
   const auto known = [](const Dim& d) {
     return d.is_static() ? std::optional(d.value()) : std::nullopt;
   };
@@ -53,7 +53,7 @@ void Program::render_contractions() {
   for (const plan::Step& step : plan_.steps) {
     const auto* c = std::get_if<plan::ContractionStep>(&step.what);
     if (!c) continue;
-    const codegen::ContractionShape shape = shape_of(*c, vector_bytes_);
+    const codegen::ContractionShape shape = product_shape(*c, vector_bytes_);
     if (std::ranges::find(contraction_texts_, shape, &ContractionTexts::shape) !=
         contraction_texts_.end())
       continue;
@@ -67,9 +67,8 @@ void Program::render_contractions() {
 }
 
 void Program::bind_contraction(const plan::ContractionStep& c, BoundStep& s) {
-  s.contraction = shape_of(c, vector_bytes_);
-  const auto texts =
-      std::ranges::find(contraction_texts_, s.contraction, &ContractionTexts::shape);
+  s.product = product_shape(c, vector_bytes_);
+  const auto texts = std::ranges::find(contraction_texts_, s.product, &ContractionTexts::shape);
   for (std::size_t i = 0; i < s.schemes.size(); ++i)
     if (const int text = texts->of_scheme[i]; text >= 0)
       s.schemes[i] = loaded_[static_cast<std::size_t>(text)].entry;
@@ -91,7 +90,7 @@ void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runti
       size(s.b.strides[rank - 1])};
   std::int64_t batches = 1;
   for (std::size_t i = 0; i + 2 < rank; ++i) batches *= size(s.shape[i]);
-  const auto item = static_cast<std::int64_t>(item_size(s.contraction.dtype));
+  const auto item = static_cast<std::int64_t>(item_size(s.product.dtype));
   const std::int64_t bytes = sizes.m * sizes.n * item; // of one batch's result
   std::byte* out = f.buffers[static_cast<std::size_t>(s.out)];
   if (s.so_far >= 0 && s.so_far != s.out)
@@ -111,7 +110,7 @@ void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runti
   const void* alpha = s.so_far < 0 ? nullptr
                                    : f.buffers[static_cast<std::size_t>(s.alpha.buffer)] +
                                          size(s.alpha.offset) * item;
-  const codegen::ContractionShape& shape = s.contraction;
+  const codegen::ContractionShape& shape = s.product;
   if (is_for_library(shape, sizes)) {
     for (std::int64_t i = 0; i < batches; ++i)
       library_product(shape, sizes, element(s.a, i), element(s.b, i), out + i * bytes, alpha);

@@ -104,7 +104,7 @@ private:
     std::size_t first_size = 0; ///< of its size arguments among those of all kernels
     int scratch = -1;           ///< slot of the bytes a chunk needs
     // Contractions.
-    codegen::ContractionShape contraction = {};
+    codegen::ContractionShape product = {};
     std::array<KernelEntry, 4> schemes = {}; ///< by ContractionScheme; null where one cannot occur
     BoundOperand a, b, alpha;
     int out = -1, so_far = -1;

@@ -161,7 +161,7 @@ require_by_hand() {
   {
     say "install-deps: this system has no apt-get, so please install by hand:"
     printf '  %s\n' "${missing[@]}"
-    say "  OpenBLAS (libopenblas.so.0; optional, used at run time for large products)"
+    say "  OpenBLAS (libopenblas.so.0; optional, what ./dev bench compares products with)"
   } >&2
   exit 1
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 
 namespace kroton::jit {
 namespace {
@@ -58,21 +59,27 @@ std::optional<Blas> open(const char* file) {
       break;
     }
   found.name = file;
-  if (auto* config = reinterpret_cast<const char* (*)()>(dlsym(handle, "openblas_get_config")))
-    found.name += std::string(" (") + config() + ")";
+  using Text = const char* (*)();
+  if (auto* config = reinterpret_cast<Text>(dlsym(handle, "openblas_get_config"))) {
+    found.name += std::string(" (") + config();
+    if (auto* kernels = reinterpret_cast<Text>(dlsym(handle, "openblas_get_corename")))
+      found.name += std::string(", kernels for ") + kernels();
+    found.name += ")";
+  }
   return found;
 }
 
 std::optional<Blas> find() {
-  const CoreTypeHint hint;
   const char* chosen = std::getenv("KROTON_BLAS");
-  if (chosen && std::string_view(chosen) == "off") return std::nullopt;
-  if (chosen && *chosen) {
+  if (!chosen || !*chosen || std::string_view(chosen) == "off") return std::nullopt;
+  const CoreTypeHint hint;
+  if (std::string_view(chosen) != "auto") {
     if (auto found = open(chosen)) return found;
     const char* reason = dlerror();
     support::log(support::Area::jit)
         ->warn("KROTON_BLAS={} cannot be used: {}", chosen,
                reason ? reason : "it has no cblas_sgemm");
+    return std::nullopt;
   }
   for (const char* file :
        {"libopenblas.so.0", "libopenblas.so", "libblis.so.4", "libblis.so.3", "libmkl_rt.so.2",
@@ -230,10 +237,24 @@ const Blas* blas() {
   static const std::optional<Blas> library = [] {
     auto found = find();
     support::log(support::Area::jit)
-        ->debug("matrix products: {}", found ? found->name : "no BLAS, plain loops");
+        ->debug("matrix products: {}", found ? found->name : "generated code");
     return found;
   }();
   return library ? &*library : nullptr;
+}
+
+std::string blas_description() {
+  const char* chosen = std::getenv("KROTON_BLAS");
+  if (const Blas* library = blas())
+    return fmt::format(
+        "{}, {} threads, for large f32 and f64 products, because KROTON_BLAS={}; generated "
+        "code for the others",
+        library->name, thread_count(), chosen);
+  if (chosen && *chosen && std::string_view(chosen) != "off")
+    return fmt::format("generated code, {} threads, because KROTON_BLAS={} cannot be used",
+                       thread_count(), chosen);
+  return fmt::format("generated code, {} threads; KROTON_BLAS would name a library to use instead",
+                     thread_count());
 }
 
 void gemm(long m, long n, long k, float alpha, const float* a, long a_row, long a_col,

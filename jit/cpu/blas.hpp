@@ -1,10 +1,12 @@
 #pragma once
-/// A CBLAS of the system's, found while running.
+/// A CBLAS of the system's, where the user wants one in place of generated products.
 ///
 ///   if (const Blas* b = blas()) log("products through {}", b->name);
 ///   gemm(m, n, k, 1.0f, a, k, 1, b, n, 1, 0.0f, c, n, 1);   // with or without one
 ///
-/// KROTON_BLAS=path names the library, KROTON_BLAS=off does without.
+/// KROTON_BLAS=path names the library, KROTON_BLAS=auto takes the first that is found. Otherwise
+/// there is none: generated products are as fast (`./dev bench --suite products`), start sooner and
+/// share the threads of everything else.
 #include <string>
 
 namespace kroton::jit {
@@ -24,6 +26,9 @@ struct Blas {
 
 /// The library, opened by the first call, with `thread_count()` threads; null if there is none.
 const Blas* blas();
+
+/// What computes matrix products in this process, and why, in a line.
+std::string blas_description();
 
 /// c = alpha * a·b + beta * c for any strides, as Runtime::gemm_f32 says. Products that the library
 /// takes as they lie go to it; other strides are packed first; without one a plain blocked loop
