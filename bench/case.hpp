@@ -57,6 +57,7 @@ struct Prepared {
 struct Case {
   std::string suite, name, size;
   std::function<Prepared(const Setting&)> prepare;
+  bool has_threads = true; ///< whether it is another case with more threads
 };
 
 /// A result that differs from the hand-written code's.

@@ -21,7 +21,8 @@ namespace {
 
 constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
 
-  --suite NAME     only the cases of one suite: start, call, elementwise, rows, training, network
+  --suite NAME     only the cases of one suite: start, compile, call, elementwise, rows,
+                   training, network
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
                    (the hand-written code always uses one)
@@ -141,8 +142,7 @@ public:
     std::size_t done = 0;
     for (const Case& c : cases_)
       for (std::size_t i = 0; i < arguments_.threads.size(); ++i) {
-        // Starting and compiling have no thread count.
-        if (c.suite == "start" && i > 0) continue;
+        if (!c.has_threads && i > 0) continue;
         progress_.show(fmt::format("[{}/{}] {} {}, {} thread{}", ++done,
                                    cases_.size() * arguments_.threads.size(), c.name, c.size,
                                    arguments_.threads[i], arguments_.threads[i] == 1 ? "" : "s"));

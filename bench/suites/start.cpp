@@ -1,4 +1,5 @@
-/// Compiling and starting: function() and whole processes, with an empty and with a filled cache.
+/// Compiling and starting: function() and whole processes, with an empty ("cold") and with a filled
+/// cache ("warm").
 /// Each sample is a process of its own (startup.cpp), so that nothing is left over from the last.
 #include "bench/process.hpp"
 #include "bench/suites/suites.hpp"
@@ -45,10 +46,11 @@ struct Start {
   double cpu_ns = 0;
 };
 
-Start start(const std::string& mode, const fs::path& cache) {
+Start start(const std::string& mode, const std::string& program, const fs::path& cache) {
   const auto begin = Clock::now();
-  Process helper({(fs::read_symlink("/proc/self/exe").parent_path() / "startup").string(), mode},
-                 {{"KROTON_CACHE_DIR", cache.string()}});
+  Process helper(
+      {(fs::read_symlink("/proc/self/exe").parent_path() / "startup").string(), mode, program},
+      {{"KROTON_CACHE_DIR", cache.string()}});
   const auto line = helper.read_line();
   if (!line) throw std::runtime_error("startup " + mode + " ended without a figure");
   Start s;
@@ -61,22 +63,35 @@ Start start(const std::string& mode, const fs::path& cache) {
 enum class Cache { empty, filled };
 
 struct Kind {
+  const char* suite;
   const char* name;
   const char* size;
-  const char* mode; ///< of startup.cpp
+  const char* mode;    ///< of startup.cpp
+  const char* program; ///< of startup.cpp
   Cache cache;
   Bound bound;
   bool is_process = false; ///< measured from its start instead of by itself
 };
 
 constexpr Kind kinds[] = {
-    {"function(), empty cache", "first", "first", Cache::empty, {.ns = 300e6}},
-    {"function(), empty cache", "Clang there", "loaded", Cache::empty, {.ns = 300e6}},
-    {"function(), disk cache", "first", "first", Cache::filled, {}},
-    {"function(), memory", "again", "memory", Cache::filled, {}},
-    {"main to result", "cold", "result", Cache::empty, {}},
-    {"main to result", "warm", "result", Cache::filled, {.ns = 30e6}},
-    {"process to result", "warm", "result", Cache::filled, {}, true},
+    {"start", "function()", "cold", "first", "regression", Cache::empty, {.ns = 300e6}},
+    {"start", "function()", "warm", "first", "regression", Cache::filled, {}},
+    {"start", "main to result", "cold", "result", "regression", Cache::empty, {}},
+    {"start", "main to result", "warm", "result", "regression", Cache::filled, {.ns = 30e6}},
+    {"start", "process to result", "warm", "result", "regression", Cache::filled, {}, true},
+    // With Clang loaded and warmed up by another function: what a new function costs a program.
+    {"compile",
+     "compile, cold",
+     "activations",
+     "loaded",
+     "activations",
+     Cache::empty,
+     {.ns = 15e6}},
+    {"compile", "compile, cold", "regression", "loaded", "regression", Cache::empty, {.ns = 100e6}},
+    {"compile", "compile, cold", "network", "loaded", "network", Cache::empty, {.ns = 150e6}},
+    {"compile", "compile, warm", "activations", "memory", "activations", Cache::filled, {}},
+    {"compile", "compile, warm", "regression", "memory", "regression", Cache::filled, {}},
+    {"compile", "compile, warm", "network", "memory", "network", Cache::filled, {.ns = 1e6}},
 };
 
 Prepared prepare(const Kind& kind) {
@@ -89,13 +104,13 @@ Prepared prepare(const Kind& kind) {
   };
   auto state = std::make_shared<State>();
   state->cache = std::make_unique<Directory>();
-  if (kind.cache == Cache::filled) start(kind.mode, state->cache->path());
+  if (kind.cache == Cache::filled) start(kind.mode, kind.program, state->cache->path());
 
   System system{.name = "kroton", .bound = kind.bound};
   if (kind.cache == Cache::empty)
     system.before_round = [state] { state->cache = std::make_unique<Directory>(); };
   system.time = [state, &kind](long) {
-    const Start s = start(kind.mode, state->cache->path());
+    const Start s = start(kind.mode, kind.program, state->cache->path());
     state->last = s;
     state->largest_kb = std::max(state->largest_kb, s.resident_kb);
     state->least_cpu_ns = std::min(state->least_cpu_ns, s.cpu_ns);
@@ -123,8 +138,11 @@ Prepared prepare(const Kind& kind) {
 
 void add_start_cases(std::vector<Case>& cases) {
   for (const Kind& kind : kinds)
-    cases.push_back(
-        {"start", kind.name, kind.size, [&kind](const Setting&) { return prepare(kind); }});
+    cases.push_back({.suite = kind.suite,
+                     .name = kind.name,
+                     .size = kind.size,
+                     .prepare = [&kind](const Setting&) { return prepare(kind); },
+                     .has_threads = false});
 }
 
 } // namespace bench
