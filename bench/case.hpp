@@ -29,6 +29,7 @@ struct Bound {
   /// Nanoseconds of each sample that do not count for `of_limit`: the call in a small case, which
   /// has a bound of its own.
   double aside_ns = 0;
+  std::optional<double> of_peer = {}; ///< median of the ratios to the best peer
 };
 
 /// A sample that is no time alone, such as a process: what is worth telling besides.
@@ -44,6 +45,7 @@ struct System {
   std::function<void()> before_round = {}; ///< not measured
   Bound bound = {};
   std::function<std::optional<Remark>()> remark = {}; ///< asked for after the last round
+  bool is_peer = false;                               ///< another library
 };
 
 struct Prepared {
@@ -57,7 +59,8 @@ struct Prepared {
 struct Case {
   std::string suite, name, size;
   std::function<Prepared(const Setting&)> prepare;
-  bool has_threads = true; ///< whether it is another case with more threads
+  bool has_threads = true;       ///< whether it is another case with more threads
+  bool is_compute_bound = false; ///< whether n threads must be nearly n times as fast as one
 };
 
 /// A result that differs from the hand-written code's.

@@ -28,13 +28,14 @@ constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written c
                    (the hand-written code always uses one)
   --rounds N       rounds of each case; default 25 (a third of it where a round starts a process)
   --peers          also other libraries, with the Python that KROTON_PEERS_PYTHON names, else python3
-  --json FILE      writes the rows: case, size, threads, system, median_ns, p10_ns, p90_ns
+  --json FILE      writes the rows: case, size, threads, system, median_ns, p10_ns, p90_ns, ratios
+  --svg FILE       draws them (an option of ./dev bench, which gives the rows to bench/picture.py)
   --list           the cases
   --help           this text
 
 All systems of a case take turns within each round. The table shows medians over rounds, the tenth
-and ninetieth percentile, and the median of the ratios to the hand-written code of the same round
-("x limit"). A row over its bound says OVER.
+and ninetieth percentile, and the medians of the ratios to the hand-written code ("x limit") and to
+the fastest other library ("x peer") of the same round. A row over its bound says OVER.
 )";
 
 struct Arguments {
@@ -176,11 +177,25 @@ private:
     if (const auto peers = peers_.find(threads); peers != peers_.end())
       for (System& s : peers->second->prepare(c, prepared.checksum))
         prepared.systems.push_back(std::move(s));
-    const std::vector<Row> rows = measure(c, prepared, setting, arguments_.rounds);
+    std::vector<Row> rows = measure(c, prepared, setting, arguments_.rounds);
+    compare_threads(c, rows);
     progress_.clear();
     fmt::print("{}", table_rows(rows));
     std::fflush(stdout);
     rows_.insert(rows_.end(), rows.begin(), rows.end());
+  }
+
+  /// Tells how much faster each of Kroton's rows is than the same one on one thread, if that was
+  /// measured. 92.5% of what the threads could give is asked of cases that arithmetic bounds.
+  void compare_threads(const Case& c, std::vector<Row>& rows) const {
+    for (Row& row : rows) {
+      const auto one = std::ranges::find_if(rows_, [&](const Row& r) {
+        return r.threads == 1 && r.name == row.name && r.size == row.size && r.system == row.system;
+      });
+      if (row.threads == 1 || !row.system.starts_with("kroton") || one == rows_.end()) continue;
+      row.speedup = one->median_ns / row.median_ns;
+      if (c.is_compute_bound) row.least_speedup = 0.925 * row.threads;
+    }
   }
 
   Arguments arguments_;

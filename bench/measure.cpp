@@ -35,6 +35,8 @@ long repetitions_for(const System& system, double round_ns) {
 bool Row::is_over() const {
   return (bound.ns && median_ns > *bound.ns) ||
          (bound.of_limit && bounded && *bounded > *bound.of_limit) ||
+         (bound.of_peer && of_peer && *of_peer > *bound.of_peer) ||
+         (least_speedup && speedup && *speedup < *least_speedup) ||
          (remark && remark->is_violation);
 }
 
@@ -72,30 +74,38 @@ std::vector<Row> measure(const Case& what, const Prepared& prepared, const Setti
       samples[s].push_back(systems[s].time(repetitions[s]) / static_cast<double>(repetitions[s]));
     }
 
-  const auto limit = std::ranges::find(systems, "limit", &System::name) - systems.begin();
+  /// The median over rounds of one system's time, less `aside_ns`, by another's.
+  const auto ratio = [&](std::size_t s, std::size_t other, double aside_ns) {
+    std::vector<double> ratios;
+    for (std::size_t r = 0; r < count; ++r)
+      ratios.push_back((samples[s][r] - aside_ns) / samples[other][r]);
+    return quantile(ratios, 0.5);
+  };
+  std::optional<std::size_t> limit, peer;
+  for (std::size_t s = 0; s < systems.size(); ++s) {
+    if (systems[s].name == "limit") limit = s;
+    if (systems[s].is_peer && (!peer || quantile(samples[s], 0.5) < quantile(samples[*peer], 0.5)))
+      peer = s;
+  }
+
   std::vector<Row> rows;
   for (std::size_t s = 0; s < systems.size(); ++s) {
-    Row row{what.suite,
-            what.name,
-            what.size,
-            setting.threads,
-            systems[s].name,
-            quantile(samples[s], 0.5),
-            quantile(samples[s], 0.1),
-            quantile(samples[s], 0.9),
-            {},
-            {},
-            systems[s].bound};
-    if (limit < std::ssize(systems)) {
-      const auto ratio = [&](double aside_ns) {
-        std::vector<double> ratios;
-        for (std::size_t r = 0; r < count; ++r)
-          ratios.push_back((samples[s][r] - aside_ns) /
-                           samples[static_cast<std::size_t>(limit)][r]);
-        return quantile(ratios, 0.5);
-      };
-      row.of_limit = ratio(0);
-      row.bounded = ratio(row.bound.aside_ns);
+    Row row{.suite = what.suite,
+            .name = what.name,
+            .size = what.size,
+            .threads = setting.threads,
+            .system = systems[s].name,
+            .median_ns = quantile(samples[s], 0.5),
+            .p10_ns = quantile(samples[s], 0.1),
+            .p90_ns = quantile(samples[s], 0.9),
+            .bound = systems[s].bound};
+    if (limit) {
+      row.of_limit = ratio(s, *limit, 0);
+      row.bounded = ratio(s, *limit, row.bound.aside_ns);
+    }
+    if (peer && !systems[s].is_peer) {
+      row.of_peer = ratio(s, *peer, 0);
+      row.peer = systems[*peer].name;
     }
     if (systems[s].remark) row.remark = systems[s].remark();
     rows.push_back(std::move(row));

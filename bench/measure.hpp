@@ -13,6 +13,10 @@ struct Row {
   double median_ns = 0, p10_ns = 0, p90_ns = 0;
   std::optional<double> of_limit; ///< the median over rounds of our time by the limit's
   std::optional<double> bounded;  ///< the same, less what the bound sets aside
+  std::optional<double> of_peer;  ///< as of_limit, by the time of `peer`
+  std::string peer;               ///< the fastest of the other libraries, if there are any
+  std::optional<double> speedup;  ///< one thread's median by ours
+  std::optional<double> least_speedup;
   Bound bound = {};
   std::optional<Remark> remark = {};
 

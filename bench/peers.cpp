@@ -11,13 +11,10 @@ Peers::Peers(const std::string& python, int threads) {
   const std::string n = std::to_string(threads);
   const std::string is_parallel = threads > 1 ? "true" : "false";
   const std::vector<std::pair<std::string, std::string>> environment = {
-      {"OMP_NUM_THREADS", n},
-      {"OPENBLAS_NUM_THREADS", n},
-      {"MKL_NUM_THREADS", n},
-      {"NUMEXPR_NUM_THREADS", n},
-      {"NUMEXPR_MAX_THREADS", n},
-      {"JAX_PLATFORMS", "cpu"},
-      {"XLA_FLAGS", "--xla_cpu_multi_thread_eigen=" + is_parallel},
+      {"OMP_NUM_THREADS", n},     {"OPENBLAS_NUM_THREADS", n},
+      {"MKL_NUM_THREADS", n},     {"NUMEXPR_NUM_THREADS", n},
+      {"NUMEXPR_MAX_THREADS", n}, {"NUMBA_NUM_THREADS", n},
+      {"JAX_PLATFORMS", "cpu"},   {"XLA_FLAGS", "--xla_cpu_multi_thread_eigen=" + is_parallel},
   };
   process_ = std::make_shared<Process>(std::vector<std::string>{python, KROTON_BENCH_PEERS, n},
                                        environment);
@@ -42,9 +39,12 @@ std::vector<System> Peers::prepare(const Case& what, std::optional<double> check
     if (checksum && !(std::abs(sum - *checksum) <= 1e-3 * std::max(1.0, std::abs(*checksum))))
       throw WrongResult(fmt::format("{} {}: {}'s elements sum to {}, ours to {}", what.name,
                                     what.size, name, sum, *checksum));
-    systems.push_back({.name = name, .time = [this, name](long repetitions) {
-                         return std::stod(ask(fmt::format("round {} {}", name, repetitions)));
-                       }});
+    systems.push_back({.name = name,
+                       .time =
+                           [this, name](long repetitions) {
+                             return std::stod(ask(fmt::format("round {} {}", name, repetitions)));
+                           },
+                       .is_peer = true});
   }
   return systems;
 }

@@ -7,12 +7,17 @@
 namespace bench {
 namespace {
 
-constexpr std::string_view layout = "{:<26} {:<10} {:>3}  {:<20} {:>10} {:>10} {:>10} {:>8}  {}\n";
+constexpr std::string_view layout =
+    "{:<23} {:<18} {:>3}  {:<20} {:>9} {:>9} {:>9} {:>7} {:>7}  {}\n";
 
 std::string bound_text(const Row& row) {
   std::string text;
   if (row.bound.ns) text = fmt::format("<= {}", duration_text(*row.bound.ns));
   if (row.bound.of_limit && row.of_limit) text = fmt::format("<= {:.2f}x", *row.bound.of_limit);
+  if (row.bound.of_peer && row.of_peer)
+    text += fmt::format(", {} x {}", *row.bound.of_peer, row.peer);
+  if (row.speedup)
+    text += fmt::format("{}{:.2f} x one thread's speed", text.empty() ? "" : ", ", *row.speedup);
   if (row.is_over()) text += text.empty() ? "OVER" : "  OVER";
   if (row.remark) text += (text.empty() ? "" : "  ") + row.remark->text;
   return text;
@@ -44,7 +49,7 @@ std::string duration_text(double ns) {
 
 std::string table_head() {
   return fmt::format(layout, "case", "size", "thr", "system", "median", "p10", "p90", "x limit",
-                     "bound");
+                     "x peer", "bound");
 }
 
 std::string table_rows(std::span<const Row> rows) {
@@ -54,7 +59,8 @@ std::string table_rows(std::span<const Row> rows) {
     std::string line = fmt::format(
         layout, is_first ? row.name : "", is_first ? row.size : "", row.threads, row.system,
         duration_text(row.median_ns), duration_text(row.p10_ns), duration_text(row.p90_ns),
-        row.of_limit ? fmt::format("{:.2f}", *row.of_limit) : "", bound_text(row));
+        row.of_limit ? fmt::format("{:.2f}", *row.of_limit) : "",
+        row.of_peer ? fmt::format("{:.2f}", *row.of_peer) : "", bound_text(row));
     line.erase(line.find_last_not_of(" \n") + 1);
     text += line + "\n";
   }
@@ -69,7 +75,15 @@ void write_json(const std::filesystem::path& file, std::span<const Row> rows) {
         R"(  {{"suite": {}, "case": {}, "size": {}, "threads": {}, "system": {}, "median_ns": {:.2f}, "p10_ns": {:.2f}, "p90_ns": {:.2f})",
         json_string(row.suite), json_string(row.name), json_string(row.size), row.threads,
         json_string(row.system), row.median_ns, row.p10_ns, row.p90_ns);
-    if (row.of_limit) out << fmt::format(R"(, "of_limit": {:.4f})", *row.of_limit);
+    const auto number = [&](std::string_view name, const std::optional<double>& value) {
+      if (value) out << fmt::format(R"(, "{}": {:.4f})", name, *value);
+    };
+    number("of_limit", row.of_limit);
+    number("bound_of_limit", row.bound.of_limit);
+    number("bound_ns", row.bound.ns);
+    number("of_peer", row.of_peer);
+    number("speedup", row.speedup);
+    if (!row.peer.empty()) out << fmt::format(R"(, "peer": {})", json_string(row.peer));
     out << fmt::format(R"(, "is_over": {}}}{})", row.is_over(),
                        &row == &rows.back() ? "\n" : ",\n");
   }

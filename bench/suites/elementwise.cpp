@@ -73,7 +73,9 @@ Prepared polynomial(const Polynomial& p, ByHand<T> Limits::*by_hand, const Setti
   auto a = kt::vector<T>("a"), b = kt::vector<T>("b");
   const kt::Function f =
       kt::function({a, b}, p.build(a, b), {.name = "polynomial", .threads = setting.threads});
-  return side_by_side<T>(p.name, f, n, bound(1.1), limits() ? limits()->*by_hand : nullptr,
+  Bound of_both = bound(1.1);
+  of_both.of_peer = 1;
+  return side_by_side<T>(p.name, f, n, of_both, limits() ? limits()->*by_hand : nullptr,
                          std::is_same_v<T, float> ? 1e-5 : 1e-12);
 }
 
@@ -108,8 +110,11 @@ void add_elementwise_cases(std::vector<Case>& cases) {
     for (const int power : powers) {
       std::int64_t n = 1;
       for (int i = 0; i < power; ++i) n *= 10;
-      cases.push_back({"elementwise", name, fmt::format("1e{}", power),
-                       [=](const Setting& s) { return prepare(s, n); }});
+      cases.push_back({.suite = "elementwise",
+                       .name = name,
+                       .size = fmt::format("1e{}", power),
+                       .prepare = [=](const Setting& s) { return prepare(s, n); },
+                       .is_compute_bound = name.starts_with("activations") && power >= 5});
     }
   };
   for (const Polynomial& p : polynomials) {

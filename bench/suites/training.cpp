@@ -125,12 +125,16 @@ Prepared perceptron_step(const Setting& setting) {
 
 void add_training_cases(std::vector<Case>& cases) {
   for (const auto& [rows, of_limit] : {std::pair{600, 1.3}, {32, 1.5}})
-    cases.push_back({"training", "training step f32",
-                     fmt::format("{}x{}->{}", rows, features, classes),
-                     [=](const Setting& s) { return training_step(s, rows, of_limit); }});
-  cases.push_back({"training", "perceptron step f32",
-                   fmt::format("{}x{}->{}->{}", perceptron_rows, features, hidden, classes),
-                   perceptron_step});
+    cases.push_back({.suite = "training",
+                     .name = "training step f32",
+                     .size = fmt::format("{}x{}->{}", rows, features, classes),
+                     .prepare = [=](const Setting& s) { return training_step(s, rows, of_limit); },
+                     .is_compute_bound = rows == 600});
+  cases.push_back({.suite = "training",
+                   .name = "perceptron step f32",
+                   .size = fmt::format("{}x{}->{}->{}", perceptron_rows, features, hidden, classes),
+                   .prepare = perceptron_step,
+                   .is_compute_bound = true});
 }
 
 } // namespace bench
