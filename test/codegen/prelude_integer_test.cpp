@@ -186,7 +186,7 @@ TEST_CASE("prelude uniforms lie in [0, 1) and take the words that their element 
   CHECK(unit_f32(0xffffffff) == 1.0f - 0x1p-24f);
   CHECK(unit_f32(0) == 0.0f);
   CHECK(unit_f64(0xffffffff, 0xffffffff) == 1.0 - 0x1p-53);
-  CHECK(unit_f64(0, 0xffffffff) == 0x1p-27 - 0x1p-53);
+  CHECK(unit_f64(0u, 0xffffffffu) == 0x1p-27 - 0x1p-53);
   CHECK(uniform_f32(7, 3, 9, 4 * 5 + 2) == unit_f32(philox_word(7, 5, 3, 9, 2)));
   CHECK(uniform_f64(7, 3, 9, 2 * 5 + 1) ==
         unit_f64(philox_word(7, 5, 3, 9, 2), philox_word(7, 5, 3, 9, 3)));
