@@ -9,13 +9,17 @@ RATE, DECAY, EPSILON = 0.001, 0.9, 1e-8
 EPOCH_ROWS, EPOCH_BATCH = 107546, 32
 
 
-def uniform(count, stream):
-    """As network::uniform: SplitMix64."""
+def uniform_at(i, stream):
+    """As network::uniform, of an array of positions: SplitMix64."""
     with np.errstate(over="ignore"):
-        z = np.uint64(stream << 40) + (np.arange(count, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        z = np.uint64(stream << 40) + (i + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53).astype(np.float64)
+    return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+
+
+def uniform(count, stream):
+    return uniform_at(np.arange(count, dtype=np.uint64), stream)
 
 
 def start_values(seed):
