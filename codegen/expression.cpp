@@ -33,7 +33,8 @@ std::string replaced(std::string text, std::string_view what, std::string_view w
   return text;
 }
 
-Expressions::Expressions(const Kernel& kernel) : k_(kernel), sizes_(size_arguments(kernel)) {
+Expressions::Expressions(const Kernel& kernel, Lanes lanes)
+    : k_(kernel), lanes_(std::move(lanes)), sizes_(size_arguments(kernel)) {
   name_params();
   count_uses();
 }
@@ -131,7 +132,68 @@ std::string Expressions::element(const Access& a) const {
   return fmt::format("{}[{}]", array, access_index(a));
 }
 
+std::string Expressions::place(const Access& a) const {
+  const std::string array =
+      a.scratch >= 0 ? scratch_name(a.scratch) : names_[static_cast<std::size_t>(a.param)];
+  const std::string index = access_index(a);
+  return index == "0"             ? array
+         : index.starts_with("-") ? fmt::format("{} - {}", array, index.substr(1))
+                                  : fmt::format("{} + {}", array, index);
+}
+
+std::string Expressions::elements(const Access& a, int axis) const {
+  const Dim step = step_along(a, axis);
+  // Scratch arrays are padded to whole vectors.
+  if (a.scratch >= 0 && step.is(1)) return fmt::format("load_from<{}>({})", lanes_.count, place(a));
+  if (step.is(1)) return fmt::format("load({}, m)", place(a));
+  return fmt::format("load_every({}, {}, m)", place(a), dim_text(step));
+}
+
+std::string Expressions::store(const Access& a, int axis, const std::string& value) const {
+  const Dim step = step_along(a, axis);
+  if (a.scratch >= 0 && step.is(1)) return fmt::format("store_to({}, {});", place(a), value);
+  if (step.is(1)) return fmt::format("store({}, {}, m);", place(a), value);
+  return fmt::format("store_every({}, {}, {}, m);", place(a), dim_text(step), value);
+}
+
+std::string Expressions::fold(const Reduction& r, bool is_vector) const {
+  std::string text(r.op->spell_fold(r.dtype));
+  if (is_vector && r.op->neutral == "zero") text = "{0} + {1}";
+  if (is_vector && is_bool(r.dtype)) text = r.op->neutral == "lowest" ? "{0} | {1}" : "{0} & {1}";
+  return replaced(std::move(text), "{t}", type_name(r.dtype));
+}
+
+Expressions::Text Expressions::vector_definition(int id) const {
+  const Value& v = value(id);
+  const int axis = lanes_.axis[static_cast<std::size_t>(id)], n = lanes_.count;
+  switch (v.kind) {
+  case ValueKind::index: {
+    const Dim step = step_along(v.access, axis);
+    const std::string numbers = fmt::format("lane_numbers<i64, {}>()", n);
+    return {fmt::format("{} + {}", access_index(v.access),
+                        step.is(1) ? numbers : fmt::format("{} * {}", dim_text(step), numbers)),
+            1};
+  }
+  case ValueKind::load:
+    return {elements(v.access, axis), 9};
+  default:
+    break;
+  }
+  const DType in = value(v.inputs.back()).dtype;
+  std::string text(spelling_of(v));
+  if (text == "({o})({0})") return spelled(v, "convert<{o}>({0})");
+  if (text == "{0} ? {1} : {2}") return spelled(v, "select({0}, {1}, {2})");
+  if (text == "{0} / {1}" && is_float(v.dtype) && !lanes_.is_vector(v.inputs[1]))
+    return spelled(v, "divided({0}, {1})");
+  if (is_bool(v.dtype) && !is_bool(in) && text.starts_with("{0} ")) {
+    const Text comparison = spelled(v, std::move(text));
+    return {fmt::format("mask_of({})", comparison.text), 9};
+  }
+  return spelled(v, std::move(text));
+}
+
 Expressions::Text Expressions::definition(int id) const {
+  if (lanes_.is_vector(id) && value(id).kind != ValueKind::result) return vector_definition(id);
   const Value& v = value(id);
   switch (v.kind) {
   case ValueKind::literal: {
@@ -157,16 +219,21 @@ Expressions::Text Expressions::definition(int id) const {
                         v.draw, operand(v.inputs[1], 0), access_index(v.access)),
             9};
   case ValueKind::result:
+    if (is_stretched(v.reduction) && lanes_.is_vector(id))
+      return {fmt::format("convert<{}>({})", type_name(v.dtype), result_name(v.reduction)), 9};
     if (is_stretched(v.reduction))
       return {fmt::format("({}){}", type_name(v.dtype), result_name(v.reduction)), 3};
     return {result_name(v.reduction), 9};
   case ValueKind::op:
     break;
   }
-  const std::string_view spelling = spelling_of(v);
-  const int strength = strength_of(spelling);
-  const bool is_call = strength == 9 && spelling != "{0}";
-  std::string text(spelling);
+  return spelled(v, std::string(spelling_of(v)));
+}
+
+Expressions::Text Expressions::spelled(const Value& v, std::string text) const {
+  const bool is_copy = text == "{0}";
+  const int strength = strength_of(text);
+  const bool is_call = strength == 9 && !is_copy;
   // Calls and casts hold whole expressions; in operators the right side needs more strength.
   for (std::size_t i = 0; i < v.inputs.size(); ++i) {
     const std::string place = fmt::format("{{{}}}", i);
@@ -176,7 +243,7 @@ Expressions::Text Expressions::definition(int id) const {
   }
   const DType in = v.inputs.empty() ? v.dtype : value(v.inputs.back()).dtype;
   text = replaced(replaced(std::move(text), "{t}", type_name(in)), "{o}", type_name(v.dtype));
-  return {std::move(text), spelling == "{0}" ? 0 : strength};
+  return {std::move(text), is_copy ? 0 : strength};
 }
 
 bool Expressions::is_inline(int id) const {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/lanes.hpp"
 #include "lib/plan/kernel.hpp"
 
 namespace kroton::codegen {
@@ -20,7 +21,7 @@ std::string replaced(std::string text, std::string_view what, std::string_view w
 
 class Expressions {
 public:
-  explicit Expressions(const Kernel& kernel);
+  Expressions(const Kernel& kernel, Lanes lanes);
 
   /// Text with the strength of its outermost operator, so that parentheses stand only where needed.
   struct Text {
@@ -38,6 +39,15 @@ public:
   const Reduction& reduction(int r) const { return k_.reductions[static_cast<std::size_t>(r)]; }
   std::string access_index(const Access& a) const;
   std::string element(const Access& a) const;
+  /// Where an access lies: "a0 + i0 * 10".
+  std::string place(const Access& a) const;
+  /// What an access holds for the lanes of the vector along `axis`.
+  std::string elements(const Access& a, int axis) const;
+  /// The statement that writes `value` there.
+  std::string store(const Access& a, int axis, const std::string& value) const;
+  /// The text that folds {1} into {0}, for vectors or for single numbers.
+  std::string fold(const Reduction& r, bool is_vector) const;
+  const Lanes& lanes() const { return lanes_; }
   Text definition(int id) const;
   /// Whether a value is written where it is used instead of being named. Decided once: the text
   /// that decides is made of operands that ask the same, which would take 2^depth steps.
@@ -57,8 +67,11 @@ private:
   void count_uses();
   std::string_view spelling_of(const Value& v) const;
   bool decide_inline(int id) const;
+  Text vector_definition(int id) const;
+  Text spelled(const Value& v, std::string text) const;
 
   const Kernel& k_;
+  Lanes lanes_;
   std::vector<Dim> sizes_;
   std::vector<std::string> names_;
   std::vector<int> uses_;

@@ -19,8 +19,9 @@ constexpr std::int64_t streams_from = std::int64_t{16} << 20;
 
 class Renderer : Expressions {
 public:
-  explicit Renderer(const Kernel& kernel)
-      : Expressions(kernel), k_(kernel), offsets_(scratch_offsets(kernel)) {}
+  Renderer(const Kernel& kernel, int vector_bytes)
+      : Expressions(kernel, choose_lanes(kernel, vector_bytes)), k_(kernel),
+        offsets_(scratch_offsets(kernel)) {}
 
   KernelSource run() {
     std::string body = rows_function();
@@ -52,8 +53,9 @@ private:
                                  operand(t.value, 0), dim_text(t.bound)));
       if (is_inline(id) || uses(id) == 0) continue;
       if (v.node != ir::no_node) lines_.emplace_back(line_number_ + 1, v.node);
-      line(indent, fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id),
-                               definition(id).text));
+      line(indent,
+           fmt::format("const {} {} = {};", lanes().is_vector(id) ? "auto" : type_name(v.dtype),
+                       value_name(id), definition(id).text));
     }
   }
 
@@ -65,30 +67,54 @@ private:
     }
   }
 
+  void emit_vector_stores(const Block& b, int axis, int indent) {
+    for (const Store& s : b.stores) {
+      if (const ir::NodeId node = value(s.value).node; node != ir::no_node && is_inline(s.value))
+        lines_.emplace_back(line_number_ + 1, node);
+      line(indent, store(s.access, axis, vector_operand(s.value)));
+    }
+  }
+
+  /// An operand as a vector, whether or not it differs from lane to lane.
+  std::string vector_operand(int id) const {
+    const std::string text = operand(id, 0);
+    return lanes().is_vector(id)
+               ? text
+               : fmt::format("vec<{}, {}>({})", type_name(value(id).dtype), lanes().count, text);
+  }
+
   void emit_fold(const Reduction& r, const std::string& so_far, const std::string& best,
                  const std::string& value, const std::string& position, int indent) {
     if (r.op->better.empty()) {
-      std::string text(r.op->spell_fold(r.dtype));
-      text = replaced(replaced(replaced(std::move(text), "{0}", so_far), "{1}", value), "{t}",
-                      type_name(r.dtype));
-      line(indent, fmt::format("{} = {};", so_far, text));
+      line(indent, fmt::format("{} = {};", so_far, folded(r, false, so_far, value)));
       return;
     }
-    const std::string test =
-        replaced(replaced(std::string(r.op->better), "{0}", best), "{1}", value);
-    line(indent, fmt::format("if ({}) {{", test));
+    line(indent, fmt::format("if ({}) {{", better(r, best, value)));
     line(indent + 1, fmt::format("{} = {};", best, value));
     line(indent + 1, fmt::format("{} = {};", so_far, position));
     line(indent, "}");
   }
 
+  std::string folded(const Reduction& r, bool is_vector, std::string_view so_far,
+                     std::string_view value) const {
+    return replaced(replaced(fold(r, is_vector), "{0}", so_far), "{1}", value);
+  }
+  static std::string better(const Reduction& r, std::string_view best, std::string_view value) {
+    return replaced(replaced(std::string(r.op->better), "{0}", best), "{1}", value);
+  }
+
   /// Whether stretches of it are folded in a narrower variable first; elements of arrays are not.
   bool has_part(int r) const { return is_stretched(r) && reduction(r).kept.empty(); }
 
+  /// The array that elements are folded into one by one.
+  const Access& folded_array(const Reduction& r) const { return r.has_part() ? r.part : r.array; }
+  DType folded_dtype(const Reduction& r) const { return r.has_part() ? r.dtype : r.array_dtype; }
+
   /// The variables (or array elements) that a reduction folds into.
   std::string accumulator(int r) const {
-    return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).array)
-                                                                  : result_name(r);
+    return reduction(r).has_array() && !reduction(r).kept.empty()
+               ? element(folded_array(reduction(r)))
+               : result_name(r);
   }
   std::string best_so_far(int r) const {
     if (reduction(r).op->better.empty()) return {};
@@ -100,14 +126,16 @@ private:
     const Reduction& x = reduction(r);
     const bool is_array = !x.kept.empty();
     const bool is_position = !x.op->better.empty();
-    const std::string start =
-        is_position ? literal(DType::i64, 0) : limit(x.accumulator, x.op->neutral);
+    const std::string start = is_position ? literal(DType::i64, 0)
+                              : is_array  ? limit(x.array_dtype, x.op->neutral)
+                                          : limit(x.accumulator, x.op->neutral);
     int depth = indent;
     if (is_array)
       for (int a : x.kept) open_loop(a, depth++);
     const std::string kind =
         is_array ? "" : type_name(is_position ? x.result_dtype : x.accumulator) + " ";
-    line(depth, fmt::format("{}{} = {};", kind, accumulator(r), start));
+    line(depth,
+         fmt::format("{}{} = {};", kind, is_array ? element(x.array) : result_name(r), start));
     if (is_position)
       line(depth, fmt::format("{}{} = {};", is_array ? "" : type_name(x.dtype) + " ",
                               best_so_far(r), limit(x.dtype, x.op->neutral)));
@@ -139,7 +167,7 @@ private:
     for (int r : s.reductions) {
       const Reduction& x = reduction(r);
       if (folds_in_loop(r) != inside_loop) continue;
-      if (!is_stretched(r))
+      if (!is_stretched(r) || (!x.kept.empty() && folded_dtype(x) == x.dtype))
         emit_fold(x, accumulator(r), best_so_far(r), operand(x.value, 0), access_index(x.position),
                   indent);
       else if (!x.kept.empty())
@@ -179,6 +207,129 @@ private:
     if (is_split) line(indent, "}");
   }
 
+  // --- loops with vectors ------------------------------------------------------------------------
+
+  /// Vectors that one turn of a loop takes: folds of little work would wait for each other.
+  /// A constant length of less than a turn needs none.
+  int vectors_a_turn(const std::vector<Stage>& stages, bool is_whole_axis) const {
+    int cost = 0, folds = 0;
+    for (const Stage& s : stages) {
+      for (int id : s.loop.values)
+        if (lanes().is_vector(id)) cost += value(id).op ? value(id).op->cost : 1;
+      folds += static_cast<int>(s.reductions.size());
+    }
+    const int wanted = cost <= 6 ? (folds ? 4 : 2) : cost <= 20 && folds ? 2 : 1;
+    const Dim& n = k_.axes.back();
+    return is_whole_axis && n.is_static() && n.value() < wanted * lanes().count ? 1 : wanted;
+  }
+
+  /// Whether the lanes of a vector along `axis` are folded into one number.
+  bool folds_lanes(int r, int axis) const {
+    return !reduction(r).has_array() || reduction(r).kept.empty() ||
+           step_along(reduction(r).array, axis).is(0);
+  }
+  /// The prelude's type that a loop folds `r` into.
+  static std::string_view folder(const Reduction& r) {
+    if (r.op->neutral == "zero") return "sums";
+    const bool is_max = r.op->neutral == "lowest";
+    if (r.op->better.empty()) return is_max ? "maxima" : "minima";
+    return is_max ? "first_maxima" : "first_minima";
+  }
+  static std::string lanes_name(int r) { return result_name(r) + "_in"; }
+
+  void emit_lanes_start(int r, int vectors, int indent) {
+    const Reduction& x = reduction(r);
+    const std::string start =
+        x.op->neutral == "zero" ? "" : fmt::format("({})", limit(x.dtype, x.op->neutral));
+    line(indent, fmt::format("{}<{}, {}, {}> {}{};", folder(x), type_name(x.dtype), lanes().count,
+                             vectors, lanes_name(r), start));
+  }
+
+  void emit_lanes_fold(int r, int axis, int indent) {
+    const Reduction& x = reduction(r);
+    std::string taken = operand(x.value, 0);
+    if (!x.op->better.empty()) {
+      taken += ", " + access_index(x.position);
+      if (const Dim step = step_along(x.position, axis); !step.is(0))
+        taken += fmt::format(" + {}lane_numbers<i64, {}>()",
+                             step.is(1) ? "" : dim_text(step) + " * ", lanes().count);
+    }
+    line(indent, fmt::format("{}.take(m, k, {});", lanes_name(r), taken));
+  }
+
+  /// Folds a vector into an array's elements, lane by lane.
+  void emit_array_fold(int r, int axis, int indent) {
+    const Reduction& x = reduction(r);
+    const Access& array = folded_array(x);
+    std::string added = operand(x.value, 0);
+    // Lanes past the end may hold the next row's elements.
+    if (array.scratch >= 0)
+      added = fmt::format("where(m, {}, {})", added, limit(x.dtype, x.op->neutral));
+    const std::string so_far = elements(array, axis);
+    const std::string sum =
+        folded_dtype(x) != x.dtype
+            ? fmt::format("{} + convert<{}>({})", so_far, type_name(x.accumulator), added)
+            : folded(x, true, so_far, added);
+    line(indent, store(array, axis, sum));
+  }
+
+  /// Folds what a loop's lanes hold into the variable or array element of `r`; with `is_new` it is
+  /// defined by it.
+  void emit_lanes_end(int r, bool is_new, int indent) {
+    const Reduction& x = reduction(r);
+    const bool is_position = !x.op->better.empty();
+    const std::string to = accumulator(r);
+    const std::string all = lanes_name(r) + (is_position ? ".position()" : ".result()");
+    if (is_new)
+      line(indent, fmt::format("const {} {} = {};",
+                               type_name(is_position ? x.result_dtype : x.accumulator), to, all));
+    else if (is_stretched(r))
+      line(indent, fmt::format("{0} = {0} + {1};", to, all));
+    else
+      emit_fold(x, to, best_so_far(r), lanes_name(r) + ".result()", all, indent);
+  }
+
+  /// As emit_loop, a vector at a time. `defines`: what the loop folds to is not named before.
+  void emit_vector_loop(const std::vector<Stage>& stages, int axis, const std::string& begin,
+                        const std::string& end, bool is_short, bool defines, int indent) {
+    std::vector<int> folds;
+    bool has_parts = false;
+    for (const Stage& s : stages)
+      for (int r : s.reductions)
+        if (folds_in_loop(r) && folds_lanes(r, axis)) {
+          folds.push_back(r);
+          has_parts = has_parts || is_stretched(r);
+        }
+    const int vectors = vectors_a_turn(stages, has_inner());
+    const std::string i = axis_name(axis);
+    const bool is_split = has_parts && !is_short;
+    int depth = indent;
+    if (is_split) {
+      line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i,
+                                begin, end, longest_stretch));
+      line(depth, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i,
+                              longest_stretch, end));
+    }
+    for (int r : folds) emit_lanes_start(r, vectors, depth);
+    line(depth, fmt::format("in_vectors<{}, {}>({}, {}, [&](i64 {}, auto m, int{}) {{",
+                            lanes().count, vectors, is_split ? i + "_from" : begin,
+                            is_split ? i + "_to" : end, i, folds.empty() ? "" : " k"));
+    for (const Stage& s : stages) {
+      emit_values(s.loop, depth + 1);
+      for (int r : s.reductions) {
+        if (!folds_in_loop(r)) continue;
+        if (folds_lanes(r, axis))
+          emit_lanes_fold(r, axis, depth + 1);
+        else
+          emit_array_fold(r, axis, depth + 1);
+      }
+      emit_vector_stores(s.loop, axis, depth + 1);
+    }
+    line(depth, "});");
+    for (int r : folds) emit_lanes_end(r, defines && !is_split && !reduction(r).is_outer, depth);
+    if (is_split) line(indent, "}");
+  }
+
   void emit_stage(const Stage& s, int indent) {
     emit_values(s.row, indent);
     fold_all(s, indent, false);
@@ -187,21 +338,34 @@ private:
       return folds_in_loop(r);
     });
     if (!has_loop) return;
+    const int last = static_cast<int>(k_.axes.size()) - 1;
+    const Dim& n = k_.axes.back();
+    const bool is_short = n.is_static() && n.value() <= longest_stretch;
+    // One vector loop a row, not in stretches, defines what it folds to.
+    const bool is_only_loop = lanes().count > 0 && last == k_.rows;
     for (int r : s.reductions)
-      if (!reduction(r).is_outer) emit_start(r, indent);
+      if (!reduction(r).is_outer && folds_in_loop(r) &&
+          !(is_only_loop && reduction(r).kept.empty() && (is_short || !has_stretches(s))))
+        emit_start(r, indent);
     auto body = [&](int depth) {
       emit_values(s.loop, depth);
       fold_all(s, depth, true);
       emit_stores(s.loop, depth);
     };
     if (!has_inner()) return body(indent);
-    const int last = static_cast<int>(k_.axes.size()) - 1;
     int depth = indent;
     for (int a = k_.rows; a < last; ++a) open_loop(a, depth++);
-    const Dim& n = k_.axes[static_cast<std::size_t>(last)];
-    emit_loop({s}, last, "0", dim_text(n), n.is_static() && n.value() <= longest_stretch, depth,
-              body);
+    if (lanes().count > 0)
+      emit_vector_loop({Stage{{}, s.loop, s.reductions}}, last, "0", dim_text(n), is_short,
+                       is_only_loop, depth);
+    else
+      emit_loop({s}, last, "0", dim_text(n), is_short, depth, body);
     while (depth > indent) line(--depth, "}");
+  }
+
+  bool has_stretches(const Stage& s) const {
+    return std::ranges::any_of(s.reductions,
+                               [&](int r) { return has_part(r) && folds_in_loop(r); });
   }
 
   // --- functions --------------------------------------------------------------------------------
@@ -256,7 +420,9 @@ private:
     emit_values(k_.prologue, 1);
     for (std::size_t r = 0; r < k_.reductions.size(); ++r)
       if (k_.reductions[r].is_outer) emit_start(static_cast<int>(r), 1);
-    if (!has_inner()) {
+    if (!has_inner() && lanes().count > 0) {
+      emit_vector_loop(k_.stages, 0, "begin", "end", false, false, 1);
+    } else if (!has_inner()) {
       emit_loop(k_.stages, 0, "begin", "end", false, 1, [&](int depth) {
         for (const Stage& s : k_.stages) emit_stage(s, depth);
       });
@@ -278,8 +444,8 @@ private:
   /// written past the caches, which saves reading each line before it is overwritten.
   bool can_stream() const {
     constexpr std::int64_t little_work = 24;
-    if (has_inner() || k_.axes.size() != 1 || !k_.reductions.empty() || !k_.finish.empty() ||
-        k_.stages.size() != 1 || k_.cost > little_work)
+    if (lanes().count > 0 || has_inner() || k_.axes.size() != 1 || !k_.reductions.empty() ||
+        !k_.finish.empty() || k_.stages.size() != 1 || k_.cost > little_work)
       return false;
     const Stage& s = k_.stages[0];
     if (!s.row.stores.empty() || s.loop.stores.size() != 1) return false;
@@ -317,37 +483,74 @@ private:
     return std::exchange(out_, {});
   }
 
+  /// The rows, in stretches if sums of f32 over them are kept in parts.
   void emit_row_loop() {
-    line(1, fmt::format("for (i64 {0} = begin; {0} < end; ++{0}) {{", k_.rows == 1 ? "i0" : "row"));
+    std::vector<int> parts;
+    for (std::size_t r = 0; r < k_.reductions.size(); ++r)
+      if (k_.reductions[r].has_part()) parts.push_back(static_cast<int>(r));
+    if (parts.empty()) return emit_rows("begin", "end", 1);
+    const std::string row = row_name();
+    line(1, fmt::format("for (i64 {0}_from = begin; {0}_from < end; {0}_from += {1}) {{", row,
+                        longest_row_stretch));
+    line(2, fmt::format("const i64 {0}_to = {0}_from + {1} < end ? {0}_from + {1} : end;", row,
+                        longest_row_stretch));
+    for_kept(parts, [&](const Reduction& x) {
+      return fmt::format("{} = {};", element(x.part), limit(x.dtype, x.op->neutral));
+    });
+    emit_rows(row + "_from", row + "_to", 2);
+    for_kept(parts, [&](const Reduction& x) {
+      return fmt::format("{0} = {0} + {1};", element(x.array), element(x.part));
+    });
+    line(1, "}");
+  }
+  template <class Text> void for_kept(const std::vector<int>& reductions, Text text) {
+    for (int r : reductions) {
+      int depth = 2;
+      for (int a : reduction(r).kept) line(depth++, loop_over(a));
+      line(depth, text(reduction(r)));
+      while (depth > 2) line(--depth, "}");
+    }
+  }
+  std::string row_name() const { return k_.rows == 1 ? "i0" : "row"; }
+
+  void emit_rows(const std::string& begin, const std::string& end, int indent) {
+    line(indent, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", row_name(), begin, end));
     // Several row axes are recovered from the running number, the last one fastest.
     std::string rest = "row";
     for (int a = k_.rows - 1; a >= 0 && k_.rows > 1; --a) {
       const std::string n = dim_text(k_.axes[static_cast<std::size_t>(a)]);
-      line(2, a == 0 ? fmt::format("const i64 i0 = {};", rest)
-                     : fmt::format("const i64 i{} = {} % {};", a, rest, n));
+      line(indent + 1, a == 0 ? fmt::format("const i64 i0 = {};", rest)
+                              : fmt::format("const i64 i{} = {} % {};", a, rest, n));
       rest = fmt::format("{} / {}", rest, n);
     }
-    for (const Stage& s : k_.stages) emit_stage(s, 2);
-    line(1, "}");
+    for (const Stage& s : k_.stages) emit_stage(s, indent + 1);
+    line(indent, "}");
   }
 
-  /// A reduction over rows: the chunks' parts are folded in their order.
-  void emit_combine(int r, int indent) {
+  /// A reduction over rows: the chunks' parts are folded in their order. Along `axis` of a loop
+  /// with vectors, a vector of results at a time.
+  void emit_combine(int r, bool is_vector, int indent) {
     const Reduction& x = reduction(r);
     const bool is_position = !x.op->better.empty();
+    auto type = [&](DType t) {
+      return is_vector ? fmt::format("vec<{}, {}>", type_name(t), lanes().count) : type_name(t);
+    };
     line(indent,
-         fmt::format("{} {} = {};", type_name(is_position ? x.result_dtype : x.accumulator),
+         fmt::format("{} {} = {};", type(is_position ? x.result_dtype : x.accumulator),
                      result_name(r),
                      is_position ? literal(DType::i64, 0) : limit(x.accumulator, x.op->neutral)));
     if (is_position)
-      line(indent, fmt::format("{} {}_best = {};", type_name(x.dtype), result_name(r),
+      line(indent, fmt::format("{} {}_best = {};", type(x.dtype), result_name(r),
                                limit(x.dtype, x.op->neutral)));
     // A few chunks at most: not worth vectors, nor the compiler's time.
     line(indent, "#pragma clang loop vectorize(disable) unroll(disable)");
     line(indent, "for (i64 c = 0; c < chunks; ++c) {");
     auto part = [&](const Access& a, DType t) {
-      return fmt::format("((const {}*)((const char*){} + c * {}))[{}]", type_name(t),
-                         scratch_name(a.scratch), dim_text(offsets_.back()), access_index(a));
+      const std::string array = fmt::format("(const {}*)((const char*){} + c * {})", type_name(t),
+                                            scratch_name(a.scratch), dim_text(offsets_.back()));
+      return is_vector
+                 ? fmt::format("load_from<{}>({} + {})", lanes().count, array, access_index(a))
+                 : fmt::format("({})[{}]", array, access_index(a));
     };
     if (is_position) {
       line(indent + 1,
@@ -355,12 +558,15 @@ private:
       emit_fold(x, result_name(r), result_name(r) + "_best", "part", part(x.array, x.result_dtype),
                 indent + 1);
     } else if (is_stretched(r)) {
-      line(indent + 1,
-           fmt::format("{0} = {0} + {1};", result_name(r), part(x.array, x.accumulator)));
+      line(indent + 1, fmt::format("{0} = {0} + {1};", result_name(r),
+                                   is_vector && x.array_dtype != x.accumulator
+                                       ? fmt::format("convert<{}>({})", type_name(x.accumulator),
+                                                     part(x.array, x.array_dtype))
+                                       : part(x.array, x.array_dtype)));
     } else {
+      line(indent + 1, fmt::format("const {} part = {};", type(x.dtype), part(x.array, x.dtype)));
       line(indent + 1,
-           fmt::format("const {} part = {};", type_name(x.dtype), part(x.array, x.dtype)));
-      emit_fold(x, result_name(r), {}, "part", {}, indent + 1);
+           fmt::format("{} = {};", result_name(r), folded(x, is_vector, result_name(r), "part")));
     }
     line(indent, "}");
   }
@@ -373,11 +579,25 @@ private:
     emit_values(k_.prologue, 1);
     for (const Finish& f : k_.finish) {
       int depth = 1;
-      for (int a : f.axes) open_loop(a, depth++);
+      const bool has_vectors = lanes().count > 0 && !f.axes.empty();
+      for (int a : f.axes) {
+        if (has_vectors && a == f.axes.back())
+          line(depth++,
+               fmt::format("in_vectors<{}, 1>(0, {}, [&](i64 {}, auto m, int) {{", lanes().count,
+                           dim_text(k_.axes[static_cast<std::size_t>(a)]), axis_name(a)));
+        else
+          open_loop(a, depth++);
+      }
       for (int id : f.block.values)
-        if (value(id).kind == ValueKind::result) emit_combine(value(id).reduction, depth);
+        if (value(id).kind == ValueKind::result)
+          emit_combine(value(id).reduction, lanes().is_vector(id), depth);
       emit_values(f.block, depth);
-      emit_stores(f.block, depth);
+      if (has_vectors) {
+        emit_vector_stores(f.block, f.axes.back(), depth);
+        line(--depth, "});");
+      } else {
+        emit_stores(f.block, depth);
+      }
       while (depth > 1) line(--depth, "}");
     }
     if (!k_.axes.empty())
@@ -498,6 +718,8 @@ static inline i64 checked(const Runtime* rt, int site, i64 at, i64 bound) {
   return text;
 }
 
-KernelSource render(const plan::Kernel& kernel) { return Renderer(kernel).run(); }
+KernelSource render(const plan::Kernel& kernel, int vector_bytes) {
+  return Renderer(kernel, vector_bytes).run();
+}
 
 } // namespace kroton::codegen

@@ -1,7 +1,7 @@
 #pragma once
 /// Loop IR to C++ text that a person can read.
 ///
-///   KernelSource s = render(kernel);
+///   KernelSource s = render(kernel, 64);
 ///   // s.text is what is compiled and what the cache key covers
 ///
 /// The text defines `extern "C" void kernel(const Runtime*, void* const* buffers, const i64*
@@ -23,7 +23,8 @@ struct KernelSource {
   std::vector<std::pair<int, ir::NodeId>> lines;
 };
 
-KernelSource render(const plan::Kernel& kernel);
+/// `vector_bytes` is the width of the target's registers.
+KernelSource render(const plan::Kernel& kernel, int vector_bytes);
 
 /// What every kernel begins with: the table that it is handed, spelled as in jit/runtime_abi.hpp.
 std::string runtime_declaration(bool is_fallible);

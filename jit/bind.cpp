@@ -25,7 +25,7 @@ Program::~Program() = default;
 
 void Program::render_and_load(const ProgramOptions& options) {
   for (const Kernel& k : plan_.kernels) {
-    codegen::KernelSource source = codegen::render(k);
+    codegen::KernelSource source = codegen::render(k, vector_bytes_);
     if (options.tamper) options.tamper(source.text);
     std::vector<std::pair<int, std::string>> notes;
     for (const auto& [line, node] : source.lines) {

@@ -21,6 +21,7 @@ template <class K, class F> void for_each_access(K& kernel, F f) {
   for (auto& s : kernel.finish) block(s.block);
   for (auto& r : kernel.reductions) {
     f(r.array);
+    f(r.part);
     f(r.best);
     f(r.position);
   }
@@ -117,10 +118,11 @@ std::vector<Dim> scratch_offsets(const Kernel& kernel) {
   for (const Scratch& s : kernel.scratch) {
     Dim n(1);
     for (int a : s.axes) n = dims::mul(n, kernel.axes[static_cast<std::size_t>(a)]);
-    // Each array starts on a cache line of its own.
+    // Each array starts on a cache line of its own and ends with whole vectors, of 16 elements at
+    // most.
     const Dim bytes = dims::mul(n, Dim(static_cast<std::int64_t>(item_size(s.dtype))));
-    const Dim lines = dims::floor_div(dims::add(bytes, Dim(63)), Dim(64));
-    offsets.push_back(dims::add(offsets.back(), dims::mul(lines, Dim(64))));
+    const Dim blocks = dims::floor_div(dims::add(bytes, Dim(127)), Dim(128));
+    offsets.push_back(dims::add(offsets.back(), dims::mul(blocks, Dim(128))));
   }
   return offsets;
 }

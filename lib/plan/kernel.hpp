@@ -88,14 +88,20 @@ struct Reduction {
   std::vector<int> kept;    ///< inner axes that stay
   std::vector<int> reduced; ///< inner axes that go
   Access array;
+  DType array_dtype = DType::f32; ///< of its elements
+  /// Sums of f32 over more rows than a stretch: what the rows of this stretch come to, in `dtype`.
+  Access part = {};
   Access best;     ///< arg-reductions: the value at the position so far
   Access position; ///< arg-reductions: the running position along the reduced axis
 
   bool has_array() const { return is_outer || !kept.empty(); }
+  bool has_part() const { return part.scratch >= 0; }
 };
 
 /// The most elements that a sum of f32 folds in f32.
 inline constexpr std::int64_t longest_stretch = 4096;
+/// The most rows that a sum over rows folds in f32, one after the other.
+inline constexpr std::int64_t longest_row_stretch = 64;
 
 struct Block {
   std::vector<int> values;

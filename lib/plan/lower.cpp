@@ -290,11 +290,16 @@ private:
 
   /// Where a reduction's array lies: the output's own memory if it is stored, else scratch.
   Access array_of(const Member& m, const Reduction& r) {
-    if (r.is_outer)
-      return scratch_array(gives_position(m) ? r.result_dtype : r.accumulator, r.kept);
+    if (r.is_outer) return scratch_array(r.array_dtype, r.kept);
     Access a = own_element(m, m.id, true);
     kernel_.params[static_cast<std::size_t>(a.param)].is_written = true;
     return a;
+  }
+  Dim row_count() const {
+    Dim n(1);
+    for (int a = 0; a < group_.rows; ++a)
+      n = dims::mul(n, group_.axes[static_cast<std::size_t>(a)]);
+    return n;
   }
   bool gives_position(const Member& m) const { return graph_[m.id].op->has(Trait::arg_reduction); }
   Access scratch_array(DType dtype, const std::vector<int>& axes) {
@@ -381,6 +386,14 @@ private:
     const bool is_wide = r.dtype == DType::f32 && n.op->neutral == "zero" &&
                          (r.kept.empty() || r.is_outer) && !is_short;
     r.accumulator = is_wide ? DType::f64 : r.dtype;
+    r.array_dtype = gives_position(m) ? r.result_dtype : r.accumulator;
+    if (is_wide && r.is_outer && !r.kept.empty() && r.reduced.empty()) {
+      const Dim rows = row_count();
+      if (rows.is_static() && rows.value() <= longest_row_stretch)
+        r.array_dtype = r.dtype;
+      else
+        r.part = scratch_array(r.dtype, r.kept);
+    }
     if (r.has_array()) r.array = array_of(m, r);
     if (n.op->has(Trait::arg_reduction)) {
       if (r.has_array()) r.best = scratch_array(r.dtype, r.kept);

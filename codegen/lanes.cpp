@@ -1,0 +1,123 @@
+#include "codegen/lanes.hpp"
+
+#include <algorithm>
+
+namespace kroton::codegen {
+using namespace plan;
+
+Dim step_along(const Access& access, int axis) {
+  for (const Term& t : access.terms)
+    if (t.axis == axis) return t.coefficient;
+  return Dim(0);
+}
+
+namespace {
+
+class Chooser {
+public:
+  explicit Chooser(const Kernel& kernel) : k_(kernel) {}
+
+  Lanes run(int vector_bytes) {
+    if (!has_worthwhile_loop()) return {};
+    lanes_.axis.assign(k_.values.size(), -1);
+    const int last = static_cast<int>(k_.axes.size()) - 1;
+    for (const Stage& s : k_.stages)
+      if (!mark(s.loop, last) || !fits(s, last)) return {};
+    for (const Finish& f : k_.finish)
+      if (!f.axes.empty() && !mark(f.block, f.axes.back())) return {};
+    lanes_.count = vector_bytes / narrowest();
+    return std::move(lanes_);
+  }
+
+private:
+  /// Clang makes good vectors of long flat loops by itself. Explicit ones are for rows, for folds
+  /// (whose order is then the same whatever is known of the sizes), and for loops of a few vectors.
+  bool has_worthwhile_loop() const {
+    if (k_.axes.empty()) return false;
+    if (k_.rows < static_cast<int>(k_.axes.size())) return true;
+    const Dim& n = k_.axes.back();
+    return k_.axes.size() == 1 &&
+           (!k_.reductions.empty() || (n.is_static() && n.value() <= largest_literal_dim));
+  }
+
+  const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
+
+  bool moves(const Access& a, int axis) const { return !step_along(a, axis).is(0); }
+
+  /// Finds the vectors of a block; false if one cannot be written.
+  bool mark(const Block& b, int axis) {
+    for (int id : b.values) {
+      const Value& v = value(id);
+      bool is_vector = false;
+      for (int i : v.inputs) is_vector = is_vector || lanes_.axis[static_cast<std::size_t>(i)] >= 0;
+      for (const ComputedTerm& t : v.access.computed)
+        if (lanes_.axis[static_cast<std::size_t>(t.value)] >= 0) return false;
+      switch (v.kind) {
+      case ValueKind::index:
+      case ValueKind::load:
+        is_vector = moves(v.access, axis);
+        // A checked position is one number.
+        if (is_vector && !v.access.computed.empty()) return false;
+        break;
+      case ValueKind::uniform:
+        return false;
+      case ValueKind::result: {
+        const Reduction& r = k_.reductions[static_cast<std::size_t>(v.reduction)];
+        is_vector = r.has_array() && moves(r.array, axis);
+        if (is_vector && !r.op->better.empty()) return false;
+        break;
+      }
+      case ValueKind::op:
+        if (is_vector && !has_vector_form(v)) return false;
+        break;
+      default:
+        break;
+      }
+      if (is_vector) lanes_.axis[static_cast<std::size_t>(id)] = axis;
+    }
+    return std::ranges::all_of(b.stores, [&](const Store& s) { return moves(s.access, axis); });
+  }
+
+  /// Comparisons of truth values and the sign of integers are spelled for single elements.
+  bool has_vector_form(const Value& v) const {
+    if (v.inputs.empty()) return false;
+    const DType in = value(v.inputs.back()).dtype;
+    const std::string_view text = v.op->spell ? v.op->spell(in, v.dtype) : v.op->spelling;
+    if (text.starts_with("({0} > 0)")) return false;
+    if (!is_bool(in) || v.inputs.size() == 1) return true;
+    return text == "{0} & {1}" || text == "{0} | {1}" || text == "{0} == {1}" ||
+           text == "{0} != {1}" || text.starts_with("{0} ? ");
+  }
+
+  /// Whether the stage's folds can be made by vectors: the elements of an array that move with the
+  /// loop lie side by side.
+  bool fits(const Stage& s, int axis) const {
+    return std::ranges::all_of(s.reductions, [&](int id) {
+      const Reduction& r = k_.reductions[static_cast<std::size_t>(id)];
+      if (r.kept.empty()) return true;
+      if (!r.op->better.empty()) return false;
+      const Dim step = step_along(r.array, axis);
+      return step.is(0) || step.is(1);
+    });
+  }
+
+  /// Bytes of the narrowest number: that decides how many elements are worth a vector.
+  int narrowest() const {
+    int bytes = 8;
+    for (std::size_t i = 0; i < k_.values.size(); ++i)
+      if (lanes_.axis[i] >= 0 && !is_bool(k_.values[i].dtype))
+        bytes = std::min(bytes, std::max(4, static_cast<int>(item_size(k_.values[i].dtype))));
+    return bytes;
+  }
+
+  const Kernel& k_;
+  Lanes lanes_;
+};
+
+} // namespace
+
+Lanes choose_lanes(const Kernel& kernel, int vector_bytes) {
+  return Chooser(kernel).run(vector_bytes);
+}
+
+} // namespace kroton::codegen

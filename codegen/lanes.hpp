@@ -1,0 +1,32 @@
+#pragma once
+/// Which loops of a kernel are written with explicit vectors, and which of its values are vectors.
+///
+///   Lanes lanes = choose_lanes(kernel, 64);
+///   lanes.count                // elements of a vector; 0: all loops are plain ones
+///   lanes.is_vector(value)     // differs from lane to lane
+///
+/// A loop over the last inner axis of a row, or over the last axis of a finish block, takes `count`
+/// elements at a time. What such a loop computes along that axis is a vector; all else stays
+/// scalar.
+#include <vector>
+
+#include "lib/plan/kernel.hpp"
+
+namespace kroton::codegen {
+
+struct Lanes {
+  int count = 0;
+  std::vector<int> axis; ///< of each value: the axis it is a vector along, or -1
+
+  bool is_vector(int value) const {
+    return count > 0 && axis[static_cast<std::size_t>(value)] >= 0;
+  }
+};
+
+/// The factor of `axis` in an access; 0 if the access stays where it is.
+Dim step_along(const plan::Access& access, int axis);
+
+/// `vector_bytes` is the width of the target's registers.
+Lanes choose_lanes(const plan::Kernel& kernel, int vector_bytes);
+
+} // namespace kroton::codegen
