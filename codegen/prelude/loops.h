@@ -18,9 +18,9 @@ template <int N, class A, class B> KROTON_INLINE auto where(all_lanes<N>, A a, B
 template <int N, class A, class B> KROTON_INLINE auto where(vec<bool, N> m, A a, B b) { return select(m, a, b); }
 
 /// Masks.
-//# both: types vec all_lanes
-template <int N> KROTON_INLINE vec<bool, N> both(all_lanes<N>, vec<bool, N> m) { return m; }
-template <int N> KROTON_INLINE vec<bool, N> both(vec<bool, N> a, vec<bool, N> b) { return a & b; }
+//# masked: types vec all_lanes
+template <int N> KROTON_INLINE vec<bool, N> masked(all_lanes<N>, vec<bool, N> m) { return m; }
+template <int N> KROTON_INLINE vec<bool, N> masked(vec<bool, N> a, vec<bool, N> b) { return a & b; }
 
 //# load: types vec all_lanes load_from load_first
 template <int N, class T> KROTON_INLINE auto load(const T* from, all_lanes<N>) { return load_from<N>(from); }
@@ -95,7 +95,7 @@ template <class T, class K> KROTON_INLINE T from_order_key(K key) {
 }
 
 /// `lowest` is what comes out where nothing is taken.
-//# maxima: vec where order_key fold_max fold_any both from_order_key
+//# maxima: vec where order_key fold_max fold_any masked from_order_key
 template <class T, int N, int U> struct maxima {
   decltype(order_key(vec<T, N>())) part[U];
   explicit maxima(T lowest) {
@@ -115,7 +115,7 @@ template <int N, int U> struct maxima<bool, N, U> {
   vec<bool, N> part[U] = {};
   explicit maxima(bool) {}
   template <class M, class V> [[gnu::always_inline]] void take(M m, int k, V v) {
-    part[k] = part[k] | both(m, vec<bool, N>(v));
+    part[k] = part[k] | masked(m, vec<bool, N>(v));
   }
   [[gnu::always_inline]] bool result() const {
     auto all = part[0];
@@ -141,7 +141,7 @@ template <class T, int N, int U> struct minima {
 };
 
 /// The largest and the first position that has it; zeros are equal, and a NaN is larger than any number.
-//# first_maxima: types vec both mask_of select order_key fold_max fold_min from_order_key
+//# first_maxima: types vec masked mask_of select order_key fold_max fold_min from_order_key
 template <class T, int N, int U> struct first_maxima {
   decltype(order_key(vec<T, N>())) best[U];
   vec<i64, N> at[U] = {};
@@ -152,7 +152,7 @@ template <class T, int N, int U> struct first_maxima {
     vec<T, N> x = v;
     if constexpr (__is_floating_point(T)) x += T(0); // -0 becomes +0
     const auto key = order_key(x);
-    const auto is_better = both(m, mask_of(key > best[k]));
+    const auto is_better = masked(m, mask_of(key > best[k]));
     best[k] = select(is_better, key, best[k]);
     at[k] = select(is_better, position, at[k]);
   }
