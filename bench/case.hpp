@@ -48,12 +48,18 @@ struct System {
   bool is_peer = false;                               ///< another library
 };
 
+/// What results of other libraries are compared by: one that was added up in another order differs
+/// by a small part of the magnitude.
+struct Checksum {
+  double sum = 0, magnitude = 0; ///< of the elements, and of their absolute values
+};
+Checksum checksum_of(const kroton::Array& a);
+
 struct Prepared {
   std::vector<System> systems;
   /// Each round is one repetition and none is spent on warming up: starts and compilations.
   bool is_single_shot = false;
-  /// The sum of the result's elements, for comparison with the peers'.
-  std::optional<double> checksum = {};
+  std::optional<Checksum> checksum = {}; ///< of the result; none where results are random
 };
 
 struct Case {
@@ -70,8 +76,6 @@ struct WrongResult : std::runtime_error {
 /// Throws WrongResult unless both agree to `rtol` (and `atol`).
 void require_close(std::string_view what, const kroton::Array& ours, const kroton::Array& limit,
                    double rtol, double atol);
-/// The sum of the elements, in double.
-double sum_of(const kroton::Array& a);
 
 using Clock = std::chrono::steady_clock;
 inline double ns_since(Clock::time_point start) {

@@ -47,12 +47,15 @@ void require_close(std::string_view what, const kroton::Array& ours, const kroto
       fmt::format("{}: the result {} differs from the hand-written code's", what, ours.label()));
 }
 
-double sum_of(const kroton::Array& a) {
+Checksum checksum_of(const kroton::Array& a) {
   const kroton::Array wide = a.astype<double>();
   const double* p = wide.data<const double>();
-  double sum = 0;
-  for (std::int64_t i = 0; i < wide.numel(); ++i) sum += p[i];
-  return sum;
+  Checksum result;
+  for (std::int64_t i = 0; i < wide.numel(); ++i) {
+    result.sum += p[i];
+    result.magnitude += std::abs(p[i]);
+  }
+  return result;
 }
 
 std::vector<Row> measure(const Case& what, const Prepared& prepared, const Setting& setting,

@@ -30,15 +30,15 @@ std::string Peers::ask(const std::string& question) {
   return *answer;
 }
 
-std::vector<System> Peers::prepare(const Case& what, std::optional<double> checksum) {
+std::vector<System> Peers::prepare(const Case& what, const std::optional<Checksum>& checksum) {
   std::istringstream answer(ask(fmt::format("prepare {} {}", what.name, what.size)));
   std::vector<System> systems;
   std::string name;
   double sum = 0;
   while (answer >> name >> sum) {
-    if (checksum && !(std::abs(sum - *checksum) <= 1e-3 * std::max(1.0, std::abs(*checksum))))
+    if (checksum && !(std::abs(sum - checksum->sum) <= 1e-5 * checksum->magnitude + 1e-12))
       throw WrongResult(fmt::format("{} {}: {}'s elements sum to {}, ours to {}", what.name,
-                                    what.size, name, sum, *checksum));
+                                    what.size, name, sum, checksum->sum));
     systems.push_back({.name = name,
                        .time =
                            [this, name](long repetitions) {

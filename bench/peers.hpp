@@ -22,7 +22,7 @@ public:
   /// "numpy 2.3.5, numexpr 2.14.1; missing: torch".
   const std::string& greeting() const { return greeting_; }
   /// The libraries that have this case. Throws WrongResult if one computes something else.
-  std::vector<System> prepare(const Case& what, std::optional<double> checksum);
+  std::vector<System> prepare(const Case& what, const std::optional<Checksum>& checksum);
 
 private:
   std::string ask(const std::string& question);

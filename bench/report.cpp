@@ -15,7 +15,7 @@ std::string bound_text(const Row& row) {
   if (row.bound.ns) text = fmt::format("<= {}", duration_text(*row.bound.ns));
   if (row.bound.of_limit && row.of_limit) text = fmt::format("<= {:.2f}x", *row.bound.of_limit);
   if (row.bound.of_peer && row.of_peer)
-    text += fmt::format(", {} x {}", *row.bound.of_peer, row.peer);
+    text += fmt::format(", <= {:.2f}x {}", *row.bound.of_peer, row.peer);
   if (row.speedup)
     text += fmt::format("{}{:.2f} x one thread's speed", text.empty() ? "" : ", ", *row.speedup);
   if (row.is_over()) text += text.empty() ? "OVER" : "  OVER";

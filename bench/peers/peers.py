@@ -14,6 +14,7 @@ stderr. Each of the modules below has the cases of a suite.
 
 import sys
 import time
+import warnings
 
 import compiling
 import elementwise
@@ -53,6 +54,7 @@ def prepare(words):
 
 
 def main():
+    warnings.simplefilter("ignore")
     libraries.use_threads(int(sys.argv[1]))
     modules = {name: libraries.optional(name) for name in libraries.NAMES}
     found = ", ".join(f"{name} {module.__version__}" for name, module in modules.items() if module)

@@ -19,7 +19,7 @@ Prepared add_ten(const Setting& setting) {
   f.call_into({xs, ys}, {into});
 
   Prepared prepared;
-  prepared.checksum = sum_of(into);
+  prepared.checksum = checksum_of(into);
   const std::vector<kt::Array> arguments = {xs, ys}, outputs = {into};
   prepared.systems.push_back({.name = "kroton",
                               .time = repeat([=] { f.call_into(arguments, outputs); }),

@@ -101,7 +101,7 @@ Prepared prepare(const Work& work, const Setting& setting) {
   const std::vector<kt::Array> outputs = {into};
 
   Prepared prepared;
-  prepared.checksum = sum_of(into);
+  prepared.checksum = checksum_of(into);
   prepared.systems.push_back({.name = "kroton",
                               .time = repeat([=] { f.call_into(arguments, outputs); }),
                               .bound = {.of_limit = work.of_limit}});

@@ -62,7 +62,7 @@ Prepared training_step(const Setting& setting, std::int64_t rows, double of_limi
   const std::vector<kt::Array> outputs = step({x, y});
 
   Prepared prepared;
-  prepared.checksum = outputs[1].item<float>();
+  prepared.checksum = checksum_of(outputs[1]);
   prepared.systems.push_back(kroton_system(t, step, {x, y}, outputs, start, of_limit));
   if (const Limits* by_hand = limits()) {
     std::vector<kt::Array> memory = copies(start);
@@ -99,7 +99,7 @@ Prepared perceptron_step(const Setting& setting) {
   const std::vector<kt::Array> outputs = step({x, y});
 
   Prepared prepared;
-  prepared.checksum = outputs[0].item<float>();
+  prepared.checksum = checksum_of(outputs[0]);
   prepared.systems.push_back(kroton_system(t, step, {x, y}, outputs, start, 1.1));
   if (const Limits* by_hand = limits()) {
     std::vector<kt::Array> memory = copies(start);

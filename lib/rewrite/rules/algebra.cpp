@@ -52,7 +52,7 @@ NodeId reciprocal(Site& s) {
   return s.make(ops::mul, {s["x"], s.constant(1 / by, t)});
 }
 
-/// x^n as products, for n in 2…8, by squaring.
+/// x^n as products, for n in 2…16, by squaring.
 NodeId power(Site& s, std::int64_t n) {
   NodeId result = ir::no_node, square = s["x"];
   for (; n != 0; n /= 2) {
@@ -63,7 +63,7 @@ NodeId power(Site& s, std::int64_t n) {
 }
 NodeId small_power(Site& s) {
   const double n = value_of(s, "c");
-  if (n != std::floor(n) || std::fabs(n) < 2 || std::fabs(n) > 8) return ir::no_node;
+  if (n != std::floor(n) || std::fabs(n) < 2 || std::fabs(n) > 16) return ir::no_node;
   if (n > 0) return power(s, static_cast<std::int64_t>(n));
   if (is_integral(s)) return ir::no_node;
   return s.make(ops::div,
@@ -165,7 +165,7 @@ std::vector<Rule> exact() {
       rule("pow-zero-minus", pow(x, -0.0), 1),
       rule("pow-small-integer", pow(x, c), small_power_of_integers)
           .on([] { return kroton::pow(i("x"), 3); })
-          .but_not([] { return kroton::pow(i("x"), 9); }),
+          .but_not([] { return kroton::pow(i("x"), 17); }),
       rule("minimum-self", minimum(x, x), x),
       rule("maximum-self", maximum(x, x), x),
       rule("maximum-zero", maximum(x, 0.0), relu_of_floats).but_not([] {
