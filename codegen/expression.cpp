@@ -176,6 +176,9 @@ Expressions::Text Expressions::vector_definition(int id) const {
   }
   case ValueKind::load:
     return {elements(v.access, axis), 9};
+  case ValueKind::uniform:
+    return {fmt::format("load_from<{0}>({1} + {2} - {2}_from)", n, run_name(id), axis_name(axis)),
+            9};
   default:
     break;
   }

@@ -31,6 +31,8 @@ public:
 
   static std::string type_name(DType t) { return is_bool(t) ? "bool" : std::string(to_string(t)); }
   static std::string value_name(int id) { return fmt::format("v{}", id); }
+  /// The array that random numbers are drawn into.
+  static std::string run_name(int id) { return fmt::format("u{}", id); }
   static std::string axis_name(int axis) { return fmt::format("i{}", axis); }
   static std::string scratch_name(int s) { return fmt::format("s{}", s); }
   static std::string result_name(int r) { return fmt::format("r{}", r); }

@@ -31,13 +31,15 @@ public:
 
 private:
   /// Clang makes good vectors of long flat loops by itself. Explicit ones are for rows, for folds
-  /// (whose order is then the same whatever is known of the sizes), and for loops of a few vectors.
+  /// (whose order is then the same whatever is known of the sizes), for random numbers, and for
+  /// loops of a few vectors.
   bool has_worthwhile_loop() const {
     if (k_.axes.empty()) return false;
     if (k_.rows < static_cast<int>(k_.axes.size())) return true;
     const Dim& n = k_.axes.back();
     return k_.axes.size() == 1 &&
-           (!k_.reductions.empty() || (n.is_static() && n.value() <= largest_literal_dim));
+           (!k_.reductions.empty() || (n.is_static() && n.value() <= largest_literal_dim) ||
+            std::ranges::find(k_.values, ValueKind::uniform, &Value::kind) != k_.values.end());
   }
 
   const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
@@ -60,7 +62,10 @@ private:
         if (is_vector && !v.access.computed.empty()) return false;
         break;
       case ValueKind::uniform:
-        return false;
+        // Drawn in runs, of one loop's consecutive elements.
+        is_vector = step_along(v.access, axis).is(1);
+        if (!is_vector || k_.axes.size() != 1) return false;
+        break;
       case ValueKind::result: {
         const Reduction& r = k_.reductions[static_cast<std::size_t>(v.reduction)];
         is_vector = r.has_array() && moves(r.array, axis);

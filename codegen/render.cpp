@@ -14,6 +14,9 @@ namespace {
 /// Loops of a constant length up to this may be written out.
 constexpr std::int64_t most_unrolled = 4;
 
+/// Random numbers that are drawn at a time.
+constexpr std::int64_t longest_run = 1024;
+
 /// Results of this many bytes and more are not worth a place in the caches.
 constexpr std::int64_t streams_from = std::int64_t{16} << 20;
 
@@ -289,10 +292,23 @@ private:
       emit_fold(x, to, best_so_far(r), lanes_name(r) + ".result()", all, indent);
   }
 
+  /// Draws the random numbers of a stretch of the loop.
+  void emit_run(int id, const std::string& i, int indent) {
+    const Value& v = value(id);
+    const std::string offset =
+        v.access.offset.is(0) ? std::string() : dim_text(v.access.offset) + " + ";
+    line(indent, fmt::format("fill_uniform_{}({}, {}_to - {}_from, {}, {}, {}, {}{}_from);",
+                             to_string(v.dtype), run_name(id), i, i, operand(v.inputs[0], 0),
+                             v.draw, operand(v.inputs[1], 0), offset, i));
+  }
+
   /// As emit_loop, a vector at a time. `defines`: what the loop folds to is not named before.
   void emit_vector_loop(const std::vector<Stage>& stages, int axis, const std::string& begin,
                         const std::string& end, bool is_short, bool defines, int indent) {
-    std::vector<int> folds;
+    std::vector<int> folds, runs;
+    for (const Stage& s : stages)
+      for (int id : s.loop.values)
+        if (value(id).kind == ValueKind::uniform && lanes().is_vector(id)) runs.push_back(id);
     bool has_parts = false;
     for (const Stage& s : stages)
       for (int r : s.reductions)
@@ -302,14 +318,18 @@ private:
         }
     const int vectors = vectors_a_turn(stages, has_inner());
     const std::string i = axis_name(axis);
-    const bool is_split = has_parts && !is_short;
+    const bool is_split = (has_parts && !is_short) || !runs.empty();
     int depth = indent;
+    for (int id : runs)
+      line(depth, fmt::format("{} {}[{}];", type_name(value(id).dtype), run_name(id), longest_run));
     if (is_split) {
+      const std::int64_t step = runs.empty() ? longest_stretch : longest_run;
       line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i,
-                                begin, end, longest_stretch));
+                                begin, end, step));
       line(depth, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i,
-                              longest_stretch, end));
+                              step, end));
     }
+    for (int id : runs) emit_run(id, i, depth);
     for (int r : folds) emit_lanes_start(r, vectors, depth);
     line(depth, fmt::format("in_vectors<{}, {}>({}, {}, [&](i64 {}, auto m, int{}) {{",
                             lanes().count, vectors, is_split ? i + "_from" : begin,

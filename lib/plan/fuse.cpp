@@ -65,9 +65,18 @@ private:
     if (cost_[static_cast<std::size_t>(a)] + cost_[static_cast<std::size_t>(b)] > max_cost)
       return "the kernel would be too large";
     std::string why;
-    if (!lay_out(graph_, joined(ga, gb), edges_, &why)) return why;
+    const auto group = lay_out(graph_, joined(ga, gb), edges_, &why);
+    if (!group) return why;
+    // Random numbers are made many at a time.
+    if (has_uniform(*group) && !is_flat(*group, edges_))
+      return "random numbers are drawn in long runs";
     if (has_path_between(a, b)) return "a path between them runs through another kernel";
     return {};
+  }
+
+  bool has_uniform(const Group& group) const {
+    return std::ranges::any_of(group.members,
+                               [&](const Member& m) { return graph_[m.id].op == &ops::uniform; });
   }
 
   std::vector<NodeId> joined(const std::vector<NodeId>& a, const std::vector<NodeId>& b) const {

@@ -74,6 +74,10 @@ bool is_fusable(const Graph& graph, NodeId id);
 std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members,
                              EdgeCache& edges, std::string* why = nullptr);
 
+/// True if one loop over all elements does: every member and every array it reads is walked front
+/// to back, or is a scalar.
+bool is_flat(const Group& group, EdgeCache& edges);
+
 struct Cut {
   NodeId producer, consumer;
   std::string why;

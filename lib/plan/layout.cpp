@@ -343,6 +343,30 @@ private:
 
 } // namespace
 
+bool is_flat(const Group& group, EdgeCache& edges) {
+  // The group's axes that move, in the order in which an array or a member has them.
+  auto walks_all = [&](const std::vector<int>& axes) {
+    if (axes.empty()) return true;
+    if (axes.size() != group.axes.size()) return false;
+    return std::ranges::is_sorted(axes);
+  };
+  auto moving = [](const std::vector<int>& axes) {
+    std::vector<int> result;
+    std::ranges::copy_if(axes, std::back_inserter(result), [](int a) { return a >= 0; });
+    return result;
+  };
+  return std::ranges::all_of(group.members, [&](const Member& m) {
+    if (!walks_all(moving(m.axes))) return false;
+    if (m.is_reduction && m.reduced.size() != group.axes.size()) return false;
+    return std::ranges::all_of(edges.of(m.id), [&](const Edge& e) {
+      std::vector<int> axes;
+      for (const AxisMap& map : e.view.axes)
+        axes.push_back(map.axis < 0 ? -1 : m.axes[static_cast<std::size_t>(map.axis)]);
+      return e.view.is_pure() && walks_all(moving(axes));
+    });
+  });
+}
+
 std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members,
                              EdgeCache& edges, std::string* why) {
   return Layout(graph, members, edges, why).run();
