@@ -4,7 +4,7 @@
 ///
 ///   vec sum[8][2] = {};                               // 8 rows of a times 2 vectors of b's
 ///   columns multiply<8, 2, inner, a_stride, 1>(a, b, sum);
-#include "bench/limit/vec.hpp"
+#include "bench/limit/math.hpp"
 
 namespace bench {
 

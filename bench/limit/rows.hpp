@@ -2,7 +2,7 @@
 /// Folds over one row, for the hand-written cases that reduce rows.
 ///
 ///   const float top = fold_row(x, n, lowest, max, [](vec a, vec v) { return max(a, v); })
-#include "bench/limit/vec.hpp"
+#include "bench/limit/math.hpp"
 
 namespace bench {
 
@@ -24,8 +24,6 @@ template <class Join, class Step>
   }
   return folded(join(join(a[0], a[1]), join(a[2], a[3])), join);
 }
-
-constexpr auto plus = [](vec a, vec b) { return a + b; };
 
 [[gnu::always_inline]] inline float max_of_row(const float* x, long n) {
   return fold_row(x, n, lowest, max, max);

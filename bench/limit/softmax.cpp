@@ -1,7 +1,7 @@
 /// Softmax over the last axis: largest element, exponentials and their sum, scaling. A row of up to
 /// 16 elements stays in one register.
 #include "bench/limit/limit.hpp"
-#include "bench/limit/vec.hpp"
+#include "bench/limit/math.hpp"
 
 namespace bench {
 namespace {
