@@ -12,12 +12,15 @@ namespace {
 
 constexpr int block = 32, inputs = 16, hidden = 30;
 constexpr int padded = 2 * lanes; ///< a row of `hidden`
-using uvec = unsigned __attribute__((ext_vector_type(16)));
-using mask = bool __attribute__((ext_vector_type(16)));
+using uwide = unsigned __attribute__((ext_vector_type(32)));
+using mask = bool __attribute__((ext_vector_type(32)));
+constexpr uwide wide_lane_numbers = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+                                     11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+                                     22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
 
 struct Layer {
   float h[block][padded];
-  mask kept[block][2];
+  mask kept[block];
 };
 struct Scratch {
   alignas(64) Layer first, second;
@@ -58,9 +61,9 @@ void add_gradient(const float* h, const float* d, float* w, float* bias) {
   }
 }
 
-/// 16 random words for a counter: a product and Wellons' two-round mixer of 32-bit words.
-[[gnu::always_inline]] inline uvec random_words(unsigned counter, unsigned key) {
-  uvec x = (__builtin_bit_cast(uvec, lane_numbers) + counter) * 0x9e3779b9u + key;
+/// 32 random words for a counter: a product and Wellons' two-round mixer of 32-bit words.
+[[gnu::always_inline]] inline uwide random_words(unsigned counter, unsigned key) {
+  uwide x = (wide_lane_numbers + counter) * 0x9e3779b9u + key;
   x = (x ^ (x >> 16)) * 0x7feb352du;
   x = (x ^ (x >> 15)) * 0x846ca68bu;
   return x ^ (x >> 16);
@@ -68,26 +71,24 @@ void add_gradient(const float* h, const float* d, float* w, float* bias) {
 
 /// Applies tanh, and drops outputs whose word is below `drop` of all words.
 void activate(Layer& layer, float drop, unsigned counter, unsigned key) {
-  const uvec threshold = (unsigned)(drop * 0x1p32f);
+  const uwide threshold = (unsigned)(drop * 0x1p32f);
   const float scale = 1.0f / (1.0f - drop);
-#pragma clang loop unroll_count(4)
-  for (int i = 0; i < 2 * block; ++i) {
-    float* at = &layer.h[0][0] + i * lanes;
+#pragma clang loop unroll_count(2)
+  for (int r = 0; r < block; ++r) {
     const mask kept = __builtin_convertvector(
-        random_words(counter + (unsigned)(i * lanes), key) >= threshold, mask);
-    layer.kept[0][i] = kept;
-    store(at, kept ? tanh(load(at)) * scale : vec(0.0f));
+        random_words(counter + (unsigned)(r * padded), key) >= threshold, mask);
+    layer.kept[r] = kept;
+    store(layer.h[r], kept ? tanh(load<wide>(layer.h[r])) * scale : wide(0.0f));
   }
 }
 
 /// Turns the gradient of a layer's outputs into that of its sums: tanh' = 1 - tanh².
 void differentiate(const Layer& layer, float drop, float (&d)[block][padded]) {
   const float keep = 1.0f - drop, scale = 1.0f / keep;
-#pragma clang loop unroll_count(4)
-  for (int i = 0; i < 2 * block; ++i) {
-    float* at = &d[0][0] + i * lanes;
-    const vec t = load(&layer.h[0][0] + i * lanes) * keep;
-    store(at, layer.kept[0][i] ? load(at) * scale * fma(-t, t, vec(1.0f)) : vec(0.0f));
+#pragma clang loop unroll_count(2)
+  for (int r = 0; r < block; ++r) {
+    const wide t = load<wide>(layer.h[r]) * keep;
+    store(d[r], layer.kept[r] ? load<wide>(d[r]) * scale * fma(-t, t, wide(1.0f)) : wide(0.0f));
   }
 }
 
