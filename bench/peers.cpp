@@ -36,7 +36,7 @@ std::vector<System> Peers::prepare(const Case& what, const std::optional<Checksu
   std::string name;
   double sum = 0;
   while (answer >> name >> sum) {
-    if (checksum && !(std::abs(sum - checksum->sum) <= 1e-5 * checksum->magnitude + 1e-12))
+    if (checksum && !(std::abs(sum - checksum->sum) <= 1e-5 * checksum->magnitude + 1e-6))
       throw WrongResult(fmt::format("{} {}: {}'s elements sum to {}, ours to {}", what.name,
                                     what.size, name, sum, checksum->sum));
     systems.push_back({.name = name,
