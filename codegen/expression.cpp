@@ -48,12 +48,12 @@ void Expressions::name_params() {
 }
 
 std::string Expressions::dim_text(const Dim& d) const {
+  for (std::size_t i = 0; i < sizes_.size(); ++i)
+    if (dims::same(sizes_[i], d)) return fmt::format("n{}", i);
   const bool is_negative = !d.is_static() && d.node()->kind == ir::DimKind::negative;
   if (d.is_static() && d.value() <= largest_literal_dim) return std::to_string(d.value());
   if (is_negative && d.node()->a.value() <= largest_literal_dim)
     return "-" + std::to_string(d.node()->a.value());
-  for (std::size_t i = 0; i < sizes_.size(); ++i)
-    if (dims::same(sizes_[i], d)) return fmt::format("n{}", i);
   KROTON_CHECK(false, "dim {} is no argument of the kernel", d.to_string());
   return {};
 }

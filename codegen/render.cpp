@@ -292,6 +292,18 @@ private:
       emit_fold(x, to, best_so_far(r), lanes_name(r) + ".result()", all, indent);
   }
 
+  /// Opens the loop `for (axis from begin to end)`; `folds` makes the number of the vector known.
+  void open_vector_loop(int axis, int vectors, const std::string& begin, const std::string& end,
+                        bool folds, int indent) {
+    const Dim& n = k_.axes[static_cast<std::size_t>(axis)];
+    const bool is_known = begin == "0" && n.is_static() && end == std::to_string(n.value());
+    const std::string head =
+        is_known ? fmt::format("in_vectors_of<{}, {}, {}>(", end, lanes().count, vectors)
+                 : fmt::format("in_vectors<{}, {}>({}, {}, ", lanes().count, vectors, begin, end);
+    line(indent,
+         fmt::format("{}[&](i64 {}, auto m, int{}) {{", head, axis_name(axis), folds ? " k" : ""));
+  }
+
   /// Draws the random numbers of a stretch of the loop.
   void emit_run(int id, const std::string& i, int indent) {
     const Value& v = value(id);
@@ -331,9 +343,8 @@ private:
     }
     for (int id : runs) emit_run(id, i, depth);
     for (int r : folds) emit_lanes_start(r, vectors, depth);
-    line(depth, fmt::format("in_vectors<{}, {}>({}, {}, [&](i64 {}, auto m, int{}) {{",
-                            lanes().count, vectors, is_split ? i + "_from" : begin,
-                            is_split ? i + "_to" : end, i, folds.empty() ? "" : " k"));
+    open_vector_loop(axis, vectors, is_split ? i + "_from" : begin, is_split ? i + "_to" : end,
+                     !folds.empty(), depth);
     for (const Stage& s : stages) {
       emit_values(s.loop, depth + 1);
       for (int r : s.reductions) {
@@ -602,9 +613,8 @@ private:
       const bool has_vectors = lanes().count > 0 && !f.axes.empty();
       for (int a : f.axes) {
         if (has_vectors && a == f.axes.back())
-          line(depth++,
-               fmt::format("in_vectors<{}, 1>(0, {}, [&](i64 {}, auto m, int) {{", lanes().count,
-                           dim_text(k_.axes[static_cast<std::size_t>(a)]), axis_name(a)));
+          open_vector_loop(a, 1, "0", dim_text(k_.axes[static_cast<std::size_t>(a)]), false,
+                           depth++);
         else
           open_loop(a, depth++);
       }

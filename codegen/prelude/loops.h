@@ -62,6 +62,23 @@ template <int N, int U, class Body> KROTON_INLINE void in_vectors(i64 from, i64 
   if (i < to) [[clang::always_inline]] body(i, first_lanes<N>(to - i), 0);
 }
 
+/// From 0 to a length that is known: the body stands only where the length has a use for it.
+//# in_vectors_of: types all_lanes first_lanes
+template <int length, int N, int U, class Body> KROTON_INLINE void in_vectors_of(Body body) {
+  constexpr int turns = U > 1 ? length / (U * N) * (U * N) : 0, full = length / N * N;
+  if constexpr (turns > 0) {
+    for (i64 i = 0; i < turns; i += U * N) {
+#pragma clang loop unroll(full)
+      for (int k = 0; k < U; ++k) [[clang::always_inline]] body(i + k * N, all_lanes<N>{}, k);
+    }
+  }
+  if constexpr (full > turns) {
+#pragma clang loop unroll(disable)
+    for (i64 i = turns; i < full; i += N) [[clang::always_inline]] body(i, all_lanes<N>{}, 0);
+  }
+  if constexpr (length > full) [[clang::always_inline]] body(full, first_lanes<N>(length - full), 0);
+}
+
 // What a loop folds into: U vectors that `take` adds elements to, and `result` folds into one number, in an order
 // that depends on the loop's length alone.
 

@@ -97,7 +97,11 @@ std::vector<Dim> size_arguments(const Kernel& kernel) {
     if (std::ranges::none_of(arguments, [&](const Dim& x) { return dims::same(x, d); }))
       arguments.push_back(d);
   };
-  for (const Dim& d : kernel.axes) add(d);
+  // The text of a flat loop is the same for every length.
+  if (kernel.axes.size() == 1)
+    arguments.push_back(kernel.axes[0]);
+  else
+    for (const Dim& d : kernel.axes) add(d);
   auto add_access = [&](const Access& access) {
     for (const Term& t : access.terms) add(t.coefficient);
     add(access.offset);

@@ -149,7 +149,7 @@ struct Kernel {
 void simplify_loops(Kernel&);
 
 /// Dims that are written as numbers in the text: small ones help the compiler, large ones would
-/// make a kernel of every size.
+/// make a kernel of every size. The length of a flat loop is an argument always.
 inline constexpr std::int64_t largest_literal_dim = 4096;
 
 /// The dims a kernel is passed at run time, each once, in order of first use.
