@@ -24,14 +24,23 @@ template <int Rows, int Vecs, int Inner, int RowStride, int Step>
   }
 }
 
+struct RowResults {
+  vec losses;
+  ivec predicted; ///< the most likely class
+};
+
 /// Turns 16 rows of scores into the gradient of the scores and gives the rows' losses, both times
 /// `scale`: class c of all rows lies in one vector.
-inline vec cross_entropy(float* scores, const int* labels, vec scale) {
+inline RowResults cross_entropy(float* scores, const int* labels, vec scale) {
   vec s[16];
   for (int r = 0; r < 16; ++r) s[r] = load(scores + r * lanes);
   transpose(s);
   vec top = s[0];
-  for (int c = 1; c < classes; ++c) top = max(top, s[c]);
+  ivec predicted = 0;
+  for (int c = 1; c < classes; ++c) {
+    predicted = s[c] > top ? ivec(c) : predicted;
+    top = max(s[c], top);
+  }
   ivec label;
   __builtin_memcpy(&label, labels, sizeof label);
   vec sum = 0.0f, picked = 0.0f;
@@ -46,7 +55,7 @@ inline vec cross_entropy(float* scores, const int* labels, vec scale) {
   for (int c = classes; c < 16; ++c) s[c] = vec(0.0f);
   transpose(s);
   for (int r = 0; r < 16; ++r) store(scores + r * lanes, s[r]);
-  return (log_of_normal(sum) - picked) * scale;
+  return {(log_of_normal(sum) - picked) * scale, predicted};
 }
 
 } // namespace bench

@@ -8,13 +8,13 @@
 
 namespace bench {
 
-/// One step of stochastic gradient descent for softmax regression: features → 10 classes.
+/// One step of stochastic gradient descent for softmax regression: 784 features → 10 classes.
 struct LogisticStep {
-  long rows, features;
-  const float* x;             ///< rows × features
+  long rows;
+  const float* x;             ///< rows × 784
   const std::int32_t* labels; ///< rows, each in [0, 10)
   float rate;
-  float *w, *b;            ///< features × 10 and 10: read and updated
+  float *w, *b;            ///< 784 × 10 and 10: read and updated
   std::int64_t* predicted; ///< rows: the most likely class before the update
   float* loss;             ///< 1: the mean of -log p[label] before the update
 };

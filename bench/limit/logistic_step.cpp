@@ -1,15 +1,17 @@
-/// A training step of softmax regression with 10 classes. Vectors run along the long axes, so that
-/// no lane is padding: along the features in both products, which needs w transposed.
-///   scores = x · w:   2 rows × 10 classes of vector accumulators, summed over their lanes at the
-///   end d = softmax(scores + b) - one_hot(labels), with loss and predictions, 16 rows at a time w
-///   -= rate/rows · xᵀ · d:   10 classes × 2 vectors of features held in registers over all rows
+/// A training step of softmax regression with 10 classes, in blocks of 32 rows that stay in the
+/// second cache between their two products. Vectors run along the features in both, so that no lane
+/// is padding; w is transposed for that.
+///   scores = x · w + b    2 rows × 10 classes of vector accumulators, lanes summed at the end
+///   d = (softmax(scores) - one_hot(labels)) rate / rows      16 rows at once
+///   w -= xᵀ · d           10 classes × 2 vectors of features
 #include "bench/limit/limit.hpp"
 #include "bench/limit/layers.hpp"
 
-#include <vector>
-
 namespace bench {
 namespace {
+
+constexpr int block = 32, features = 784;
+static_assert(features % (2 * lanes) == lanes);
 
 /// The sum of the lanes of v[i] in lane i: halves are added until one vector is left.
 vec lane_sums(const vec (&v)[16]) {
@@ -37,130 +39,101 @@ vec lane_sums(const vec (&v)[16]) {
                                  31);
 }
 
-/// w[c][p] = s.w[p][c], 16 features at a time.
-void read_transposed(const LogisticStep& s, float* w) {
-  long p = 0;
-  for (; p + lanes <= s.features; p += lanes) {
+/// w[c][p] = from[p][c], 16 features at a time.
+void read_transposed(const float* from, float (*w)[features]) {
+  for (int p = 0; p < features; p += lanes) {
     vec tile[16];
-    for (int i = 0; i < 16; ++i) tile[i] = load_first(s.w + (p + i) * classes, classes, 0.0f);
+    for (int i = 0; i < 16; ++i) tile[i] = load_first(from + (p + i) * classes, classes, 0.0f);
     transpose(tile);
-    for (int c = 0; c < classes; ++c) store(w + c * s.features + p, tile[c]);
+    for (int c = 0; c < classes; ++c) store(w[c] + p, tile[c]);
   }
-  for (; p < s.features; ++p)
-    for (long c = 0; c < classes; ++c) w[c * s.features + p] = s.w[p * classes + c];
 }
 
-/// s.w[p][c] = w[c][p].
-void write_transposed(const LogisticStep& s, const float* w) {
-  long p = 0;
-  for (; p + lanes <= s.features; p += lanes) {
+/// to[p][c] = w[c][p].
+void write_transposed(const float (*w)[features], float* to) {
+  for (int p = 0; p < features; p += lanes) {
     vec tile[16];
-    for (int c = 0; c < 16; ++c) tile[c] = c < classes ? load(w + c * s.features + p) : vec(0.0f);
+    for (int c = 0; c < 16; ++c) tile[c] = c < classes ? load(w[c] + p) : vec(0.0f);
     transpose(tile);
-    for (int i = 0; i < 16; ++i) store_first(s.w + (p + i) * classes, classes, tile[i]);
+    for (int i = 0; i < 16; ++i) store_first(to + (p + i) * classes, classes, tile[i]);
   }
-  for (; p < s.features; ++p)
-    for (long c = 0; c < classes; ++c) s.w[p * classes + c] = w[c * s.features + p];
 }
 
-/// scores[r][c] = sum over k of x[r][k] w[c][k]; columns 10 to 15 of the scores are 0.
-void products(long rows, long k, const float* x, const float* w, float* scores) {
-  const long whole = k / lanes * lanes, rest = k - whole;
+/// scores[r][c] = bias[c] + Σ over p of x[r][p] w[c][p], two rows at a time; where the second one
+/// is not there, the first one is taken twice.
+void products(const float* x, long rows, const float (*w)[features], vec bias,
+              float (*scores)[lanes]) {
   for (long r = 0; r < rows; r += 2) {
-    const float* x0 = x + r * k;
-    const float* x1 = r + 1 < rows ? x0 + k : x0;
+    const float *x0 = x + r * features, *x1 = r + 1 < rows ? x0 + features : x0;
     vec s0[16], s1[16];
     for (int c = 0; c < 16; ++c) s0[c] = s1[c] = vec(0.0f);
-    for (long p = 0; p < whole; p += lanes) {
+    for (int p = 0; p < features; p += lanes) {
       const vec a = load(x0 + p), b = load(x1 + p);
       for (int c = 0; c < classes; ++c) {
-        const vec v = load(w + c * k + p);
-        s0[c] += a * v;
-        s1[c] += b * v;
+        const vec v = load(w[c] + p);
+        s0[c] = fma(a, v, s0[c]);
+        s1[c] = fma(b, v, s1[c]);
       }
     }
-    if (rest) {
-      const vec a = load_first(x0 + whole, rest, 0), b = load_first(x1 + whole, rest, 0);
-      for (int c = 0; c < classes; ++c) {
-        const vec v = load_first(w + c * k + whole, rest, 0);
-        s0[c] += a * v;
-        s1[c] += b * v;
-      }
-    }
-    store(scores + r * lanes, lane_sums(s0));
-    store(scores + (r + 1) * lanes, lane_sums(s1));
+    store(scores[r], lane_sums(s0) + bias);
+    store(scores[r + 1], lane_sums(s1) + bias);
   }
 }
 
-/// Turns scores into gradients of the scores, in place, and adds up losses and bias gradients.
-double row_pass(const LogisticStep& s, float* scores, vec& bias_gradient) {
-  const vec bias = load_first(s.b, classes, -__builtin_inff());
-  const float scale = s.rate / static_cast<float>(s.rows);
-  double loss = 0;
-  for (long r = 0; r < s.rows; ++r) {
-    const vec v = load(scores + r * lanes) + bias;
-    const float top = max_of(v);
-    const vec e = exp_of_first(v - top, classes);
-    const float sum = sum_of(e);
-    const long label = s.labels[r];
-    s.predicted[r] = __builtin_ctz((unsigned)__builtin_bit_cast(
-        unsigned short,
-        __builtin_convertvector(v == top, bool __attribute__((ext_vector_type(16))))));
-    loss += static_cast<double>(log_of_normal(vec(sum))[0] -
-                                (scores[r * lanes + label] + s.b[label] - top));
-    const ivec hit = lane_numbers == ivec((int)label);
-    const vec d =
-        (e * (1.0f / sum) + __builtin_bit_cast(vec, hit & __builtin_bit_cast(ivec, vec(-1.0f)))) *
-        scale;
-    store(scores + r * lanes, d);
-    bias_gradient += d;
-  }
-  return loss / static_cast<double>(s.rows);
-}
-
-/// w[c][p…] -= sum over r of d[r][c] x[r][p…] for `V` vectors of features.
-template <int V> void update_tile(const LogisticStep& s, long p, const float* d, float* w) {
+/// w[c][p…] -= Σ over r of d[r][c] x[r][p…] for `V` vectors of features; the next block is asked
+/// for meanwhile.
+template <int V>
+void descend(const float* x, long rows, int p, const float (*d)[lanes], float (*w)[features]) {
   vec sum[classes][V];
   for (int c = 0; c < classes; ++c)
-    for (int v = 0; v < V; ++v) sum[c][v] = vec(0.0f);
-  const float* x = s.x + p;
-  for (long r = 0; r < s.rows; ++r, x += s.features, d += lanes) {
+    for (int v = 0; v < V; ++v) sum[c][v] = load(w[c] + p + v * lanes);
+  x += p;
+  for (long r = 0; r < rows; ++r, x += features) {
     vec right[V];
-    for (int v = 0; v < V; ++v) right[v] = load(x + v * lanes);
+    for (int v = 0; v < V; ++v) {
+      right[v] = load(x + v * lanes);
+      __builtin_prefetch(x + block * features + v * lanes, 0, 2);
+    }
     for (int c = 0; c < classes; ++c)
-      for (int v = 0; v < V; ++v) sum[c][v] += vec(d[c]) * right[v];
+      for (int v = 0; v < V; ++v) sum[c][v] = fma(vec(-d[r][c]), right[v], sum[c][v]);
   }
   for (int c = 0; c < classes; ++c)
-    for (int v = 0; v < V; ++v) {
-      float* to = w + c * s.features + p + v * lanes;
-      store(to, load(to) - sum[c][v]);
-    }
+    for (int v = 0; v < V; ++v) store(w[c] + p + v * lanes, sum[c][v]);
 }
+
+struct Scratch {
+  alignas(64) float w[classes][features], updated[classes][features], scores[block][lanes];
+  int labels[block];
+};
 
 } // namespace
 
 void logistic_step(const LogisticStep& s) {
-  static thread_local std::vector<float> transposed, scores;
-  transposed.resize(static_cast<std::size_t>(classes * s.features));
-  scores.resize(static_cast<std::size_t>((s.rows + 1) * lanes));
-  float* w = transposed.data();
-  read_transposed(s, w);
-
-  products(s.rows, s.features, s.x, w, scores.data());
-  vec bias_gradient = vec(0.0f);
-  *s.loss = static_cast<float>(row_pass(s, scores.data(), bias_gradient));
-
-  long p = 0;
-  for (; p + 2 * lanes <= s.features; p += 2 * lanes) update_tile<2>(s, p, scores.data(), w);
-  for (; p + lanes <= s.features; p += lanes) update_tile<1>(s, p, scores.data(), w);
-  for (; p < s.features; ++p)
-    for (long c = 0; c < classes; ++c)
-      for (long r = 0; r < s.rows; ++r)
-        w[c * s.features + p] -=
-            s.x[r * s.features + p] * scores[static_cast<std::size_t>(r * lanes + c)];
-
-  write_transposed(s, w);
-  for (long c = 0; c < classes; ++c) s.b[c] -= bias_gradient[c];
+  static thread_local Scratch t;
+  read_transposed(s.w, t.w);
+  __builtin_memcpy(t.updated, t.w, sizeof t.w);
+  const vec bias = load_first(s.b, classes, 0.0f);
+  vec next_bias = bias, loss = 0.0f;
+  for (long first = 0; first < s.rows; first += block) {
+    const float* x = s.x + first * features;
+    const long rows = s.rows - first < block ? s.rows - first : block;
+    for (long r = 0; r < block; ++r) t.labels[r] = r < rows ? s.labels[first + r] : 0;
+    products(x, rows, t.w, bias, t.scores);
+    for (int r = 0; r < rows; r += lanes) {
+      const vec share = lane_numbers + r < (int)rows ? vec(s.rate / (float)s.rows) : vec(0.0f);
+      const RowResults results = cross_entropy(t.scores[r], t.labels + r, share);
+      loss += results.losses;
+      for (int i = 0; i < lanes && r + i < rows; ++i)
+        s.predicted[first + r + i] = results.predicted[i];
+    }
+    for (long r = 0; r < rows; ++r) next_bias -= load(t.scores[r]);
+    for (int p = 0; p + lanes < features; p += 2 * lanes)
+      descend<2>(x, rows, p, t.scores, t.updated);
+    descend<1>(x, rows, features - lanes, t.scores, t.updated);
+  }
+  *s.loss = sum_of(loss) / s.rate;
+  write_transposed(t.updated, s.w);
+  store_first(s.b, classes, next_bias);
 }
 
 } // namespace bench

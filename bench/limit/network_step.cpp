@@ -159,7 +159,8 @@ void network_step(const NetworkStep& step) {
 
     for (int r = 0; r < block; r += lanes)
       loss += cross_entropy(scores[r], labels + r,
-                            lane_numbers + r < rest ? vec(1.0f / (float)step.rows) : vec(0.0f));
+                            lane_numbers + r < rest ? vec(1.0f / (float)step.rows) : vec(0.0f))
+                  .losses;
 
     add_gradient<15, 1, hidden, padded>(second.h[0], scores[0], gradient.w3[0], gradient.b3);
     forward<8, 2, classes, lanes>(scores[0], w3_transposed[0], nullptr, d2[0]);

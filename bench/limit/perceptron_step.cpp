@@ -123,7 +123,8 @@ void perceptron_step(const PerceptronStep& s) {
   for (int r = 0; r < most_rows; r += lanes)
     loss +=
         cross_entropy(t.scores[r], t.labels + r,
-                      lane_numbers + r < perceptron_rows ? vec(1.0f / perceptron_rows) : vec(0.0f));
+                      lane_numbers + r < perceptron_rows ? vec(1.0f / perceptron_rows) : vec(0.0f))
+            .losses;
   *s.loss = sum_of(loss);
 
   vec bias_gradient = 0.0f;

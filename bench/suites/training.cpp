@@ -69,7 +69,6 @@ Prepared training_step(const Setting& setting, std::int64_t rows, double of_limi
     kt::Array predicted = kt::Array::zeros<std::int64_t>({rows}),
               loss = kt::Array::zeros<float>({});
     const LogisticStep s{rows,
-                         features,
                          x.data<const float>(),
                          y.data<const std::int32_t>(),
                          0.1f,
