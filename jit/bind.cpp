@@ -37,7 +37,7 @@ void Program::render_and_load(const ProgramOptions& options) {
     notes_.push_back(std::move(notes));
   }
   render_contractions();
-  loaded_ = get_kernels(texts_, options.target, options.code);
+  loaded_ = get_kernels(texts_, options.target, options.code, options.compiling);
 }
 
 std::vector<int> Program::slots_of(std::span<const Dim> dims) {

@@ -7,37 +7,58 @@
 
 namespace kroton::jit {
 
-FunctionStats FunctionState::stats() const {
-  FunctionStats s;
-  s.name = signature_.name;
-  s.rewrite_ms = compiled_.rewrite_ms;
-  s.plan_ms = compiled_.plan_ms;
-  s.compile_ms = compiled_.compile_ms;
-  s.total_ms = total_ms_;
-  s.calls = calls_.load(std::memory_order_relaxed);
-  s.packed_arguments = compiled_.program->packed_arguments();
+namespace {
+
+/// Indices of a program's kernels, equal ones once.
+std::vector<std::size_t> distinct_kernels(const Program& program) {
+  std::vector<std::size_t> distinct;
+  std::set<std::string_view> seen;
+  for (std::size_t i = 0; i < program.loaded().size(); ++i)
+    if (seen.insert(program.loaded()[i].digest).second) distinct.push_back(i);
+  return distinct;
+}
+
+bool is_made(const LoadedKernel& k) { return k.outcome == cache::Outcome::made; }
+
+/// "batch=32, x axis 1=16": what a version is for.
+std::string describe_sizes(const Assumptions& assumptions, const Signature& signature) {
+  std::string text;
   std::set<std::string> seen;
-  const auto& loaded = compiled_.program->loaded();
-  for (std::size_t i = 0; i < loaded.size(); ++i) {
-    const LoadedKernel& k = loaded[i];
-    if (!seen.insert(k.digest).second) continue;
-    const bool made = k.outcome == cache::Outcome::made;
-    ++s.kernels;
-    (made ? s.compiled : s.loaded_from_cache) += 1;
-    s.per_kernel.push_back({compiled_.program->texts()[i].title, k.digest, made,
-                            made ? "compiled" : std::string(cache::to_string(k.outcome)),
-                            std::chrono::duration<double, std::milli>(k.took).count(),
-                            k.miss_reason});
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < signature.inputs.size(); ++i) {
+    const Expr& input = signature.inputs[i];
+    for (std::size_t a = 0; a < input.shape().size(); ++a) {
+      const Dim& d = input.shape()[a];
+      if (next == assumptions.sizes.size() || d.node() != assumptions.sizes[next].dim.node())
+        continue;
+      const std::int64_t value = assumptions.sizes[next++].value;
+      const std::string& name = input.node()->name;
+      const std::string label =
+          !d.node()->name.empty()
+              ? d.node()->name
+              : fmt::format("{} axis {}", name.empty() ? fmt::format("argument {}", i) : name, a);
+      if (seen.insert(label).second)
+        text += fmt::format("{}{}={}", text.empty() ? "" : ", ", label, value);
+    }
   }
+  return text;
+}
+
+VersionStats stats_of(const Compiled& version, const Signature& signature) {
+  VersionStats s;
+  s.sizes = describe_sizes(version.assumptions, signature);
+  for (std::size_t i : distinct_kernels(*version.program)) {
+    ++s.kernels;
+    if (is_made(version.program->loaded()[i])) ++s.compiled;
+  }
+  s.ms = version.total_ms;
+  s.is_background = version.is_background;
   return s;
 }
 
-std::string FunctionState::source() const {
-  const Program& p = *compiled_.program;
+std::string source_of(const Program& p) {
   std::string text;
-  std::set<std::string> seen;
-  for (std::size_t i = 0; i < p.texts().size(); ++i) {
-    if (!seen.insert(p.loaded()[i].digest).second) continue;
+  for (std::size_t i : distinct_kernels(p)) {
     text +=
         fmt::format("{}// ---- kernel {:.12}\n", text.empty() ? "" : "\n", p.loaded()[i].digest);
     text += p.texts()[i].text;
@@ -49,13 +70,50 @@ std::string FunctionState::source() const {
   return text;
 }
 
+} // namespace
+
+FunctionStats FunctionState::stats() const {
+  const Compiled& general = compiled();
+  FunctionStats s;
+  s.name = signature().name;
+  s.rewrite_ms = general.rewrite_ms;
+  s.plan_ms = general.plan_ms;
+  s.compile_ms = general.compile_ms;
+  s.total_ms = general.total_ms;
+  s.calls = calls_.load(std::memory_order_relaxed);
+  s.packed_arguments = versions_->packed_arguments();
+  const Program& program = *general.program;
+  for (std::size_t i : distinct_kernels(program)) {
+    const LoadedKernel& k = program.loaded()[i];
+    ++s.kernels;
+    (is_made(k) ? s.compiled : s.loaded_from_cache) += 1;
+    s.per_kernel.push_back({program.texts()[i].title, k.digest, is_made(k),
+                            is_made(k) ? "compiled" : std::string(cache::to_string(k.outcome)),
+                            std::chrono::duration<double, std::milli>(k.took).count(),
+                            k.miss_reason});
+  }
+  for (const auto& version : versions_->special())
+    s.versions.push_back(stats_of(*version, signature()));
+  return s;
+}
+
+std::string FunctionState::source() const {
+  std::string text = source_of(*compiled().program);
+  for (const auto& version : versions_->special())
+    text += fmt::format("\n// ==== version for {}\n\n{}",
+                        describe_sizes(version->assumptions, signature()),
+                        source_of(*version->program));
+  return text;
+}
+
 std::string FunctionState::explain() const {
-  const Program& p = *compiled_.program;
+  const FunctionStats told = stats();
+  const Program& p = *compiled().program;
   const plan::Plan& plan = p.plan();
-  std::string text = fmt::format("function {} ({})\n\nrules fired\n", signature_.name,
-                                 support::describe(signature_.where));
+  std::string text = fmt::format("function {} ({})\n\nrules fired\n", signature().name,
+                                 support::describe(signature().where));
   std::map<std::string_view, std::pair<int, std::set<std::string>>> fired;
-  for (const rewrite::Application& a : compiled_.report.applications) {
+  for (const rewrite::Application& a : compiled().report.applications) {
     auto& [count, places] = fired[a.rule];
     ++count;
     if (places.size() < 4) places.insert(fmt::format("{} at {}", a.op, support::describe(a.where)));
@@ -84,12 +142,17 @@ std::string FunctionState::explain() const {
                         support::describe(plan.graph[c.consumer].where), c.why);
   text += "\n" + plan.to_string();
   text += "\nkernels\n";
-  for (const KernelStats& k : stats().per_kernel)
+  for (const KernelStats& k : told.per_kernel)
     text += fmt::format("  {:.12} {:<18} {} in {:.2f} ms{}\n", k.digest, k.title, k.origin, k.ms,
                         k.miss_reason.empty() ? "" : " (" + k.miss_reason + ")");
   text +=
       fmt::format("\ntimes: rewrite {:.2f} ms, plan {:.2f} ms, code {:.2f} ms, in all {:.2f} ms\n",
-                  compiled_.rewrite_ms, compiled_.plan_ms, compiled_.compile_ms, total_ms_);
+                  told.rewrite_ms, told.plan_ms, told.compile_ms, told.total_ms);
+  if (!told.versions.empty()) text += "\nversions for certain sizes\n";
+  for (const VersionStats& v : told.versions)
+    text += fmt::format("  {}: {} kernel{}, {} compiled, {:.2f} ms {}\n", v.sizes, v.kernels,
+                        v.kernels == 1 ? "" : "s", v.compiled, v.ms,
+                        v.is_background ? "in the background" : "while a call waited");
   return text;
 }
 

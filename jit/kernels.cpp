@@ -74,7 +74,7 @@ cache::Key kernel_key(const std::string& text, const CpuTarget& target,
 }
 
 std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target,
-                                      const CodeOptions& options) {
+                                      const CodeOptions& options, const Compiling& compiling) {
   // Equal texts are one job.
   struct Job {
     const KernelText* kernel;
@@ -105,6 +105,7 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   };
   auto make = [&](Job& job) {
     try {
+      if (compiling.is_given_up && compiling.is_given_up()) throw GivenUp{};
       finish(job, process_store().get_or_make(
                       job.key, [&] { return compile_kernel(*job.kernel, target, options); }));
     } catch (...) {
@@ -120,8 +121,10 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     else
       misses.push_back(&job);
   }
-  const std::size_t workers =
-      std::min<std::size_t>(misses.size(), std::max(1u, std::thread::hardware_concurrency()));
+  const std::size_t at_a_time = compiling.threads > 0
+                                    ? static_cast<std::size_t>(compiling.threads)
+                                    : std::max<std::size_t>(1, std::thread::hardware_concurrency());
+  const std::size_t workers = std::min(misses.size(), at_a_time);
   std::atomic<std::size_t> next{0};
   auto work = [&] {
     for (std::size_t i = next++; i < misses.size(); i = next++) make(*misses[i]);

@@ -4,6 +4,7 @@
 ///   std::vector<LoadedKernel> loaded = get_kernels(sources, target, options);
 ///   loaded[0].entry(runtime, buffers, sizes);
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,10 +36,19 @@ struct KernelText {
 /// The key of a kernel: everything that the compiler sees.
 cache::Key kernel_key(const std::string& text, const CpuTarget& target, const CodeOptions& options);
 
+/// How what no cache level has is compiled.
+struct Compiling {
+  int threads = 0;                             ///< at a time; 0: one for each CPU
+  std::function<bool()> is_given_up = nullptr; ///< asked before each compilation
+};
+
+/// Thrown when `Compiling::is_given_up` says so.
+struct GivenUp {};
+
 /// One LoadedKernel for each text; equal texts share one. Kernels that no cache level has are
-/// compiled in parallel. Throws CompileError.
+/// compiled in parallel. Throws CompileError and GivenUp.
 std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target,
-                                      const CodeOptions& options);
+                                      const CodeOptions& options, const Compiling& compiling = {});
 
 /// The process's store, opened from the environment on first use.
 cache::Store& process_store();

@@ -42,25 +42,33 @@ private:
   const std::vector<Lock>& locks_;
 };
 
-std::unique_ptr<Program::Frame> Program::make_frame() const {
-  auto frame = std::make_unique<Frame>();
-  frame->sizes = sizes_.initial();
-  frame->symbols.resize(symbols_.size());
-  frame->step_sizes.resize(step_sizes_.size());
-  frame->buffers.resize(buffer_types_.size());
-  frame->arguments.resize(most_arguments_);
+Program::Frame Program::make_frame() const {
+  Frame frame;
+  frame.sizes = sizes_.initial();
+  frame.step_sizes.resize(step_sizes_.size());
+  frame.buffers.resize(buffer_types_.size());
+  frame.slots.resize(slot_bytes_.size());
+  frame.arguments.resize(most_arguments_);
   for (const auto& [buffer, value] : constants_)
-    frame->buffers[static_cast<std::size_t>(buffer)] =
+    frame.buffers[static_cast<std::size_t>(buffer)] =
         static_cast<std::byte*>(const_cast<void*>(value.raw()));
+  if (symbols_.empty()) { // so that not even its first call allocates
+    sizes_.run(frame.sizes.data());
+    lay_out(frame);
+  }
   return frame;
 }
 
-void Program::check_arguments(std::span<const Array> arguments) const {
+bool Program::fits_types(std::span<const Array> arguments) const noexcept {
   bool fits = arguments.size() == argument_types_.size();
   for (std::size_t i = 0; fits && i < arguments.size(); ++i)
     fits = arguments[i].dtype() == argument_types_[i].first &&
            arguments[i].shape().size() == argument_types_[i].second;
-  if (!fits) [[unlikely]]
+  return fits;
+}
+
+void Program::check_arguments(std::span<const Array> arguments) const {
+  if (!fits_types(arguments)) [[unlikely]]
     refuse_arguments(arguments);
 }
 
@@ -93,32 +101,49 @@ void Program::refuse_arguments(std::span<const Array> arguments) const {
   std::abort();
 }
 
-void Program::solve_sizes(std::span<const Array> arguments, Frame& frame) const {
-  bool is_same = frame.is_solved;
-  for (std::size_t i = 0; i < symbols_.size(); ++i) {
-    const SymbolSource& s = symbols_[i];
-    const Array& a = arguments[static_cast<std::size_t>(s.argument)];
-    std::int64_t v = 0;
-    if (s.axis >= 0)
-      v = a.shape()[static_cast<std::size_t>(s.axis)];
-    else
-      support::visit_dtype(a.dtype(), [&]<class T>(std::type_identity<T>) {
-        v = static_cast<std::int64_t>(a.item<T>());
-      });
-    is_same = is_same && frame.symbols[i] == v;
-    frame.symbols[i] = v;
-    frame.sizes[static_cast<std::size_t>(s.slot)] = v;
-  }
-  frame.is_solved = is_same; // until every check has passed
-  if (!is_same) sizes_.run(frame.sizes.data());
+namespace {
+
+/// The value of an integer scalar.
+std::int64_t value_of(const Array& a) {
+  std::int64_t v = 0;
+  support::visit_dtype(a.dtype(), [&]<class T>(std::type_identity<T>) {
+    v = static_cast<std::int64_t>(*static_cast<const T*>(a.raw()));
+  });
+  return v;
+}
+
+} // namespace
+
+std::int64_t Program::read(const SymbolSource& s, std::span<const Array> arguments) noexcept {
+  const Array& a = arguments[static_cast<std::size_t>(s.argument)];
+  return s.axis >= 0 ? a.shape()[static_cast<std::size_t>(s.axis)] : value_of(a);
+}
+
+bool Program::fits_checks(const Frame& frame, std::span<const Array> arguments) const noexcept {
   for (const AxisCheck& c : checks_)
     if (arguments[static_cast<std::size_t>(c.argument)].shape()[static_cast<std::size_t>(c.axis)] !=
-        frame.sizes[static_cast<std::size_t>(c.slot)]) [[unlikely]]
-      explain_mismatch(arguments);
-  if (is_same) return;
+        frame.sizes[static_cast<std::size_t>(c.slot)])
+      return false;
+  return true;
+}
+
+bool Program::is_solved(const Frame& frame, std::span<const Array> arguments) const noexcept {
+  if (!frame.is_solved || !fits_types(arguments)) return false;
+  for (const SymbolSource& s : symbols_)
+    if (frame.sizes[static_cast<std::size_t>(s.slot)] != read(s, arguments)) return false;
+  return fits_checks(frame, arguments);
+}
+
+void Program::solve(Frame& frame, std::span<const Array> arguments) const {
+  frame.is_solved = false; // until every check has passed
+  for (const SymbolSource& s : symbols_)
+    frame.sizes[static_cast<std::size_t>(s.slot)] = read(s, arguments);
+  sizes_.run(frame.sizes.data());
+  bool fits = fits_checks(frame, arguments);
   for (const auto& [a, b] : equal_slots_)
-    if (frame.sizes[static_cast<std::size_t>(a)] != frame.sizes[static_cast<std::size_t>(b)])
-      explain_mismatch(arguments);
+    fits = fits &&
+           frame.sizes[static_cast<std::size_t>(a)] == frame.sizes[static_cast<std::size_t>(b)];
+  if (!fits) explain_mismatch(arguments);
   lay_out(frame);
   frame.is_solved = true;
 }
@@ -126,15 +151,16 @@ void Program::solve_sizes(std::span<const Array> arguments, Frame& frame) const 
 /// What depends on the sizes alone: the arena and the kernels' size arguments.
 void Program::lay_out(Frame& frame) const {
   std::size_t total = 0;
-  std::vector<std::size_t> offsets;
-  for (int slot : slot_bytes_) {
-    offsets.push_back(total);
-    total += (static_cast<std::size_t>(frame.sizes[static_cast<std::size_t>(slot)]) + 63) / 64 * 64;
+  for (std::size_t i = 0; i < slot_bytes_.size(); ++i) {
+    frame.slots[i] = total;
+    const auto bytes =
+        static_cast<std::size_t>(frame.sizes[static_cast<std::size_t>(slot_bytes_[i])]);
+    total += (bytes + 63) / 64 * 64;
   }
   std::byte* arena = frame.arena.reserve(total);
   for (const auto& [buffer, slot] : temps_)
     frame.buffers[static_cast<std::size_t>(buffer)] =
-        arena + offsets[static_cast<std::size_t>(slot)];
+        arena + frame.slots[static_cast<std::size_t>(slot)];
   for (std::size_t i = 0; i < step_sizes_.size(); ++i)
     frame.step_sizes[i] = frame.sizes[static_cast<std::size_t>(step_sizes_[i])];
 }
@@ -182,11 +208,7 @@ void Program::explain_mismatch(std::span<const Array> arguments) const {
     if (n.kind == ir::DimKind::scalar) {
       for (std::size_t i = 0; i < inputs.size(); ++i) {
         if (inputs[i].node()->attrs.leaf != n.leaf) continue;
-        std::int64_t v = 0;
-        support::visit_dtype(arguments[i].dtype(), [&]<class T>(std::type_identity<T>) {
-          v = static_cast<std::int64_t>(arguments[i].item<T>());
-        });
-        return v;
+        return value_of(arguments[i]);
       }
       return 0;
     }
@@ -296,32 +318,30 @@ void Program::find_buffers(std::span<const Array> arguments, const Array* given,
   }
 }
 
-/// A frame for the length of a call.
-class Program::BorrowedFrame {
+namespace {
+
+/// Lets go of what a frame took for one call.
+class Cleared {
 public:
-  explicit BorrowedFrame(Program& program) : program_(program), frame_(program.frames_.take()) {
-    if (!frame_) frame_ = program.make_frame();
+  explicit Cleared(std::vector<Array>& packed, std::vector<std::pair<Array, Array>>& copies)
+      : packed_(packed), copies_(copies) {}
+  ~Cleared() {
+    packed_.clear();
+    copies_.clear();
   }
-  ~BorrowedFrame() {
-    frame_->packed.clear();
-    frame_->copies.clear();
-    program_.frames_.give(std::move(frame_));
-  }
-  BorrowedFrame(const BorrowedFrame&) = delete;
-  BorrowedFrame& operator=(const BorrowedFrame&) = delete;
-  Frame& operator*() const { return *frame_; }
+  Cleared(const Cleared&) = delete;
+  Cleared& operator=(const Cleared&) = delete;
 
 private:
-  Program& program_;
-  std::unique_ptr<Frame> frame_;
+  std::vector<Array>& packed_;
+  std::vector<std::pair<Array, Array>>& copies_;
 };
 
-std::vector<Array> Program::run(std::span<const Array> arguments, const Array* given,
+} // namespace
+
+std::vector<Array> Program::run(Frame& f, std::span<const Array> arguments, const Array* given,
                                 const Watcher* watcher) {
-  check_arguments(arguments);
-  const BorrowedFrame borrowed(*this);
-  Frame& f = *borrowed;
-  solve_sizes(arguments, f);
+  const Cleared on_exit(f.packed, f.copies);
   std::vector<Array> results;
   if (!given) results = new_outputs(f);
 

@@ -17,7 +17,6 @@
 
 #include "codegen/contraction.hpp"
 #include "jit/cpu/runtime.hpp"
-#include "jit/idle.hpp"
 #include "jit/kernels.hpp"
 #include "jit/sizes.hpp"
 #include "lib/plan/plan.hpp"
@@ -37,6 +36,7 @@ struct ProgramOptions {
   CpuTarget target;
   CodeOptions code;
   int threads = 1;
+  Compiling compiling = {};
   /// Tests prove with it that a wrong kernel is found.
   std::function<void(std::string& text)> tamper = {};
 };
@@ -74,9 +74,21 @@ public:
     std::function<void(const Moment&)> before, after;
   };
 
-  /// Runs once. Writes into `given` (one array for each output) or, if null, into new arrays.
-  /// Throws the errors that `Function::operator()` documents, and AssumptionFailed.
-  std::vector<Array> run(std::span<const Array> arguments, const Array* given,
+  /// The memory of one call at a time, for the program that made it alone.
+  struct Frame;
+  Frame make_frame() const;
+
+  /// Throws what a call with arguments of a wrong count, dtype or rank throws.
+  void check_arguments(std::span<const Array> arguments) const;
+  /// True if `frame` is solved for the sizes of these arguments, and they are right otherwise.
+  bool is_solved(const Frame& frame, std::span<const Array> arguments) const noexcept;
+  /// Takes the sizes of arguments that were checked. Throws ShapeError, and AssumptionFailed.
+  void solve(Frame& frame, std::span<const Array> arguments) const;
+
+  /// Runs once, in a frame that is solved for the arguments. Writes into `given` (one array for
+  /// each output) or, if null, into new arrays. Throws the errors that `Function::operator()`
+  /// documents.
+  std::vector<Array> run(Frame& frame, std::span<const Array> arguments, const Array* given,
                          const Watcher* watcher = nullptr);
 
   const plan::Plan& plan() const { return plan_; }
@@ -89,7 +101,6 @@ public:
   }
 
 private:
-  struct Frame;
   struct BoundOperand {
     int buffer = -1;
     int offset = 0;           ///< slot
@@ -126,12 +137,17 @@ private:
     DType dtype = DType::f32;
     std::vector<int> shape; ///< slots
   };
+  struct SymbolSource {
+    int slot, argument, axis; ///< axis -1: the argument's value
+  };
+  struct AxisCheck {
+    int argument, axis, slot;
+  };
   struct Lock {
     ir::SharedState* state;
     bool is_exclusive;
   };
   class Locks;
-  class BorrowedFrame;
   struct BoundUpdate {
     ir::SharedState* state = nullptr;
     int buffer = -1;       ///< of kind update; -1 when it happens in place
@@ -147,10 +163,10 @@ private:
   void bind_contraction(const plan::ContractionStep& contraction, BoundStep& step);
   BoundOperand bind(const plan::Operand& operand);
 
-  std::unique_ptr<Frame> make_frame() const;
-  void check_arguments(std::span<const Array> arguments) const;
   [[noreturn]] void refuse_arguments(std::span<const Array> arguments) const;
-  void solve_sizes(std::span<const Array> arguments, Frame& frame) const;
+  bool fits_types(std::span<const Array> arguments) const noexcept;
+  static std::int64_t read(const SymbolSource& source, std::span<const Array> arguments) noexcept;
+  bool fits_checks(const Frame& frame, std::span<const Array> arguments) const noexcept;
   void lay_out(Frame& frame) const;
   std::vector<Array> new_outputs(const Frame& frame) const;
   void find_buffers(std::span<const Array> arguments, const Array* given, std::span<Array> results,
@@ -186,12 +202,6 @@ private:
   std::vector<ContractionTexts> contraction_texts_;
 
   SizeTable sizes_;
-  struct SymbolSource {
-    int slot, argument, axis; ///< axis -1: the argument's value
-  };
-  struct AxisCheck {
-    int argument, axis, slot;
-  };
   std::vector<SymbolSource> symbols_;
   std::vector<AxisCheck> checks_;
   std::vector<std::pair<int, int>> equal_slots_; ///< of constraints between computed dims
@@ -208,8 +218,6 @@ private:
   std::vector<Lock> locks_;
   std::vector<BoundUpdate> updates_;
   std::vector<BufferType> outputs_;
-
-  Idle<Frame> frames_;
   std::atomic<std::uint64_t> packed_arguments_{0};
 };
 

@@ -80,15 +80,16 @@ std::pair<int, double> first_difference(const std::vector<Array>& a, const std::
 }
 
 /// Finds the application after which the results first differ, and throws naming its rule.
-void blame_rule(const Signature& s, const Options& options, const Sabotage& sabotage,
-                const Compiled& compiled, const Reference& reference,
+void blame_rule(const Recipe& recipe, const Compiled& compiled, const Reference& reference,
                 const std::vector<Array>& right) {
+  const Signature& s = recipe.signature;
   auto run = [&](long count, rewrite::PipelineReport* report) {
-    ir::Graph g = ir::Graph::capture(roots_of(s), compiled.unify);
-    auto r = rewrite::run_pipeline(g, {.fp = options.fp,
-                                       .contract = options.contract,
+    ir::Graph g =
+        ir::Graph::capture(roots_of(s), compiled.assumptions.unify, compiled.assumptions.sizes);
+    auto r = rewrite::run_pipeline(g, {.fp = recipe.options.fp,
+                                       .contract = recipe.options.contract,
                                        .max_applications = count,
-                                       .extra = sabotage.rules});
+                                       .extra = recipe.sabotage.rules});
     if (report) *report = std::move(r);
     return first_difference(evaluate_graph(g, s, reference), right);
   };
@@ -111,9 +112,10 @@ void blame_rule(const Signature& s, const Options& options, const Sabotage& sabo
 
 } // namespace
 
-std::vector<Array> verified_call(const Signature& s, const Options& options,
-                                 const Sabotage& sabotage, const Compiled& compiled,
+std::vector<Array> verified_call(const Recipe& recipe, Versions::Seat& seat,
                                  std::span<const Array> arguments, const Array* given) {
+  const Signature& s = recipe.signature;
+  const Compiled& compiled = *seat.version;
   Reference reference{{arguments.begin(), arguments.end()}, {}};
   const plan::Plan& plan = compiled.program->plan();
   for (const ir::Node* n : ir::topological_order(roots_of(s))) {
@@ -133,9 +135,9 @@ std::vector<Array> verified_call(const Signature& s, const Options& options,
   watcher.before = [&](const Program::Moment& m) {
     if (!std::exchange(are_passes_checked, true)) {
       const auto right =
-          evaluate_graph(ir::Graph::capture(roots_of(s), compiled.unify), s, reference);
+          evaluate_graph(ir::Graph::capture(roots_of(s), compiled.assumptions.unify), s, reference);
       if (first_difference(evaluate_graph(plan.graph, s, reference), right).first >= 0)
-        blame_rule(s, options, sabotage, compiled, reference, right);
+        blame_rule(recipe, compiled, reference, right);
     }
     bindings.values.clear();
     bindings.size_of = m.size_of;
@@ -170,7 +172,7 @@ std::vector<Array> verified_call(const Signature& s, const Options& options,
           what, n.op->name, by);
     }
   };
-  return compiled.program->run(arguments, given, &watcher);
+  return compiled.program->run(seat.frame, arguments, given, &watcher);
 }
 
 } // namespace kroton::jit

@@ -30,6 +30,15 @@ struct KernelStats {
   std::string miss_reason;  ///< why it had to be compiled
 };
 
+/// One version of a function for certain sizes: see `Specialize`.
+struct VersionStats {
+  std::string sizes;         ///< "batch=32", "x axis 0=10, y axis 1=3"
+  int kernels = 0;           ///< distinct generated kernels
+  int compiled = 0;          ///< of them, compiled for this version
+  double ms = 0;             ///< all of making it
+  bool is_background = true; ///< false if a call waited for it
+};
+
 /// What making a function took and what it has done since: `f.stats().compiled == 0` after a warm
 /// start. Times are those of the first compilation.
 struct FunctionStats {
@@ -43,6 +52,7 @@ struct FunctionStats {
   std::uint64_t calls = 0;
   std::uint64_t packed_arguments = 0; ///< arguments that were not dense and had to be copied
   std::vector<KernelStats> per_kernel;
+  std::vector<VersionStats> versions; ///< those kept, not counted in the figures above
 };
 
 /// Compiled code. Copies share it. Safe to call from many threads at once; calls that apply
@@ -66,7 +76,8 @@ public:
   }
 
   const std::string& name() const;
-  /// The generated source of all kernels, with comments that map lines to yours.
+  /// The generated source of all kernels, with comments that map lines to yours; then that of the
+  /// versions for certain sizes.
   std::string source() const;
   FunctionStats stats() const;
   /// What was rewritten, fused (and what was not, and why), where buffers live, and how each
@@ -110,5 +121,10 @@ CacheStats cache_stats();
 
 /// "0.1.0".
 const char* version() noexcept;
+
+/// What Kroton found on this machine and what it chose, one line a fact, for people and for bug
+/// reports: versions, the target and its features, the cache, threads, BLAS, the compiler plugin,
+/// huge pages. Loads no compiler.
+std::string doctor();
 
 } // namespace kroton

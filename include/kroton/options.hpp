@@ -39,6 +39,17 @@ constexpr Fp operator&(Fp a, Fp b) {
 /// True if `granted` covers all of `needed`.
 constexpr bool grants(Fp granted, Fp needed) { return (granted & needed) == needed; }
 
+/// When a function gets versions for certain sizes beside the one that takes any. In such a version
+/// the sizes of the inputs' axes are constants: loops are unrolled, products sized, checks dropped.
+/// A function keeps the four that were useful last; results do not depend on which one runs.
+/// KROTON_SPECIALIZE=0 means `off` for every function.
+enum class Specialize : std::uint8_t {
+  automatic, ///< after some calls with the same sizes, if one of them is at most 4,096; compiled on
+             ///< a thread of low priority, and used as soon as it is ready. In Mode::plain: off
+  off,
+  immediately, ///< in the first call with new sizes, which waits for it
+};
+
 /// What a call leaves behind: `shared` becomes `value`, computed from the old ones.
 using Update = std::pair<Shared, Expr>;
 
@@ -57,6 +68,7 @@ struct Options {
   /// Threads a call may use; 0: KROTON_THREADS, else all cores. 1: the calling thread alone. The
   /// order of summation in reductions over rows depends on it.
   int threads = 0;
+  Specialize specialize = Specialize::automatic;
 };
 
 } // namespace kroton

@@ -1,4 +1,5 @@
 #include "jit/cpu/compiler.hpp"
+#include "jit/background.hpp"
 #include "jit/cpu/plugin_abi.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
@@ -86,6 +87,8 @@ const KrotonClangApi& plugin() {
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     support::log(support::Area::jit)
         ->debug("loaded {} ({}) in {:.1f} ms", path.string(), api->compiler, took.count());
+    // Work in the background must have ended before LLVM takes itself down.
+    stop_background_before_exit();
     loaded_plugin.store(api, std::memory_order_release);
     return *api;
   }

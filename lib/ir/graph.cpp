@@ -28,8 +28,9 @@ Dim Graph::canonical(const Dim& d) const {
   });
 }
 
-Graph Graph::capture(std::span<const Expr> outputs, Unify unify) {
+Graph Graph::capture(std::span<const Expr> outputs, Unify unify, std::span<const DimValue> sizes) {
   Graph g;
+  for (const DimValue& s : sizes) g.dim_of_.emplace(s.dim, Dim(s.value));
   const auto order = topological_order(outputs);
   std::unordered_map<const Node*, Expr> handles; // to keep culprits and leaves alive
   for (const Expr& e : outputs) handles.emplace(e.node().get(), e);

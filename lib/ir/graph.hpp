@@ -37,6 +37,12 @@ struct DimCheck {
   Expr culprit;
 };
 
+/// A size that a graph is captured for.
+struct DimValue {
+  Dim dim; ///< a symbol
+  std::int64_t value;
+};
+
 class Graph {
 public:
   /// The graph of `outputs`. Dims that some op requires to be equal become one dim
@@ -46,7 +52,9 @@ public:
     required, ///< what ops require
     assumed,  ///< also what is worth assuming
   };
-  static Graph capture(std::span<const Expr> outputs, Unify unify = Unify::assumed);
+  /// Each dim in `sizes` becomes its value everywhere.
+  static Graph capture(std::span<const Expr> outputs, Unify unify = Unify::assumed,
+                       std::span<const DimValue> sizes = {});
 
   /// The node of `op`, an existing one if there is an equal one.
   NodeId add(const Op& op, std::vector<NodeId> inputs, Attrs attrs, Location where);
