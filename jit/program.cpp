@@ -6,22 +6,22 @@
 #include <utility>
 
 #include "jit/frame.hpp"
+#include "lib/data/memory.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::jit {
 
 std::byte* Workspace::reserve(std::size_t bytes) {
-  if (bytes > bytes_) {
-    const std::size_t rounded = (bytes + 63) / 64 * 64;
-    memory_.reset(std::aligned_alloc(64, rounded));
-    bytes_ = memory_ ? rounded : 0;
-    if (!memory_)
-      support::fail<DeviceError>("memory",
-                                 {.hint = "use smaller batches, or fewer threads (KROTON_THREADS)"},
-                                 "no memory for {} bytes of workspace", bytes);
-  }
-  return static_cast<std::byte*>(memory_.get());
+  if (bytes <= bytes_) return memory_;
+  data::give_memory(std::exchange(memory_, nullptr), std::exchange(bytes_, 0));
+  memory_ = data::take_memory(bytes);
+  if (!memory_)
+    support::fail<DeviceError>("memory",
+                               {.hint = "use smaller batches, or fewer threads (KROTON_THREADS)"},
+                               "no memory for {} bytes of workspace", bytes);
+  bytes_ = bytes;
+  return memory_;
 }
 
 /// Holds the locks of all shared variables that a program touches, in the program's order.

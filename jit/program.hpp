@@ -5,12 +5,12 @@
 ///   std::vector<Array> out = program.run(arguments, nullptr);
 #include <array>
 #include <atomic>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <kroton/options.hpp>
@@ -19,6 +19,7 @@
 #include "jit/cpu/runtime.hpp"
 #include "jit/kernels.hpp"
 #include "jit/sizes.hpp"
+#include "lib/data/memory.hpp"
 #include "lib/plan/plan.hpp"
 
 namespace kroton::jit {
@@ -47,13 +48,16 @@ struct AssumptionFailed {};
 /// Memory that only grows, aligned for vectors.
 class Workspace {
 public:
+  Workspace() = default;
+  Workspace(Workspace&& other) noexcept
+      : memory_(std::exchange(other.memory_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  Workspace& operator=(Workspace&&) = delete;
+  ~Workspace() { data::give_memory(memory_, bytes_); }
+
   std::byte* reserve(std::size_t bytes);
 
 private:
-  struct Free {
-    void operator()(void* p) const { std::free(p); }
-  };
-  std::unique_ptr<void, Free> memory_;
+  std::byte* memory_ = nullptr;
   std::size_t bytes_ = 0;
 };
 

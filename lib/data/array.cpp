@@ -1,13 +1,12 @@
 #include <kroton/array.hpp>
 
-#include <sys/mman.h>
-
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <new>
 #include <utility>
 
+#include "lib/data/memory.hpp"
 #include "lib/data/strided.hpp"
 #include "lib/support/error.hpp"
 
@@ -17,14 +16,10 @@ namespace {
 using support::describe;
 using support::fail;
 
-constexpr std::size_t alignment = 64;
-constexpr std::size_t huge_page = std::size_t{2} << 20;
-/// Below this a huge page would be mostly wasted.
-constexpr std::size_t huge_page_threshold = std::size_t{4} << 20;
+using data::alignment;
+
 /// Up to here the elements share an allocation with what describes them.
 constexpr std::size_t largest_behind = 4096;
-/// What a process on x86-64 can address.
-constexpr std::size_t address_space = std::size_t{1} << 47;
 
 [[noreturn]] void out_of_memory(DType dtype, const Shape& shape, std::size_t nbytes,
                                 const Location& where) {
@@ -34,14 +29,11 @@ constexpr std::size_t address_space = std::size_t{1} << 47;
 
 std::shared_ptr<void> allocate(DType dtype, const Shape& shape, std::size_t nbytes,
                                const Location& where) {
-  const bool is_big = nbytes >= huge_page_threshold;
-  const std::size_t unit = is_big ? huge_page : alignment;
-  const std::size_t rounded = std::max(unit, (nbytes + unit - 1) / unit * unit);
-  void* memory = nbytes > address_space ? nullptr : std::aligned_alloc(unit, rounded);
+  std::byte* memory = data::take_memory(nbytes);
   if (memory == nullptr) out_of_memory(dtype, shape, nbytes, where);
-  // Advice: a kernel without huge pages ignores it, and the array works all the same.
-  if (is_big) ::madvise(memory, rounded, MADV_HUGEPAGE);
-  return std::shared_ptr<void>(memory, std::free);
+  return std::shared_ptr<void>(memory, [nbytes](void* p) {
+    data::give_memory(static_cast<std::byte*>(p), nbytes);
+  });
 }
 
 /// For `std::allocate_shared`: room for `nbytes` of elements, aligned, behind the object; where
