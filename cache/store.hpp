@@ -104,6 +104,9 @@ public:
   /// refused.
   std::filesystem::path directory() const;
 
+  /// What it was opened with.
+  const Options& options() const noexcept { return options_; }
+
 private:
   struct Flight;
   using Pointer = std::shared_ptr<const Artifact>;

@@ -1,8 +1,109 @@
-/// `kroton::doctor()`.
+/// `kroton::doctor()`: facts that each room knows of itself, one a line.
 #include <kroton/function.hpp>
 
-namespace kroton {
+#include <cstdlib>
+#include <fstream>
 
-std::string doctor() { return {}; }
+#include <fmt/format.h>
+
+#include "jit/cpu/blas.hpp"
+#include "jit/cpu/compiler.hpp"
+#include "jit/cpu/target.hpp"
+#include "jit/kernels.hpp"
+#include "jit/pool.hpp"
+#include "lib/data/memory.hpp"
+
+namespace kroton {
+namespace {
+
+constexpr double mebibyte = 1 << 20;
+
+std::string first_line_of(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+std::string processor() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown";
+}
+
+std::string target() {
+  const jit::CpuTarget t = jit::CpuTarget::host();
+  return fmt::format("{}, vectors of {} bits, {} fused multiply-add", t.describe(),
+                     8 * t.vector_bytes, t.has_fma ? "with" : "without");
+}
+
+std::string cache_directory() {
+  const cache::Store& store = jit::process_store();
+  const auto directory = store.directory();
+  const cache::Store::Options& o = store.options();
+  if (!directory.empty())
+    return fmt::format("{}, at most {:.0f} MiB", directory.string(),
+                       static_cast<double>(o.max_bytes) / mebibyte);
+  const std::string reason = !o.memory_only_reason.empty() ? o.memory_only_reason
+                             : o.directory.empty()         ? "no directory is known"
+                                                           : o.directory.string() + " is refused";
+  return fmt::format("in memory only ({})", reason);
+}
+
+std::string kernels_so_far() {
+  const cache::Stats s = jit::process_store().stats();
+  return fmt::format("{} kernels from memory, {} from disk, {} compiled, {} set aside as damaged",
+                     s.hits_memory, s.hits_disk, s.misses, s.quarantined);
+}
+
+std::string threads() {
+  const char* wanted = std::getenv("KROTON_THREADS");
+  return fmt::format("{} ({})", jit::thread_count(),
+                     wanted && *wanted ? fmt::format("KROTON_THREADS={}", wanted)
+                                       : "the CPUs this process may run on");
+}
+
+std::string specialisation() {
+  const char* wanted = std::getenv("KROTON_SPECIALIZE");
+  return wanted && std::string_view(wanted) == "0" ? "off (KROTON_SPECIALIZE=0)"
+                                                   : "as Options::specialize says";
+}
+
+std::string huge_pages() {
+  const std::string mode = first_line_of("/sys/kernel/mm/transparent_hugepage/enabled");
+  return mode.empty() ? "none in this kernel"
+                      : fmt::format("{}{}", mode,
+                                    mode.find("[never]") == mode.npos
+                                        ? ""
+                                        : "; large arrays are slow to touch for the first time");
+}
+
+std::string kept_memory() {
+  const data::KeptMemory kept = data::kept_memory();
+  return fmt::format("{:.0f} of at most {:.0f} MiB", static_cast<double>(kept.nbytes) / mebibyte,
+                     static_cast<double>(kept.limit) / mebibyte);
+}
+
+} // namespace
+
+std::string doctor() {
+  const std::pair<const char*, std::string> facts[] = {
+      {"kroton", version()},
+      {"processor", processor()},
+      {"target", target()},
+      {"compiler", jit::compiler_description()},
+      {"cache", cache_directory()},
+      {"kernels so far", kernels_so_far()},
+      {"threads", threads()},
+      {"products", jit::blas_description()},
+      {"versions for certain sizes", specialisation()},
+      {"huge pages", huge_pages()},
+      {"memory kept", kept_memory()},
+  };
+  std::string text;
+  for (const auto& [what, is] : facts) text += fmt::format("{:<28}{}\n", what, is);
+  return text;
+}
 
 } // namespace kroton

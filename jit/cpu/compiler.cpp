@@ -46,6 +46,23 @@ std::vector<std::filesystem::path> plugin_folders() {
   return folders;
 }
 
+struct PluginPlace {
+  std::filesystem::path path; ///< empty if it is in none of the folders
+  std::string searched;
+};
+
+PluginPlace find_plugin() {
+  PluginPlace place;
+  for (const auto& folder : plugin_folders()) {
+    std::error_code ignored;
+    place.searched += (place.searched.empty() ? "" : ", ") + folder.string();
+    if (!std::filesystem::exists(folder / plugin_file, ignored)) continue;
+    place.path = folder / plugin_file;
+    break;
+  }
+  return place;
+}
+
 const KrotonClangApi* open_plugin(const std::filesystem::path& path) {
   constexpr std::string_view reinstall =
       "build and install Kroton again, libkroton.so and the plugin together";
@@ -76,25 +93,21 @@ const KrotonClangApi& plugin() {
   static std::mutex loading;
   const std::lock_guard lock(loading);
   if (auto* api = loaded_plugin.load(std::memory_order_acquire)) return *api;
-  std::string searched;
-  for (const auto& folder : plugin_folders()) {
-    std::error_code ignored;
-    const auto path = folder / plugin_file;
-    searched += (searched.empty() ? "" : ", ") + folder.string();
-    if (!std::filesystem::exists(path, ignored)) continue;
-    const auto start = std::chrono::steady_clock::now();
-    const KrotonClangApi* api = open_plugin(path);
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-    support::log(support::Area::jit)
-        ->debug("loaded {} ({}) in {:.1f} ms", path.string(), api->compiler, took.count());
-    // Work in the background must have ended before LLVM takes itself down.
-    stop_background_before_exit();
-    loaded_plugin.store(api, std::memory_order_release);
-    return *api;
-  }
-  support::fail<CompileError>(
-      "jit", {.hint = "set KROTON_PLUGIN_DIR to the folder that holds it, or install Kroton again"},
-      "no compiler: {} is in none of {}", plugin_file, searched);
+  const PluginPlace place = find_plugin();
+  if (place.path.empty())
+    support::fail<CompileError>(
+        "jit",
+        {.hint = "set KROTON_PLUGIN_DIR to the folder that holds it, or install Kroton again"},
+        "no compiler: {} is in none of {}", plugin_file, place.searched);
+  const auto start = std::chrono::steady_clock::now();
+  const KrotonClangApi* api = open_plugin(place.path);
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  support::log(support::Area::jit)
+      ->debug("loaded {} ({}) in {:.1f} ms", place.path.string(), api->compiler, took.count());
+  // Work in the background must have ended before LLVM takes itself down.
+  stop_background_before_exit();
+  loaded_plugin.store(api, std::memory_order_release);
+  return *api;
 }
 
 using ResultPtr = std::unique_ptr<KrotonClangResult, void (*)(KrotonClangResult*)>;
@@ -179,6 +192,16 @@ CompileOutput Compiler::compile(const CompileInput& input) {
 Compiler& compiler() {
   static Compiler instance;
   return instance;
+}
+
+std::string compiler_description() {
+  const PluginPlace place = find_plugin();
+  if (place.path.empty())
+    return fmt::format("not found: {} is in none of {}", plugin_file, place.searched);
+  const KrotonClangApi* api = loaded_plugin.load(std::memory_order_acquire);
+  return fmt::format("{}, {}", place.path.string(),
+                     api ? fmt::format("loaded, {}", api->compiler)
+                         : fmt::format("not loaded, built with {}", built_with));
 }
 
 bool compiler_is_loaded() noexcept { return loaded_plugin.load(std::memory_order_acquire); }

@@ -61,6 +61,9 @@ public:
 /// The process's compiler.
 Compiler& compiler();
 
+/// Where the plugin lies and which Clang it is, or where it was looked for. Loads nothing.
+std::string compiler_description();
+
 /// Whether Clang is in the process yet.
 bool compiler_is_loaded() noexcept;
 

@@ -31,9 +31,8 @@ std::shared_ptr<void> allocate(DType dtype, const Shape& shape, std::size_t nbyt
                                const Location& where) {
   std::byte* memory = data::take_memory(nbytes);
   if (memory == nullptr) out_of_memory(dtype, shape, nbytes, where);
-  return std::shared_ptr<void>(memory, [nbytes](void* p) {
-    data::give_memory(static_cast<std::byte*>(p), nbytes);
-  });
+  return std::shared_ptr<void>(
+      memory, [nbytes](void* p) { data::give_memory(static_cast<std::byte*>(p), nbytes); });
 }
 
 /// For `std::allocate_shared`: room for `nbytes` of elements, aligned, behind the object; where

@@ -64,8 +64,8 @@ std::byte* map_block(std::size_t nbytes) noexcept {
   return first + before;
 }
 
-/// Blocks that nobody uses, the one given longest ago first. Never waits for its lock: whoever finds
-/// it taken asks the system instead, and so does the child of a fork that happened meanwhile.
+/// Blocks that nobody uses, the one given longest ago first. Never waits for its lock: whoever
+/// finds it taken asks the system instead, and so does the child of a fork that happened meanwhile.
 class KeptBlocks {
 public:
   /// A block of exactly `nbytes`; null if there is none.

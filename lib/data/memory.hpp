@@ -1,5 +1,6 @@
 #pragma once
-/// Memory for elements: aligned for vectors, large blocks in huge pages and kept for the next taker.
+/// Memory for elements: aligned for vectors, large blocks in huge pages and kept for the next
+/// taker.
 ///
 ///   std::byte* p = data::take_memory(nbytes);      // null if there is none
 ///   data::give_memory(p, nbytes);

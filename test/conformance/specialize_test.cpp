@@ -27,10 +27,10 @@ std::vector<Array> arguments_of(const std::vector<Expr>& inputs,
   for (const Expr& e : inputs) {
     Shape shape;
     for (const Dim& d : e.shape())
-      shape.push_back(d.is_static()
-                          ? d.value()
-                          : named.emplace(d.to_string(), sizes[named.size() % sizes.size()])
-                                .first->second);
+      shape.push_back(
+          d.is_static()
+              ? d.value()
+              : named.emplace(d.to_string(), sizes[named.size() % sizes.size()]).first->second);
     arguments.push_back(drawn(shape, e.dtype(), rng));
   }
   return arguments;
@@ -83,8 +83,8 @@ std::vector<Case> cases(DType t) {
   add("reductions over everything", {x}, {sum(x), mean(x), max(x), sum(exp(x) * x)});
   for (const std::vector<int>& axes : {std::vector{0}, {1}, {2}, {0, 1}, {0, 2}, {1, 2}})
     add(fmt::format("sum of three axes over [{}]", fmt::join(axes, ",")), {c}, {sum(c * c, axes)});
-  const Expr centred = x - expand_dims(mean(x, {1}), 1);
-  add("layer norm", {x}, {centred / sqrt(expand_dims(mean(centred * centred, {1}), 1) + 1e-5)});
+  const Expr centred = x - expand_dims(mean(x, {1}), {1});
+  add("layer norm", {x}, {centred / sqrt(expand_dims(mean(centred * centred, {1}), {1}) + 1e-5)});
   add("product", {x, y}, {dot(x, y)});
   add("product of transposes", {x}, {dot(transpose(x), x), dot(x, transpose(x))});
   add("product and vector", {x, v}, {dot(x, v), dot(v, transpose(x))});
@@ -109,9 +109,8 @@ TEST_CASE("specialised results are the general ones, bit for bit", "[conformance
 TEST_CASE("random graphs are the same bits specialised", "[conformance][specialize][fuzz]") {
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
     INFO("KROTON_FUZZ_SEED=" << seed);
-    const RandomGraph r =
-        random_graph(seed, {.nodes = 5 + static_cast<int>(seed % 28),
-                            .dtype = seed % 2 == 0 ? DType::f64 : DType::f32});
+    const RandomGraph r = random_graph(seed, {.nodes = 5 + static_cast<int>(seed % 28),
+                                              .dtype = seed % 2 == 0 ? DType::f64 : DType::f32});
     Rng rng(seed ^ 0x5EED);
     check_same_bits(r.inputs, r.outputs, {{3}, {1}, {0}, {37}}, rng);
   }

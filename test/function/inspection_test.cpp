@@ -32,6 +32,18 @@ kt::Function softmax_of_product() {
 
 } // namespace
 
+TEST_CASE("doctor tells what was found and chosen", "[function][inspection]") {
+  (void)kt::function({}, kt::constant(1.0F) + 1)({});
+  const std::string text = kt::doctor();
+  CAPTURE(text);
+  for (const char* what : {"kroton ", "target ", "compiler ", "cache ", "threads ", "products ",
+                           "huge pages ", "memory kept "})
+    CHECK_THAT("\n" + text, contains(std::string("\n") + what));
+  CHECK_THAT(text, contains(kt::version()));
+  CHECK_THAT(text, contains("libkroton-clang.so"));
+  CHECK_THAT(text, contains(kt::cache_stats().directory));
+}
+
 TEST_CASE("source maps lines to the user's lines", "[function][inspection]") {
   const int line_of_x = __LINE__ + 1;
   auto x = kt::vector<float>("x");
