@@ -1,6 +1,7 @@
 /// Elementwise chains, bound by memory or by arithmetic.
 #include "bench/inputs.hpp"
 #include "bench/limit/limit.hpp"
+#include "bench/settle.hpp"
 #include "bench/suites/suites.hpp"
 
 #include <tuple>
@@ -18,11 +19,11 @@ template <class T> using ByHand = void (*)(long n, const T* x, const T* y, T* z)
 /// A call has a case and a bound of its own, so small sizes are let off its cost.
 Bound bound(double of_limit) { return {.of_limit = of_limit, .aside_ns = 60}; }
 
-/// A function called with outputs that are given, once at once.
+/// A function called with outputs that are given.
 System kroton_system(const kt::Function& f, const std::vector<kt::Array>& arguments,
                      const kt::Array& into, const Bound& bound) {
   const std::vector<kt::Array> outputs = {into};
-  f.call_into(arguments, outputs);
+  settle(f, arguments, outputs);
   return {
       .name = "kroton", .time = repeat([=] { f.call_into(arguments, outputs); }), .bound = bound};
 }

@@ -1,6 +1,7 @@
 /// The network 16-30-30-10 with dropout and RMSProp: small products, many small steps between them.
 #include "bench/inputs.hpp"
 #include "bench/limit/limit.hpp"
+#include "bench/settle.hpp"
 #include "bench/suites/suites.hpp"
 #include "examples/network/model.hpp"
 
@@ -83,7 +84,8 @@ void check_step(const std::vector<kt::Array>& start, const kt::Array& x, const k
   network::Settings settings;
   settings.drop = {0, 0};
   network::Model model(start, settings);
-  const kt::Array loss = model.step({.threads = 1})({x, y})[0];
+  const kt::Array loss =
+      model.step({.threads = 1, .specialize = kt::Specialize::immediately})({x, y})[0];
   ByHand by_hand(start, settings.drop);
   const float limit = by_hand.run(x.dim(0), x.data<const float>(), y.data<const std::int32_t>());
   require_close("network step, loss", loss, kt::Array::scalar(limit), 1e-5, 0);
@@ -108,16 +110,18 @@ Prepared network_step(const Setting& setting, std::int64_t rows, double of_limit
   if (limits()) check_step(start, x, y);
 
   Prepared prepared;
-  auto model = std::make_shared<network::Model>(start);
-  const kt::Function step = model->step({.threads = setting.threads});
-  const kt::Array loss = kt::Array::zeros<float>({});
-  prepared.systems.push_back(
-      {.name = "kroton",
-       .time = repeat([=, arguments = std::vector{x, y}, outputs = std::vector{loss}] {
-         step.call_into(arguments, outputs);
-       }),
-       .before_round = [=] { restart(*model, start); },
-       .bound = {.of_limit = of_limit}});
+  for (const auto& [name, specialize] : {std::pair{"kroton", kt::Specialize::automatic},
+                                         {"kroton, any size", kt::Specialize::off}}) {
+    auto model = std::make_shared<network::Model>(start);
+    const kt::Function step = model->step({.threads = setting.threads, .specialize = specialize});
+    const std::vector<kt::Array> arguments = {x, y}, outputs = {kt::Array::zeros<float>({})};
+    if (specialize != kt::Specialize::off) settle(step, arguments, outputs);
+    prepared.systems.push_back(
+        {.name = name,
+         .time = repeat([=] { step.call_into(arguments, outputs); }),
+         .before_round = [=] { restart(*model, start); },
+         .bound = specialize == kt::Specialize::off ? Bound{} : Bound{.of_limit = of_limit}});
+  }
   if (limits()) {
     auto by_hand = std::make_shared<ByHand>(start, network::Settings().drop);
     prepared.systems.push_back({.name = "limit",

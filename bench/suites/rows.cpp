@@ -1,6 +1,7 @@
 /// Rows and columns of matrices: softmax and its family, normalisation, reductions.
 #include "bench/inputs.hpp"
 #include "bench/limit/limit.hpp"
+#include "bench/settle.hpp"
 #include "bench/suites/suites.hpp"
 
 #include <fmt/format.h>
@@ -99,6 +100,7 @@ Prepared prepare(const Work& work, const Setting& setting) {
                                       {.name = "rows", .threads = setting.threads});
   const kt::Array into = f(arguments)[0];
   const std::vector<kt::Array> outputs = {into};
+  settle(f, arguments, outputs);
 
   Prepared prepared;
   prepared.checksum = checksum_of(into);

@@ -1,6 +1,7 @@
 /// Training steps bound by matrix products: softmax regression, and a perceptron.
 #include "bench/inputs.hpp"
 #include "bench/limit/limit.hpp"
+#include "bench/settle.hpp"
 #include "bench/suites/suites.hpp"
 #include "bench/training.hpp"
 
@@ -83,6 +84,7 @@ Prepared training_step(const Setting& setting, std::int64_t rows, double of_limi
     require_close("training step, loss", outputs[1], loss, 1e-5, 0);
     require_close("training step, predictions", outputs[0], predicted, 0, 0);
   }
+  settle(step, std::vector{x, y}, outputs);
   return prepared;
 }
 
@@ -117,6 +119,7 @@ Prepared perceptron_step(const Setting& setting) {
     }));
     require_close("perceptron step, loss", outputs[0], loss, 1e-5, 0);
   }
+  settle(step, std::vector{x, y}, outputs);
   return prepared;
 }
 
