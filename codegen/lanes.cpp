@@ -18,7 +18,6 @@ public:
   explicit Chooser(const Kernel& kernel) : k_(kernel) {}
 
   Lanes run(int vector_bytes) {
-    if (!has_worthwhile_loop()) return {};
     lanes_.axis.assign(k_.values.size(), -1);
     const int last = static_cast<int>(k_.axes.size()) - 1;
     for (const Stage& s : k_.stages)
@@ -29,7 +28,6 @@ public:
     return std::move(lanes_);
   }
 
-private:
   /// Clang makes good vectors of long flat loops by itself. Explicit ones are for rows, for folds
   /// (whose order is then the same whatever is known of the sizes), for random numbers, and for
   /// loops of a few vectors.
@@ -42,6 +40,7 @@ private:
             std::ranges::find(k_.values, ValueKind::uniform, &Value::kind) != k_.values.end());
   }
 
+private:
   const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
 
   bool moves(const Access& a, int axis) const { return !step_along(a, axis).is(0); }
@@ -122,7 +121,12 @@ private:
 } // namespace
 
 Lanes choose_lanes(const Kernel& kernel, int vector_bytes) {
-  return Chooser(kernel).run(vector_bytes);
+  Chooser chooser(kernel);
+  return chooser.has_worthwhile_loop() ? chooser.run(vector_bytes) : Lanes{};
+}
+
+Lanes flat_lanes(const Kernel& kernel, int vector_bytes) {
+  return kernel.axes.size() == 1 ? Chooser(kernel).run(vector_bytes) : Lanes{};
 }
 
 } // namespace kroton::codegen

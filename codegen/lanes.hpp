@@ -29,4 +29,7 @@ Dim step_along(const plan::Access& access, int axis);
 /// `vector_bytes` is the width of the target's registers.
 Lanes choose_lanes(const plan::Kernel& kernel, int vector_bytes);
 
+/// Lanes of a flat kernel, whether or not they are worth the while.
+Lanes flat_lanes(const plan::Kernel& kernel, int vector_bytes);
+
 } // namespace kroton::codegen

@@ -22,13 +22,14 @@ constexpr std::int64_t streams_from = std::int64_t{16} << 20;
 
 class Renderer : Expressions {
 public:
-  Renderer(const Kernel& kernel, int vector_bytes)
-      : Expressions(kernel, choose_lanes(kernel, vector_bytes)), k_(kernel),
-        offsets_(scratch_offsets(kernel)) {}
+  /// `streaming` are the lanes of a second text, for results larger than the caches.
+  Renderer(const Kernel& kernel, Lanes lanes, Lanes streaming)
+      : Expressions(kernel, std::move(lanes)), k_(kernel), offsets_(scratch_offsets(kernel)),
+        streaming_(std::move(streaming)) {}
 
   KernelSource run() {
     std::string body = rows_function();
-    body += streamed_function();
+    if (can_stream()) body += Renderer(k_, streaming_, {}).streamed_function();
     body += finish_function();
     body += entry_points();
     std::string head = header();
@@ -475,8 +476,9 @@ private:
   /// written past the caches, which saves reading each line before it is overwritten.
   bool can_stream() const {
     constexpr std::int64_t little_work = 24;
-    if (lanes().count > 0 || has_inner() || k_.axes.size() != 1 || !k_.reductions.empty() ||
-        !k_.finish.empty() || k_.stages.size() != 1 || k_.cost > little_work)
+    if (streaming_.count == 0 || lanes().count > 0 || has_inner() || k_.axes.size() != 1 ||
+        !k_.reductions.empty() || !k_.finish.empty() || k_.stages.size() != 1 ||
+        k_.cost > little_work)
       return false;
     const Stage& s = k_.stages[0];
     if (!s.row.stores.empty() || s.loop.stores.size() != 1) return false;
@@ -492,24 +494,17 @@ private:
            static_cast<std::int64_t>(item_size(k_.params[static_cast<std::size_t>(a.param)].dtype));
   }
 
-  /// The rows by way of a block that stays in the first cache.
+  /// The rows a vector at a time, each written once.
   std::string streamed_function() {
-    if (k_.axes.empty() || !can_stream()) return {};
-    const Access& a = k_.stages[0].loop.stores[0].access;
-    const std::string type = type_name(k_.params[static_cast<std::size_t>(a.param)].dtype);
+    const Store& result = k_.stages[0].loop.stores[0];
     line(0, "");
     line(0, fmt::format("static void rows_streamed(i64 begin, i64 end{}) {{", parameters()));
     emit_values(k_.prologue, 1);
-    line(1, type + " block[1024];");
-    line(1, "for (i64 from = begin; from < end; from += 1024) {");
-    line(2, "const i64 to = from + 1024 < end ? from + 1024 : end;");
-    line(2, "for (i64 i0 = from; i0 < to; ++i0) {");
-    emit_values(k_.stages[0].loop, 3);
-    line(3, fmt::format("block[i0 - from] = {};", operand(k_.stages[0].loop.stores[0].value, 0)));
-    line(2, "}");
-    line(2, fmt::format("stream_of<{}>({} + from, block, to - from);", type, param_name(a.param)));
-    line(1, "}");
-    line(1, "stream_end();");
+    line(1, fmt::format("stream_vectors<{}>({}, begin, end, [&](i64 i0, auto m) {{", lanes().count,
+                        param_name(result.access.param)));
+    emit_values(k_.stages[0].loop, 2);
+    line(2, fmt::format("return {};", vector_operand(result.value)));
+    line(1, "});");
     line(0, "}");
     return std::exchange(out_, {});
   }
@@ -717,6 +712,7 @@ private:
 
   const Kernel& k_;
   std::vector<Dim> offsets_;
+  Lanes streaming_;
   std::string out_;
   int line_number_ = 0;
   std::vector<std::pair<int, ir::NodeId>> lines_;
@@ -749,7 +745,8 @@ static inline i64 checked(const Runtime* rt, int site, i64 at, i64 bound) {
 }
 
 KernelSource render(const plan::Kernel& kernel, int vector_bytes) {
-  return Renderer(kernel, vector_bytes).run();
+  return Renderer(kernel, choose_lanes(kernel, vector_bytes), flat_lanes(kernel, vector_bytes))
+      .run();
 }
 
 } // namespace kroton::codegen

@@ -1,29 +1,20 @@
 // Stores past the caches.
 
-/// Copies a block to memory that nobody reads soon. Whole cache lines are written without being
-/// fetched first; what lies before and after them is written plainly.
-//# stream_of: types
-template <class T> KROTON_INLINE void stream_of(T* to, const T* from, i64 n) {
-#ifdef __clang__
-  constexpr i64 line = 64 / sizeof(T);
-  using whole = T __attribute__((ext_vector_type(64 / sizeof(T))));
-  i64 i = 0;
-  for (; i < n && ((u64)(to + i) & 63) != 0; ++i) to[i] = from[i];
-  for (; i + line <= n; i += line) {
-    whole v;
-    __builtin_memcpy(&v, from + i, 64); // `from` may lie anywhere
-    __builtin_nontemporal_store(v, (whole*)(to + i));
+/// Writes make(i, m) to to[from], …, to[end - 1], which nobody reads soon: whole vectors without fetching the cache
+/// lines first, those that begin or end within a line under a mask.
+//# stream_vectors: types vec all_lanes first_lanes store_first
+template <int N, class T, class Make> KROTON_INLINE void stream_vectors(T* to, i64 from, i64 end, Make make) {
+  constexpr u64 bytes = N * sizeof(T);
+  i64 i = from;
+  if (const i64 head = (i64)((bytes - (u64)(to + from)) % bytes / sizeof(T)); head > 0) {
+    const i64 n = head < end - from ? head : end - from;
+    const auto m = first_lanes<N>(n);
+    store_first(to + i, m, make(i, m));
+    i += n;
   }
-  for (; i < n; ++i) to[i] = from[i];
-#else
-  for (i64 i = 0; i < n; ++i) to[i] = from[i];
-#endif
-}
-
-/// Makes what stream_of wrote visible before anything that follows.
-//# stream_end: types
-KROTON_INLINE void stream_end() {
-#ifdef __clang__
-  __builtin_ia32_sfence();
-#endif
+#pragma clang loop unroll(disable)
+  for (; i + N <= end; i += N)
+    [[clang::always_inline]] __builtin_nontemporal_store(make(i, all_lanes<N>{}), (vec<T, N>*)(to + i));
+  if (const auto m = first_lanes<N>(end - i); i < end) store_first(to + i, m, make(i, m));
+  __builtin_ia32_sfence(); // before anything that follows
 }
