@@ -1,5 +1,7 @@
 #include "codegen/contraction.hpp"
 
+#include <bit>
+
 #include <fmt/format.h>
 
 #include "codegen/contraction_tile.hpp"
@@ -15,22 +17,22 @@ namespace {
 constexpr std::string_view vectors = R"text(
 using T = @type;
 constexpr int lanes = @lanes; // elements of a vector register
-using Vec = vec<T, lanes>;
-using Mask = vec<bool, lanes>;
 
 #define PLAIN_LOOP _Pragma("clang loop vectorize(disable) unroll(disable)")
 
 KROTON_INLINE i64 smaller(i64 x, i64 y) { return x < y ? x : y; }
+KROTON_INLINE i64 ceil_div(i64 x, i64 y) { return (x + y - 1) / y; }
 )text";
 
-constexpr std::string_view transposing = R"text(
-template <class, int... I> struct Lanes {};
+constexpr std::string_view exchange = R"text(
+using Vec = vec<T, lanes>;
+template <class, int... lane> struct Lanes {};
 using AllLanes = __make_integer_seq<Lanes, int, lanes>;
 
 // Seen as blocks of half x half lanes, [x; y] gets its off-diagonal blocks exchanged.
-template <int half, int... I> KROTON_INLINE void exchange(Vec& x, Vec& y, Lanes<int, I...>) {
-  const Vec upper = __builtin_shufflevector(x, y, (I & half ? I - half + lanes : I)...);
-  y = __builtin_shufflevector(x, y, (I & half ? I + lanes : I + half)...);
+template <int half, int... lane> KROTON_INLINE void exchange(Vec& x, Vec& y, Lanes<int, lane...>) {
+  const Vec upper = __builtin_shufflevector(x, y, (lane & half ? lane - half + lanes : lane)...);
+  y = __builtin_shufflevector(x, y, (lane & half ? lane + lanes : lane + half)...);
   x = upper;
 }
 )text";
@@ -40,6 +42,17 @@ template <int half = lanes / 2> KROTON_INLINE void transpose(Vec (&x)[lanes]) {
   for (int i = 0; i < lanes; ++i)
     if (!(i & half)) exchange<half>(x[i], x[i + half], AllLanes{});
   if constexpr (half > 1) transpose<half / 2>(x);
+}
+
+struct Square {
+  alignas(64) T at[lanes][lanes];
+};
+
+[[gnu::noinline]] static void transpose(Square& s) {
+  Vec x[lanes];
+  for (int i = 0; i < lanes; ++i) x[i] = load_from<lanes>(s.at[i]);
+  transpose(x);
+  for (int i = 0; i < lanes; ++i) store_to(s.at[i], x[i]);
 }
 )text";
 
@@ -55,107 +68,103 @@ PLAIN_LOOP
 
 constexpr std::string_view copy_vectors = R"text(
 // to[r * width + q] = from[r * row + q * col] for q < cols, 0 up to width. Where width is no multiple
-// of a vector's lanes, zeros are written up to the next one.
-static void copy(const T* from, i64 row, i64 col, i64 rows, i64 cols, T* to, i64 width) {
-  if (col == 1) {
-PLAIN_LOOP
-    for (i64 r = 0; r < rows; ++r)
-PLAIN_LOOP
-      for (i64 q = 0; q < width; q += lanes)
-        store_to(to + r * width + q, load_first(from + r * row + q, first_lanes<lanes>(q < cols ? cols - q : 0), T(0)));
-  } else if (row == 1) {
-    // Blocks of lanes x lanes. Later columns first: their zeros end where the next line begins.
+// of a vector's lanes, what follows it is overwritten up to the next one.
+[[gnu::noinline]] static void copy(const T* from, i64 row, i64 col, i64 rows, i64 cols, T* to, i64 width) {
+  if (row == 1 && col != 1) {
+    // Squares of lanes x lanes. Later columns first: what they overwrite is where the next line begins.
 PLAIN_LOOP
     for (i64 r = 0; r < rows; r += lanes) {
-      const Mask here = first_lanes<lanes>(rows - r);
+      const auto whole = first_lanes<lanes>(rows - r);
 PLAIN_LOOP
       for (i64 q = (width - 1) / lanes * lanes; q >= 0; q -= lanes) {
-        Vec x[lanes];
-        for (int l = 0; l < lanes; ++l)
-          x[l] = q + l < cols ? load_first(from + r + (q + l) * col, here, T(0)) : Vec(T(0));
-        transpose(x);
-        for (int l = 0; l < lanes; ++l)
-          if (r + l < rows) store_to(to + (r + l) * width + q, x[l]);
+        Square s;
+PLAIN_LOOP
+        for (i64 l = 0; l < lanes; ++l)
+          store_to(s.at[l], q + l < cols ? load_first(from + r + (q + l) * col, whole, T(0)) : vec<T, lanes>(T(0)));
+        transpose(s);
+PLAIN_LOOP
+        for (i64 l = 0; l < smaller(lanes, rows - r); ++l)
+          store_to(to + (r + l) * width + q, load_from<lanes>(s.at[l]));
       }
     }
-  } else {
-PLAIN_LOOP
-    for (i64 r = 0; r < rows; ++r)
-PLAIN_LOOP
-      for (i64 q = 0; q < width; ++q) to[r * width + q] = q < cols ? from[r * row + q * col] : T(0);
+    return;
   }
+PLAIN_LOOP
+  for (i64 r = 0; r < rows; ++r)
+PLAIN_LOOP
+    for (i64 q = 0; q < width; q += lanes) {
+      const T* line = from + r * row + q * col;
+      const auto inside = first_lanes<lanes>(cols - q);
+      store_to(to + r * width + q, col == 1 ? load_first(line, inside, T(0)) : load_strided_first(line, col, inside, T(0)));
+    }
 }
 )text";
 
 /// The innermost loop of all schemes but `dots`.
 constexpr std::string_view multiply = R"text(
-// sum[r][v] = the sum over p of left[r][p * step] times vector v of line p of `right`, whose last
-// vector has the lanes `last`.
-@*constexpr int ahead = 16; // lines; far apart, they are fetched by nobody else
-template <int R, int V>
-KROTON_INLINE void multiply(Vec (&sum)[R][V], const T* const (&left)[R], i64 step, const T* right,
-                            i64 line, Mask last, i64 k) {
-  for (int r = 0; r < R; ++r)
-    for (int v = 0; v < V; ++v) sum[r][v] = Vec(T(0));
+// sum[r] = the sum over p of left[r][p * step] times the first W elements of line p of `right`, those
+// that `inside` has.
+template <int R, int W>
+KROTON_INLINE void multiply(vec<T, W> (&sum)[R], const T* const (&left)[R], i64 step, const T* right,
+                            i64 line, vec<bool, W> inside, i64 k) {
+  for (int r = 0; r < R; ++r) sum[r] = T(0);
 PLAIN_LOOP
   for (i64 p = 0; p < k; ++p, right += line) {
-@*    for (int v = 0; v < V; ++v) __builtin_prefetch(right + ahead * line + v * lanes);
-    Vec x[V];
-    for (int v = 0; v < V; ++v)
-      x[v] = v + 1 < V ? load_from<lanes>(right + v * lanes) : load_first(right + v * lanes, last, T(0));
-    for (int r = 0; r < R; ++r) {
-      const Vec y = Vec(left[r][p * step]);
-      for (int v = 0; v < V; ++v) sum[r][v] += y * x[v];
-    }
+@*    for (int q = 0; q < W; q += lanes) __builtin_prefetch(right + ahead * line + q);
+    const vec<T, W> x = load_first(right, inside, T(0));
+    for (int r = 0; r < R; ++r) sum[r] += left[r][p * step] * x;
   }
 }
 )text";
 
 constexpr std::string_view rows_body = R"text(
-// R rows of c from i on, V vectors of columns from j on.
-template <int R, int V> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) {
+// R rows of c from i on, W columns from j on.
+template <int R, int W> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) {
   const T* a[R];
   for (int r = 0; r < R; ++r) a[r] = g.a + @row * g.a_row;
-  const Mask all = first_lanes<lanes>(lanes), last = first_lanes<lanes>(g.n - j - (V - 1) * lanes);
-  Vec sum[R][V];
+  const auto inside = first_lanes<W>(g.n - j);
+  vec<T, W> sum[R];
   multiply(sum, a, g.a_col, @right, g.k);
   T* c = g.c + i * g.n + j;
 @+  for (int r = 0; r < R; ++r)
-@+    @if_rowfor (int v = 0; v < V; ++v)
-@+      sum[r][v] = load_first(c + r * g.n + v * lanes, v + 1 < V ? all : last, T(0)) + g.alpha * sum[r][v];
+@+    @if_rowsum[r] = load_first(c + r * g.n, inside, T(0)) + g.alpha * sum[r];
   for (int r = 0; r < R; ++r)
-    @if_rowfor (int v = 0; v < V; ++v)
-      store_first(c + r * g.n + v * lanes, v + 1 < V ? all : last, sum[r][v]);
+    @if_rowstore_first(c + r * g.n, inside, sum[r]);
 }
 )text";
 
 constexpr std::string_view columns_body = R"text(
-// R columns of c from j on, V vectors of rows from i on.
-template <int R, int V> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) {
+// R columns of c from j on, W rows from i on.
+template <int R, int W> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) {
   const T* b[R];
   for (int r = 0; r < R; ++r) b[r] = g.b + @column * g.b_col;
-  Vec sum[R][V];
-  multiply(sum, b, g.b_row, g.a + i, g.a_col, first_lanes<lanes>(g.m - i - (V - 1) * lanes), g.k);
-  const Mask columns = first_lanes<lanes>(smaller(R, g.n - j));
-  for (int v = 0; v < V; ++v) {
-    Vec x[lanes] = {};
-    for (int r = 0; r < R; ++r) x[r] = sum[r][v];
-    transpose(x);
-    const i64 rows = g.m - i - v * lanes;
-    T* c = g.c + (i + v * lanes) * g.n + j;
-@+    for (int l = 0; l < lanes; ++l)
-@+      if (l < rows) x[l] = load_first(c + l * g.n, columns, T(0)) + g.alpha * x[l];
-    for (int l = 0; l < lanes; ++l)
-      if (l < rows) store_first(c + l * g.n, columns, x[l]);
+  vec<T, W> sum[R];
+  multiply(sum, b, g.b_row, g.a + i, g.a_col, first_lanes<W>(g.m - i), g.k);
+  alignas(64) T sums[R][W];
+  for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
+  const auto inside = first_lanes<lanes>(smaller(R, g.n - j));
+PLAIN_LOOP
+  for (i64 q = 0; q < smaller(W, g.m - i); q += lanes) {
+    Square s;
+PLAIN_LOOP
+    for (i64 r = 0; r < R; ++r) store_to(s.at[r], load_from<lanes>(sums[r] + q));
+    transpose(s);
+    const i64 rows = smaller(lanes, g.m - i - q);
+    T* c = g.c + (i + q) * g.n + j;
+@+PLAIN_LOOP
+@+    for (i64 l = 0; l < rows; ++l)
+@+      store_to(s.at[l], load_first(c + l * g.n, inside, T(0)) + g.alpha * load_from<lanes>(s.at[l]));
+PLAIN_LOOP
+    for (i64 l = 0; l < rows; ++l) store_first(c + l * g.n, inside, load_from<lanes>(s.at[l]));
   }
 }
 
 static void sweep(void* frame, i64 begin, i64 end, int) {
   const Product& g = *(const Product*)frame;
 PLAIN_LOOP
-  for (i64 i = begin * @vectors * lanes; i < smaller(end * @vectors * lanes, g.m); i += @vectors * lanes)
+  for (i64 i = begin * @width; i < smaller(end * @width, g.m); i += @width)
 PLAIN_LOOP
-    for (i64 j = 0; j < g.n; j += @rows) tile<@rows, @vectors>(g, i, j);
+    for (i64 j = 0; j < g.n; j += @rows) tile<@rows, @width>(g, i, j);
 }
 )text";
 
@@ -169,37 +178,35 @@ template <int half = lanes / 2> KROTON_INLINE void sum_lanes(Vec (&x)[lanes]) {
   if constexpr (half > 1) sum_lanes<half / 2>(x);
 }
 
-// The terms of sum[r][q] from p on, of as many as `m` has lanes.
-template <int R, int Q>
-KROTON_INLINE void add_terms(Vec (&sum)[R][Q], const T* const (&a)[R], const T* const (&b)[Q], i64 p, Mask m) {
-  Vec y[Q];
-  for (int q = 0; q < Q; ++q) y[q] = load_first(b[q] + p, m, T(0));
-  for (int r = 0; r < R; ++r) {
-    const Vec x = load_first(a[r] + p, m, T(0));
-    for (int q = 0; q < Q; ++q) sum[r][q] += x * y[q];
-  }
-}
-
 // R rows of c from i on, Q columns from j on. A sum is kept in `lanes` parts until its end.
 template <int R, int Q> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) {
   const T *a[R], *b[Q];
   for (int r = 0; r < R; ++r) a[r] = g.a + @row * g.a_row;
   for (int r = 0; r < Q; ++r) b[r] = @right_column;
   Vec sum[R][Q] = {};
-  i64 p = 0;
 PLAIN_LOOP
-  for (; p + lanes <= g.k; p += lanes) add_terms(sum, a, b, p, first_lanes<lanes>(lanes));
-  if (p < g.k) add_terms(sum, a, b, p, first_lanes<lanes>(g.k - p));
-  const Mask columns = first_lanes<lanes>(smaller(Q, g.n - j));
-  for (int r = 0; r < R; ++r)
-    @if_row{
-      Vec x[lanes] = {};
-      for (int q = 0; q < Q; ++q) x[q] = sum[r][q];
-      sum_lanes(x);
-      T* c = g.c + (i + r) * g.n + j;
-@+      x[0] = load_first(c, columns, T(0)) + g.alpha * x[0];
-      store_first(c, columns, x[0]);
+  for (i64 p = 0; p < g.k; p += lanes) {
+    const auto inside = first_lanes<lanes>(@terms);
+    Vec y[Q];
+    for (int q = 0; q < Q; ++q) y[q] = load_first(b[q] + p, inside, T(0));
+    for (int r = 0; r < R; ++r) {
+      const Vec x = load_first(a[r] + p, inside, T(0));
+      for (int q = 0; q < Q; ++q) sum[r][q] += x * y[q];
     }
+  }
+  alignas(64) T parts[R][Q][lanes];
+  for (int r = 0; r < R; ++r)
+    for (int q = 0; q < Q; ++q) store_to(parts[r][q], sum[r][q]);
+  const auto inside = first_lanes<lanes>(smaller(Q, g.n - j));
+PLAIN_LOOP
+  for (i64 r = 0; r < smaller(R, g.m - i); ++r) {
+    Vec x[lanes] = {};
+    for (int q = 0; q < Q; ++q) x[q] = load_from<lanes>(parts[r][q]);
+    sum_lanes(x);
+    T* c = g.c + (i + r) * g.n + j;
+@+    x[0] = load_first(c, inside, T(0)) + g.alpha * x[0];
+    store_first(c, inside, x[0]);
+  }
 }
 
 static void sweep(void* frame, i64 begin, i64 end, int) {
@@ -212,7 +219,7 @@ PLAIN_LOOP
 )text";
 
 constexpr std::string_view packed_body = R"text(
-constexpr int R = @rows, V = 2, W = V * lanes; // a tile of c: R rows, W columns
+constexpr int R = @rows, W = @width; // a tile of c: R rows, W columns
 
 // Rows x columns of c and depth terms of its sums. `left` holds panels of R rows of a, each
 // [depth][R] with a vector's room behind; `right` panels of W columns of b, each [depth][W].
@@ -222,11 +229,10 @@ struct Block {
   T *left, *right;
 };
 
-KROTON_INLINE i64 panels(i64 size, i64 each) { return (size + each - 1) / each; }
-
 static void pack_left(void* frame, i64 begin, i64 end, int) {
   const Block& f = *(const Block*)frame;
   const Product& g = *f.g;
+PLAIN_LOOP
   for (i64 t = begin; t < end; ++t)
     copy(g.a + (f.i + t * R) * g.a_row + f.p * g.a_col, g.a_col, g.a_row, f.depth,
          smaller(R, f.rows - t * R), f.left + t * (R * f.depth + lanes), R);
@@ -235,6 +241,7 @@ static void pack_left(void* frame, i64 begin, i64 end, int) {
 static void pack_right(void* frame, i64 begin, i64 end, int) {
   const Block& f = *(const Block*)frame;
   const Product& g = *f.g;
+PLAIN_LOOP
   for (i64 t = begin; t < end; ++t)
     copy(g.b + f.p * g.b_row + (f.j + t * W) * g.b_col, g.b_row, g.b_col, f.depth,
          smaller(W, f.columns - t * W), f.right + t * W * f.depth, W);
@@ -244,42 +251,42 @@ static void pack_right(void* frame, i64 begin, i64 end, int) {
 static void tiles(void* frame, i64 begin, i64 end, int) {
   const Block& f = *(const Block*)frame;
   const Product& g = *f.g;
-  const i64 row_panels = panels(f.rows, R);
+  const i64 row_panels = ceil_div(f.rows, R);
 PLAIN_LOOP
   for (i64 t = begin; t < end; ++t) {
-    const i64 row = t % row_panels, column = t / row_panels;
-    const i64 rows = smaller(R, f.rows - row * R), columns = f.columns - column * W;
-    T* c = g.c + (f.i + row * R) * g.n + f.j + column * W;
+    const i64 i = t % row_panels * R, j = t / row_panels * W, rows = smaller(R, f.rows - i);
+    T* c = g.c + (f.i + i) * g.n + f.j + j;
+PLAIN_LOOP
+    for (i64 r = 0; r < rows; ++r) __builtin_prefetch(c + r * g.n, 1);
     const T* a[R];
-    for (int r = 0; r < R; ++r) a[r] = f.left + row * (R * f.depth + lanes) + r;
-    for (int r = 0; r < R; ++r)
-      if (r < rows) __builtin_prefetch(c + r * g.n, 1);
-    Vec sum[R][V];
-    multiply(sum, a, R, f.right + column * W * f.depth, W, first_lanes<lanes>(lanes), f.depth);
-    for (int r = 0; r < R; ++r)
-      for (int v = 0; v < V; ++v)
-        if (r < rows && v * lanes < columns) {
-          const Mask m = first_lanes<lanes>(columns - v * lanes);
-          T* to = c + r * g.n + v * lanes;
-@+          sum[r][v] = load_first(to, m, T(0)) + g.alpha * sum[r][v];
-@-          if (f.p > 0) sum[r][v] += load_first(to, m, T(0));
-          store_first(to, m, sum[r][v]);
-        }
+    for (int r = 0; r < R; ++r) a[r] = f.left + i / R * (R * f.depth + lanes) + r;
+    vec<T, W> sum[R];
+    multiply(sum, a, R, f.right + j * f.depth, W, first_lanes<W>(W), f.depth);
+    alignas(64) T sums[R][W];
+    for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
+    const auto inside = first_lanes<W>(f.columns - j);
+PLAIN_LOOP
+    for (i64 r = 0; r < rows; ++r, c += g.n) {
+      vec<T, W> so_far = load_from<W>(sums[r]);
+@+      so_far = load_first(c, inside, T(0)) + g.alpha * so_far;
+@-      if (f.p > 0) so_far += load_first(c, inside, T(0));
+      store_first(c, inside, so_far);
+    }
   }
 }
 )text";
 
 constexpr std::string_view packed_entry =
     R"text(  constexpr i64 most_rows = @block_rows, most_columns = @block_columns, most_depth = @block_k;
-  const i64 depth = panels(g.k, panels(g.k, most_depth)); // equal parts of k
+  const i64 depth = ceil_div(g.k, ceil_div(g.k, most_depth)); // equal parts of k
   for (i64 j = 0; j < g.n; j += most_columns)
     for (i64 p = 0; p < g.k; p += depth) {
       Block f{&g, 0, j, p, 0, smaller(g.n - j, most_columns), smaller(g.k - p, depth), nullptr, g.work};
-      f.left = g.work + panels(f.columns, W) * W * f.depth;
-      rt->parallel_for(rt, panels(f.columns, W), 8, pack_right, &f);
+      f.left = g.work + ceil_div(f.columns, W) * W * f.depth;
+      rt->parallel_for(rt, ceil_div(f.columns, W), 8, pack_right, &f);
       for (f.i = 0; f.i < g.m; f.i += most_rows) {
         f.rows = smaller(g.m - f.i, most_rows);
-        const i64 left = panels(f.rows, R), tile_count = left * panels(f.columns, W);
+        const i64 left = ceil_div(f.rows, R), tile_count = left * ceil_div(f.columns, W);
         rt->parallel_for(rt, left, 10, pack_left, &f);
         rt->parallel_for(rt, tile_count, @grain / (R * W * f.depth) + 1, tiles, &f);
       }
@@ -312,12 +319,13 @@ public:
   KernelSource run() {
     std::string text(vectors);
     text += product();
-    const bool has_vectors = is_float(shape_.dtype), copies_vectors = copies() && has_vectors;
-    if (scheme_ == ContractionScheme::columns || scheme_ == ContractionScheme::dots ||
-        copies_vectors)
-      text += transposing;
-    if (scheme_ == ContractionScheme::columns || copies_vectors) text += transpose;
+    const bool has_vectors = is_float(shape_.dtype);
+    const bool transposes = scheme_ == ContractionScheme::columns || (copies() && has_vectors);
+    if (transposes || scheme_ == ContractionScheme::dots) text += exchange;
+    if (transposes) text += transpose;
     if (copies()) text += has_vectors ? copy_vectors : copy_elements;
+    if (scheme_ == ContractionScheme::columns)
+      text += "\nconstexpr int ahead = 16; // lines of a: far apart, they are fetched by nobody else\n";
     if (scheme_ != ContractionScheme::dots) text += multiply;
     text += body();
     text += entry();
@@ -407,18 +415,19 @@ private:
     return !m || (scheme_ == ContractionScheme::dots && *m % tile_.rows != 0);
   }
 
-  /// The loops over all columns of c, vectors[0] at a time and vectors[1] at the end.
+  /// The loops over all columns of c, the tile's width at a time and less at the end.
   template <class Body> std::string column_loops(Body body) const {
     const Known& n = shape_.known.n;
-    const int most = tile_.vectors;
-    const auto rest = n ? static_cast<int>(ceil_div(*n, shape_.lanes()) % most) : most > 1 ? 1 : 0;
-    std::string text =
-        fmt::format("  i64 j = 0;\nPLAIN_LOOP\n"
-                    "  for (; g.n - j > {}; j += {} * lanes) {{\n{}  }}\n",
-                    most > 1 ? fmt::format("{} * lanes", most - 1) : "0", most, body(most));
+    const int lanes = shape_.lanes(), width = tile_.vectors * lanes;
+    std::size_t rest = width > lanes ? 1 : 0; // vectors
+    if (n) rest = static_cast<std::size_t>(ceil_div(*n, lanes) % tile_.vectors);
+    const int rest_width = rest > 0 ? static_cast<int>(std::bit_ceil(rest)) * lanes : 0;
+    std::string text = fmt::format(
+        "  i64 j = 0;\nPLAIN_LOOP\n  for (; j < g.n{}; j += {}) {{\n{}  }}\n",
+        width > lanes ? fmt::format(" - {}", width - lanes) : "", width, body(width));
     if (rest > 0)
-      text += fmt::format("PLAIN_LOOP\n  for (; j < g.n; j += {} * lanes) {{\n{}  }}\n", rest,
-                          body(rest));
+      text += fmt::format("PLAIN_LOOP\n  for (; j < g.n; j += {}) {{\n{}  }}\n", rest_width,
+                          body(rest_width));
     return text;
   }
 
@@ -426,11 +435,10 @@ private:
   std::string copy_right() const {
     if (!copies()) return {};
     if (scheme_ == ContractionScheme::dots)
-      return "  copy(g.b, g.b_col, g.b_row, g.n, g.k, g.work, (g.k + lanes - 1) / lanes * "
-             "lanes);\n";
+      return "  copy(g.b, g.b_col, g.b_row, g.n, g.k, g.work, ceil_div(g.k, lanes) * lanes);\n";
     return column_loops([](int width) {
-      return fmt::format("    copy(g.b + j * g.b_col, g.b_row, g.b_col, g.k, smaller({0} * lanes, "
-                         "g.n - j), g.work + j * g.k, {0} * lanes);\n",
+      return fmt::format("    copy(g.b + j * g.b_col, g.b_row, g.b_col, g.k, smaller({0}, g.n - j), "
+                         "g.work + j * g.k, {0});\n",
                          width);
     });
   }
@@ -438,27 +446,26 @@ private:
   /// All columns of some rows of c.
   std::string rows_sweep() const {
     const Known& m = shape_.known.m;
-    const int rows = tile_.rows;
-    return fmt::format(R"text(
-// Tiles [begin, end) of {0} rows each.
-static void sweep(void* frame, i64 begin, i64 end, int) {{
-  const Product& g = *(const Product*)frame;
-  const i64 stop = smaller(end * {0}, g.m);
-)text",
-                       rows) +
-           column_loops([&](int width) {
-             const std::string loop = "PLAIN_LOOP\n    for (i64 i = begin * {0}; i{1} <{2} stop; "
-                                      "i += {0}) tile<{0}, {3}>(g, i, j);\n";
-             if (!m) return fmt::format(fmt::runtime(loop), rows, "", "", width);
-             const std::int64_t rest = *m % rows;
-             std::string text =
-                 fmt::format(fmt::runtime(loop), rows, fmt::format(" + {}", rows), "=", width);
-             if (rest > 0)
-               text += fmt::format("    if (stop == g.m) tile<{0}, {1}>(g, g.m - {0}, j);\n", rest,
-                                   width);
-             return text;
-           }) +
-           "}\n";
+    const std::int64_t rest = m ? *m % tile_.rows : 0;
+    const bool overlaps = rest > 0 && !shape_.accumulates;
+    std::string row = fmt::format("i * {}", tile_.rows);
+    if (overlaps) row = fmt::format("smaller({}, {})", row, *m - tile_.rows);
+    std::string text =
+        fmt::format("\n// Tiles [begin, end) of {} rows each.{}\n", tile_.rows,
+                    overlaps ? " The last one begins early enough to be whole." : "");
+    text += "static void sweep(void* frame, i64 begin, i64 end, int) {\n"
+            "  const Product& g = *(const Product*)frame;\n";
+    if (rest > 0 && !overlaps)
+      text += fmt::format("  const i64 whole = smaller(end, {});\n", *m / tile_.rows);
+    return text + column_loops([&](int width) {
+             std::string loop = fmt::format(
+                 "PLAIN_LOOP\n    for (i64 i = begin; i < {}; ++i) tile<{}, {}>(g, {}, j);\n",
+                 rest > 0 && !overlaps ? "whole" : "end", tile_.rows, width, row);
+             if (rest > 0 && !overlaps)
+               loop += fmt::format("    if (whole < end) tile<{}, {}>(g, {}, j);\n", rest, width,
+                                   *m - rest);
+             return loop;
+           }) + "}\n";
   }
 
   /// Rows of c in a unit of work.
@@ -490,14 +497,19 @@ static void sweep(void* frame, i64 begin, i64 end, int) {{
     fill(text, "@rows", std::to_string(tile_.rows));
     fill(text, "@vectors", std::to_string(tile_.vectors));
     // What lies past the last row or column is computed from the last one, and not stored.
+    fill(text, "@width", std::to_string(tile_.vectors * shape_.lanes()));
+    // What lies past the last row or column is computed from the last one, and not stored.
     fill(text, "@row", has_partial_rows() ? "smaller(i + r, g.m - 1)" : "(i + r)");
     fill(text, "@if_row", has_partial_rows() ? "if (i + r < g.m) " : "");
     const std::string column = has_partial_columns ? "smaller(j + r, g.n - 1)" : "(j + r)";
     fill(text, "@right_column",
-         copies() ? "g.work + " + column + " * ((g.k + lanes - 1) / lanes * lanes)"
+         copies() ? "g.work + " + column + " * (ceil_div(g.k, lanes) * lanes)"
                   : "g.b + " + column + " * g.b_col");
-    fill(text, "@right", copies() ? "g.work + j * g.k, V * lanes, all" : "g.b + j, g.b_row, last");
+    fill(text, "@right",
+         copies() ? "g.work + j * g.k, W, first_lanes<W>(W)" : "g.b + j, g.b_row, inside");
     fill(text, "@column", column);
+    const Known& k = shape_.known.k;
+    fill(text, "@terms", k && *k % shape_.lanes() == 0 ? "lanes" : "g.k - p");
     const PackedBlocks blocks = packed_blocks(shape_);
     fill(text, "@block_rows", std::to_string(blocks.rows));
     fill(text, "@block_columns", std::to_string(blocks.columns));

@@ -2,6 +2,7 @@
 #include "codegen/contraction_tile.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace kroton::codegen {
 namespace {
@@ -49,12 +50,11 @@ ContractionTile rows_tile(const ContractionShape& shape) {
   const Size m = s.m.value_or(0), vectors = ceil_div(s.n.value_or(0), shape.lanes());
   const int most = accumulators(shape);
   ContractionTile t;
-  // Few rows leave registers to more vectors. Three instead of two avoid an odd one.
-  if (m > 0 && 2 * m < most)
-    t.vectors = static_cast<int>(std::clamp<Size>(most / m, 2, 8));
-  else
-    t.vectors = most >= 24 && vectors > 1 && vectors % 2 == 1 ? 3 : 2;
-  if (vectors > 0) t.vectors = balanced(vectors, t.vectors);
+  // Few rows leave registers to more vectors; powers of two, as whose multiples Clang splits them.
+  const Size wanted = m > 0 && 2 * m < most ? std::clamp<Size>(most / m, 2, 8) : 2;
+  t.vectors = static_cast<int>(std::bit_floor(static_cast<std::size_t>(wanted)));
+  if (vectors > 0)
+    t.vectors = std::min(t.vectors, static_cast<int>(std::bit_ceil(static_cast<std::size_t>(vectors))));
   int rows = std::min(most / t.vectors, most * 2 / 3);
   // Rows whose distance or number is not known need a pointer each.
   if (m == 0 || !s.a_row) rows = std::min(rows, shape.vector_bytes >= 64 ? 8 : 4);
@@ -106,7 +106,7 @@ ContractionTile contraction_tile(const ContractionShape& shape, ContractionSchem
     return rows_tile(shape);
   case ContractionScheme::columns: {
     const int rows = balanced(few, std::min(most, shape.lanes()));
-    return {rows, std::clamp(most / rows, 1, 4)};
+    return {rows, most / rows >= 4 ? 4 : most / rows >= 2 ? 2 : 1};
   }
   case ContractionScheme::dots: {
     const int columns = balanced(few, std::min({5, most / 2, shape.lanes()}));
