@@ -103,6 +103,7 @@ std::vector<Case> chosen_cases(const Arguments& a) {
   add_rows_cases(cases);
   add_training_cases(cases);
   add_network_cases(cases);
+  add_product_cases(cases);
   if (!a.suite.empty() && std::ranges::find(cases, a.suite, &Case::suite) == cases.end())
     usage(fmt::format("there is no suite \"{}\"", a.suite));
   std::erase_if(cases, [&](const Case& c) {

@@ -10,5 +10,6 @@ void add_elementwise_cases(std::vector<Case>& cases);
 void add_rows_cases(std::vector<Case>& cases);
 void add_training_cases(std::vector<Case>& cases);
 void add_network_cases(std::vector<Case>& cases);
+void add_product_cases(std::vector<Case>& cases);
 
 } // namespace bench
