@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 #include <initializer_list>
-#include <map>
 #include <utility>
 
 #include <dlfcn.h>
@@ -10,16 +9,19 @@
 namespace bench {
 namespace {
 
-using Variables = std::initializer_list<std::pair<const char*, std::string>>;
+struct Variable {
+  const char *name, *value;
+};
 
-/// Opens a library apart from all others, so that one file can be there with several settings, which
-/// libraries read from the environment while they load.
-void* open_apart(std::initializer_list<const char*> files, const Variables& settings) {
-  for (const auto& [name, value] : settings) setenv(name, value.c_str(), 1);
+/// Opens the first of the files that is there. Libraries read settings from the environment while
+/// they load; what the user set is left alone.
+void* open_with(Variable setting, std::initializer_list<const char*> files) {
+  const bool is_ours = setting.name && setenv(setting.name, setting.value, 0) == 0;
   void* handle = nullptr;
   for (const char* file : files)
-    if (!handle) handle = dlmopen(LM_ID_NEWLM, file, RTLD_NOW | RTLD_LOCAL);
-  for (const auto& [name, value] : settings) unsetenv(name);
+    if (!handle) handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+  // MKL reads its variable when it is first called.
+  if (is_ours && !handle) unsetenv(setting.name);
   return handle;
 }
 
@@ -52,38 +54,45 @@ std::function<void(const Product<float>&)> onednn(void* handle) {
   };
 }
 
-std::vector<Library> open_all(int threads) {
-  const std::string n = std::to_string(threads);
-  std::vector<Library> all;
-  const auto add = [&](std::string name, void* handle) {
+struct Opened {
+  Library library;
+  void (*set_threads)(int);
+};
+
+std::vector<Opened> open_all() {
+  std::vector<Opened> all;
+  const auto add = [&](std::string name, void* handle, const char* set_threads) {
     if (!handle) return;
     Library library{std::move(name), cblas<float>(handle, "cblas_sgemm"),
                     cblas<double>(handle, "cblas_dgemm")};
     if (!library.f32) library.f32 = onednn(handle);
-    if (library.f32) all.push_back(std::move(library));
+    if (library.f32)
+      all.push_back(
+          {std::move(library), reinterpret_cast<void (*)(int)>(dlsym(handle, set_threads))});
   };
-  for (const auto& [kernels, is_here] :
-       {std::pair("SkylakeX", __builtin_cpu_supports("x86-64-v4") != 0),
-        std::pair("Haswell", __builtin_cpu_supports("x86-64-v3") != 0)})
-    if (is_here)
-      add(std::string("OpenBLAS ") + kernels,
-          open_apart({"libopenblas.so.0", "libopenblas.so"},
-                     {{"OPENBLAS_CORETYPE", kernels}, {"OPENBLAS_NUM_THREADS", n}}));
-  add("BLIS", open_apart({"libblis.so.4", "libblis.so.3"}, {{"BLIS_NUM_THREADS", n}}));
-  add("MKL", open_apart({"libmkl_rt.so.3", "libmkl_rt.so.2", "libmkl_rt.so"},
-                        {{"MKL_NUM_THREADS", n},
-                         {"MKL_THREADING_LAYER", threads == 1 ? "SEQUENTIAL" : "GNU"}}));
-  add("oneDNN", open_apart({"libdnnl.so.3", "libdnnl.so.2"}, {{"OMP_NUM_THREADS", n}}));
+  const char* kernels = __builtin_cpu_supports("x86-64-v4") ? "SkylakeX" : "Haswell";
+  add(std::string("OpenBLAS ") + kernels,
+      open_with({"OPENBLAS_CORETYPE", kernels}, {"libopenblas.so.0", "libopenblas.so"}),
+      "openblas_set_num_threads");
+  add("BLIS", open_with({}, {"libblis.so.4", "libblis.so.3"}), "bli_thread_set_num_threads");
+  add("MKL",
+      open_with({"MKL_THREADING_LAYER", "GNU"},
+                {"libmkl_rt.so.3", "libmkl_rt.so.2", "libmkl_rt.so"}),
+      "MKL_Set_Num_Threads");
+  add("oneDNN", open_with({}, {"libdnnl.so.3", "libdnnl.so.2"}), "omp_set_num_threads");
   return all;
 }
 
 } // namespace
 
-const std::vector<Library>& libraries(int threads) {
-  static std::map<int, std::vector<Library>> opened;
-  const auto [it, is_new] = opened.try_emplace(threads);
-  if (is_new) it->second = open_all(threads);
-  return it->second;
+std::vector<Library> libraries(int threads) {
+  static const std::vector<Opened> opened = open_all();
+  std::vector<Library> all;
+  for (const Opened& o : opened) {
+    if (o.set_threads) o.set_threads(threads);
+    all.push_back(o.library);
+  }
+  return all;
 }
 
 } // namespace bench

@@ -1,7 +1,7 @@
 #pragma once
-/// Matrix products of the libraries on this machine, each with its settings.
+/// Matrix products of the libraries on this machine.
 ///
-///   for (const Library* l : libraries(threads)) l->product_f32(product);
+///   for (const Library& l : libraries(1)) l.f32({.m = 2, …});
 #include <functional>
 #include <string>
 #include <vector>
@@ -20,13 +20,13 @@ template <class T> struct Product {
 };
 
 struct Library {
-  std::string name; ///< with the setting: "OpenBLAS SkylakeX"
+  std::string name; ///< such as "OpenBLAS SkylakeX"
   std::function<void(const Product<float>&)> f32;
   std::function<void(const Product<double>&)> f64; ///< empty if it has none
 };
 
-/// OpenBLAS with each kind of kernels that this CPU runs, BLIS, MKL and oneDNN, as far as the dynamic
-/// linker finds them, set to that many threads.
-const std::vector<Library>& libraries(int threads);
+/// OpenBLAS with the kernels that suit this CPU (of its own accord it takes new ones for old ones),
+/// BLIS, MKL and oneDNN, as far as the dynamic linker finds them, set to use that many threads.
+std::vector<Library> libraries(int threads);
 
 } // namespace bench

@@ -325,7 +325,8 @@ public:
     if (transposes) text += transpose;
     if (copies()) text += has_vectors ? copy_vectors : copy_elements;
     if (scheme_ == ContractionScheme::columns)
-      text += "\nconstexpr int ahead = 16; // lines of a: far apart, they are fetched by nobody else\n";
+      text +=
+          "\nconstexpr int ahead = 16; // lines of a: far apart, they are fetched by nobody else\n";
     if (scheme_ != ContractionScheme::dots) text += multiply;
     text += body();
     text += entry();
@@ -422,9 +423,9 @@ private:
     std::size_t rest = width > lanes ? 1 : 0; // vectors
     if (n) rest = static_cast<std::size_t>(ceil_div(*n, lanes) % tile_.vectors);
     const int rest_width = rest > 0 ? static_cast<int>(std::bit_ceil(rest)) * lanes : 0;
-    std::string text = fmt::format(
-        "  i64 j = 0;\nPLAIN_LOOP\n  for (; j < g.n{}; j += {}) {{\n{}  }}\n",
-        width > lanes ? fmt::format(" - {}", width - lanes) : "", width, body(width));
+    std::string text =
+        fmt::format("  i64 j = 0;\nPLAIN_LOOP\n  for (; j < g.n{}; j += {}) {{\n{}  }}\n",
+                    width > lanes ? fmt::format(" - {}", width - lanes) : "", width, body(width));
     if (rest > 0)
       text += fmt::format("PLAIN_LOOP\n  for (; j < g.n; j += {}) {{\n{}  }}\n", rest_width,
                           body(rest_width));
@@ -437,9 +438,10 @@ private:
     if (scheme_ == ContractionScheme::dots)
       return "  copy(g.b, g.b_col, g.b_row, g.n, g.k, g.work, ceil_div(g.k, lanes) * lanes);\n";
     return column_loops([](int width) {
-      return fmt::format("    copy(g.b + j * g.b_col, g.b_row, g.b_col, g.k, smaller({0}, g.n - j), "
-                         "g.work + j * g.k, {0});\n",
-                         width);
+      return fmt::format(
+          "    copy(g.b + j * g.b_col, g.b_row, g.b_col, g.k, smaller({0}, g.n - j), "
+          "g.work + j * g.k, {0});\n",
+          width);
     });
   }
 
@@ -465,7 +467,8 @@ private:
                loop += fmt::format("    if (whole < end) tile<{}, {}>(g, {}, j);\n", rest, width,
                                    *m - rest);
              return loop;
-           }) + "}\n";
+           }) +
+           "}\n";
   }
 
   /// Rows of c in a unit of work.

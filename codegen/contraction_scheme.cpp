@@ -54,7 +54,8 @@ ContractionTile rows_tile(const ContractionShape& shape) {
   const Size wanted = m > 0 && 2 * m < most ? std::clamp<Size>(most / m, 2, 8) : 2;
   t.vectors = static_cast<int>(std::bit_floor(static_cast<std::size_t>(wanted)));
   if (vectors > 0)
-    t.vectors = std::min(t.vectors, static_cast<int>(std::bit_ceil(static_cast<std::size_t>(vectors))));
+    t.vectors =
+        std::min(t.vectors, static_cast<int>(std::bit_ceil(static_cast<std::size_t>(vectors))));
   int rows = std::min(most / t.vectors, most * 2 / 3);
   // Rows whose distance or number is not known need a pointer each.
   if (m == 0 || !s.a_row) rows = std::min(rows, shape.vector_bytes >= 64 ? 8 : 4);

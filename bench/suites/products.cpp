@@ -1,4 +1,5 @@
-/// Matrix products: those of the networks, squares, and the best library on the machine beside them.
+/// Matrix products: those of the networks, squares, and the best library on the machine beside
+/// them.
 #include "bench/inputs.hpp"
 #include "bench/libraries.hpp"
 #include "bench/suites/suites.hpp"
@@ -56,8 +57,7 @@ constexpr Shape shapes[] = {
 };
 
 /// The work, timed, with the shortest time kept for the remark.
-template <class Work>
-System timed(std::string name, const Shape& s, std::string note, Work work) {
+template <class Work> System timed(std::string name, const Shape& s, std::string note, Work work) {
   const auto best = std::make_shared<double>(0);
   const double flops = 2.0 * static_cast<double>(s.m * s.n * s.k);
   auto time = [run = repeat(std::move(work)), best, flops](long repetitions) mutable {
@@ -78,23 +78,25 @@ struct Ours {
   std::optional<kt::Shared> c = {}; ///< if it accumulates
 };
 
-template <class T>
-Ours ours(const Shape& s, const Setting& setting, bool has_known_dims) {
+template <class T> Ours ours(const Shape& s, const Setting& setting, bool has_known_dims) {
   const auto dims = [&](std::int64_t rows, std::int64_t cols) {
     return has_known_dims ? std::vector<kt::Dim>{rows, cols}
                           : std::vector<kt::Dim>{kt::dim(), kt::dim()};
   };
   const kt::DType t = kt::dtype_of<T>;
-  const kt::Expr a = s.is_a_transposed ? kt::tensor(t, dims(s.k, s.m)) : kt::tensor(t, dims(s.m, s.k)),
-                 b = s.is_b_transposed ? kt::tensor(t, dims(s.n, s.k)) : kt::tensor(t, dims(s.k, s.n));
-  const kt::Expr ab = kt::dot(s.is_a_transposed ? kt::transpose(a) : a,
-                              s.is_b_transposed ? kt::transpose(b) : b);
+  const kt::Expr a = s.is_a_transposed ? kt::tensor(t, dims(s.k, s.m))
+                                       : kt::tensor(t, dims(s.m, s.k)),
+                 b = s.is_b_transposed ? kt::tensor(t, dims(s.n, s.k))
+                                       : kt::tensor(t, dims(s.k, s.n));
+  const kt::Expr ab =
+      kt::dot(s.is_a_transposed ? kt::transpose(a) : a, s.is_b_transposed ? kt::transpose(b) : b);
   if (!s.accumulates)
     return {kt::function({a, b}, ab, {.name = "product", .threads = setting.threads})};
   const kt::Shared c = kt::shared(kt::Array::zeros<T>({s.m, s.n}), "c");
-  return {kt::function({a, b}, {}, {.name = "product",
-                                    .updates = {{c, c + static_cast<T>(alpha) * ab}},
-                                    .threads = setting.threads}),
+  return {kt::function({a, b}, {},
+                       {.updates = {{c, c + static_cast<T>(alpha) * ab}},
+                        .name = "product",
+                        .threads = setting.threads}),
           c};
 }
 
@@ -105,9 +107,9 @@ template <class T> auto call_of(const Library& library) {
     return library.f64;
 }
 
-/// The fastest library at this product; null if there is none.
-template <class T> const Library* best_library(const Product<T>& p, int threads) {
-  const Library* best = nullptr;
+/// The fastest library at this product, if there is one.
+template <class T> std::optional<Library> best_library(const Product<T>& p, int threads) {
+  std::optional<Library> best;
   double least = 0;
   for (const Library& library : libraries(threads)) {
     const auto call = call_of<T>(library);
@@ -122,7 +124,7 @@ template <class T> const Library* best_library(const Product<T>& p, int threads)
       ns = std::min(ns, ns_since(start) / static_cast<double>(calls));
     }
     if (best && ns >= least) continue;
-    best = &library;
+    best = library;
     least = ns;
   }
   return best;
@@ -138,9 +140,8 @@ template <class T> Prepared product(const Setting& setting, const Shape& s) {
     std::vector<kt::Array> outputs;
     if (!s.accumulates) outputs.push_back(kt::Array::zeros<T>({s.m, s.n}));
     o.f.call_into(arguments, outputs);
-    prepared.systems.push_back(timed(name, s, "", [f = o.f, arguments, outputs] {
-      f.call_into(arguments, outputs);
-    }));
+    prepared.systems.push_back(
+        timed(name, s, "", [f = o.f, arguments, outputs] { f.call_into(arguments, outputs); }));
     return o.c ? o.c->get() : outputs[0];
   };
   const kt::Array result = add("kroton", true);
@@ -149,10 +150,17 @@ template <class T> Prepared product(const Setting& setting, const Shape& s) {
   require_close("product of any sizes", add("kroton any", false), result, 0, 0);
 
   kt::Array c = kt::Array::zeros<T>({s.m, s.n});
-  Product<T> p{s.m,      s.n, s.k, s.is_a_transposed, s.is_b_transposed,
+  Product<T> p{s.m,
+               s.n,
+               s.k,
+               s.is_a_transposed,
+               s.is_b_transposed,
                s.accumulates ? static_cast<T>(alpha) : T(1),
-               s.accumulates, a.data<const T>(), b.data<const T>(), c.data<T>()};
-  const Library* best = best_library(p, setting.threads);
+               s.accumulates,
+               a.data<const T>(),
+               b.data<const T>(),
+               c.data<T>()};
+  const std::optional<Library> best = best_library(p, setting.threads);
   if (!best) return prepared;
   std::ranges::fill_n(p.c, c.numel(), T(0));
   const auto call = call_of<T>(*best);
@@ -168,13 +176,18 @@ void add_product_cases(std::vector<Case>& cases) {
   for (const Shape& s : shapes) {
     const std::string size = fmt::format("{}x{}x{}", s.m, s.n, s.k);
     const bool is_compute_bound = s.m * s.n * s.k >= std::int64_t{512} * 512 * 512;
-    cases.push_back({.suite = "products", .name = fmt::format("{} f32", s.name), .size = size,
+    cases.push_back({.suite = "products",
+                     .name = fmt::format("{} f32", s.name),
+                     .size = size,
                      .prepare = [s](const Setting& setting) { return product<float>(setting, s); },
                      .is_compute_bound = is_compute_bound});
     if (s.m == s.n)
-      cases.push_back({.suite = "products", .name = fmt::format("{} f64", s.name), .size = size,
-                       .prepare = [s](const Setting& setting) { return product<double>(setting, s); },
-                       .is_compute_bound = is_compute_bound});
+      cases.push_back(
+          {.suite = "products",
+           .name = fmt::format("{} f64", s.name),
+           .size = size,
+           .prepare = [s](const Setting& setting) { return product<double>(setting, s); },
+           .is_compute_bound = is_compute_bound});
   }
 }
 
