@@ -56,47 +56,60 @@ struct Square {
 }
 )text";
 
+// Copies for the work memory: to[r * line + q] = from[r * row + q * col] for r < rows and q < cols,
+// and 0 for the other q < width.
+
 constexpr std::string_view copy_elements = R"text(
-// to[r * width + q] = from[r * row + q * col] for q < cols, 0 up to width.
-static void copy(const T* from, i64 row, i64 col, i64 rows, i64 cols, T* to, i64 width) {
+static void copy_elements(const T* from, i64 row, i64 col, i64 rows, i64 cols, T* to, i64 line, i64 width) {
 PLAIN_LOOP
   for (i64 r = 0; r < rows; ++r)
 PLAIN_LOOP
-    for (i64 q = 0; q < width; ++q) to[r * width + q] = q < cols ? from[r * row + q * col] : T(0);
+    for (i64 q = 0; q < width; ++q) to[r * line + q] = q < cols ? from[r * row + q * col] : T(0);
 }
 )text";
 
-constexpr std::string_view copy_vectors = R"text(
-// to[r * width + q] = from[r * row + q * col] for q < cols, 0 up to width. Where width is no multiple
-// of a vector's lanes, what follows it is overwritten up to the next one.
-[[gnu::noinline]] static void copy(const T* from, i64 row, i64 col, i64 rows, i64 cols, T* to, i64 width) {
-  if (row == 1 && col != 1) {
-    // Squares of lanes x lanes. Later columns first: what they overwrite is where the next line begins.
+constexpr std::string_view copy_lines = R"text(
+// Copies lines of `cols` elements, with zeros up to `width` and on to the next whole vector.
+static void copy_lines(const T* from, i64 row, i64 rows, i64 cols, T* to, i64 line, i64 width) {
 PLAIN_LOOP
-    for (i64 r = 0; r < rows; r += lanes) {
-      const auto whole = first_lanes<lanes>(rows - r);
+  for (i64 r = 0; r < rows; ++r, from += row, to += line) {
+    i64 q = 0;
 PLAIN_LOOP
-      for (i64 q = (width - 1) / lanes * lanes; q >= 0; q -= lanes) {
-        Square s;
+    for (; q + lanes <= cols; q += lanes) store_to(to + q, load_from<lanes>(from + q));
 PLAIN_LOOP
-        for (i64 l = 0; l < lanes; ++l)
-          store_to(s.at[l], q + l < cols ? load_first(from + r + (q + l) * col, whole, T(0)) : vec<T, lanes>(T(0)));
-        transpose(s);
-PLAIN_LOOP
-        for (i64 l = 0; l < smaller(lanes, rows - r); ++l)
-          store_to(to + (r + l) * width + q, load_from<lanes>(s.at[l]));
-      }
-    }
-    return;
+    for (; q < width; q += lanes)
+      store_to(to + q, load_first(from + q, first_lanes<lanes>(cols - q), T(0)));
   }
+}
+)text";
+
+constexpr std::string_view copy_columns = R"text(
+// The same, from columns of `rows` adjacent elements, `col` apart: in squares, which are transposed. Later
+// columns go first: the zeros that they end with reach into the next line.
+static void copy_columns(const T* from, i64 col, i64 rows, i64 cols, T* to, i64 line, i64 width) {
 PLAIN_LOOP
-  for (i64 r = 0; r < rows; ++r)
+  for (i64 r = 0; r < rows; r += lanes) {
+    const auto inside = first_lanes<lanes>(rows - r);
 PLAIN_LOOP
-    for (i64 q = 0; q < width; q += lanes) {
-      const T* line = from + r * row + q * col;
-      const auto inside = first_lanes<lanes>(cols - q);
-      store_to(to + r * width + q, col == 1 ? load_first(line, inside, T(0)) : load_strided_first(line, col, inside, T(0)));
+    for (i64 q = (width - 1) / lanes * lanes; q >= 0; q -= lanes) {
+      Square s;
+PLAIN_LOOP
+      for (i64 l = 0; l < lanes; ++l)
+        store_to(s.at[l], q + l < cols ? load_first(from + r + (q + l) * col, inside, T(0)) : Vec(T(0)));
+      transpose(s);
+PLAIN_LOOP
+      for (i64 l = 0; l < smaller(lanes, rows - r); ++l)
+        store_to(to + (r + l) * line + q, load_from<lanes>(s.at[l]));
     }
+  }
+}
+)text";
+
+constexpr std::string_view copy = R"text(
+static void copy(const T* from, i64 row, i64 col, i64 rows, i64 cols, T* to, i64 line, i64 width) {
+  if (col == 1) copy_lines(from, row, rows, cols, to, line, width);
+  else if (row == 1) copy_columns(from, col, rows, cols, to, line, width);
+  else copy_elements(from, row, col, rows, cols, to, line, width);
 }
 )text";
 
@@ -104,12 +117,14 @@ PLAIN_LOOP
 constexpr std::string_view multiply = R"text(
 // sum[r] = the sum over p of left[r][p * step] times the first W elements of line p of `right`, those
 // that `inside` has.
+@^// Elements of `next`, needed soon, are fetched by the way.
 template <int R, int W>
 KROTON_INLINE void multiply(vec<T, W> (&sum)[R], const T* const (&left)[R], i64 step, const T* right,
-                            i64 line, vec<bool, W> inside, i64 k) {
+                            i64 line, vec<bool, W> inside, i64 k@next) {
   for (int r = 0; r < R; ++r) sum[r] = T(0);
 PLAIN_LOOP
   for (i64 p = 0; p < k; ++p, right += line) {
+@^    __builtin_prefetch(next + p, 0, 2);
 @*    for (int q = 0; q < W; q += lanes) __builtin_prefetch(right + ahead * line + q);
     const vec<T, W> x = load_first(right, inside, T(0));
     for (int r = 0; r < R; ++r) sum[r] += left[r][p * step] * x;
@@ -220,76 +235,87 @@ PLAIN_LOOP
 
 constexpr std::string_view packed_body = R"text(
 constexpr int R = @rows, W = @width; // a tile of c: R rows, W columns
+constexpr i64 most_columns = @block_columns, most_depth = @block_k;
 
-// Rows x columns of c and depth terms of its sums. `left` holds panels of R rows of a, each
-// [depth][R] with a vector's room behind; `right` panels of W columns of b, each [depth][W].
+// Columns of c from j on and terms of their sums from p on. `right` holds panels of W columns of b, each
+// [depth][W] and a vector apart, which together stay in the second-level cache; `left` a panel of R rows of a for each worker.
 struct Block {
   const Product* g;
-  i64 i, j, p, rows, columns, depth;
-  T *left, *right;
+  i64 j, p, columns, depth, right_panel;
+  T *right, *left;
 };
+constexpr i64 left_panel = R * (most_depth + lanes); // [@left_layout]
 
-static void pack_left(void* frame, i64 begin, i64 end, int) {
-  const Block& f = *(const Block*)frame;
-  const Product& g = *f.g;
-PLAIN_LOOP
-  for (i64 t = begin; t < end; ++t)
-    copy(g.a + (f.i + t * R) * g.a_row + f.p * g.a_col, g.a_col, g.a_row, f.depth,
-         smaller(R, f.rows - t * R), f.left + t * (R * f.depth + lanes), R);
-}
-
+// Lines [begin, end) of `lanes` terms each, across all panels: so b is read in its order.
 static void pack_right(void* frame, i64 begin, i64 end, int) {
   const Block& f = *(const Block*)frame;
   const Product& g = *f.g;
 PLAIN_LOOP
-  for (i64 t = begin; t < end; ++t)
-    copy(g.b + f.p * g.b_row + (f.j + t * W) * g.b_col, g.b_row, g.b_col, f.depth,
-         smaller(W, f.columns - t * W), f.right + t * W * f.depth, W);
+  for (i64 p = begin * lanes; p < smaller(end * lanes, f.depth); p += lanes)
+PLAIN_LOOP
+    for (i64 j = 0; j < f.columns; j += W) {
+      const T* from = g.b + (f.p + p) * g.b_row + (f.j + j) * g.b_col;
+      T* to = f.right + j / W * f.right_panel + p * W;
+      @pack_right
+    }
 }
 
-// The panel of b is the same for many tiles, so that it stays in the first-level cache.
-static void tiles(void* frame, i64 begin, i64 end, int) {
+KROTON_INLINE void pack_left(const Block& f, const T* from, i64 rows, T* to) {
+  const Product& g = *f.g;
+@pack_left
+}
+
+KROTON_INLINE void tile(const Block& f, const T* left, const T* right, const T* next, T* c, i64 rows, i64 columns) {
+  const Product& g = *f.g;
+PLAIN_LOOP
+  for (i64 r = 0; r < rows; ++r) __builtin_prefetch(c + r * g.n, 1), __builtin_prefetch(c + r * g.n + W - 1, 1);
+  const T* a[R];
+  for (int r = 0; r < R; ++r) a[r] = left + @left_row;
+  vec<T, W> sum[R];
+  multiply(sum, a, @left_step, right, W, first_lanes<W>(W), f.depth, next);
+  alignas(64) T sums[R][W];
+  for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
+  const auto inside = first_lanes<W>(columns);
+PLAIN_LOOP
+  for (i64 r = 0; r < rows; ++r, c += g.n) {
+    vec<T, W> total = load_from<W>(sums[r]);
+@+    total = load_first(c, inside, T(0)) + g.alpha * total;
+@-    if (f.p > 0) total += load_first(c, inside, T(0));
+    store_first(c, inside, total);
+  }
+}
+
+// Tiles [begin, end) of the block, row by row. The rows of a are copied to where they stay in the
+// first-level cache while the panels of b pass by; with each panel one of the next rows is fetched.
+static void tiles(void* frame, i64 begin, i64 end, int worker) {
   const Block& f = *(const Block*)frame;
   const Product& g = *f.g;
-  const i64 row_panels = ceil_div(f.rows, R);
+  T* left = f.left + worker * left_panel;
+  const i64 across = ceil_div(f.columns, W);
 PLAIN_LOOP
   for (i64 t = begin; t < end; ++t) {
-    const i64 i = t % row_panels * R, j = t / row_panels * W, rows = smaller(R, f.rows - i);
-    T* c = g.c + (f.i + i) * g.n + f.j + j;
-PLAIN_LOOP
-    for (i64 r = 0; r < rows; ++r) __builtin_prefetch(c + r * g.n, 1);
-    const T* a[R];
-    for (int r = 0; r < R; ++r) a[r] = f.left + i / R * (R * f.depth + lanes) + r;
-    vec<T, W> sum[R];
-    multiply(sum, a, R, f.right + j * f.depth, W, first_lanes<W>(W), f.depth);
-    alignas(64) T sums[R][W];
-    for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
-    const auto inside = first_lanes<W>(f.columns - j);
-PLAIN_LOOP
-    for (i64 r = 0; r < rows; ++r, c += g.n) {
-      vec<T, W> so_far = load_from<W>(sums[r]);
-@+      so_far = load_first(c, inside, T(0)) + g.alpha * so_far;
-@-      if (f.p > 0) so_far += load_first(c, inside, T(0));
-      store_first(c, inside, so_far);
-    }
+    const i64 i = t / across * R, j = t % across * W, rows = smaller(R, g.m - i);
+    const T* a = g.a + i * g.a_row + f.p * g.a_col;
+    if (t == begin || j == 0) pack_left(f, a, rows, left);
+    const T* next = a + (R + smaller(j / W, R - 1)) * g.a_row;
+    tile(f, left, f.right + j / W * f.right_panel, next, g.c + i * g.n + f.j + j, rows, f.columns - j);
   }
 }
 )text";
 
 constexpr std::string_view packed_entry =
-    R"text(  constexpr i64 most_rows = @block_rows, most_columns = @block_columns, most_depth = @block_k;
-  const i64 depth = ceil_div(g.k, ceil_div(g.k, most_depth)); // equal parts of k
-  for (i64 j = 0; j < g.n; j += most_columns)
+    R"text(  const i64 depth = ceil_div(g.k, ceil_div(g.k, most_depth)); // equal parts of k and n
+  const i64 columns = ceil_div(ceil_div(g.n, ceil_div(g.n, most_columns)), W) * W;
+PLAIN_LOOP
+  for (i64 j = 0; j < g.n; j += columns)
+PLAIN_LOOP
     for (i64 p = 0; p < g.k; p += depth) {
-      Block f{&g, 0, j, p, 0, smaller(g.n - j, most_columns), smaller(g.k - p, depth), nullptr, g.work};
-      f.left = g.work + ceil_div(f.columns, W) * W * f.depth;
-      rt->parallel_for(rt, ceil_div(f.columns, W), 8, pack_right, &f);
-      for (f.i = 0; f.i < g.m; f.i += most_rows) {
-        f.rows = smaller(g.m - f.i, most_rows);
-        const i64 left = ceil_div(f.rows, R), tile_count = left * ceil_div(f.columns, W);
-        rt->parallel_for(rt, left, 10, pack_left, &f);
-        rt->parallel_for(rt, tile_count, @grain / (R * W * f.depth) + 1, tiles, &f);
-      }
+      Block f{&g, j, p, smaller(g.n - j, columns), smaller(g.k - p, depth), 0, g.work, nullptr};
+      f.right_panel = W * f.depth + lanes;
+      f.left = f.right + most_columns / W * f.right_panel;
+      const i64 across = ceil_div(f.columns, W), down = ceil_div(g.m, R);
+      rt->parallel_for(rt, ceil_div(f.depth, lanes), @grain / 8 / (lanes * f.columns) + 1, pack_right, &f);
+      rt->parallel_for(rt, across * down, @grain / (R * W * f.depth) + 1, tiles, &f);
     }
 }
 )text";
@@ -312,24 +338,31 @@ class Contraction {
 public:
   Contraction(const ContractionShape& shape, ContractionScheme scheme)
       : shape_(shape), scheme_(scheme), tile_(contraction_tile(shape, scheme)) {
-    // One text for all large products: there is nothing to gain from a constant.
-    if (scheme == ContractionScheme::packed) shape_.known = {};
+    // Few texts for all large products: of what is known, only adjacent elements are of use.
+    if (scheme == ContractionScheme::packed) {
+      auto& s = shape_.known;
+      s.m = s.n = s.k = std::nullopt;
+      for (Known* stride : {&s.a_row, &s.a_col, &s.b_row, &s.b_col})
+        if (*stride != 1) stride->reset();
+    }
   }
 
   KernelSource run() {
+    const std::string main = body() + entry(); // says which copies it needs
     std::string text(vectors);
     text += product();
-    const bool has_vectors = is_float(shape_.dtype);
-    const bool transposes = scheme_ == ContractionScheme::columns || (copies() && has_vectors);
+    const bool transposes = scheme_ == ContractionScheme::columns || copies_columns_;
     if (transposes || scheme_ == ContractionScheme::dots) text += exchange;
     if (transposes) text += transpose;
-    if (copies()) text += has_vectors ? copy_vectors : copy_elements;
+    if (copies_elements_) text += copy_elements;
+    if (copies_lines_) text += copy_lines;
+    if (copies_columns_) text += copy_columns;
+    if (copies_any_) text += copy;
     if (scheme_ == ContractionScheme::columns)
       text +=
           "\nconstexpr int ahead = 16; // lines of a: far apart, they are fetched by nobody else\n";
     if (scheme_ != ContractionScheme::dots) text += multiply;
-    text += body();
-    text += entry();
+    text += main;
     fill_in(text);
     return {title() + prelude_for(prelude_names_in(text)) + "\n" + runtime_declaration(false) +
                 text,
@@ -397,7 +430,7 @@ private:
     return text + "};\n";
   }
 
-  std::string body() const {
+  std::string body() {
     switch (scheme_) {
     case ContractionScheme::rows:
       return std::string(rows_body) + rows_sweep();
@@ -406,7 +439,7 @@ private:
     case ContractionScheme::dots:
       return std::string(dots_body);
     case ContractionScheme::packed:
-      return std::string(packed_body);
+      return packed_text();
     }
     return {};
   }
@@ -432,17 +465,67 @@ private:
     return text;
   }
 
+  /// A call of the copy that suits strides as far as they are known. `others` are the arguments
+  /// from `rows` on.
+  std::string copy_call(std::string_view from, std::string_view matrix, bool is_transposed,
+                        std::string_view others) {
+    const auto& s = shape_.known;
+    Known row = matrix == "a" ? s.a_row : s.b_row, col = matrix == "a" ? s.a_col : s.b_col;
+    std::string row_name = fmt::format("g.{}_row", matrix),
+                col_name = fmt::format("g.{}_col", matrix);
+    if (is_transposed) {
+      std::swap(row, col);
+      std::swap(row_name, col_name);
+    }
+    if (!is_float(shape_.dtype)) {
+      copies_elements_ = true;
+      return fmt::format("copy_elements({}, {}, {}, {});", from, row_name, col_name, others);
+    }
+    if (col == 1) {
+      copies_lines_ = true;
+      return fmt::format("copy_lines({}, {}, {});", from, row_name, others);
+    }
+    copies_columns_ = true;
+    if (row == 1) return fmt::format("copy_columns({}, {}, {});", from, col_name, others);
+    copies_any_ = copies_lines_ = copies_elements_ = true;
+    return fmt::format("copy({}, {}, {}, {});", from, row_name, col_name, others);
+  }
+
   /// Panels of b, or b transposed, in the work memory.
-  std::string copy_right() const {
+  std::string copy_right() {
     if (!copies()) return {};
     if (scheme_ == ContractionScheme::dots)
-      return "  copy(g.b, g.b_col, g.b_row, g.n, g.k, g.work, ceil_div(g.k, lanes) * lanes);\n";
-    return column_loops([](int width) {
+      return fmt::format("  const i64 line = ceil_div(g.k, lanes) * lanes;\n  {}\n",
+                         copy_call("g.b", "b", true, "g.n, g.k, g.work, line, line"));
+    return column_loops([&](int width) {
       return fmt::format(
-          "    copy(g.b + j * g.b_col, g.b_row, g.b_col, g.k, smaller({0}, g.n - j), "
-          "g.work + j * g.k, {0});\n",
-          width);
+          "    {}\n",
+          copy_call("g.b + j * g.b_col", "b", false,
+                    fmt::format("g.k, smaller({0}, g.n - j), g.work + j * g.k, {0}, {0}", width)));
     });
+  }
+
+  /// Panels of a lie as a does: where elements of a row are adjacent, [R][most_depth + lanes].
+  std::string packed_text() {
+    std::string text(packed_body);
+    fill(text, "@pack_right",
+         copy_call("from", "b", false,
+                   "smaller(lanes, f.depth - p), smaller(W, f.columns - j), to, W, W"));
+    if (shape_.known.a_row == 1) {
+      fill(text, "@left_layout", "depth][R");
+      fill(text, "@left_row", "r");
+      fill(text, "@left_step", "R");
+      fill(text, "@pack_left", "  " + copy_call("from", "a", true, "f.depth, rows, to, R, R"));
+      return text;
+    }
+    fill(text, "@left_layout", "R][most_depth + lanes");
+    fill(text, "@left_row", "r * (most_depth + lanes)");
+    fill(text, "@left_step", "1");
+    fill(text, "@pack_left",
+         "  constexpr i64 line = most_depth + lanes;\n  " +
+             copy_call("from", "a", false, "rows, f.depth, to, line, f.depth") +
+             "\n  for (i64 i = rows * line; i < left_panel; ++i) to[i] = T(0);");
+    return text;
   }
 
   /// All columns of some rows of c.
@@ -476,7 +559,7 @@ private:
     return scheme_ == ContractionScheme::columns ? tile_.vectors * shape_.lanes() : tile_.rows;
   }
 
-  std::string entry() const {
+  std::string entry() {
     std::string text = arguments();
     if (scheme_ == ContractionScheme::packed) return text + std::string(packed_entry);
     text += copy_right();
@@ -514,10 +597,12 @@ private:
     const Known& k = shape_.known.k;
     fill(text, "@terms", k && *k % shape_.lanes() == 0 ? "lanes" : "g.k - p");
     const PackedBlocks blocks = packed_blocks(shape_);
-    fill(text, "@block_rows", std::to_string(blocks.rows));
     fill(text, "@block_columns", std::to_string(blocks.columns));
     fill(text, "@block_k", std::to_string(blocks.k));
     fill(text, "@grain", std::to_string(grain));
+    const bool is_packed = scheme_ == ContractionScheme::packed;
+    fill(text, "@next", is_packed ? ", const T* next" : "");
+    keep_lines(text, "@^", is_packed);
     keep_lines(text, "@*", scheme_ == ContractionScheme::columns);
     keep_lines(text, "@+", shape_.accumulates);
     keep_lines(text, "@-", !shape_.accumulates);
@@ -526,6 +611,8 @@ private:
   ContractionShape shape_;
   ContractionScheme scheme_;
   ContractionTile tile_;
+  bool copies_elements_ = false, copies_lines_ = false, copies_columns_ = false,
+       copies_any_ = false;
 };
 
 } // namespace

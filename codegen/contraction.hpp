@@ -58,8 +58,8 @@ std::vector<ContractionScheme> possible_schemes(const ContractionShape& shape);
 
 KernelSource render_contraction(const ContractionShape& shape, ContractionScheme scheme);
 
-/// Bytes of work memory for one product.
+/// Bytes of work memory for one product by at most `threads` threads.
 std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionScheme scheme,
-                                    const ContractionSizes<std::int64_t>& sizes);
+                                    const ContractionSizes<std::int64_t>& sizes, int threads);
 
 } // namespace kroton::codegen

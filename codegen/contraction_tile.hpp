@@ -13,10 +13,10 @@ struct ContractionTile {
 /// Chosen so that the accumulators and what they are fed with fit the registers.
 ContractionTile contraction_tile(const ContractionShape& shape, ContractionScheme scheme);
 
-/// Blocks of a packed product, in elements: rows × k of a stay in the second-level cache, and a
-/// panel of b, k × the width of a tile, in the first.
+/// Blocks of a packed product, in elements: k × columns of b stay in the second-level cache, and k
+/// terms of a tile's rows of a in the first.
 struct PackedBlocks {
-  std::int64_t rows, columns, k;
+  std::int64_t columns, k;
 };
 PackedBlocks packed_blocks(const ContractionShape& shape);
 

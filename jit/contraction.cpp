@@ -118,7 +118,7 @@ void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runti
   }
   const ContractionScheme scheme = codegen::contraction_scheme(shape, sizes);
   const KernelEntry entry = s.schemes[static_cast<std::size_t>(scheme)];
-  const std::int64_t work_bytes = codegen::contraction_work_bytes(shape, scheme, sizes);
+  const std::int64_t work_bytes = codegen::contraction_work_bytes(shape, scheme, sizes, threads_);
   std::byte* work =
       work_bytes > 0 ? f.scratch.reserve(static_cast<std::size_t>(work_bytes)) : nullptr;
   const auto arguments = sizes.in_order();
