@@ -91,12 +91,15 @@ template <class T> Ours ours(const Shape& s, const Setting& setting, bool has_kn
   const kt::Expr ab =
       kt::dot(s.is_a_transposed ? kt::transpose(a) : a, s.is_b_transposed ? kt::transpose(b) : b);
   if (!s.accumulates)
-    return {kt::function({a, b}, ab, {.name = "product", .threads = setting.threads})};
+    return {kt::function(
+        {a, b}, ab,
+        {.name = "product", .threads = setting.threads, .specialize = kt::Specialize::off})};
   const kt::Shared c = kt::shared(kt::Array::zeros<T>({s.m, s.n}), "c");
   return {kt::function({a, b}, {},
                        {.updates = {{c, c + static_cast<T>(alpha) * ab}},
                         .name = "product",
-                        .threads = setting.threads}),
+                        .threads = setting.threads,
+                        .specialize = kt::Specialize::off}),
           c};
 }
 
@@ -145,7 +148,7 @@ template <class T> Prepared product(const Setting& setting, const Shape& s) {
     return o.c ? o.c->get() : outputs[0];
   };
   const kt::Array result = add("kroton", true);
-  prepared.checksum = sum_of(result);
+  prepared.checksum = checksum_of(result);
   prepared.systems.back().bound = bound;
   require_close("product of any sizes", add("kroton any", false), result, 0, 0);
 
