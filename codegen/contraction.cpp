@@ -205,6 +205,7 @@ PLAIN_LOOP
     Vec y[Q];
     for (int q = 0; q < Q; ++q) y[q] = load_first(b[q] + p, inside, T(0));
     for (int r = 0; r < R; ++r) {
+      __builtin_prefetch(a[r] + p + R * g.a_row); // for the next tile
       const Vec x = load_first(a[r] + p, inside, T(0));
       for (int q = 0; q < Q; ++q) sum[r][q] += x * y[q];
     }

@@ -112,7 +112,7 @@ ContractionTile contraction_tile(const ContractionShape& shape, ContractionSchem
     return {rows, most_vectors >= 4 ? 4 : most_vectors >= 2 ? 2 : 1};
   }
   case ContractionScheme::dots: {
-    const int columns = balanced(few, std::min({5, most / 2, shape.lanes()}));
+    const int columns = balanced(few, std::min({12, most / 2, shape.lanes()}));
     return {std::clamp(most / columns, 1, 8), columns};
   }
   case ContractionScheme::packed:
