@@ -20,23 +20,33 @@ template <class F> KROTON_INLINE F exp_quotient_f64(F r) {
 //# exp_tail_f64: types fma_f64 exp_quotient_f64
 template <class F> KROTON_INLINE F exp_tail_f64(F r) { return fma_f64(exp_quotient_f64(r) * r, r, r); }
 
-/// x = n ln(2) + r + rest with |r| <= ln(2)/2, for |x| < 2^20; `count` is n modulo 2^52. The high part of
-/// ln(2) has 32 bits: n times it is exact without fma.
-//# exp_reduce_f64: types like bits_f64 fma_f64
-template <class F> struct exp_reduced_f64 { F r; like<F, u64> count; };
+/// x = n ln(2) + r with |r| <= ln(2)/2, for |x| < 2^20; `shifted` is n + 1.5·2^52, whose low bits are those of the
+/// integer n. The high part of ln(2) has 32 bits: n times it is exact without fma.
+//# exp_reduce_f64: types fma_f64
+template <class F> struct exp_reduced_f64 { F r; F shifted; };
 template <class F> KROTON_INLINE exp_reduced_f64<F> exp_reduce_f64(F x) {
   F shifted = fma_f64(x, 0x1.71547652b82fep0, 0x1.8p52);
   F n = shifted - 0x1.8p52;
   F r = fma_f64(n, -0x1.62e42feep-1, x);
-  r = fma_f64(n, -0x1.a39ef35793c76p-33, r);
-  return {r, bits_f64(shifted) - 0x4338000000000000ul};
+  return {fma_f64(n, -0x1.a39ef35793c76p-33, r), shifted};
 }
 
-/// x · 2^n in two steps, so that 2^n itself may lie beyond the range and results may be denormal.
-/// AVX-512 has an instruction for it, which LLVM before 22 replaces by a library call.
-/// Shifts without sign, since AVX2 has no other for 64 bits.
-//# scale_f64: types like convert from_bits_f64
-template <class F> KROTON_INLINE F scale_f64(F x, like<F, u64> n) {
+/// 2^n of n + 1.5·2^52, for -1023 < n < 1024.
+//# power_of_two_f64: types bits_f64 from_bits_f64
+template <class F> KROTON_INLINE F power_of_two_f64(F shifted) {
+  return from_bits_f64((bits_f64(shifted) << 52) + 0x3ff0000000000000ul);
+}
+
+/// x · 2^n of n + 1.5·2^52, in two steps, so that 2^n itself may lie beyond the range and results may be denormal.
+/// AVX-512 has an instruction for it, which takes n as a float where it is asked for, and which LLVM before 22 replaces
+/// by a library call where it is not. Shifts without sign, since AVX2 has no other for 64 bits.
+//# scale_f64: types lanes_of convert bits_f64 from_bits_f64
+template <class F> KROTON_INLINE F scale_f64(F x, F shifted) {
+#ifdef __AVX512F__
+  if constexpr (lanes_of<F> == 8)
+    return __builtin_ia32_scalefpd512_mask(x, shifted - 0x1.8p52, x, (u8)-1, 4);
+#endif
+  auto n = bits_f64(shifted) - 0x4338000000000000ul;
 #if defined(__AVX512F__) && __clang_major__ >= 22
   return __builtin_elementwise_ldexp(x, convert<i32>(n));
 #else
@@ -47,63 +57,56 @@ template <class F> KROTON_INLINE F scale_f64(F x, like<F, u64> n) {
 #endif
 }
 
-//# exp_f64: types exp_reduce_f64 exp_tail_f64 scale_f64
+/// e^x for -746 <= x <= 710.
+//# exp_within_f64: types fma_f64 exp_quotient_f64 exp_reduce_f64 scale_f64
+template <class F> KROTON_INLINE F exp_within_f64(F x) {
+  auto [r, shifted] = exp_reduce_f64(x);
+  return scale_f64(fma_f64(fma_f64(exp_quotient_f64(r), r, 1.0), r, 1.0), shifted);
+}
+
+//# exp_f64: types exp_within_f64
 template <class F> KROTON_INLINE F exp_f64(F x) {
   F c = x < -746.0 ? -746.0 : x;
-  c = c > 710.0 ? 710.0 : c;
-  auto e = exp_reduce_f64(c);
-  return scale_f64(1.0 + exp_tail_f64(e.r), e.count);
+  return exp_within_f64(c > 710.0 ? 710.0 : c);
 }
 
 /// 2^n tail + (2^n - 1), with n lowered by one and the sum doubled so that 2^n cannot overflow;
 /// halving would cost a denormal its last digit, and zero its sign.
-//# expm1_f64: types from_bits_f64 fma_f64 abs_f64 exp_reduce_f64 exp_tail_f64
+//# expm1_f64: types fma_f64 abs_f64 exp_reduce_f64 exp_tail_f64 power_of_two_f64
 template <class F> KROTON_INLINE F expm1_f64(F x) {
   F c = x < -40.0 ? -40.0 : x;
   c = c > 710.0 ? 710.0 : c;
-  auto e = exp_reduce_f64(c);
-  F half = from_bits_f64((e.count + 1022) << 52);
-  F y = 2.0 * fma_f64(half, exp_tail_f64(e.r), half - 0.5);
+  auto [r, shifted] = exp_reduce_f64(c);
+  F half = power_of_two_f64(shifted - 1.0);
+  F y = 2.0 * fma_f64(half, exp_tail_f64(r), half - 0.5);
   return abs_f64(x) < 0x1p-60 ? x : y;
 }
 
-/// e^-|x|, more exact than exp where its result goes through further roundings: what r and 1 + r
-/// lose in rounding is added at the end.
-//# exp_decay_f64: types abs_f64 bits_f64 fma_f64 exp_quotient_f64 scale_f64
+/// e^-|x|.
+//# exp_decay_f64: types abs_f64 exp_within_f64
 template <class F> KROTON_INLINE F exp_decay_f64(F x) {
   F c = -abs_f64(x);
-  c = c < -746.0 ? -746.0 : c;
-  F shifted = fma_f64(c, 0x1.71547652b82fep0, 0x1.8p52);
-  F n = shifted - 0x1.8p52;
-  F first = fma_f64(n, -0x1.62e42feep-1, c);
-  F r = fma_f64(n, -0x1.a39ef35793c76p-33, first);
-  F r_lo = fma_f64(n, -0x1.a39ef35793c76p-33, first - r);
-  F sum = 1.0 + r;
-  F sum_lo = ((1.0 - sum) + r) + r_lo;
-  F p = sum + fma_f64(exp_quotient_f64(r) * r, r, sum_lo);
-  return scale_f64(p, bits_f64(shifted) - 0x4338000000000000ul);
+  return exp_within_f64(c < -746.0 ? -746.0 : c);
 }
 
-/// z/(1+z) or 1/(1+z) with z = e^-|x|: nothing overflows, and small results keep their digits. For x < 0
-/// what 1+z lost in rounding is put back: the derivative of q = z/d to d is -q/d = -q (1 - q).
+/// With z = e^-|x| and q = z/(1+z): z - z q for x < 0, otherwise 1 - q. Nothing overflows, small results keep their
+/// digits, and what the sum and the quotient lost in rounding counts at most as much as z.
 //# sigmoid_f64: types fma_f64 exp_decay_f64
 template <class F> KROTON_INLINE F sigmoid_f64(F x) {
   F z = exp_decay_f64(x);
-  F d = 1.0 + z;
-  F q = (x < 0.0 ? z : 1.0) / d;
-  F lost = z - (d - 1.0);
-  return x < 0.0 ? fma_f64(q * lost, q - 1.0, q) : q;
+  F whole = x < 0.0 ? z : 1.0;
+  return fma_f64(-whole, z / (1.0 + z), whole);
 }
 
 /// |x| < 0.55: x + x³ P(x²)/Q(x²), relative error 2^-57.7 before rounding; otherwise
 /// 1 - 2/(e^2|x| + 1). One division serves both.
-//# tanh_f64: types abs_f64 fma_f64 copysign_f64 from_bits_f64 exp_reduce_f64 exp_tail_f64
+//# tanh_f64: types abs_f64 fma_f64 copysign_f64 power_of_two_f64 exp_quotient_f64 exp_reduce_f64
 template <class F> KROTON_INLINE F tanh_f64(F x) {
   F a = abs_f64(x);
   F c = a > 20.0 ? 20.0 : a;
-  auto e = exp_reduce_f64(c + c);
-  F power = from_bits_f64((e.count + 1023) << 52);
-  F large = fma_f64(power, exp_tail_f64(e.r), power) + 1.0;
+  auto [r, shifted] = exp_reduce_f64(c + c);
+  F e = fma_f64(fma_f64(exp_quotient_f64(r), r, 1.0), r, 1.0);
+  F large = fma_f64(power_of_two_f64(shifted), e, 1.0);
   F z = c * c;
   F p = -0x1.a20035ef23742p-13;
   p = fma_f64(p, z, -0x1.4fe779417ca4cp-6);

@@ -56,8 +56,35 @@ template <class F> KROTON_INLINE F log1p_f64(F x) {
   return x == -1.0 ? -__builtin_inf() : y;
 }
 
-/// log(1 + e^x) as max(x, 0) + log1p(e^-|x|).
-//# softplus_f64: types exp_decay_f64 log1p_finite_f64
+/// log(1 + e^x) as max(x, 0) + log(1 + z), z = e^-|x|. log(1 + z) is z + z² P(z - 1/2), relative error 2^-57.0 before
+/// rounding; about 1/2 the terms are small, and so are their errors without fma. The small terms are added up by even
+/// and odd powers, in half the time.
+//# softplus_f64: types fma_f64 exp_decay_f64
 template <class F> KROTON_INLINE F softplus_f64(F x) {
-  return (x > 0.0 ? x : 0.0) + log1p_finite_f64(exp_decay_f64(x));
+  F z = exp_decay_f64(x);
+  F u = z - 0.5;
+  F v = u * u;
+  F even = -0x1.15be4e9b05911p-16;
+  even = fma_f64(even, v, -0x1.1b63ade9b8d01p-15);
+  even = fma_f64(even, v, -0x1.49cf047bb520fp-14);
+  even = fma_f64(even, v, -0x1.a9f8b9bf7bba2p-13);
+  even = fma_f64(even, v, -0x1.0ef07a657b345p-11);
+  even = fma_f64(even, v, -0x1.6074bc7f1d34fp-10);
+  even = fma_f64(even, v, -0x1.d5faf8280cc38p-9);
+  even = fma_f64(even, v, -0x1.44ba45d40e78cp-7);
+  even = fma_f64(even, v, -0x1.da3482487e138p-6);
+  F odd = 0x1.1f04ecd8fc869p-15;
+  odd = fma_f64(odd, v, 0x1.6ae6152ef1d10p-15);
+  odd = fma_f64(odd, v, 0x1.0ff80aac36a2bp-13);
+  odd = fma_f64(odd, v, 0x1.5219fcb107baap-12);
+  odd = fma_f64(odd, v, 0x1.b3f0ae491e654p-11);
+  odd = fma_f64(odd, v, 0x1.1ebcd9a5821c4p-9);
+  odd = fma_f64(odd, v, 0x1.8490516f493e6p-8);
+  odd = fma_f64(odd, v, 0x1.131116f7aa89ep-6);
+  F p = fma_f64(odd, u, even);
+  p = fma_f64(p, u, 0x1.a279c04c7f199p-5);
+  p = fma_f64(p, u, -0x1.7ddf1fe86acc3p-4);
+  p = fma_f64(p, u, 0x1.6f0d7bd624bd6p-3);
+  p = fma_f64(p, u, -0x1.833704d019ed0p-2);
+  return fma_f64(z * z, p, x > 0.0 ? x : 0.0) + z;
 }

@@ -128,6 +128,16 @@ def tanh_tail(z):                                                            # (
         return (mp.tanh(x) / x - 1) / z
 
 
+def softplus_tail(u):                                                       # (log(1+z) - z) / z^2, z = u + 1/2
+    z = u + mp.mpf(1) / 2
+    return (mp.log1p(z) - z) / z**2 if z > mp.mpf("1e-12") else z / 3 - mp.mpf(1) / 2
+
+
+def softplus_weight(u):
+    z = u + mp.mpf(1) / 2
+    return z * z / mp.log1p(z) if z > mp.mpf("1e-12") else z
+
+
 def expm1_weight(x):
     return abs(x * x / mp.expm1(x)) if x != 0 else mp.mpf(0)
 
@@ -144,6 +154,8 @@ fits = {
     "exp_f64": lambda: fit("exp_f64", exp_tail, expm1_weight, -half_ln2, half_ln2, 10, round_f64, [0.5]),
     "log_f32": lambda: fit("log_f32", log_tail, log1p_weight, -0.33334, 0.33334, 8, round_f32),
     "log_f64": lambda: fit("log_f64", atanh_tail, lambda z: z / 2, 0, atanh_end, 6, round_f64),
+    "softplus_f32": lambda: fit("softplus_f32", softplus_tail, softplus_weight, -0.5, 0.5, 8, round_f32),
+    "softplus_f64": lambda: fit("softplus_f64", softplus_tail, softplus_weight, -0.5, 0.5, 20, round_f64),
     "tanh_f32": lambda: fit("tanh_f32", tanh_tail, lambda z: z, 0, 0.55**2, 4, round_f32),
     "tanh_f64": lambda: rational("tanh_f64", tanh_tail, lambda z: z, 0, 0.55**2, 2, 3),
     "sinpi_f32": lambda: fit("sinpi_f32", sin_tail, lambda z: z / 3, 0, 0.0626, 2, round_f32),

@@ -118,7 +118,7 @@ template <class F> KROTON_INLINE double_double<F> log_double_double(F x) {
 }
 
 /// e^(hi + lo) with hi in the range of exp, lo small beside 1.
-//# exp_double_double: types fma_f64 bits_f64 exp_quotient_f64 scale_f64
+//# exp_double_double: types fma_f64 exp_quotient_f64 scale_f64
 template <class F> KROTON_INLINE F exp_double_double(F hi, F lo) {
   F shifted = fma_f64(hi, 0x1.71547652b82fep0, 0x1.8p52);
   F n = shifted - 0x1.8p52;
@@ -129,7 +129,7 @@ template <class F> KROTON_INLINE F exp_double_double(F hi, F lo) {
   F small = fma_f64(r * r, exp_quotient_f64(r), fma_f64(r, r_lo, r_lo));
   F sum = 1.0 + r;
   F sum_lo = ((1.0 - sum) + r) + small;
-  return scale_f64(sum + sum_lo, bits_f64(shifted) - 0x4338000000000000ul);
+  return scale_f64(sum + sum_lo, shifted);
 }
 
 /// |y| <= 2^65 changes no result: the logarithm of any |x| != 1 is at least 2^-53.
