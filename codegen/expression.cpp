@@ -132,6 +132,13 @@ std::string Expressions::element(const Access& a) const {
   return fmt::format("{}[{}]", array, access_index(a));
 }
 
+std::string Expressions::is_inside(const Access& a) const {
+  std::string text;
+  for (const ComputedTerm& t : a.computed)
+    text += fmt::format("{}p{} >= 0", text.empty() ? "" : " && ", t.site);
+  return text;
+}
+
 std::string Expressions::place(const Access& a) const {
   const std::string array =
       a.scratch >= 0 ? scratch_name(a.scratch) : names_[static_cast<std::size_t>(a.param)];
@@ -175,7 +182,10 @@ Expressions::Text Expressions::vector_definition(int id) const {
             1};
   }
   case ValueKind::load:
-    return {elements(v.access, axis), 9};
+    if (v.access.computed.empty()) return {elements(v.access, axis), 9};
+    return {fmt::format("{} ? {} : vec<{}, {}>({})", is_inside(v.access), elements(v.access, axis),
+                        type_name(v.dtype), n, literal(v.dtype, 0)),
+            0};
   case ValueKind::uniform:
     return {fmt::format("load_from<{0}>({1} + {2} - {2}_from)", n, run_name(id), axis_name(axis)),
             9};
@@ -212,10 +222,9 @@ Expressions::Text Expressions::definition(int id) const {
   }
   case ValueKind::load: {
     if (v.access.computed.empty()) return {element(v.access), 9};
-    std::string ok;
-    for (const ComputedTerm& t : v.access.computed)
-      ok += fmt::format("{}p{} >= 0", ok.empty() ? "" : " && ", t.site);
-    return {fmt::format("{} ? {} : {}", ok, element(v.access), literal(v.dtype, 0)), 0};
+    return {
+        fmt::format("{} ? {} : {}", is_inside(v.access), element(v.access), literal(v.dtype, 0)),
+        0};
   }
   case ValueKind::uniform:
     return {fmt::format("uniform_{}({}, {}, {}, {})", to_string(v.dtype), operand(v.inputs[0], 0),

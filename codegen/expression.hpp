@@ -69,6 +69,8 @@ private:
   void count_uses();
   std::string_view spelling_of(const Value& v) const;
   bool decide_inline(int id) const;
+  /// The test that all checked positions of an access are ones.
+  std::string is_inside(const Access& a) const;
   Text vector_definition(int id) const;
   Text spelled(const Value& v, std::string text) const;
 

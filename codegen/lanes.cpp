@@ -57,8 +57,6 @@ private:
       case ValueKind::index:
       case ValueKind::load:
         is_vector = moves(v.access, axis);
-        // A checked position is one number.
-        if (is_vector && !v.access.computed.empty()) return false;
         break;
       case ValueKind::uniform:
         // Drawn in runs, of one loop's consecutive elements.
