@@ -1,8 +1,11 @@
 """From a definition to the first result, with everything loaded and something else compiled before.
 
-Each repetition is a new function, so that nothing but what a library keeps across functions
-(for torch.compile its cache on disk, in "warm") is found again.
+Each repetition is a new function. "Cold" forgets what libraries keep across functions; "warm" lets
+them find it again on disk, where they can: Numba keeps no functions that are made in functions, as
+these are.
 """
+
+import tempfile
 
 import elementwise
 import network
@@ -11,13 +14,44 @@ from libraries import *  # noqa: F403
 
 def fresh(make):
     """`make()` gives a new function that has not been compiled; the work compiles and calls it."""
-    make()()
     return lambda: make()()
 
 
-def forget_torch(is_warm):
-    torch._dynamo.reset()
-    torch._inductor.config.force_disable_caches = not is_warm
+def forgetful_jax(make, is_warm):
+    folder = tempfile.TemporaryDirectory()
+
+    def work():
+        jax.clear_caches()
+        jax.config.update("jax_compilation_cache_dir", folder.name if is_warm else None)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        try:
+            return make()()
+        finally:
+            jax.config.update("jax_compilation_cache_dir", None)
+
+    return work
+
+
+def forgetful_pytensor(make, is_warm):
+    def work():
+        with pytensor.config.change_flags(numba__cache=is_warm):
+            return make()()
+
+    return work
+
+
+def forgetful_torch(make, is_warm):
+    def work():
+        torch._dynamo.reset()
+        torch._inductor.config.force_disable_caches = not is_warm
+        return make()()
+
+    return work
+
+
+def bound(step, x, y):
+    return lambda: step(x, y)
 
 
 def activations(is_warm):
@@ -30,41 +64,37 @@ def activations(is_warm):
             return lambda: (run(x, y, out), out)[1]
 
         yield "numba", fresh(by_numba)
-    if jax and not is_warm:
-        yield "jax", fresh(lambda: by_jax(elementwise.activation_chains(jax.numpy, jax.nn.sigmoid), x, y))
-    if pytensor and not is_warm:
-        yield "pytensor", fresh(lambda: by_pytensor(elementwise.pytensor_activations(), x, y))
+    if jax:
+        chain = lambda: by_jax(elementwise.activation_chains(jax.numpy, jax.nn.sigmoid), x, y)
+        yield "jax", forgetful_jax(chain, is_warm)
+    if pytensor:
+        yield "pytensor", forgetful_pytensor(lambda: by_pytensor(elementwise.pytensor_activations(), x, y), is_warm)
     if torch:
 
         def by_torch():
-            forget_torch(is_warm)
             compiled = torch.compile(elementwise.activation_chains(torch, torch.sigmoid))
             tensors = torch.from_numpy(x), torch.from_numpy(y)
             return lambda: compiled(*tensors)
 
-        yield "torch.compile", fresh(by_torch)
+        yield "torch.compile", forgetful_torch(by_torch, is_warm)
 
 
 def network_step(is_warm):
     x, y = inputs((32, 16), 1), labels(32, 10, 2)
     if numba and not is_warm:
-        loops = network.softmax_gradient_loops
-        yield "numba", fresh(lambda: bound(network.by_arrays(numba.njit(network.step_with(numba.njit(loops)))), x, y))
-    if jax and not is_warm:
-        yield "jax", fresh(lambda: bound(network.by_jax(), x, y))
-    if pytensor and not is_warm:
-        yield "pytensor", fresh(lambda: bound(network.pytensor_step(), x, y))
+
+        def by_numba():
+            loops = numba.njit(network.softmax_gradient_loops)
+            return bound(network.by_arrays(numba.njit(network.step_with(loops))), x, y)
+
+        yield "numba", fresh(by_numba)
+    if jax:
+        yield "jax", forgetful_jax(lambda: bound(network.by_jax(), x, y), is_warm)
+    if pytensor:
+        yield "pytensor", forgetful_pytensor(lambda: bound(network.pytensor_step(), x, y), is_warm)
     if torch:
-
-        def by_torch():
-            forget_torch(is_warm)
-            return bound(network.by_torch_step(True), torch.from_numpy(x), torch.from_numpy(y))
-
-        yield "torch.compile", fresh(by_torch)
-
-
-def bound(step, x, y):
-    return lambda: step(x, y)
+        tensors = torch.from_numpy(x), torch.from_numpy(y)
+        yield "torch.compile", forgetful_torch(lambda: bound(network.by_torch_step(True), *tensors), is_warm)
 
 
 def systems(name, sizes):
