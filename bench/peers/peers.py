@@ -20,10 +20,11 @@ import compiling
 import elementwise
 import libraries
 import network
+import products
 import rows
 import training
 
-SUITES = (elementwise, rows, training, network, compiling)
+SUITES = (elementwise, rows, training, network, products, compiling)
 
 
 def sizes_of(text):
