@@ -240,3 +240,26 @@ TEST_CASE(
   check_lanes(conversion_samples("i32"), "i32", integer_arguments<std::int32_t>());
   check_lanes(conversion_samples("u64"), "u64", integer_arguments<std::uint64_t>());
 }
+
+TEST_CASE("prelude functions of one f32 give 16 lanes what they give scalars, for all 2^32 arguments",
+          "[.slow][prelude][jit]") {
+  std::vector<Sample> samples = float_samples("f32");
+  std::erase_if(samples, [](const Sample& s) { return !s.expression.ends_with("(a)"); });
+  constexpr std::size_t block = 1 << 20;
+  Arguments<float> arguments{std::vector<float>(block), std::vector<float>(block)};
+  for (const jit::CpuTarget& target : test::targets_here()) {
+    const jit::Module module = compile(samples, "f32", target);
+    std::vector<std::size_t> wrong(samples.size(), 0);
+    for (std::uint64_t first = 0; first < std::uint64_t(1) << 32; first += block) {
+      for (std::size_t i = 0; i < block; ++i)
+        arguments.a[i] = std::bit_cast<float>(static_cast<std::uint32_t>(first + i));
+      for (std::size_t i = 0; i < samples.size(); ++i)
+        wrong[i] += results(module, samples[i], i, 1, arguments) !=
+                    results(module, samples[i], i, 16, arguments);
+    }
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      INFO(target.describe() << ": " << samples[i].expression);
+      CHECK(wrong[i] == 0);
+    }
+  }
+}
