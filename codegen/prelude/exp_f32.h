@@ -25,10 +25,10 @@ template <class F> KROTON_INLINE exp_reduced_f32<F> exp_reduce_f32(F x) {
   return {fma_f32(n, -0x1.7f7d1cp-20f, r), shifted};
 }
 
-/// 2^n of n + 1.5·2^23, for -127 < n < 128.
+/// 2^(n + more) of n + 1.5·2^23, for -127 < n + more < 128.
 //# power_of_two_f32: types bits_f32 from_bits_f32
-template <class F> KROTON_INLINE F power_of_two_f32(F shifted) {
-  return from_bits_f32((bits_f32(shifted) << 23) + 0x3f800000u);
+template <class F> KROTON_INLINE F power_of_two_f32(F shifted, i32 more = 0) {
+  return from_bits_f32((bits_f32(shifted) << 23) + ((u32)(127 + more) << 23));
 }
 
 /// x · 2^n of n + 1.5·2^23, in two steps, so that 2^n itself may lie beyond the range and results may be denormal.
@@ -71,7 +71,7 @@ template <class F> KROTON_INLINE F expm1_f32(F x) {
   F c = x < -20.0f ? -20.0f : x;
   c = c > 89.0f ? 89.0f : c;
   auto [r, shifted] = exp_reduce_f32(c);
-  F half = power_of_two_f32(shifted - 1.0f);
+  F half = power_of_two_f32(shifted, -1);
   F y = 2.0f * fma_f32(half, exp_tail_f32(r), half - 0.5f);
   return abs_f32(x) < 0x1p-30f ? x : y;
 }

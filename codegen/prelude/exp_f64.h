@@ -31,10 +31,10 @@ template <class F> KROTON_INLINE exp_reduced_f64<F> exp_reduce_f64(F x) {
   return {fma_f64(n, -0x1.a39ef35793c76p-33, r), shifted};
 }
 
-/// 2^n of n + 1.5·2^52, for -1023 < n < 1024.
+/// 2^(n + more) of n + 1.5·2^52, for -1023 < n + more < 1024.
 //# power_of_two_f64: types bits_f64 from_bits_f64
-template <class F> KROTON_INLINE F power_of_two_f64(F shifted) {
-  return from_bits_f64((bits_f64(shifted) << 52) + 0x3ff0000000000000ul);
+template <class F> KROTON_INLINE F power_of_two_f64(F shifted, i32 more = 0) {
+  return from_bits_f64((bits_f64(shifted) << 52) + ((u64)(1023 + more) << 52));
 }
 
 /// x · 2^n of n + 1.5·2^52, in two steps, so that 2^n itself may lie beyond the range and results may be denormal.
@@ -77,7 +77,7 @@ template <class F> KROTON_INLINE F expm1_f64(F x) {
   F c = x < -40.0 ? -40.0 : x;
   c = c > 710.0 ? 710.0 : c;
   auto [r, shifted] = exp_reduce_f64(c);
-  F half = power_of_two_f64(shifted - 1.0);
+  F half = power_of_two_f64(shifted, -1);
   F y = 2.0 * fma_f64(half, exp_tail_f64(r), half - 0.5);
   return abs_f64(x) < 0x1p-60 ? x : y;
 }
