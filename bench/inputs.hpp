@@ -8,7 +8,7 @@ namespace bench {
 
 /// A word for position i of stream `stream`.
 inline std::uint32_t word(std::uint64_t i, std::uint32_t stream) {
-  return static_cast<std::uint32_t>(i * 2654435761u + stream * 1013904223u);
+  return static_cast<std::uint32_t>(i * 2654435761 + stream * std::uint64_t{1013904223});
 }
 
 template <class T> kroton::Array inputs(const kroton::Shape& shape, std::uint32_t stream) {

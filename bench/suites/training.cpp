@@ -39,7 +39,7 @@ System kroton_system(const Training& t, const kt::Function& step,
 /// that `work` updates; it keeps what else it needs alive.
 template <class Work>
 System limit_system(const Training& t, const std::vector<kt::Array>& start,
-                    std::vector<kt::Array> memory, Work work) {
+                    std::vector<kt::Array> memory, const Work& work) {
   work();
   for (std::size_t i = 0; i < memory.size(); ++i)
     require_close(fmt::format("parameter {}", i), t.parameters[i].get(), memory[i], 1e-4, 1e-6);
