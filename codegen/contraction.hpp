@@ -39,6 +39,8 @@ struct ContractionShape {
   ContractionSizes<std::optional<std::int64_t>> known = {};
 
   int lanes() const { return vector_bytes / static_cast<int>(item_size(dtype)); }
+  /// All sizes and strides, if they are known.
+  std::optional<ContractionSizes<std::int64_t>> known_sizes() const;
   bool operator==(const ContractionShape&) const = default;
 };
 

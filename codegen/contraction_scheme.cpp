@@ -69,21 +69,28 @@ ContractionTile rows_tile(const ContractionShape& shape) {
 ContractionScheme contraction_scheme(const ContractionShape& shape,
                                      const ContractionSizes<Size>& s) {
   if (!is_float(shape.dtype)) return ContractionScheme::rows;
-  const Size lanes = shape.lanes(), by_rows = cost_of_rows(s.m, s.n, s.k, lanes);
-  if (s.n <= narrow && s.a_row == 1 && s.a_col != 1 &&
-      cost_of_columns(s.m, s.n, s.k, lanes) < by_rows)
-    return ContractionScheme::columns;
-  if (s.n <= narrow && s.a_col == 1 && s.k >= long_k &&
-      cost_of_dots(s.m, s.n, s.k, lanes) < by_rows)
-    return ContractionScheme::dots;
+  if (s.n <= narrow) {
+    const Size lanes = shape.lanes();
+    if (s.a_row == 1 && s.a_col != 1 &&
+        cost_of_columns(s.m, s.n, s.k, lanes) < cost_of_rows(s.m, s.n, s.k, lanes))
+      return ContractionScheme::columns;
+    if (s.a_col == 1 && s.k >= long_k &&
+        cost_of_dots(s.m, s.n, s.k, lanes) < cost_of_rows(s.m, s.n, s.k, lanes))
+      return ContractionScheme::dots;
+  }
   return is_large(s.m, s.n, s.k) ? ContractionScheme::packed : ContractionScheme::rows;
+}
+
+std::optional<ContractionSizes<Size>> ContractionShape::known_sizes() const {
+  const auto all = known.in_order();
+  if (!std::ranges::all_of(all, [](const auto& size) { return size.has_value(); })) return {};
+  return ContractionSizes<Size>{*known.m,     *known.n,     *known.k,    *known.a_row,
+                                *known.a_col, *known.b_row, *known.b_col};
 }
 
 std::vector<ContractionScheme> possible_schemes(const ContractionShape& shape) {
   const auto& s = shape.known;
-  const auto known = s.in_order();
-  if (std::ranges::all_of(known, [](const auto& size) { return size.has_value(); }))
-    return {contraction_scheme(shape, {*s.m, *s.n, *s.k, *s.a_row, *s.a_col, *s.b_row, *s.b_col})};
+  if (const auto sizes = shape.known_sizes()) return {contraction_scheme(shape, *sizes)};
   if (!is_float(shape.dtype)) return {ContractionScheme::rows};
   constexpr Size many = Size{1} << 20; // beyond every threshold
   const bool is_narrow = s.n.value_or(1) <= narrow;
@@ -133,23 +140,24 @@ bool reads_right_directly(const ContractionShape& shape) {
 std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionScheme scheme,
                                     const ContractionSizes<Size>& s, int threads) {
   const Size lanes = shape.lanes();
-  const ContractionTile tile = contraction_tile(shape, scheme);
   const auto padded = [](Size n, Size to) { return ceil_div(n, to) * to; };
   Size elements = 0;
   switch (scheme) {
   case ContractionScheme::rows:
-    if (!reads_right_directly(shape)) elements = padded(s.n, tile.vectors * lanes) * s.k;
+    if (!reads_right_directly(shape))
+      elements = padded(s.n, contraction_tile(shape, scheme).vectors * lanes) * s.k;
     break;
   case ContractionScheme::columns:
     break;
   case ContractionScheme::dots:
-    if (shape.known.b_row != 1) elements = padded(s.k, lanes) * padded(s.n, lanes);
+    if (shape.known.b_row != 1) elements = padded(s.k, lanes) * s.n;
     break;
   case ContractionScheme::packed: {
+    const ContractionTile tile = contraction_tile(shape, scheme);
     const PackedBlocks most = packed_blocks(shape);
-    const Size panels = most.columns / (tile.vectors * lanes);
-    elements = panels * (tile.vectors * lanes * std::min(s.k, most.k) + lanes) +
-               threads * tile.rows * (most.k + lanes);
+    const Size width = tile.vectors * lanes, panels = most.columns / width;
+    elements =
+        panels * (width * std::min(s.k, most.k) + lanes) + threads * tile.rows * (most.k + lanes);
     break;
   }
   }

@@ -72,6 +72,10 @@ void Program::bind_contraction(const plan::ContractionStep& c, BoundStep& s) {
   for (std::size_t i = 0; i < s.schemes.size(); ++i)
     if (const int text = texts->of_scheme[i]; text >= 0)
       s.schemes[i] = loaded_[static_cast<std::size_t>(text)].entry;
+  if (const auto schemes = codegen::possible_schemes(s.product); schemes.size() == 1)
+    s.scheme = schemes.front();
+  if (const auto sizes = s.product.known_sizes())
+    s.work_bytes = codegen::contraction_work_bytes(s.product, *s.scheme, *sizes, threads_);
   s.a = bind(c.a);
   s.b = bind(c.b);
   if (c.alpha) s.alpha = bind(*c.alpha);
@@ -116,9 +120,11 @@ void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runti
       library_product(shape, sizes, element(s.a, i), element(s.b, i), out + i * bytes, alpha);
     return;
   }
-  const ContractionScheme scheme = codegen::contraction_scheme(shape, sizes);
+  const ContractionScheme scheme = s.scheme ? *s.scheme : codegen::contraction_scheme(shape, sizes);
   const KernelEntry entry = s.schemes[static_cast<std::size_t>(scheme)];
-  const std::int64_t work_bytes = codegen::contraction_work_bytes(shape, scheme, sizes, threads_);
+  const std::int64_t work_bytes =
+      s.work_bytes >= 0 ? s.work_bytes
+                        : codegen::contraction_work_bytes(shape, scheme, sizes, threads_);
   std::byte* work =
       work_bytes > 0 ? f.scratch.reserve(static_cast<std::size_t>(work_bytes)) : nullptr;
   const auto arguments = sizes.in_order();

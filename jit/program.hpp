@@ -121,6 +121,8 @@ private:
     // Contractions.
     codegen::ContractionShape product = {};
     std::array<KernelEntry, 4> schemes = {}; ///< by ContractionScheme; null where one cannot occur
+    std::optional<codegen::ContractionScheme> scheme = {}; ///< if no other can occur
+    std::int64_t work_bytes = -1;                          ///< if all sizes are known
     BoundOperand a, b, alpha;
     int out = -1, so_far = -1;
     std::vector<int> shape; ///< slots

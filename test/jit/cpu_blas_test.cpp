@@ -88,8 +88,25 @@ template <class T> void check_all_layouts() {
 
 } // namespace
 
+/// Runs this executable's case of that name with KROTON_BLAS set, in a process of its own: the
+/// choice is made once a process. Returns its exit status.
+int run_with_blas(const char* choice, const char* test_case) {
+  char self[4096] = {};
+  REQUIRE(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    setenv("KROTON_BLAS", choice, 1);
+    for (const char* name : {"KROTON_TEST_RESULTS", "KROTON_TEST_PATTERN"}) unsetenv(name);
+    if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr)) _exit(126);
+    execl(self, self, test_case, nullptr);
+    _exit(127);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return status;
+}
+
 TEST_CASE("products agree with the naive ones for every layout", "[jit]") {
-  INFO((blas() ? blas()->name : "no BLAS"));
   check_all_layouts<float>();
   check_all_layouts<double>();
 }
@@ -104,27 +121,32 @@ TEST_CASE("with beta zero, what c held does not matter", "[jit]") {
   CHECK(c == 0.0f);
 }
 
-TEST_CASE("KROTON_BLAS=off leaves the plain loops, which agree as well", "[.child]") {
-  // Run by the test below, in a process of its own: the choice is made once a process.
-  REQUIRE(blas() == nullptr);
-  check_all_layouts<float>();
-  check_all_layouts<double>();
+TEST_CASE("no library is used unless one is named", "[jit]") {
+  if (std::getenv("KROTON_BLAS")) return;
+  CHECK(blas() == nullptr);
+  CHECK(blas_description().starts_with("generated code"));
 }
 
-TEST_CASE("without a BLAS products still work", "[jit]") {
-  char self[4096] = {};
-  REQUIRE(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    setenv("KROTON_BLAS", "off", 1);
-    for (const char* name : {"KROTON_TEST_RESULTS", "KROTON_TEST_PATTERN"}) unsetenv(name);
-    if (!freopen("/dev/null", "w", stdout)) _exit(126);
-    execl(self, self, "[.child]", nullptr);
-    _exit(127);
-  }
-  int status = -1;
-  waitpid(child, &status, 0);
-  CHECK(status == 0);
+TEST_CASE("a library that is named is used", "[.library]") {
+  check_all_layouts<float>();
+  check_all_layouts<double>();
+  const bool is_found = blas() != nullptr;
+  CHECK(blas_description().starts_with("generated code") == !is_found);
+  CHECK((blas_description().find("KROTON_BLAS=auto") != std::string::npos));
+}
+
+TEST_CASE("KROTON_BLAS=auto takes the first library that is found", "[jit]") {
+  CHECK(run_with_blas("auto", "a library that is named is used") == 0);
+}
+
+TEST_CASE("a library that is not there is told and done without", "[.missing]") {
+  CHECK(blas() == nullptr);
+  CHECK(blas_description().find("cannot be used") != std::string::npos);
+}
+
+TEST_CASE("KROTON_BLAS may name what does not exist", "[jit]") {
+  CHECK(run_with_blas("/nonexistent/libblas.so",
+                      "a library that is not there is told and done without") == 0);
 }
 
 TEST_CASE("the environment is as it was after the search", "[jit]") {
