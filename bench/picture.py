@@ -3,7 +3,7 @@
 
     picture.py ROWS.json PICTURE.svg
 
-One line a case, on one thread: Kroton, the fastest other library, and the bound. The scale is
+One line a case, on one thread: Kroton, the fastest other library (named at the right), and the bound. The scale is
 logarithmic. Nothing but the standard library is needed; light and dark pages are both served.
 """
 
@@ -12,11 +12,11 @@ import math
 import sys
 from html import escape
 
-LABEL, PLOT, LINE, TOP = 330, 520, 17, 64
+LABEL, PLOT, LINE, TOP = 330, 480, 14, 64
 TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }
-.small { font-size: 11px; fill: #57606a }
+.small { font-size: 10.5px; fill: #57606a }
 .title { font-size: 15px; font-weight: 600 }
 .suite { font-weight: 600 }
 .grid { stroke: #d0d7de } .limit { stroke: #57606a }
@@ -47,7 +47,7 @@ def cases_of(rows):
 
 class Scale:
     def __init__(self, ratios):
-        self.low = min(0.5, *ratios)
+        self.low = min(0.5, *ratios) * 0.9
         self.high = max(10.0, *ratios) * 1.15
 
     def __call__(self, ratio):
@@ -71,7 +71,7 @@ def legend():
         (0, '<circle cx="6" cy="-4" r="4.5" class="ours"/>', "Kroton (red: over its bound)"),
         (200, '<circle cx="6" cy="-4" r="4" class="peer"/>', "fastest other library"),
         (360, '<line x1="6" x2="6" y1="-10" y2="2" class="bound"/>', "bound"),
-        (430, '<line x1="6" x2="6" y1="-10" y2="2" class="limit"/>', "1 = written by hand, 512-bit vectors"),
+        (430, '<line x1="6" x2="6" y1="-10" y2="2" class="limit"/>', "1 = written by hand (products: the best library)"),
     ):
         parts.append(f'<g transform="translate({x + 12} {y})">{mark}{text(16, 0, words, "small")}</g>')
     return parts
@@ -86,7 +86,7 @@ def case_line(label, ours, peer, y, scale):
             f'<circle cx="{scale(peer["of_limit"]):.1f}" cy="{y:.1f}" r="4" class="peer">'
             f'<title>{escape(peer["system"])}: {peer["of_limit"]:.2f}</title></circle>'
         )
-        parts.append(text(scale(peer["of_limit"]) + 8, y + 4, peer["system"], "small"))
+        parts.append(text(LABEL + PLOT + 12, y + 4, peer["system"], "small"))
     kind = "over" if ours["is_over"] else "ours"
     parts.append(
         f'<circle cx="{scale(ours["of_limit"]):.1f}" cy="{y:.1f}" r="4.5" class="{kind}">'
