@@ -117,7 +117,7 @@ static void copy(const T* from, i64 row, i64 col, i64 rows, i64 cols, T* to, i64
 constexpr std::string_view multiply = R"text(
 // sum[r] = the sum over p of left[r][p * step] times the first W elements of line p of `right`, those
 // that `inside` has.
-@^// Elements of `next`, needed soon, are fetched by the way.
+@^// Elements of `next`, needed soon, are fetched on the way.
 template <int R, int W>
 KROTON_INLINE void multiply(vec<T, W> (&sum)[R], const T* const (&left)[R], i64 step, const T* right,
                             i64 line, vec<bool, W> inside, i64 k@next) {
@@ -239,7 +239,8 @@ constexpr int R = @rows, W = @width; // a tile of c: R rows, W columns
 constexpr i64 most_columns = @block_columns, most_depth = @block_k;
 
 // Columns of c from j on and terms of their sums from p on. `right` holds panels of W columns of b, each
-// [depth][W] and a vector apart, which together stay in the second-level cache; `left` a panel of R rows of a for each worker.
+// [depth][W] and a vector apart, which together stay in the second-level cache; `left` holds a panel of
+// R rows of a for each worker.
 struct Block {
   const Product* g;
   i64 j, p, columns, depth, right_panel;
