@@ -25,22 +25,31 @@ public:
     for (const Finish& f : k_.finish)
       if (!f.axes.empty() && !mark(f.block, f.axes.back())) return {};
     lanes_.count = vector_bytes / narrowest();
+    const Dim& n = k_.axes.back();
+    if (is_chain() && !(n.is_static() && n.value() <= lanes_.count)) lanes_.count *= 2;
     return std::move(lanes_);
   }
 
   /// Clang makes good vectors of long flat loops by itself. Explicit ones are for rows, for folds
-  /// (whose order is then the same whatever is known of the sizes), for random numbers, and for
+  /// (whose order is then the same whatever is known of the sizes), for long chains of operations, for random numbers, and for
   /// loops of a few vectors.
   bool has_worthwhile_loop() const {
     if (k_.axes.empty()) return false;
     if (k_.rows < static_cast<int>(k_.axes.size())) return true;
     const Dim& n = k_.axes.back();
     return k_.axes.size() == 1 &&
-           (!k_.reductions.empty() || (n.is_static() && n.value() <= largest_literal_dim) ||
+           (!k_.reductions.empty() || is_chain() || (n.is_static() && n.value() <= largest_literal_dim) ||
             std::ranges::find(k_.values, ValueKind::uniform, &Value::kind) != k_.values.end());
   }
 
 private:
+  /// Each operation of a long chain waits for the one before, and the machine looks ahead over little
+  /// more than one vector's chain: two registers for each vector keep it busy.
+  bool is_chain() const {
+    constexpr std::int64_t long_chain = 12;
+    return k_.cost >= long_chain;
+  }
+
   const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
 
   bool moves(const Access& a, int axis) const { return !step_along(a, axis).is(0); }

@@ -125,8 +125,8 @@ std::vector<Dim> scratch_offsets(const Kernel& kernel) {
     // Each array starts on a cache line of its own and ends with whole vectors, of 16 elements at
     // most.
     const Dim bytes = dims::mul(n, Dim(static_cast<std::int64_t>(item_size(s.dtype))));
-    const Dim blocks = dims::floor_div(dims::add(bytes, Dim(127)), Dim(128));
-    offsets.push_back(dims::add(offsets.back(), dims::mul(blocks, Dim(128))));
+    const Dim blocks = dims::floor_div(dims::add(bytes, Dim(255)), Dim(256));
+    offsets.push_back(dims::add(offsets.back(), dims::mul(blocks, Dim(256))));
   }
   return offsets;
 }
