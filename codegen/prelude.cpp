@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
+#include <unordered_map>
 
 namespace kroton::codegen {
 
@@ -12,10 +12,21 @@ namespace {
 
 std::span<const PreludeEntry> entries() { return {prelude_table, prelude_table_size}; }
 
+/// The table's positions by name.
+const std::unordered_map<std::string_view, std::size_t>& positions() {
+  static const auto all = [] {
+    std::unordered_map<std::string_view, std::size_t> of;
+    for (std::size_t i = 0; i < prelude_table_size; ++i) of.emplace(prelude_table[i].name, i);
+    return of;
+  }();
+  return all;
+}
+
 std::size_t index_of(std::string_view name) {
-  for (std::size_t i = 0; i < prelude_table_size; ++i)
-    if (prelude_table[i].name == name) return i;
-  support::fail<InternalError>("prelude", {}, "no fragment is named '{}'", name);
+  const auto found = positions().find(name);
+  if (found == positions().end())
+    support::fail<InternalError>("prelude", {}, "no fragment is named '{}'", name);
+  return found->second;
 }
 
 template <class Visit> void for_each_word(std::string_view text, Visit visit) {
@@ -61,13 +72,16 @@ std::vector<std::string_view> prelude_names() {
 }
 
 std::vector<std::string_view> prelude_names_in(std::string_view text) {
-  std::set<std::string_view> words;
+  std::vector<bool> occurs(prelude_table_size, false);
   for_each_word(text, [&](std::string_view word) {
-    words.insert(std::find(aliases.begin(), aliases.end(), word) != aliases.end() ? "types" : word);
+    if (const auto found = positions().find(word); found != positions().end())
+      occurs[found->second] = true;
+    else if (std::ranges::find(aliases, word) != aliases.end())
+      occurs[index_of("types")] = true;
   });
   std::vector<std::string_view> names;
-  for (const PreludeEntry& entry : entries())
-    if (words.contains(entry.name)) names.push_back(entry.name);
+  for (std::size_t i = 0; i < prelude_table_size; ++i)
+    if (occurs[i]) names.push_back(prelude_table[i].name);
   return names;
 }
 

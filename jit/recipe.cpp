@@ -62,6 +62,7 @@ Compiled Recipe::compile(Assumptions assumptions, const Compiling& compiling) co
   rewrite::PipelineOptions rewriting{.fp = options.fp,
                                      .contract = options.contract,
                                      .minimal = options.mode == Mode::plain,
+                                     .is_timed = dump != nullptr,
                                      .extra = sabotage.rules};
   if (dump)
     rewriting.on_pass = [&](std::string_view pass, const ir::Graph& g) {

@@ -138,14 +138,14 @@ bool Engine::visit(NodeId id, const Index& index) {
     for (const Pattern& variant : entry.rule->variants) {
       Bound bound;
       std::ranges::fill(bound.nodes, ir::no_node);
-      if (match(graph_, variant, id, uses_, bound) && apply(id, entry, bound)) return true;
+      if (!match(graph_, variant, id, uses_, bound)) continue;
+      if (options_.is_timed ? apply_timed(id, entry, bound) : apply(id, entry, bound)) return true;
     }
   }
   return false;
 }
 
 bool Engine::apply(NodeId id, const Entry& entry, const Bound& bound) {
-  const auto start = std::chrono::steady_clock::now();
   const Rule& rule = *entry.rule;
   Site site(graph_, rule, id, bound, uses_);
   NodeId to = instantiate(rule, site);
@@ -167,6 +167,12 @@ bool Engine::apply(NodeId id, const Entry& entry, const Bound& bound) {
     ++entry.count->hits;
     replace(id, to, rule);
   }
+  return is_hit;
+}
+
+bool Engine::apply_timed(NodeId id, const Entry& entry, const Bound& bound) {
+  const auto start = std::chrono::steady_clock::now();
+  const bool is_hit = apply(id, entry, bound);
   entry.count->ns +=
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start)
           .count();

@@ -42,7 +42,8 @@ PipelineReport run_pipeline(ir::Graph& graph, const PipelineOptions& options) {
   Engine engine(graph, {.fp = options.fp,
                         .contract = options.contract,
                         .minimal = options.minimal,
-                        .max_applications = options.max_applications});
+                        .max_applications = options.max_applications,
+                        .is_timed = options.is_timed});
   for (const Pass& pass : passes()) {
     if (engine.is_exhausted()) break;
     const auto start = Clock::now();

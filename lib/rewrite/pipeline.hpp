@@ -29,6 +29,8 @@ struct PipelineOptions {
   bool minimal = false;
   /// Stop after that many applications, to find the one that breaks a result; -1: no limit.
   long max_applications = -1;
+  /// Measures how long each rule takes.
+  bool is_timed = false;
   /// Called after each pass that changed the graph.
   std::function<void(std::string_view pass, const ir::Graph&)> on_pass = {};
   /// Rules tried in every pass besides its own.

@@ -103,7 +103,7 @@ TEST_CASE("applications stop where they are told to", "[rewrite]") {
 TEST_CASE("rules are counted, and applications say where", "[rewrite]") {
   const Expr e = f("x") * 1;
   ir::Graph g = ir::Graph::capture({&e, 1});
-  const auto report = rewrite::run_pipeline(g);
+  const auto report = rewrite::run_pipeline(g, {.is_timed = true});
   REQUIRE(report.applications.size() == 1);
   CHECK(report.applications[0].rule == "mul-one");
   CHECK(report.applications[0].op == "mul");
