@@ -6,9 +6,12 @@
 ///   startup first PROGRAM       function() alone, the first thing the process compiles
 ///   startup loaded PROGRAM      function() in a process that compiled something else before
 ///   startup memory PROGRAM      function() when the process has compiled the same before
+///   startup grow SHAPE-NODES    building an expression, its gradient, rewriting and planning; the
+///                               resident set is what that added
 ///
 /// PROGRAM is regression (a training step of softmax regression), network (one of the network
-/// 16-30-30-10) or activations (an elementwise chain).
+/// 16-30-30-10) or activations (an elementwise chain). SHAPE is chain, tree or recurrence (a layer
+/// of matrix product, bias and tanh, again and again).
 #include "bench/training.hpp"
 #include "examples/network/model.hpp"
 
@@ -19,6 +22,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sys/resource.h>
 
@@ -74,11 +78,69 @@ Program make(std::string_view name) {
   return name == "network" ? network_step() : name == "activations" ? activations() : regression();
 }
 
+kt::Expr chain(const kt::Expr& x, long nodes) {
+  kt::Expr e = x;
+  for (long i = 0; i < nodes; ++i)
+    e = i % 4 == 0 ? kt::tanh(e) : i % 4 == 1 ? e * 0.5f : i % 4 == 2 ? kt::sigmoid(e) : e + x;
+  return e;
+}
+
+/// A balanced sum of products of x and constants.
+kt::Expr tree(const kt::Expr& x, long nodes) {
+  std::vector<kt::Expr> level;
+  for (long i = 0; i < nodes / 2; ++i)
+    level.push_back(x * (1.0f + 1.0f / static_cast<float>(i + 1)));
+  while (level.size() > 1) {
+    std::vector<kt::Expr> next;
+    for (std::size_t i = 0; i + 1 < level.size(); i += 2) next.push_back(level[i] + level[i + 1]);
+    if (level.size() % 2 != 0) next.push_back(level.back());
+    level = std::move(next);
+  }
+  return level.front();
+}
+
+kt::Expr recurrence(const kt::Expr& x, long nodes) {
+  const auto w = kt::shared(kt::Array::full<float>({8, 8}, 0.1f), "w");
+  const auto b = kt::shared(kt::Array::zeros<float>({8}), "b");
+  kt::Expr h = x;
+  for (long i = 0; i < nodes / 3; ++i) h = kt::tanh(kt::dot(h, w) + b);
+  return h;
+}
+
+long resident_kb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss;
+}
+
+/// Prints the line of one start for "chain-1000" and the like.
+int grow(const std::string& what) {
+  const auto dash = what.find('-');
+  const std::string shape = what.substr(0, dash);
+  const long nodes = std::stol(what.substr(dash + 1));
+  const long before_kb = resident_kb();
+  const auto start = Clock::now();
+  const kt::Expr x = kt::matrix<float>("x");
+  const kt::Expr in = kt::tensor<float>({4, 8}, "x");
+  const kt::Expr& input = shape == "recurrence" ? in : x;
+  const kt::Expr cost = kt::sum(shape == "chain"  ? chain(input, nodes)
+                                : shape == "tree" ? tree(input, nodes)
+                                                  : recurrence(input, nodes));
+  const kt::Expr gradient = kt::grad(cost, input);
+  const std::chrono::duration<double, std::nano> expression = Clock::now() - start;
+  const kt::Function f = kt::function({input}, {cost, gradient}, {.threads = 1});
+  const kt::FunctionStats s = f.stats();
+  std::printf("%.0f %d %d %ld 0\n", expression.count() + 1e6 * (s.rewrite_ms + s.plan_ms),
+              is_clang_loaded() ? 1 : 0, s.compiled, resident_kb() - before_kb);
+  return 0;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
   auto start = Clock::now();
   const std::string_view mode = argc > 1 ? argv[1] : "result";
+  if (mode == "grow") return grow(argc > 2 ? argv[2] : "chain-1000");
   if (mode == "loaded") compile_something_else();
   const Program program = make(argc > 2 ? argv[2] : "regression");
   if (mode == "memory") (void)program.compile();

@@ -94,6 +94,42 @@ constexpr Kind kinds[] = {
     {"compile", "compile, warm", "network", "memory", "network", Cache::filled, {.ns = 1e6}},
 };
 
+/// Graphs of growing length: time and memory a node stay what they are.
+struct Growth {
+  const char* shape;
+  long nodes;
+};
+
+constexpr Growth growths[] = {
+    {"chain", 1000},      {"chain", 10000},      {"chain", 100000},
+    {"tree", 1000},       {"tree", 10000},       {"tree", 100000},
+    {"recurrence", 1000}, {"recurrence", 10000}, {"recurrence", 100000},
+};
+
+constexpr double most_ns_a_node = 30e3, most_kb_a_node = 4;
+
+Prepared prepare_growth(const Growth& growth) {
+  const std::string program = fmt::format("{}-{}", growth.shape, growth.nodes);
+  const auto cache = std::make_shared<Directory>();
+  start("grow", program, cache->path()); // fills the cache: Clang's memory is not the graph's
+  const auto last = std::make_shared<Start>();
+  const auto nodes = static_cast<double>(growth.nodes);
+  System system{.name = "kroton", .bound = {.ns = most_ns_a_node * nodes}};
+  system.time = [=](long) {
+    *last = start("grow", program, cache->path());
+    return last->inner_ns;
+  };
+  system.remark = [=]() -> std::optional<Remark> {
+    const double kb = static_cast<double>(last->resident_kb) / nodes;
+    return Remark{fmt::format("{:.1f} us and {:.2f} KB a node", last->inner_ns / 1e3 / nodes, kb),
+                  growth.nodes >= 10000 && kb > most_kb_a_node};
+  };
+  Prepared prepared;
+  prepared.systems.push_back(std::move(system));
+  prepared.is_single_shot = true;
+  return prepared;
+}
+
 Prepared prepare(const Kind& kind) {
   struct State {
     std::unique_ptr<Directory> cache;
@@ -142,6 +178,12 @@ void add_start_cases(std::vector<Case>& cases) {
                      .name = kind.name,
                      .size = kind.size,
                      .prepare = [&kind](const Setting&) { return prepare(kind); },
+                     .has_threads = false});
+  for (const Growth& growth : growths)
+    cases.push_back({.suite = "start",
+                     .name = fmt::format("growth of a {}", growth.shape),
+                     .size = fmt::format("{}", growth.nodes),
+                     .prepare = [&growth](const Setting&) { return prepare_growth(growth); },
                      .has_threads = false});
 }
 

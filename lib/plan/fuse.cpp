@@ -28,6 +28,7 @@ public:
       const int own = static_cast<int>(groups_.size());
       groups_.push_back({id});
       cost_.push_back(graph_[id].op->cost);
+      is_plain_.push_back(is_plain(id));
       group_of_.emplace(id, own);
       if (one_each) continue;
       std::vector<NodeId> producers;
@@ -50,27 +51,61 @@ private:
   void try_merge(NodeId producer, NodeId consumer) {
     const int a = group_of_.at(producer), b = group_of_.at(consumer);
     if (a == b) return;
-    std::string why = merge_problem(a, b);
+    std::string why = merge_problem(a, b, are_plain(a, b));
     if (why.empty())
       merge(a, b);
     else
       cuts_.push_back({producer, consumer, std::move(why)});
   }
 
-  /// Why two groups cannot be one; empty if they can.
-  std::string merge_problem(int a, int b) {
+  /// Whether a node is computed element by element over its own shape from arrays of that shape
+  /// and from scalars.
+  bool is_plain(NodeId id) {
+    const ir::GraphNode& n = graph_[id];
+    const auto& shape = n.type.shape;
+    if (!n.op->has(ir::Trait::elementwise) || shape.empty()) return false;
+    return std::ranges::all_of(edges_.of(id), [&](const Edge& e) {
+      const ir::GraphNode& base = graph_[e.view.base];
+      if (storage_of(graph_, e.view.base) != e.view.base) return false;
+      if (base.type.shape.empty()) return true;
+      if (!e.view.is_pure() || !ir::dims::same(base.type.shape, shape)) return false;
+      for (std::size_t i = 0; i < shape.size(); ++i)
+        if (e.view.axes[i].axis != static_cast<int>(i) && !shape[i].is(1)) return false;
+      return true;
+    });
+  }
+
+  /// Whether all of two groups are plain and of one shape. If one reads the other, a loop over that
+  /// shape computes both, and there is no need to lay it out: the long chains that gradients make
+  /// would have it laid out again with every node.
+  bool are_plain(int a, int b) const {
+    const auto shape = [&](int group) -> const std::vector<Dim>& {
+      return graph_[groups_[static_cast<std::size_t>(group)].front()].type.shape;
+    };
+    return is_plain_[static_cast<std::size_t>(a)] && is_plain_[static_cast<std::size_t>(b)] &&
+           ir::dims::same(shape(a), shape(b));
+  }
+
+  /// Why two groups cannot be one; empty if they can. `can_lay_out`: one loop is known to do.
+  std::string merge_problem(int a, int b, bool can_lay_out = false) {
     const auto& ga = groups_[static_cast<std::size_t>(a)];
     const auto& gb = groups_[static_cast<std::size_t>(b)];
     if (ga.size() + gb.size() > max_members) return "the kernel would be too large";
     if (cost_[static_cast<std::size_t>(a)] + cost_[static_cast<std::size_t>(b)] > max_cost)
       return "the kernel would be too large";
+    if (!can_lay_out)
+      if (std::string why = layout_problem(joined(ga, gb)); !why.empty()) return why;
+    if (has_path_between(a, b)) return "a path between them runs through another kernel";
+    return {};
+  }
+
+  std::string layout_problem(const std::vector<NodeId>& ids) {
     std::string why;
-    const auto group = lay_out(graph_, joined(ga, gb), edges_, &why);
+    const auto group = lay_out(graph_, ids, edges_, &why);
     if (!group) return why;
     // Random numbers are made many at a time.
     if (has_uniform(*group) && !is_flat(*group, edges_))
       return "random numbers are drawn in long runs";
-    if (has_path_between(a, b)) return "a path between them runs through another kernel";
     return {};
   }
 
@@ -90,6 +125,7 @@ private:
   void merge(int a, int b) {
     auto& ga = groups_[static_cast<std::size_t>(a)];
     auto& gb = groups_[static_cast<std::size_t>(b)];
+    is_plain_[static_cast<std::size_t>(a)] = are_plain(a, b);
     ga = joined(ga, gb);
     for (NodeId id : gb) group_of_[id] = a;
     gb.clear();
@@ -218,6 +254,7 @@ private:
       group_of_[id] = static_cast<int>(groups_.size());
       groups_.push_back({id});
       cost_.push_back(graph_[id].op->cost);
+      is_plain_.push_back(is_plain(id));
       cuts_.push_back({apart.front(), id, "their kernel and another would need each other"});
     }
     return true;
@@ -243,6 +280,7 @@ private:
   std::unordered_map<NodeId, int> group_of_;
   std::vector<std::vector<NodeId>> groups_; ///< sorted by position; empty once merged away
   std::vector<int> cost_;
+  std::vector<bool> is_plain_; ///< of each group: see are_plain
   std::vector<Cut> cuts_;
 };
 
