@@ -31,20 +31,21 @@ public:
   }
 
   /// Clang makes good vectors of long flat loops by itself. Explicit ones are for rows, for folds
-  /// (whose order is then the same whatever is known of the sizes), for long chains of operations, for random numbers, and for
-  /// loops of a few vectors.
+  /// (whose order is then the same whatever is known of the sizes), for long chains of operations,
+  /// for random numbers, and for loops of a few vectors.
   bool has_worthwhile_loop() const {
     if (k_.axes.empty()) return false;
     if (k_.rows < static_cast<int>(k_.axes.size())) return true;
     const Dim& n = k_.axes.back();
     return k_.axes.size() == 1 &&
-           (!k_.reductions.empty() || is_chain() || (n.is_static() && n.value() <= largest_literal_dim) ||
+           (!k_.reductions.empty() || is_chain() ||
+            (n.is_static() && n.value() <= largest_literal_dim) ||
             std::ranges::find(k_.values, ValueKind::uniform, &Value::kind) != k_.values.end());
   }
 
 private:
-  /// Each operation of a long chain waits for the one before, and the machine looks ahead over little
-  /// more than one vector's chain: two registers for each vector keep it busy.
+  /// Each operation of a long chain waits for the one before, and the machine looks ahead over
+  /// little more than one vector's chain: two registers for each vector keep it busy.
   bool is_chain() const {
     constexpr std::int64_t long_chain = 12;
     return k_.cost >= long_chain;

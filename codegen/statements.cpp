@@ -1,0 +1,361 @@
+#include "codegen/statements.hpp"
+
+#include <algorithm>
+
+#include "codegen/literal.hpp"
+
+namespace kroton::codegen {
+namespace {
+
+/// Loops of a constant length up to this may be written out.
+constexpr std::int64_t most_unrolled = 4;
+
+/// Random numbers that are drawn at a time.
+constexpr std::int64_t longest_run = 1024;
+
+} // namespace
+
+void Statements::line(int indent, const std::string& text) {
+  out_ += std::string(static_cast<std::size_t>(indent) * 2, ' ') + text + "\n";
+  ++line_number_;
+}
+
+void Statements::emit_values(const Block& b, int indent) {
+  for (int id : b.values) {
+    const Value& v = value(id);
+    for (const ComputedTerm& t : v.access.computed)
+      line(indent, fmt::format("const i64 p{} = checked(rt, {}, {}, {});", t.site, t.site,
+                               operand(t.value, 0), dim_text(t.bound)));
+    if (is_inline(id) || uses(id) == 0) continue;
+    if (v.node != ir::no_node) lines_.emplace_back(line_number_ + 1, v.node);
+    line(indent,
+         fmt::format("const {} {} = {};", lanes().is_vector(id) ? "auto" : type_name(v.dtype),
+                     value_name(id), definition(id).text));
+  }
+}
+
+void Statements::emit_stores(const Block& b, int indent) {
+  for (const Store& s : b.stores) {
+    if (const ir::NodeId node = value(s.value).node; node != ir::no_node && is_inline(s.value))
+      lines_.emplace_back(line_number_ + 1, node);
+    line(indent, fmt::format("{} = {};", element(s.access), operand(s.value, 0)));
+  }
+}
+
+void Statements::emit_vector_stores(const Block& b, int axis, int indent) {
+  for (const Store& s : b.stores) {
+    if (const ir::NodeId node = value(s.value).node; node != ir::no_node && is_inline(s.value))
+      lines_.emplace_back(line_number_ + 1, node);
+    line(indent, store(s.access, axis, vector_operand(s.value)));
+  }
+}
+
+std::string Statements::vector_operand(int id) const {
+  const std::string text = operand(id, 0);
+  return lanes().is_vector(id)
+             ? text
+             : fmt::format("vec<{}, {}>({})", type_name(value(id).dtype), lanes().count, text);
+}
+
+void Statements::emit_fold(const Reduction& r, const std::string& so_far, const std::string& best,
+                           const std::string& value, const std::string& position, int indent) {
+  if (r.op->better.empty()) {
+    line(indent, fmt::format("{} = {};", so_far, folded(r, false, so_far, value)));
+    return;
+  }
+  line(indent, fmt::format("if ({}) {{", better(r, best, value)));
+  line(indent + 1, fmt::format("{} = {};", best, value));
+  line(indent + 1, fmt::format("{} = {};", so_far, position));
+  line(indent, "}");
+}
+
+std::string Statements::folded(const Reduction& r, bool is_vector, std::string_view so_far,
+                               std::string_view value) const {
+  return replaced(replaced(fold(r, is_vector), "{0}", so_far), "{1}", value);
+}
+
+std::string Statements::better(const Reduction& r, std::string_view best, std::string_view value) {
+  return replaced(replaced(std::string(r.op->better), "{0}", best), "{1}", value);
+}
+
+bool Statements::has_part(int r) const { return is_stretched(r) && reduction(r).kept.empty(); }
+
+const Access& Statements::folded_array(const Reduction& r) const {
+  return r.has_part() ? r.part : r.array;
+}
+
+DType Statements::folded_dtype(const Reduction& r) const {
+  return r.has_part() ? r.dtype : r.array_dtype;
+}
+
+std::string Statements::accumulator(int r) const {
+  return reduction(r).has_array() && !reduction(r).kept.empty()
+             ? element(folded_array(reduction(r)))
+             : result_name(r);
+}
+
+std::string Statements::best_so_far(int r) const {
+  if (reduction(r).op->better.empty()) return {};
+  return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).best)
+                                                                : result_name(r) + "_best";
+}
+
+void Statements::emit_start(int r, int indent) {
+  const Reduction& x = reduction(r);
+  const bool is_array = !x.kept.empty();
+  const bool is_position = !x.op->better.empty();
+  const std::string start = is_position ? literal(DType::i64, 0)
+                            : is_array  ? limit(x.array_dtype, x.op->neutral)
+                                        : limit(x.accumulator, x.op->neutral);
+  int depth = indent;
+  if (is_array)
+    for (int a : x.kept) open_loop(a, depth++);
+  const std::string kind =
+      is_array ? "" : type_name(is_position ? x.result_dtype : x.accumulator) + " ";
+  line(depth, fmt::format("{}{} = {};", kind, is_array ? element(x.array) : result_name(r), start));
+  if (is_position)
+    line(depth, fmt::format("{}{} = {};", is_array ? "" : type_name(x.dtype) + " ", best_so_far(r),
+                            limit(x.dtype, x.op->neutral)));
+  while (depth > indent) line(--depth, "}");
+}
+
+std::string Statements::loop_over(int axis) const {
+  const std::string i = axis_name(axis);
+  return fmt::format("for (i64 {0} = 0; {0} < {1}; ++{0}) {{", i,
+                     dim_text(k_.axes[static_cast<std::size_t>(axis)]));
+}
+
+void Statements::open_loop(int axis, int indent) {
+  const Dim& d = k_.axes[static_cast<std::size_t>(axis)];
+  if (d.is_static() && d.value() > most_unrolled)
+    line(indent, "#pragma clang loop unroll(disable)");
+  line(indent, loop_over(axis));
+}
+
+bool Statements::folds_in_loop(int r) const {
+  return !has_inner() || !reduction(r).kept.empty() || !reduction(r).reduced.empty();
+}
+
+bool Statements::has_inner() const { return k_.rows < static_cast<int>(k_.axes.size()); }
+
+void Statements::fold_all(const Stage& s, int indent, bool inside_loop) {
+  for (int r : s.reductions) {
+    const Reduction& x = reduction(r);
+    if (folds_in_loop(r) != inside_loop) continue;
+    if (!is_stretched(r) || (!x.kept.empty() && folded_dtype(x) == x.dtype))
+      emit_fold(x, accumulator(r), best_so_far(r), operand(x.value, 0), access_index(x.position),
+                indent);
+    else if (!x.kept.empty())
+      line(indent, fmt::format("{0} = {0} + {1};", accumulator(r), operand(x.value, 2)));
+    else if (inside_loop)
+      emit_fold(x, result_name(r) + "_part", {}, operand(x.value, 0), {}, indent);
+    else
+      line(indent, fmt::format("{0} = {0} + {1};", result_name(r), operand(x.value, 2)));
+  }
+}
+
+void Statements::emit_loop(const std::vector<Stage>& stages, int axis, const std::string& begin,
+                           const std::string& end, bool is_short, int indent,
+                           const std::function<void(int indent)>& body) {
+  std::vector<int> parts;
+  for (const Stage& s : stages)
+    for (int r : s.reductions)
+      if (has_part(r) && folds_in_loop(r)) parts.push_back(r);
+  const std::string i = axis_name(axis);
+  int depth = indent;
+  const bool is_split = !parts.empty() && !is_short;
+  if (is_split) {
+    line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i,
+                              begin, end, longest_stretch));
+    line(depth, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i,
+                            longest_stretch, end));
+  }
+  for (int r : parts)
+    line(depth, fmt::format("{} {}_part = {};", type_name(reduction(r).dtype), result_name(r),
+                            limit(reduction(r).dtype, reduction(r).op->neutral)));
+  line(depth, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", i,
+                          is_split ? i + "_from" : begin, is_split ? i + "_to" : end));
+  body(depth + 1);
+  line(depth, "}");
+  for (int r : parts) line(depth, fmt::format("{0} = {0} + {0}_part;", result_name(r)));
+  if (is_split) line(indent, "}");
+}
+
+int Statements::vectors_a_turn(const std::vector<Stage>& stages, bool is_whole_axis) const {
+  int cost = 0, folds = 0;
+  for (const Stage& s : stages) {
+    for (int id : s.loop.values)
+      if (lanes().is_vector(id)) cost += value(id).op ? value(id).op->cost : 1;
+    folds += static_cast<int>(s.reductions.size());
+  }
+  const int wanted = cost <= 6 ? (folds ? 4 : 2) : cost <= 20 && folds ? 2 : 1;
+  const Dim& n = k_.axes.back();
+  return is_whole_axis && n.is_static() && n.value() < wanted * lanes().count ? 1 : wanted;
+}
+
+bool Statements::folds_lanes(int r, int axis) const {
+  return !reduction(r).has_array() || reduction(r).kept.empty() ||
+         step_along(reduction(r).array, axis).is(0);
+}
+
+std::string_view Statements::folder(const Reduction& r) {
+  if (r.op->neutral == "zero") return "sums";
+  const bool is_max = r.op->neutral == "lowest";
+  if (r.op->better.empty()) return is_max ? "maxima" : "minima";
+  return is_max ? "first_maxima" : "first_minima";
+}
+
+std::string Statements::lanes_name(int r) { return result_name(r) + "_in"; }
+
+void Statements::emit_lanes_start(int r, int vectors, int indent) {
+  const Reduction& x = reduction(r);
+  const std::string start =
+      x.op->neutral == "zero" ? "" : fmt::format("({})", limit(x.dtype, x.op->neutral));
+  line(indent, fmt::format("{}<{}, {}, {}> {}{};", folder(x), type_name(x.dtype), lanes().count,
+                           vectors, lanes_name(r), start));
+}
+
+void Statements::emit_lanes_fold(int r, int axis, int indent) {
+  const Reduction& x = reduction(r);
+  std::string taken = operand(x.value, 0);
+  if (!x.op->better.empty()) {
+    taken += ", " + access_index(x.position);
+    if (const Dim step = step_along(x.position, axis); !step.is(0))
+      taken += fmt::format(" + {}lane_numbers<i64, {}>()", step.is(1) ? "" : dim_text(step) + " * ",
+                           lanes().count);
+  }
+  line(indent, fmt::format("{}.take(m, k, {});", lanes_name(r), taken));
+}
+
+void Statements::emit_array_fold(int r, int axis, int indent) {
+  const Reduction& x = reduction(r);
+  const Access& array = folded_array(x);
+  std::string added = operand(x.value, 0);
+  // Lanes past the end may hold the next row's elements.
+  if (array.scratch >= 0)
+    added = fmt::format("where(m, {}, {})", added, limit(x.dtype, x.op->neutral));
+  const std::string so_far = elements(array, axis);
+  const std::string sum = folded_dtype(x) != x.dtype ? fmt::format("{} + convert<{}>({})", so_far,
+                                                                   type_name(x.accumulator), added)
+                                                     : folded(x, true, so_far, added);
+  line(indent, store(array, axis, sum));
+}
+
+void Statements::emit_lanes_end(int r, bool is_new, int indent) {
+  const Reduction& x = reduction(r);
+  const bool is_position = !x.op->better.empty();
+  const std::string to = accumulator(r);
+  const std::string all = lanes_name(r) + (is_position ? ".position()" : ".result()");
+  if (is_new)
+    line(indent, fmt::format("const {} {} = {};",
+                             type_name(is_position ? x.result_dtype : x.accumulator), to, all));
+  else if (is_stretched(r))
+    line(indent, fmt::format("{0} = {0} + {1};", to, all));
+  else
+    emit_fold(x, to, best_so_far(r), lanes_name(r) + ".result()", all, indent);
+}
+
+void Statements::open_vector_loop(int axis, int vectors, const std::string& begin,
+                                  const std::string& end, bool folds, int indent) {
+  const Dim& n = k_.axes[static_cast<std::size_t>(axis)];
+  const bool is_known = begin == "0" && n.is_static() && end == std::to_string(n.value());
+  const std::string head =
+      is_known ? fmt::format("in_vectors_of<{}, {}, {}>(", end, lanes().count, vectors)
+               : fmt::format("in_vectors<{}, {}>({}, {}, ", lanes().count, vectors, begin, end);
+  line(indent,
+       fmt::format("{}[&](i64 {}, auto m, int{}) {{", head, axis_name(axis), folds ? " k" : ""));
+}
+
+void Statements::emit_run(int id, const std::string& i, int indent) {
+  const Value& v = value(id);
+  const std::string offset =
+      v.access.offset.is(0) ? std::string() : dim_text(v.access.offset) + " + ";
+  line(indent, fmt::format("fill_uniform_{}({}, {}_to - {}_from, {}, {}, {}, {}{}_from);",
+                           to_string(v.dtype), run_name(id), i, i, operand(v.inputs[0], 0), v.draw,
+                           operand(v.inputs[1], 0), offset, i));
+}
+
+void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,
+                                  const std::string& begin, const std::string& end, bool is_short,
+                                  bool defines, int indent) {
+  std::vector<int> folds, runs;
+  for (const Stage& s : stages)
+    for (int id : s.loop.values)
+      if (value(id).kind == ValueKind::uniform && lanes().is_vector(id)) runs.push_back(id);
+  bool has_parts = false;
+  for (const Stage& s : stages)
+    for (int r : s.reductions)
+      if (folds_in_loop(r) && folds_lanes(r, axis)) {
+        folds.push_back(r);
+        has_parts = has_parts || is_stretched(r);
+      }
+  const int vectors = vectors_a_turn(stages, has_inner());
+  const std::string i = axis_name(axis);
+  const bool is_split = (has_parts && !is_short) || !runs.empty();
+  int depth = indent;
+  for (int id : runs)
+    line(depth, fmt::format("{} {}[{}];", type_name(value(id).dtype), run_name(id), longest_run));
+  if (is_split) {
+    const std::int64_t step = runs.empty() ? longest_stretch : longest_run;
+    line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i,
+                              begin, end, step));
+    line(depth, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i,
+                            step, end));
+  }
+  for (int id : runs) emit_run(id, i, depth);
+  for (int r : folds) emit_lanes_start(r, vectors, depth);
+  open_vector_loop(axis, vectors, is_split ? i + "_from" : begin, is_split ? i + "_to" : end,
+                   !folds.empty(), depth);
+  for (const Stage& s : stages) {
+    emit_values(s.loop, depth + 1);
+    for (int r : s.reductions) {
+      if (!folds_in_loop(r)) continue;
+      if (folds_lanes(r, axis))
+        emit_lanes_fold(r, axis, depth + 1);
+      else
+        emit_array_fold(r, axis, depth + 1);
+    }
+    emit_vector_stores(s.loop, axis, depth + 1);
+  }
+  line(depth, "});");
+  for (int r : folds) emit_lanes_end(r, defines && !is_split && !reduction(r).is_outer, depth);
+  if (is_split) line(indent, "}");
+}
+
+void Statements::emit_stage(const Stage& s, int indent) {
+  emit_values(s.row, indent);
+  fold_all(s, indent, false);
+  emit_stores(s.row, indent);
+  const bool has_loop = !s.loop.stores.empty() ||
+                        std::ranges::any_of(s.reductions, [&](int r) { return folds_in_loop(r); });
+  if (!has_loop) return;
+  const int last = static_cast<int>(k_.axes.size()) - 1;
+  const Dim& n = k_.axes.back();
+  const bool is_short = n.is_static() && n.value() <= longest_stretch;
+  // One vector loop a row, not in stretches, defines what it folds to.
+  const bool is_only_loop = lanes().count > 0 && last == k_.rows;
+  for (int r : s.reductions)
+    if (!reduction(r).is_outer && folds_in_loop(r) &&
+        !(is_only_loop && reduction(r).kept.empty() && (is_short || !has_stretches(s))))
+      emit_start(r, indent);
+  auto body = [&](int depth) {
+    emit_values(s.loop, depth);
+    fold_all(s, depth, true);
+    emit_stores(s.loop, depth);
+  };
+  if (!has_inner()) return body(indent);
+  int depth = indent;
+  for (int a = k_.rows; a < last; ++a) open_loop(a, depth++);
+  if (lanes().count > 0)
+    emit_vector_loop({Stage{{}, s.loop, s.reductions}}, last, "0", dim_text(n), is_short,
+                     is_only_loop, depth);
+  else
+    emit_loop({s}, last, "0", dim_text(n), is_short, depth, body);
+  while (depth > indent) line(--depth, "}");
+}
+
+bool Statements::has_stretches(const Stage& s) const {
+  return std::ranges::any_of(s.reductions, [&](int r) { return has_part(r) && folds_in_loop(r); });
+}
+
+} // namespace kroton::codegen

@@ -1,0 +1,92 @@
+#pragma once
+/// The statements of a kernel's loops, as C++ text: values, stores, folds, and the loops around
+/// them, one element or one vector at a time.
+///
+///   class Renderer : Statements { … emit_stage(stage, 2) … };      // out() is what was written so
+///   far
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codegen/expression.hpp"
+
+namespace kroton::codegen {
+
+class Statements : public Expressions {
+protected:
+  Statements(const Kernel& kernel, Lanes lanes)
+      : Expressions(kernel, std::move(lanes)), k_(kernel) {}
+
+  void line(int indent, const std::string& text);
+  void emit_values(const Block& b, int indent);
+  void emit_stores(const Block& b, int indent);
+  void emit_vector_stores(const Block& b, int axis, int indent);
+  /// An operand as a vector, whether or not it differs from lane to lane.
+  std::string vector_operand(int id) const;
+  void emit_fold(const Reduction& r, const std::string& so_far, const std::string& best,
+                 const std::string& value, const std::string& position, int indent);
+  std::string folded(const Reduction& r, bool is_vector, std::string_view so_far,
+                     std::string_view value) const;
+  void emit_start(int r, int indent);
+  std::string loop_over(int axis) const;
+  /// Opens a loop inside a row. Clang writes out loops of constant length before it looks for
+  /// vectors: a softmax row of 40 then took it a second, and rows of 10 ran slower than in a loop.
+  void open_loop(int axis, int indent);
+  bool has_inner() const;
+  /// The loop `for (axis from begin to end)` around `body`, in stretches if `s` sums f32 in it.
+  void emit_loop(const std::vector<Stage>& stages, int axis, const std::string& begin,
+                 const std::string& end, bool is_short, int indent,
+                 const std::function<void(int indent)>& body);
+  /// Opens the loop `for (axis from begin to end)`; `folds` makes the number of the vector known.
+  void open_vector_loop(int axis, int vectors, const std::string& begin, const std::string& end,
+                        bool folds, int indent);
+  /// As emit_loop, a vector at a time. `defines`: what the loop folds to is not named before.
+  void emit_vector_loop(const std::vector<Stage>& stages, int axis, const std::string& begin,
+                        const std::string& end, bool is_short, bool defines, int indent);
+  void emit_stage(const Stage& s, int indent);
+
+  /// Hands over what was written, and begins anew.
+  std::string take() { return std::exchange(out_, {}); }
+  /// The nodes that lines of the text compute; the first line written is 1.
+  const std::vector<std::pair<int, ir::NodeId>>& lines() const { return lines_; }
+
+private:
+  static std::string better(const Reduction& r, std::string_view best, std::string_view value);
+  /// Whether stretches of it are folded in a narrower variable first; elements of arrays are not.
+  bool has_part(int r) const;
+  /// The array that elements are folded into one by one.
+  const Access& folded_array(const Reduction& r) const;
+  DType folded_dtype(const Reduction& r) const;
+  /// The variables (or array elements) that a reduction folds into.
+  std::string accumulator(int r) const;
+  std::string best_so_far(int r) const;
+  /// Whether a reduction is folded for each element of the loop, or once a row.
+  bool folds_in_loop(int r) const;
+  void fold_all(const Stage& s, int indent, bool inside_loop);
+  /// Vectors that one turn of a loop takes: folds of little work would wait for each other.
+  /// A constant length of less than a turn needs none.
+  int vectors_a_turn(const std::vector<Stage>& stages, bool is_whole_axis) const;
+  /// Whether the lanes of a vector along `axis` are folded into one number.
+  bool folds_lanes(int r, int axis) const;
+  /// The prelude's type that a loop folds `r` into.
+  static std::string_view folder(const Reduction& r);
+  static std::string lanes_name(int r);
+  void emit_lanes_start(int r, int vectors, int indent);
+  void emit_lanes_fold(int r, int axis, int indent);
+  /// Folds a vector into an array's elements, lane by lane.
+  void emit_array_fold(int r, int axis, int indent);
+  /// Folds what a loop's lanes hold into the variable or array element of `r`; with `is_new` it is
+  /// defined by it.
+  void emit_lanes_end(int r, bool is_new, int indent);
+  /// Draws the random numbers of a stretch of the loop.
+  void emit_run(int id, const std::string& i, int indent);
+  bool has_stretches(const Stage& s) const;
+
+  const Kernel& k_;
+  std::string out_;
+  int line_number_ = 0;
+  std::vector<std::pair<int, ir::NodeId>> lines_;
+};
+
+} // namespace kroton::codegen
