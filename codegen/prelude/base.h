@@ -24,6 +24,7 @@ using f64 = double;
 
 /// N values of T, on which arithmetic, comparisons and ?: work lane by lane. vec<bool, N> is a mask. A comparison
 /// gives integers of the operands' width, -1 where it holds: mask_of makes a mask of them.
+/// Masks of fewer than 8 lanes are right but slow: Clang 22 takes them apart bit by bit wherever a function returns one.
 //# vec:
 #ifdef __clang__
 template <class T, int N> using vec = T __attribute__((ext_vector_type(N)));
