@@ -27,6 +27,8 @@ public:
     lanes_.count = vector_bytes / narrowest();
     const Dim& n = k_.axes.back();
     if (is_chain() && !(n.is_static() && n.value() <= lanes_.count)) lanes_.count *= 2;
+    // Clang takes masks of fewer lanes apart bit by bit.
+    lanes_.count = std::max(lanes_.count, 8);
     return std::move(lanes_);
   }
 
@@ -38,8 +40,7 @@ public:
     if (k_.rows < static_cast<int>(k_.axes.size())) return true;
     const Dim& n = k_.axes.back();
     return k_.axes.size() == 1 &&
-           (!k_.reductions.empty() || is_chain() ||
-            (n.is_static() && n.value() <= largest_literal_dim) ||
+           (!k_.reductions.empty() || (n.is_static() && n.value() <= largest_literal_dim) ||
             std::ranges::find(k_.values, ValueKind::uniform, &Value::kind) != k_.values.end());
   }
 

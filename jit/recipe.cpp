@@ -25,7 +25,7 @@ ProgramOptions program_options(const Options& options) {
     support::fail<UnsupportedError>(
         "target", {.hint = "leave Options::target empty for the best level of this machine"},
         "this machine cannot run code for {}", options.target);
-  p.code.contraction = options.contract ? Contraction::fast : Contraction::never;
+  p.code.contraction = options.contract ? Contraction::within_expression : Contraction::never;
   if (options.threads < 0)
     support::fail<UnsupportedError>(
         "threads", {.hint = "1 keeps to the calling thread, 0 takes KROTON_THREADS or all cores"},

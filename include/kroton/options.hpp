@@ -41,9 +41,8 @@ constexpr bool grants(Fp granted, Fp needed) { return (granted & needed) == need
 
 /// When a function gets versions for certain sizes beside the one that takes any. In such a version
 /// the sizes of the inputs' axes are constants: loops are unrolled, products sized, checks dropped.
-/// A function keeps the four that were useful last. Results do not depend on which one runs, but
-/// for the last bits of sums of products: `contract = false` makes these the same too.
-/// KROTON_SPECIALIZE=0 means `off` for every function.
+/// A function keeps the four that were useful last. Results do not depend on which one runs, not in
+/// a bit. KROTON_SPECIALIZE=0 means `off` for every function.
 enum class Specialize : std::uint8_t {
   automatic, ///< after some calls with the same sizes, if one of them is at most 4,096; compiled on
              ///< a thread of low priority, and used as soon as it is ready. In Mode::plain: off

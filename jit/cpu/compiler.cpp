@@ -133,7 +133,7 @@ ResultPtr run(const KrotonClangApi& api, const CompileInput& input, bool wants_a
 } // namespace
 
 std::vector<std::string> compile_arguments(const CpuTarget& target, const CodeOptions& options) {
-  static constexpr std::array<const char*, 3> contractions{"off", "on", "fast"};
+  static constexpr std::array<const char*, 2> contractions{"off", "on"};
   std::vector<std::string> arguments{"-triple",
                                      "x86_64-unknown-linux-gnu",
                                      "-emit-obj",

@@ -14,11 +14,12 @@
 
 namespace kroton::jit {
 
-/// What `a * b + c` may become.
-enum class Contraction { never, within_expression, fast };
+/// Whether `a * b + c` becomes one operation where it is one expression. (Clang's "fast" would join
+/// products and sums across statements, differently in texts that differ by a constant.)
+enum class Contraction { never, within_expression };
 
 struct CodeOptions {
-  Contraction contraction = Contraction::fast;
+  Contraction contraction = Contraction::within_expression;
   int optimization = 3; ///< 0 to 3.
   bool operator==(const CodeOptions&) const = default;
 };
