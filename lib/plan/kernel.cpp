@@ -122,11 +122,13 @@ std::vector<Dim> scratch_offsets(const Kernel& kernel) {
   for (const Scratch& s : kernel.scratch) {
     Dim n(1);
     for (int a : s.axes) n = dims::mul(n, kernel.axes[static_cast<std::size_t>(a)]);
-    // Each array starts on a cache line of its own and ends with whole vectors, of 16 elements at
-    // most.
-    const Dim bytes = dims::mul(n, Dim(static_cast<std::int64_t>(item_size(s.dtype))));
-    const Dim blocks = dims::floor_div(dims::add(bytes, Dim(255)), Dim(256));
-    offsets.push_back(dims::add(offsets.back(), dims::mul(blocks, Dim(256))));
+    // Each array starts on cache lines of its own. Loops write whole vectors, of at most 32 elements:
+    // over the end of the array, and of any of its lines.
+    constexpr std::int64_t vector = 256;
+    Dim bytes = dims::mul(n, Dim(static_cast<std::int64_t>(item_size(s.dtype))));
+    if (s.axes.size() > 1) bytes = dims::add(bytes, Dim(vector));
+    const Dim blocks = dims::floor_div(dims::add(bytes, Dim(vector - 1)), Dim(vector));
+    offsets.push_back(dims::add(offsets.back(), dims::mul(blocks, Dim(vector))));
   }
   return offsets;
 }

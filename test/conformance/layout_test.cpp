@@ -240,6 +240,23 @@ TEST_CASE("a permuted or reduced variable is not updated while it is read",
   }
 }
 
+TEST_CASE("what a kernel keeps of two inner axes does not run into its neighbour",
+          "[conformance][layout]") {
+  // A bias along the last axis keeps the inner axes apart; their lines end within a vector.
+  const Dim n = dim("n"), a = dim("a"), b = dim("b");
+  const Expr x = tensor<float>({n, a, b}, "x"), v = tensor<float>({b}, "v");
+  const Expr e = exp(x + v), share = e / sum(e, {1, 2}, true);
+  const Function f = function({x, v}, {share, sum(share * 2.0f, {0})}, {.threads = 1});
+  for (const auto& [rows, columns] : {std::pair{3, 17}, {3, 33}, {5, 19}, {2, 47}}) {
+    CAPTURE(rows, columns);
+    const Array ones = Array::full<float>({100, rows, columns}, 1.0f),
+                zeros = Array::zeros<float>({columns});
+    const auto out = f({ones, zeros});
+    for (float w : out[0].to_vector<float>()) CHECK(w == Approx(1.0 / (rows * columns)));
+    for (float w : out[1].to_vector<float>()) CHECK(w == Approx(200.0 / (rows * columns)));
+  }
+}
+
 TEST_CASE("a million f32 keep their digits when columns are summed", "[conformance][layout]") {
   // Added one by one in f32, a column of a million 0.1 was wrong by one percent.
   const Expr x = matrix<float>("x");
