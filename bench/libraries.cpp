@@ -55,7 +55,7 @@ std::function<void(const Product<float>&)> onednn(void* handle) {
 }
 
 struct Opened {
-  Library library;
+  Library products;
   void (*set_threads)(int);
 };
 
@@ -63,12 +63,12 @@ std::vector<Opened> open_all() {
   std::vector<Opened> all;
   const auto add = [&](std::string name, void* handle, const char* set_threads) {
     if (!handle) return;
-    Library library{std::move(name), cblas<float>(handle, "cblas_sgemm"),
-                    cblas<double>(handle, "cblas_dgemm")};
-    if (!library.f32) library.f32 = onednn(handle);
-    if (library.f32)
+    Library products{std::move(name), cblas<float>(handle, "cblas_sgemm"),
+                     cblas<double>(handle, "cblas_dgemm")};
+    if (!products.f32) products.f32 = onednn(handle);
+    if (products.f32)
       all.push_back(
-          {std::move(library), reinterpret_cast<void (*)(int)>(dlsym(handle, set_threads))});
+          {std::move(products), reinterpret_cast<void (*)(int)>(dlsym(handle, set_threads))});
   };
   const char* kernels = __builtin_cpu_supports("x86-64-v4") ? "SkylakeX" : "Haswell";
   add(std::string("OpenBLAS ") + kernels,
@@ -90,7 +90,7 @@ std::vector<Library> libraries(int threads) {
   std::vector<Library> all;
   for (const Opened& o : opened) {
     if (o.set_threads) o.set_threads(threads);
-    all.push_back(o.library);
+    all.push_back(o.products);
   }
   return all;
 }

@@ -33,8 +33,8 @@ public:
   }
 
   /// Clang makes good vectors of long flat loops by itself. Explicit ones are for rows, for folds
-  /// (whose order is then the same whatever is known of the sizes), for long chains of operations,
-  /// for random numbers, and for loops of a few vectors.
+  /// (whose order is then the same whatever is known of the sizes), for random numbers, and for
+  /// loops of a few vectors.
   bool has_worthwhile_loop() const {
     if (k_.axes.empty()) return false;
     if (k_.rows < static_cast<int>(k_.axes.size())) return true;

@@ -99,10 +99,9 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     job.result.module = loaded_modules().get(job.key.digest, *lookup.artifact, job.kernel->title);
     job.result.entry = reinterpret_cast<KernelEntry>(job.result.module->symbol("kernel"));
     support::log(Area::jit)->debug(
-        "kernel {:.12} {} {} in {:.2f} ms, at {}", job.result.digest, job.kernel->title,
+        "kernel {:.12} {} {} in {:.2f} ms", job.result.digest, job.kernel->title,
         cache::to_string(job.result.outcome),
-        std::chrono::duration<double, std::milli>(job.result.took).count(),
-        fmt::ptr(reinterpret_cast<const void*>(job.result.entry)));
+        std::chrono::duration<double, std::milli>(job.result.took).count());
   };
   auto make = [&](Job& job) {
     try {

@@ -17,7 +17,7 @@ template <int N> struct all_lanes {};
 template <int N, class A, class B> KROTON_INLINE auto where(all_lanes<N>, A a, B) { return a; }
 template <int N, class A, class B> KROTON_INLINE auto where(vec<bool, N> m, A a, B b) { return select(m, a, b); }
 
-/// Masks.
+/// The lanes of b that are in the loop.
 //# masked: types vec all_lanes
 template <int N> KROTON_INLINE vec<bool, N> masked(all_lanes<N>, vec<bool, N> m) { return m; }
 template <int N> KROTON_INLINE vec<bool, N> masked(vec<bool, N> a, vec<bool, N> b) { return a & b; }
@@ -35,7 +35,6 @@ template <int N, class T> KROTON_INLINE auto load_every(const T* from, i64 step,
   return load_strided_first(from, step, m, T(0));
 }
 
-/// Numbers become vectors of themselves.
 //# store: types vec all_lanes store_to store_first
 template <int N, class T> KROTON_INLINE void store(T* to, vec<T, N> v, all_lanes<N>) { store_to(to, v); }
 template <int N, class T> KROTON_INLINE void store(T* to, vec<T, N> v, vec<bool, N> m) { store_first(to, m, v); }

@@ -127,7 +127,7 @@ TEST_CASE("no library is used unless one is named", "[jit]") {
   CHECK(blas_description().starts_with("generated code"));
 }
 
-TEST_CASE("a library that is named is used", "[.library]") {
+TEST_CASE("a library that is named is used", "[.blas]") {
   check_all_layouts<float>();
   check_all_layouts<double>();
   const bool is_found = blas() != nullptr;
