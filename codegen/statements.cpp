@@ -78,7 +78,9 @@ std::string Statements::better(const Reduction& r, std::string_view best, std::s
   return replaced(replaced(std::string(r.op->better), "{0}", best), "{1}", value);
 }
 
-bool Statements::has_part(int r) const { return is_stretched(r) && reduction(r).kept.empty(); }
+bool Statements::is_stretched_variable(int r) const {
+  return is_stretched(r) && reduction(r).kept.empty();
+}
 
 const Access& Statements::folded_array(const Reduction& r) const {
   return r.has_part() ? r.part : r.array;
@@ -160,7 +162,7 @@ void Statements::emit_loop(const std::vector<Stage>& stages, int axis, const std
   std::vector<int> parts;
   for (const Stage& s : stages)
     for (int r : s.reductions)
-      if (has_part(r) && folds_in_loop(r)) parts.push_back(r);
+      if (is_stretched_variable(r) && folds_in_loop(r)) parts.push_back(r);
   const std::string i = axis_name(axis);
   int depth = indent;
   const bool is_split = !parts.empty() && !is_short;
@@ -355,7 +357,8 @@ void Statements::emit_stage(const Stage& s, int indent) {
 }
 
 bool Statements::has_stretches(const Stage& s) const {
-  return std::ranges::any_of(s.reductions, [&](int r) { return has_part(r) && folds_in_loop(r); });
+  return std::ranges::any_of(s.reductions,
+                             [&](int r) { return is_stretched_variable(r) && folds_in_loop(r); });
 }
 
 } // namespace kroton::codegen

@@ -54,7 +54,7 @@ protected:
 private:
   static std::string better(const Reduction& r, std::string_view best, std::string_view value);
   /// Whether stretches of it are folded in a narrower variable first; elements of arrays are not.
-  bool has_part(int r) const;
+  bool is_stretched_variable(int r) const;
   /// The array that elements are folded into one by one.
   const Access& folded_array(const Reduction& r) const;
   DType folded_dtype(const Reduction& r) const;

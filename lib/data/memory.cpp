@@ -58,7 +58,7 @@ std::byte* map_block(std::size_t nbytes) noexcept {
   const std::size_t before =
       (huge_page - reinterpret_cast<std::uintptr_t>(first) % huge_page) % huge_page;
   if (before != 0) ::munmap(first, before);
-  if (before != huge_page) ::munmap(first + before + nbytes, huge_page - before);
+  ::munmap(first + before + nbytes, huge_page - before);
   // Advice: a kernel without huge pages ignores it, and the memory works all the same.
   ::madvise(first + before, nbytes, MADV_HUGEPAGE);
   return first + before;

@@ -122,8 +122,8 @@ std::vector<Dim> scratch_offsets(const Kernel& kernel) {
   for (const Scratch& s : kernel.scratch) {
     Dim n(1);
     for (int a : s.axes) n = dims::mul(n, kernel.axes[static_cast<std::size_t>(a)]);
-    // Each array starts on cache lines of its own. Loops write whole vectors, of at most 32 elements:
-    // over the end of the array, and of any of its lines.
+    // Each array starts on cache lines of its own. Loops write whole vectors, of at most 32
+    // elements: over the end of the array, and of any of its lines.
     constexpr std::int64_t vector = 256;
     Dim bytes = dims::mul(n, Dim(static_cast<std::int64_t>(item_size(s.dtype))));
     if (s.axes.size() > 1) bytes = dims::add(bytes, Dim(vector));

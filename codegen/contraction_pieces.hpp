@@ -1,0 +1,321 @@
+#pragma once
+/// The pieces that texts of matrix products are put together from: contraction.cpp chooses them,
+/// fills in what stands as `@name`, and keeps or drops the lines that begin with `@^`, `@*`, `@+`,
+/// `@-`.
+#include <string_view>
+
+namespace kroton::codegen::pieces {
+
+// Loops that move single elements, and outer
+// ones, are marked as not worth the compiler's time: vectorised and unrolled, they are half of its
+// work.
+
+inline constexpr std::string_view vectors = R"text(
+using T = @type;
+constexpr int lanes = @lanes; // elements of a vector register
+
+#define PLAIN_LOOP _Pragma("clang loop vectorize(disable) unroll(disable)")
+
+KROTON_INLINE i64 smaller(i64 x, i64 y) { return x < y ? x : y; }
+KROTON_INLINE i64 ceil_div(i64 x, i64 y) { return (x + y - 1) / y; }
+)text";
+
+inline constexpr std::string_view exchange = R"text(
+using Vec = vec<T, lanes>;
+template <class, int... lane> struct Lanes {};
+using AllLanes = __make_integer_seq<Lanes, int, lanes>;
+
+// Seen as blocks of half x half lanes, [x; y] gets its off-diagonal blocks exchanged.
+template <int half, int... lane> KROTON_INLINE void exchange(Vec& x, Vec& y, Lanes<int, lane...>) {
+  const Vec upper = __builtin_shufflevector(x, y, (lane & half ? lane - half + lanes : lane)...);
+  y = __builtin_shufflevector(x, y, (lane & half ? lane + lanes : lane + half)...);
+  x = upper;
+}
+)text";
+
+inline constexpr std::string_view transpose = R"text(
+template <int half = lanes / 2> KROTON_INLINE void transpose(Vec (&x)[lanes]) {
+  for (int i = 0; i < lanes; ++i)
+    if (!(i & half)) exchange<half>(x[i], x[i + half], AllLanes{});
+  if constexpr (half > 1) transpose<half / 2>(x);
+}
+
+struct Square {
+  alignas(64) T at[lanes][lanes];
+};
+
+[[gnu::noinline]] static void transpose(Square& s) {
+  Vec x[lanes];
+  for (int i = 0; i < lanes; ++i) x[i] = load_from<lanes>(s.at[i]);
+  transpose(x);
+  for (int i = 0; i < lanes; ++i) store_to(s.at[i], x[i]);
+}
+)text";
+
+// Copies for the work memory: to[r * line + q] = from[r * row + q * col] for r < rows and q < cols,
+// and 0 for the other q < width.
+
+inline constexpr std::string_view copy_elements = R"text(
+static void copy_elements(const T* from, i64 row, i64 col, i64 rows, i64 cols, T* to, i64 line, i64 width) {
+PLAIN_LOOP
+  for (i64 r = 0; r < rows; ++r)
+PLAIN_LOOP
+    for (i64 q = 0; q < width; ++q) to[r * line + q] = q < cols ? from[r * row + q * col] : T(0);
+}
+)text";
+
+inline constexpr std::string_view copy_lines = R"text(
+// Copies lines of `cols` elements, with zeros up to `width` and on to the next whole vector.
+static void copy_lines(const T* from, i64 row, i64 rows, i64 cols, T* to, i64 line, i64 width) {
+PLAIN_LOOP
+  for (i64 r = 0; r < rows; ++r, from += row, to += line) {
+    i64 q = 0;
+PLAIN_LOOP
+    for (; q + lanes <= cols; q += lanes) store_to(to + q, load_from<lanes>(from + q));
+PLAIN_LOOP
+    for (; q < width; q += lanes)
+      store_to(to + q, load_first(from + q, first_lanes<lanes>(cols - q), T(0)));
+  }
+}
+)text";
+
+inline constexpr std::string_view copy_columns = R"text(
+// The same, from columns of `rows` adjacent elements, `col` apart: in squares, which are transposed. Later
+// columns go first: the zeros that they end with reach into the next line.
+static void copy_columns(const T* from, i64 col, i64 rows, i64 cols, T* to, i64 line, i64 width) {
+PLAIN_LOOP
+  for (i64 r = 0; r < rows; r += lanes) {
+    const auto inside = first_lanes<lanes>(rows - r);
+PLAIN_LOOP
+    for (i64 q = (width - 1) / lanes * lanes; q >= 0; q -= lanes) {
+      Square s;
+PLAIN_LOOP
+      for (i64 l = 0; l < lanes; ++l)
+        store_to(s.at[l], q + l < cols ? load_first(from + r + (q + l) * col, inside, T(0)) : Vec(T(0)));
+      transpose(s);
+PLAIN_LOOP
+      for (i64 l = 0; l < smaller(lanes, rows - r); ++l)
+        store_to(to + (r + l) * line + q, load_from<lanes>(s.at[l]));
+    }
+  }
+}
+)text";
+
+inline constexpr std::string_view copy = R"text(
+static void copy(const T* from, i64 row, i64 col, i64 rows, i64 cols, T* to, i64 line, i64 width) {
+  if (col == 1) copy_lines(from, row, rows, cols, to, line, width);
+  else if (row == 1) copy_columns(from, col, rows, cols, to, line, width);
+  else copy_elements(from, row, col, rows, cols, to, line, width);
+}
+)text";
+
+/// The innermost loop of all schemes but `dots`.
+inline constexpr std::string_view multiply = R"text(
+// sum[r] = the sum over p of left[r][p * step] times the first W elements of line p of `right`, those
+// that `inside` has.
+@^// Elements of `next`, needed soon, are fetched on the way.
+template <int R, int W>
+KROTON_INLINE void multiply(vec<T, W> (&sum)[R], const T* const (&left)[R], i64 step, const T* right,
+                            i64 line, vec<bool, W> inside, i64 k@next) {
+  for (int r = 0; r < R; ++r) sum[r] = T(0);
+PLAIN_LOOP
+  for (i64 p = 0; p < k; ++p, right += line) {
+@^    __builtin_prefetch(next + p, 0, 2);
+@*    for (int q = 0; q < W; q += lanes) __builtin_prefetch(right + ahead * line + q);
+    const vec<T, W> x = load_first(right, inside, T(0));
+    for (int r = 0; r < R; ++r) sum[r] += left[r][p * step] * x;
+  }
+}
+)text";
+
+inline constexpr std::string_view rows_body = R"text(
+// R rows of c from i on, W columns from j on.
+template <int R, int W> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) {
+  const T* a[R];
+  for (int r = 0; r < R; ++r) a[r] = g.a + @row * g.a_row;
+  const auto inside = first_lanes<W>(g.n - j);
+  vec<T, W> sum[R];
+  multiply(sum, a, g.a_col, @right, g.k);
+  T* c = g.c + i * g.n + j;
+@+  for (int r = 0; r < R; ++r)
+@+    @if_rowsum[r] = load_first(c + r * g.n, inside, T(0)) + g.alpha * sum[r];
+  for (int r = 0; r < R; ++r)
+    @if_rowstore_first(c + r * g.n, inside, sum[r]);
+}
+)text";
+
+inline constexpr std::string_view columns_body = R"text(
+// R columns of c from j on, W rows from i on.
+template <int R, int W> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) {
+  const T* b[R];
+  for (int r = 0; r < R; ++r) b[r] = g.b + @column * g.b_col;
+  vec<T, W> sum[R];
+  multiply(sum, b, g.b_row, g.a + i, g.a_col, first_lanes<W>(g.m - i), g.k);
+  alignas(64) T sums[R][W];
+  for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
+  const auto inside = first_lanes<lanes>(smaller(R, g.n - j));
+PLAIN_LOOP
+  for (i64 q = 0; q < smaller(W, g.m - i); q += lanes) {
+    Square s;
+PLAIN_LOOP
+    for (i64 r = 0; r < R; ++r) store_to(s.at[r], load_from<lanes>(sums[r] + q));
+    transpose(s);
+    const i64 rows = smaller(lanes, g.m - i - q);
+    T* c = g.c + (i + q) * g.n + j;
+@+PLAIN_LOOP
+@+    for (i64 l = 0; l < rows; ++l)
+@+      store_to(s.at[l], load_first(c + l * g.n, inside, T(0)) + g.alpha * load_from<lanes>(s.at[l]));
+PLAIN_LOOP
+    for (i64 l = 0; l < rows; ++l) store_first(c + l * g.n, inside, load_from<lanes>(s.at[l]));
+  }
+}
+
+static void sweep(void* frame, i64 begin, i64 end, int) {
+  const Product& g = *(const Product*)frame;
+PLAIN_LOOP
+  for (i64 i = begin * @width; i < smaller(end * @width, g.m); i += @width)
+PLAIN_LOOP
+    for (i64 j = 0; j < g.n; j += @rows) tile<@rows, @width>(g, i, j);
+}
+)text";
+
+inline constexpr std::string_view dots_body = R"text(
+// x[0] becomes the sums of x[0], x[1], … over their lanes, by halves.
+template <int half = lanes / 2> KROTON_INLINE void sum_lanes(Vec (&x)[lanes]) {
+  for (int i = 0; i < half; ++i) {
+    exchange<half>(x[i], x[i + half], AllLanes{});
+    x[i] += x[i + half];
+  }
+  if constexpr (half > 1) sum_lanes<half / 2>(x);
+}
+
+// R rows of c from i on, Q columns from j on. A sum is kept in `lanes` parts until its end.
+template <int R, int Q> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) {
+  const T *a[R], *b[Q];
+  for (int r = 0; r < R; ++r) a[r] = g.a + @row * g.a_row;
+  for (int r = 0; r < Q; ++r) b[r] = @right_column;
+  Vec sum[R][Q] = {};
+PLAIN_LOOP
+  for (i64 p = 0; p < g.k; p += lanes) {
+    const auto inside = first_lanes<lanes>(@terms);
+    Vec y[Q];
+    for (int q = 0; q < Q; ++q) y[q] = load_first(b[q] + p, inside, T(0));
+    for (int r = 0; r < R; ++r) {
+      __builtin_prefetch(a[r] + p + R * g.a_row); // for the next tile
+      const Vec x = load_first(a[r] + p, inside, T(0));
+      for (int q = 0; q < Q; ++q) sum[r][q] += x * y[q];
+    }
+  }
+  alignas(64) T parts[R][Q][lanes];
+  for (int r = 0; r < R; ++r)
+    for (int q = 0; q < Q; ++q) store_to(parts[r][q], sum[r][q]);
+  const auto inside = first_lanes<lanes>(smaller(Q, g.n - j));
+PLAIN_LOOP
+  for (i64 r = 0; r < smaller(R, g.m - i); ++r) {
+    Vec x[lanes] = {};
+    for (int q = 0; q < Q; ++q) x[q] = load_from<lanes>(parts[r][q]);
+    sum_lanes(x);
+    T* c = g.c + (i + r) * g.n + j;
+@+    x[0] = load_first(c, inside, T(0)) + g.alpha * x[0];
+    store_first(c, inside, x[0]);
+  }
+}
+
+static void sweep(void* frame, i64 begin, i64 end, int) {
+  const Product& g = *(const Product*)frame;
+PLAIN_LOOP
+  for (i64 i = begin * @rows; i < smaller(end * @rows, g.m); i += @rows)
+PLAIN_LOOP
+    for (i64 j = 0; j < g.n; j += @vectors) tile<@rows, @vectors>(g, i, j);
+}
+)text";
+
+inline constexpr std::string_view packed_body = R"text(
+constexpr int R = @rows, W = @width; // a tile of c: R rows, W columns
+constexpr i64 most_columns = @block_columns, most_depth = @block_k;
+
+// Columns of c from j on and terms of their sums from p on. `right` holds panels of W columns of b, each
+// [depth][W] and a vector apart, which together stay in the second-level cache; `left` holds a panel of
+// R rows of a for each worker.
+struct Block {
+  const Product* g;
+  i64 j, p, columns, depth, right_panel;
+  T *right, *left;
+};
+constexpr i64 left_panel = R * (most_depth + lanes); // [@left_layout]
+
+// Lines [begin, end) of `lanes` terms each, across all panels: so b is read in its order.
+static void pack_right(void* frame, i64 begin, i64 end, int) {
+  const Block& f = *(const Block*)frame;
+  const Product& g = *f.g;
+PLAIN_LOOP
+  for (i64 p = begin * lanes; p < smaller(end * lanes, f.depth); p += lanes)
+PLAIN_LOOP
+    for (i64 j = 0; j < f.columns; j += W) {
+      const T* from = g.b + (f.p + p) * g.b_row + (f.j + j) * g.b_col;
+      T* to = f.right + j / W * f.right_panel + p * W;
+      @pack_right
+    }
+}
+
+KROTON_INLINE void pack_left(const Block& f, const T* from, i64 rows, T* to) {
+  const Product& g = *f.g;
+@pack_left
+}
+
+KROTON_INLINE void tile(const Block& f, const T* left, const T* right, const T* next, T* c, i64 rows, i64 columns) {
+  const Product& g = *f.g;
+PLAIN_LOOP
+  for (i64 r = 0; r < rows; ++r) __builtin_prefetch(c + r * g.n, 1), __builtin_prefetch(c + r * g.n + W - 1, 1);
+  const T* a[R];
+  for (int r = 0; r < R; ++r) a[r] = left + @left_row;
+  vec<T, W> sum[R];
+  multiply(sum, a, @left_step, right, W, first_lanes<W>(W), f.depth, next);
+  alignas(64) T sums[R][W];
+  for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
+  const auto inside = first_lanes<W>(columns);
+PLAIN_LOOP
+  for (i64 r = 0; r < rows; ++r, c += g.n) {
+    vec<T, W> total = load_from<W>(sums[r]);
+@+    total = load_first(c, inside, T(0)) + g.alpha * total;
+@-    if (f.p > 0) total += load_first(c, inside, T(0));
+    store_first(c, inside, total);
+  }
+}
+
+// Tiles [begin, end) of the block, row by row. The rows of a are copied to where they stay in the
+// first-level cache while the panels of b pass by; with each panel one of the next rows is fetched.
+static void tiles(void* frame, i64 begin, i64 end, int worker) {
+  const Block& f = *(const Block*)frame;
+  const Product& g = *f.g;
+  T* left = f.left + worker * left_panel;
+  const i64 across = ceil_div(f.columns, W);
+PLAIN_LOOP
+  for (i64 t = begin; t < end; ++t) {
+    const i64 i = t / across * R, j = t % across * W, rows = smaller(R, g.m - i);
+    const T* a = g.a + i * g.a_row + f.p * g.a_col;
+    if (t == begin || j == 0) pack_left(f, a, rows, left);
+    const T* next = a + (R + smaller(j / W, R - 1)) * g.a_row;
+    tile(f, left, f.right + j / W * f.right_panel, next, g.c + i * g.n + f.j + j, rows, f.columns - j);
+  }
+}
+)text";
+
+inline constexpr std::string_view packed_entry =
+    R"text(  const i64 depth = ceil_div(g.k, ceil_div(g.k, most_depth)); // equal parts of k and n
+  const i64 columns = ceil_div(ceil_div(g.n, ceil_div(g.n, most_columns)), W) * W;
+PLAIN_LOOP
+  for (i64 j = 0; j < g.n; j += columns)
+PLAIN_LOOP
+    for (i64 p = 0; p < g.k; p += depth) {
+      Block f{&g, j, p, smaller(g.n - j, columns), smaller(g.k - p, depth), 0, g.work, nullptr};
+      f.right_panel = W * f.depth + lanes;
+      f.left = f.right + most_columns / W * f.right_panel;
+      const i64 across = ceil_div(f.columns, W), down = ceil_div(g.m, R);
+      rt->parallel_for(rt, ceil_div(f.depth, lanes), @grain / 8 / (lanes * f.columns) + 1, pack_right, &f);
+      rt->parallel_for(rt, across * down, @grain / (R * W * f.depth) + 1, tiles, &f);
+    }
+}
+)text";
+
+} // namespace kroton::codegen::pieces
