@@ -200,8 +200,10 @@ template <class T, int N, int U> struct first_minima {
 };
 
 /// x / d for many x and one d: x times the reciprocal of d, corrected by what is left of x (Markstein: Computation of
-/// elementary functions on the IBM RISC System/6000 processor, 1990). Rounded as the division where the
-/// quotient is a normal number. Compilers take what depends on d alone out of the loop.
+/// elementary functions on the IBM RISC System/6000 processor, 1990). The division's result bit for bit, but for
+/// an x or a quotient within 2^26 (f32) or 2^60 (f64) of the smallest or the largest normal number: what is left
+/// is rounded there, and a result may be off by its last place. Compilers take what depends on d alone
+/// out of the loop.
 //# divided: types vec bits_f32 bits_f64
 template <class T, int N> KROTON_INLINE vec<T, N> divided(vec<T, N> x, T d) {
 #ifdef __FMA__
@@ -215,7 +217,9 @@ template <class T, int N> KROTON_INLINE vec<T, N> divided(vec<T, N> x, T d) {
     const vec<T, N> q = x * inverse;
     const vec<T, N> left = __builtin_elementwise_fma(-q, vec<T, N>(d), x);
     const vec<T, N> better = __builtin_elementwise_fma(left, vec<T, N>(inverse), q);
-    return left == left ? better : q;
+    // Zeros keep their sign, and infinities have nothing to correct.
+    const vec<T, N> size = __builtin_elementwise_abs(left);
+    return size > T(0) && size < T(__builtin_inf()) ? better : q;
   }
 #endif
   return x / d;
