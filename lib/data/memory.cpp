@@ -1,6 +1,7 @@
 #include "lib/data/memory.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstdint>
 #include <cstdlib>
@@ -95,8 +96,7 @@ public:
   }
 
   KeptMemory state() noexcept {
-    const std::lock_guard lock(mutex_);
-    return {kept_, limit_};
+    return {kept_.load(std::memory_order_relaxed), limit_};
   }
 
 private:
@@ -123,7 +123,8 @@ private:
 
   std::mutex mutex_;
   std::vector<Block> blocks_ = room();
-  std::size_t kept_ = 0, limit_ = read_limit();
+  std::atomic<std::size_t> kept_ = 0; // written under the lock, read without
+  const std::size_t limit_ = read_limit();
 };
 
 /// Never destroyed: arrays may outlive every static of this library.
