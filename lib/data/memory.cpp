@@ -95,9 +95,7 @@ public:
     kept_ += nbytes;
   }
 
-  KeptMemory state() noexcept {
-    return {kept_.load(std::memory_order_relaxed), limit_};
-  }
+  KeptMemory state() noexcept { return {kept_.load(std::memory_order_relaxed), limit_}; }
 
 private:
   struct Block {
