@@ -1,12 +1,12 @@
 #pragma once
-/// What a key leads to, a list of named byte strings, and the file it is kept in.
+/// What a key leads to: named byte strings, some of them compressed, and what a CPU must have to
+/// run the code among them.
 ///
-///   Artifact a{{{"object", object}, {"log", log}}};
-///   std::string file = write_entry(key.record, a);
-///   ParsedEntry parsed = parse_entry(file);
-///   if (parsed.entry) parsed.entry->artifact.find("object")->bytes;
+///   Artifact a{{{"object", object}, compressed("source", text)}, "x86-64-v3"};
+///   a.find("object")->bytes;
+///   content_of(*a.find("source"));               // text
 ///
-/// docs/cache-format.md is the contract of the file.
+/// entry.hpp puts it into a file.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,57 +15,39 @@
 
 namespace kroton::cache {
 
+/// How a section's content became the bytes that are kept.
+enum class Encoding : std::uint8_t {
+  plain = 0,
+  zlib = 1, ///< a zlib stream (RFC 1950)
+};
+
 struct Section {
   std::string name;
-  std::string bytes;
+  std::string bytes; ///< As kept; the content itself if the encoding is plain.
+  Encoding encoding = Encoding::plain;
+  std::uint64_t content_nbytes = 0; ///< Length of the content; counts only if it is encoded.
 
   bool operator==(const Section&) const = default;
 };
 
+/// The section with its content compressed, or plain where that is no shorter.
+Section compressed(std::string name, std::string_view content);
+
+/// The content of a section; nothing when the kept bytes do not decode to the length that is told.
+/// Allocates no more than that length, nor more than zlib can make of the bytes.
+std::optional<std::string> content_of(const Section&);
+
 struct Artifact {
   std::vector<Section> sections;
+  /// Words, each one space apart, for all that a CPU must have to run this: an x86-64 level, or a
+  /// feature as LLVM spells it ("x86-64-v3 avx512bf16"). Empty: any will do.
+  std::string requirements = {};
 
   bool operator==(const Artifact&) const = default;
   /// The first section of that name, or null.
   const Section* find(std::string_view name) const;
-  /// Bytes of all sections together.
+  /// Bytes of all sections together, as kept.
   std::uint64_t nbytes() const;
 };
-
-/// The version that `write_entry` writes and `parse_entry` reads.
-inline constexpr std::uint32_t entry_version = 1;
-
-/// A file longer than this is not an entry.
-inline constexpr std::uint64_t max_entry_bytes = std::uint64_t{1} << 28;
-
-/// A whole entry file, checksum included.
-std::string write_entry(std::string_view record, const Artifact&);
-
-struct Entry {
-  std::string record;
-  Artifact artifact;
-};
-
-/// Why bytes are not an entry that this version reads.
-enum class EntryFault : std::uint8_t {
-  none,
-  length,   ///< Shorter or longer than the header says, or than any entry can be.
-  magic,    ///< Not an entry at all.
-  checksum, ///< The content is not what was written.
-  version,  ///< Whole, and of another version of the format.
-  layout,   ///< Whole, but a length inside leads outside: the writer was at fault.
-};
-
-/// "checksum differs", ...
-std::string_view to_string(EntryFault) noexcept;
-
-struct ParsedEntry {
-  std::optional<Entry> entry; ///< Present exactly when `fault` is none.
-  EntryFault fault = EntryFault::none;
-};
-
-/// Reads an entry file. Any bytes may be given; none make it throw (but for want of memory), read
-/// outside of `file`, or allocate more than a small multiple of its length.
-ParsedEntry parse_entry(std::string_view file);
 
 } // namespace kroton::cache

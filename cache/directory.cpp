@@ -9,10 +9,7 @@
 #include <unistd.h>
 
 namespace kroton::cache {
-namespace {
 
-/// Creates `path` and its missing parents with mode 0700, as the XDG base directory specification
-/// asks for, and returns 0 or the errno value of the first that could not be made.
 int make_directories(const std::filesystem::path& path) {
   if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return 0;
   if (errno != ENOENT) return errno;
@@ -25,8 +22,6 @@ int make_directories(const std::filesystem::path& path) {
   }
   return 0;
 }
-
-} // namespace
 
 OpenedDirectory open_directory(const std::filesystem::path& path) {
   const std::string name = path.string();

@@ -11,6 +11,10 @@
 
 namespace kroton::cache {
 
+/// Creates `path` and its missing parents with mode 0700, as the XDG base directory specification
+/// asks for, and returns 0 or the errno value of the first that could not be made.
+int make_directories(const std::filesystem::path& path);
+
 struct OpenedDirectory {
   Fd fd;               ///< Empty when refused.
   std::string refusal; ///< The reason and the fix, in one line.

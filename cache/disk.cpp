@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cache/directory.hpp"
+#include "cache/entry.hpp"
 #include "cache/sweep.hpp"
 #include "lib/support/log.hpp"
 
@@ -40,8 +41,9 @@ bool is_gone(const Fd& directory) {
 }
 
 /// Writes `bytes` beside its place and renames it into it: a reader sees a whole file or none.
-/// Synced before, so that after a power failure too the name does not lead to half an entry.
-int write_whole(int directory, const std::string& hex, const std::string& bytes) {
+/// Synced before if it is to be durable, so that after a power failure too the name does not lead
+/// to half an entry.
+int write_whole(int directory, const std::string& hex, std::string_view bytes, bool is_durable) {
   const std::string temporary = shard_path(hex) + "/.tmp-" + unique_suffix();
   constexpr int flags = O_WRONLY | O_CREAT | O_EXCL;
   auto [fd, error] = open_at(directory, temporary.c_str(), flags, 0600);
@@ -54,7 +56,7 @@ int write_whole(int directory, const std::string& hex, const std::string& bytes)
   if (!fd) return error;
 
   error = write_all(fd.get(), bytes);
-  if (error == 0 && ::fsync(fd.get()) != 0) error = errno;
+  if (error == 0 && is_durable && ::fsync(fd.get()) != 0) error = errno;
   if (const int close_error = fd.close(); error == 0) error = close_error;
   if (error == 0 &&
       ::renameat(directory, temporary.c_str(), directory, path_of(hex, entry_suffix).c_str()) != 0)
@@ -65,7 +67,8 @@ int write_whole(int directory, const std::string& hex, const std::string& bytes)
 
 } // namespace
 
-DiskLevel::DiskLevel(std::filesystem::path directory) : path_(std::move(directory)) {
+DiskLevel::DiskLevel(std::filesystem::path directory, const Policy& policy)
+    : path_(std::move(directory)), policy_(policy) {
   auto [fd, refusal] = open_directory(path_);
   refusal_ = std::move(refusal);
   if (fd)
@@ -128,11 +131,12 @@ DiskFind DiskLevel::find(const Key& key) {
   if (!directory) return miss(refusal());
 
   const std::string path = path_of(key.digest.hex(), entry_suffix);
-  FileBytes file = read_file(directory->get(), path.c_str(), max_entry_bytes, day_s);
+  constexpr ReadOptions options{.touch_after_s = day_s};
+  FileBytes file = read_file(directory->get(), path.c_str(), max_entry_bytes, options);
   if ((file.error == ENOENT || file.error == ESTALE) && is_gone(*directory)) {
     directory = reopen(directory);
     if (!directory) return miss(refusal());
-    file = read_file(directory->get(), path.c_str(), max_entry_bytes, day_s);
+    file = read_file(directory->get(), path.c_str(), max_entry_bytes, options);
   }
 
   if (file.is_foreign) {
@@ -143,19 +147,11 @@ DiskFind DiskLevel::find(const Key& key) {
   if (file.error == ENOENT) return miss("no entry");
   if (file.error != 0) return miss(fmt::format("cannot read entry: {}", error_text(file.error)));
 
-  ParsedEntry parsed = parse_entry(file.bytes);
-  if (parsed.fault == EntryFault::version)
-    return miss(fmt::format("entry unusable: {}", to_string(parsed.fault)));
-  const std::string_view fault = parsed.fault != EntryFault::none     ? to_string(parsed.fault)
-                                 : parsed.entry->record != key.record ? "it belongs to another key"
-                                                                      : "";
-  if (!fault.empty())
-    return miss(fmt::format("entry put aside: {}", fault),
-                quarantine(directory, path, file, fault));
-  return {std::make_shared<const Artifact>(std::move(parsed.entry->artifact)),
-          {},
-          file.bytes.size(),
-          0};
+  Admission admission = admit(file.bytes, key, policy_);
+  if (!admission.artifact)
+    return miss(admission.reason,
+                admission.is_damaged && quarantine(directory, path, file, admission.reason));
+  return {std::move(admission.artifact), {}, file.bytes.size(), 0};
 }
 
 DiskTurn DiskLevel::take_turn(const Key& key, std::chrono::milliseconds max_claim_age) {
@@ -196,23 +192,23 @@ DiskTurn DiskLevel::take_turn(const Key& key, std::chrono::milliseconds max_clai
   }
 }
 
-DiskPublish DiskLevel::publish(const Key& key, const Artifact& artifact) {
+DiskPublish DiskLevel::publish(const support::Digest& digest, std::string_view entry,
+                               bool is_durable) {
   Directory directory = this->directory();
   if (!directory) return {0, refusal()};
-  const std::string bytes = write_entry(key.record, artifact);
-  if (bytes.size() > max_entry_bytes)
-    return {0, fmt::format("an entry of {} bytes is too long to keep", bytes.size())};
+  if (entry.size() > max_entry_bytes)
+    return {0, fmt::format("an entry of {} bytes is too long to keep", entry.size())};
 
-  const std::string hex = key.digest.hex();
-  int error = write_whole(directory->get(), hex, bytes);
+  const std::string hex = digest.hex();
+  int error = write_whole(directory->get(), hex, entry, is_durable);
   if (error == ENOENT || error == ESTALE) {
     // Either the whole directory was deleted or a part of it; a second time is not chance.
     if (is_gone(*directory)) directory = reopen(directory);
     if (!directory) return {0, refusal()};
-    error = write_whole(directory->get(), hex, bytes);
+    error = write_whole(directory->get(), hex, entry, is_durable);
   }
   if (error != 0) return {0, error_text(error)};
-  return {bytes.size(), {}};
+  return {entry.size(), {}};
 }
 
 std::uint64_t DiskLevel::sweep(std::uint64_t max_bytes, bool is_forced) {

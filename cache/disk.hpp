@@ -1,9 +1,9 @@
 #pragma once
 /// The level in the user's directory: one file an entry, published whole, read whole.
 ///
-///   v1/ab/abcdef….kro      the entry of the digest abcdef…, format version 1
-///   v1/ab/abcdef….claim    a process is making that entry
-///   v1/ab/.tmp-…           a process is writing an entry
+///   v2/ab/abcdef….kro      the entry of the digest abcdef…, format version 1
+///   v2/ab/abcdef….claim    a process is making that entry
+///   v2/ab/.tmp-…           a process is writing an entry
 ///   quarantine/…           entries whose content was wrong
 ///   sweep.stamp            its time is that of the last sweep
 ///
@@ -16,7 +16,7 @@
 #include <mutex>
 #include <string>
 
-#include "cache/artifact.hpp"
+#include "cache/admission.hpp"
 #include "cache/claim.hpp"
 #include "cache/file.hpp"
 #include "cache/key.hpp"
@@ -46,8 +46,9 @@ struct DiskTurn {
 
 class DiskLevel {
 public:
-  /// Opens or creates the directory; logs a warning when it is refused.
-  explicit DiskLevel(std::filesystem::path directory);
+  /// Opens or creates the directory; logs a warning when it is refused. Entries are used as far as
+  /// the policy admits them.
+  DiskLevel(std::filesystem::path directory, const Policy&);
 
   /// Empty when the directory can be used, else the reason. A refused level always misses.
   std::string refusal() const;
@@ -58,7 +59,9 @@ public:
   /// up waiting after twice `max_claim_age`; a claim older than that age is taken over.
   DiskTurn take_turn(const Key&, std::chrono::milliseconds max_claim_age);
 
-  DiskPublish publish(const Key&, const Artifact&);
+  /// Keeps an entry file. A durable one is synced to the disk before it can be seen; another may
+  /// be torn by a power failure, which its checksum then shows.
+  DiskPublish publish(const support::Digest&, std::string_view entry, bool is_durable);
 
   /// Sweeps, if it is due or `is_forced`; returns the number of entries evicted.
   std::uint64_t sweep(std::uint64_t max_bytes, bool is_forced);
@@ -71,6 +74,7 @@ private:
                   std::string_view reason);
 
   const std::filesystem::path path_;
+  const Policy policy_;
   mutable std::mutex mutex_; // of the two below
   Directory directory_;
   std::string refusal_;

@@ -16,6 +16,14 @@
 #include <unistd.h>
 
 namespace kroton::cache {
+namespace {
+
+/// Whether the file belongs to the effective user and others cannot write to it.
+bool is_mine_alone(const struct stat& status) {
+  return status.st_uid == ::geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+} // namespace
 
 Fd::~Fd() {
   if (number_ >= 0) ::close(number_);
@@ -33,7 +41,7 @@ OpenedFd open_at(int directory, const char* path, int flags, mode_t mode) {
 }
 
 FileBytes read_file(int directory, const char* path, std::uint64_t max_bytes,
-                    std::int64_t touch_after_s) {
+                    const ReadOptions& options) {
   FileBytes file;
   const auto [fd, error] = open_at(directory, path, O_RDONLY);
   if (!fd) {
@@ -45,7 +53,8 @@ FileBytes read_file(int directory, const char* path, std::uint64_t max_bytes,
     file.error = errno;
     return file;
   }
-  if (!S_ISREG(file.status.st_mode) || file.status.st_uid != ::geteuid() ||
+  if (!S_ISREG(file.status.st_mode) ||
+      (options.owner == Owner::self && !is_mine_alone(file.status)) ||
       static_cast<std::uint64_t>(file.status.st_size) > max_bytes) {
     file.is_foreign = true;
     return file;
@@ -64,8 +73,9 @@ FileBytes read_file(int directory, const char* path, std::uint64_t max_bytes,
     done += static_cast<std::size_t>(n);
   }
 
-  if (touch_after_s >= 0 &&
-      std::abs(std::int64_t{::time(nullptr)} - std::int64_t{file.status.st_mtime}) > touch_after_s)
+  if (options.touch_after_s >= 0 &&
+      std::abs(std::int64_t{::time(nullptr)} - std::int64_t{file.status.st_mtime}) >
+          options.touch_after_s)
     ::futimens(fd.get(), nullptr); // A failure leaves the entry looking old, which is harmless.
   return file;
 }

@@ -49,14 +49,26 @@ struct FileBytes {
   struct stat status {};
   int error = 0;
   /// Something that is there under the name but can be no entry: a link, a directory, a FIFO, a
-  /// file of somebody else's, or one longer than `max_bytes`. `bytes` is empty then.
+  /// file that is not of the owner asked for, or one longer than `max_bytes`. `bytes` is empty
+  /// then.
   bool is_foreign = false;
 };
 
-/// A whole regular file, by read(2). With `touch_after_s` ≥ 0, a file whose time lies further from
-/// now than that gets the present time.
+/// Whose files are read.
+enum class Owner : std::uint8_t {
+  self, ///< The effective user's, and only those that nobody else can write to.
+  any,  ///< Anybody's: what is in them is judged by other means.
+};
+
+struct ReadOptions {
+  Owner owner = Owner::self;
+  /// Not negative: a file whose time lies further from now than this gets the present time.
+  std::int64_t touch_after_s = -1;
+};
+
+/// A whole regular file, by read(2).
 FileBytes read_file(int directory, const char* path, std::uint64_t max_bytes,
-                    std::int64_t touch_after_s = -1);
+                    const ReadOptions& = {});
 
 /// Writes everything, through short writes and interruptions.
 int write_all(int fd, std::string_view bytes);

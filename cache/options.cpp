@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "cache/keyring.hpp"
 #include "cache/store.hpp"
 #include "lib/support/log.hpp"
 
@@ -26,6 +27,11 @@ Store::Options Store::Options::from_environment() {
   if (!mode.empty() && mode != "on")
     support::log(support::Area::cache)
         ->warn("KROTON_CACHE={} is not known and has no effect; use on, memory or off", mode);
+
+  const std::string key = variable("KROTON_SIGNING_KEY");
+  if (key != "off")
+    if (const auto config = config_directory(); !key.empty() || !config.empty())
+      options.signing_key = key.empty() ? signing_key_path(config) : std::filesystem::path(key);
 
   // A relative XDG_CACHE_HOME or HOME counts as unset, as the XDG specification wants it: the cache
   // would move with the working directory.

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "cache/entry.hpp"
+#include "cache/keyring.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
 
@@ -34,7 +36,8 @@ std::string_view to_string(Outcome outcome) noexcept {
 }
 
 Store::Store(Options options) : options_(std::move(options)), memory_(options_.max_memory_bytes) {
-  if (!options_.memory_only && !options_.directory.empty()) disk_.emplace(options_.directory);
+  if (!options_.memory_only && !options_.directory.empty())
+    disk_.emplace(options_.directory, Policy{.has_feature = options_.has_feature});
 }
 
 Lookup Store::look_up(const Key& key) {
@@ -174,12 +177,24 @@ DiskFind Store::find_on_disk(const Key& key) {
   return found;
 }
 
+/// The key that signs entries, or null. A key that cannot be used is told of once.
+const SigningKey* Store::signing_key() {
+  std::call_once(signing_key_once_, [&] {
+    if (options_.signing_key.empty()) return;
+    LoadedKey loaded = load_signing_key(options_.signing_key);
+    if (!loaded.problem.empty())
+      log(Area::cache)->warn("entries are not signed: {}", loaded.problem);
+    if (loaded.key) signing_key_.emplace(std::move(*loaded.key));
+  });
+  return signing_key_ ? &*signing_key_ : nullptr;
+}
+
 void Store::write_to_disk(const Key& key, const Artifact& artifact) {
   if (!disk_) return;
   DiskPublish published;
   std::uint64_t evicted = 0;
   try {
-    published = disk_->publish(key, artifact);
+    published = disk_->publish(key.digest, write_entry(key.record, artifact, signing_key()), true);
     if (published.nbytes > 0) evicted = disk_->sweep(options_.max_bytes, false);
   } catch (const std::exception& e) {
     published.failure = e.what();

@@ -22,10 +22,12 @@
 
 #include <sys/types.h>
 
+#include "cache/admission.hpp"
 #include "cache/artifact.hpp"
 #include "cache/disk.hpp"
 #include "cache/key.hpp"
 #include "cache/memory.hpp"
+#include "cache/sign.hpp"
 
 namespace kroton::cache {
 
@@ -71,9 +73,14 @@ public:
     /// other processes longer than twice this.
     std::chrono::milliseconds max_claim_age{5000};
     std::string memory_only_reason = {}; ///< For `Lookup::miss_reason`.
+    /// What this CPU has, of what artifacts may require.
+    HasFeature has_feature = nullptr;
+    /// The file of the key that signs what is published; see keyring.hpp. Empty: nothing is signed.
+    std::filesystem::path signing_key = {};
 
     /// The directory is $KROTON_CACHE_DIR, else $XDG_CACHE_HOME/kroton, else $HOME/.cache/kroton.
-    /// KROTON_CACHE=off or =memory keeps everything in memory.
+    /// KROTON_CACHE=off or =memory keeps everything in memory. The signing key is the file that
+    /// KROTON_SIGNING_KEY names ("off": none), else the one in the user's configuration.
     static Options from_environment();
   };
 
@@ -113,6 +120,7 @@ private:
 
   DiskFind find_on_disk(const Key&);
   void write_to_disk(const Key&, const Artifact&);
+  const SigningKey* signing_key();
   void land(const Key&, const std::shared_ptr<Flight>&, const Pointer&);
 
   const Options options_;
@@ -122,6 +130,8 @@ private:
   std::unordered_map<support::Digest, std::shared_ptr<Flight>, support::DigestHash> flights_;
   Stats stats_;
   bool has_warned_ = false; // of a failure to publish
+  std::once_flag signing_key_once_;
+  std::optional<SigningKey> signing_key_; // read by the first publish
 };
 
 } // namespace kroton::cache

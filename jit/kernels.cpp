@@ -25,7 +25,8 @@ public:
     std::weak_ptr<Module>& known = modules_[digest];
     if (auto alive = known.lock()) return alive;
     const cache::Section* object = artifact.find("object");
-    KROTON_CHECK(object, "kernel {} has no object in its artifact", digest.hex());
+    KROTON_CHECK(object && object->encoding == cache::Encoding::plain,
+                 "kernel {} has no plain object in its artifact", digest.hex());
     auto module =
         std::make_shared<Module>(Module::load(std::as_bytes(std::span(object->bytes)), name));
     known = module;
@@ -45,18 +46,32 @@ LoadedModules& loaded_modules() {
 
 cache::Artifact compile_kernel(const KernelText& kernel, const CpuTarget& target,
                                const CodeOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
   CompileOutput out = compiler().compile({.source = kernel.text,
                                           .name = kernel.title,
                                           .arguments = compile_arguments(target, options)});
   std::string object(out.object.size(), '\0');
   std::memcpy(object.data(), out.object.data(), out.object.size());
-  return {{{"object", std::move(object)}, {"source", kernel.text}, {"log", std::move(out.log)}}};
+  const auto took = std::chrono::steady_clock::now() - start;
+  std::string statistics =
+      fmt::format("compile_us {}\nobject_bytes {}\nsource_bytes {}\n",
+                  std::chrono::duration_cast<std::chrono::microseconds>(took).count(),
+                  object.size(), kernel.text.size());
+  return {{{"object", std::move(object)},
+           cache::compressed("source", kernel.text),
+           cache::compressed("log", out.log),
+           {"statistics", std::move(statistics)}},
+          target.requirements()};
 }
 
 } // namespace
 
 cache::Store& process_store() {
-  static cache::Store store(cache::Store::Options::from_environment());
+  static cache::Store store([] {
+    auto options = cache::Store::Options::from_environment();
+    options.has_feature = &has_cpu_feature;
+    return options;
+  }());
   return store;
 }
 

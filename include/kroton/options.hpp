@@ -62,7 +62,7 @@ struct Options {
   Fp fp = Fp::refine;
   /// Multiply-add in one rounding where the machine has it.
   bool contract = true;
-  /// "x86-64-v2", "x86-64-v3", "x86-64-v4", "native" (this CPU model with all it has), or empty
+  /// "x86-64-v2", "x86-64-v3", "x86-64-v4", "native" (this CPU with all it has), or empty
   /// for the best level of this machine. Machines of one level share cached kernels.
   std::string target = {};
   /// Threads a call may use; 0: KROTON_THREADS, else all cores. 1: the calling thread alone. The

@@ -12,7 +12,7 @@
 namespace kroton::jit {
 
 struct CpuTarget {
-  std::string level;                 ///< "x86-64-v2", "-v3", "-v4", or a model such as "znver5".
+  std::string level;                 ///< "x86-64-v2", "-v3" or "-v4".
   std::string tune;                  ///< The model whose costs the compiler assumes; "generic".
   std::vector<std::string> features; ///< "+avx512fp16", …, beyond the level; sorted.
   int vector_bytes = 16;             ///< Of the widest vector register.
@@ -24,14 +24,24 @@ struct CpuTarget {
   /// The highest level that this machine has.
   static CpuTarget host();
 
-  /// "x86-64-v2", "x86-64-v3", "x86-64-v4" (or just "v2"…), "native": this very CPU model with
-  /// every feature it has, or "host" (also ""). Throws UnsupportedError listing these.
+  /// "x86-64-v2", "x86-64-v3", "x86-64-v4" (or just "v2"…), "native": the host's level
+  /// with every feature beyond it, tuned for its model, or "host" (also ""). Throws
+  /// UnsupportedError listing these.
   static CpuTarget parse(std::string_view text);
+
+  /// What a CPU must have to run code for the target, as words: "x86-64-v3 gfni vaes". Tuning is no
+  /// part of it.
+  std::string requirements() const;
 
   /// Whether this machine can run code compiled for the target.
   bool runs_here() const;
 
   bool operator==(const CpuTarget&) const = default;
 };
+
+/// Whether this machine has a level ("x86-64-v3") or a feature as LLVM names it ("avx512bf16").
+/// False for what is not known. With KROTON_CPU, the machine has that level and those below, if it
+/// has them indeed, and nothing else.
+bool has_cpu_feature(std::string_view word);
 
 } // namespace kroton::jit

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cache/entry.hpp"
 #include "cache/store.hpp"
 #include "test/cache/store_support.hpp"
 #include "test/support/catch.hpp"
@@ -115,7 +116,7 @@ TEST_CASE("a sound entry of another format version is a miss and stays", "[cache
   Store store(disk_options(dir.path()));
   const Key key = key_of("a");
   std::string entry = write_entry(key.record, artifact_of("code"));
-  entry[8] = 2;
+  entry[8] = 3;
   entry.resize(entry.size() - 32);
   const auto digest = kroton::support::digest_of(entry);
   entry.append(reinterpret_cast<const char*>(digest.bytes.data()), 32);
@@ -235,7 +236,7 @@ TEST_CASE("a directory deleted while in use is made again", "[cache]") {
   fs::remove_all(path);
   store.publish(key_of("b"), artifact_of("code")); // without a lookup before
   CHECK(store.find(key_of("b")));
-  fs::remove_all(path / "v1"); // only a part
+  fs::remove_all(path / "v2"); // only a part
   store.publish(key_of("c"), artifact_of("code"));
   CHECK(store.find(key_of("c")));
   CHECK(fs::exists(entry_path(path, key_of("c"))));

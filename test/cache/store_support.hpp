@@ -23,7 +23,7 @@ inline cache::Artifact artifact_of(std::string bytes) { return {{{"object", std:
 
 inline std::filesystem::path entry_path(const std::filesystem::path& dir, const cache::Key& key) {
   const std::string hex = key.digest.hex();
-  return dir / "v1" / hex.substr(0, 2) / (hex + ".kro");
+  return dir / "v2" / hex.substr(0, 2) / (hex + ".kro");
 }
 
 /// A store whose every lookup goes to disk.

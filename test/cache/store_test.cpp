@@ -159,9 +159,9 @@ TEST_CASE("memory keeps what was used last and stays within its bound", "[cache]
 TEST_CASE("a sweep removes the least recently used entries down to 80 percent", "[cache]") {
   const TempDir dir;
   Store::Options options = disk_options(dir.path());
-  options.max_bytes = 9000;
+  options.max_bytes = 10'000;
   Store store(options);
-  // Ten entries of somewhat more than 1000 bytes, "0" the oldest.
+  // Ten entries of some 1200 bytes, "0" the oldest.
   for (int i = 0; i < 10; ++i) {
     const Key key = key_of(std::to_string(i));
     store.publish(key, artifact_of(std::string(1000, 'x')));

@@ -70,7 +70,7 @@ bool is_right(float loss) { return loss > 0.75f && loss < 1.25f; }
 std::vector<fs::path> entries(const fs::path& cache) {
   std::vector<fs::path> all;
   std::error_code error;
-  for (const auto& item : fs::recursive_directory_iterator(cache / "v1", error))
+  for (const auto& item : fs::recursive_directory_iterator(cache / "v2", error))
     if (item.path().extension() == ".kro") all.push_back(item.path());
   std::sort(all.begin(), all.end());
   return all;
@@ -273,7 +273,7 @@ TEST_CASE("damaged entries are compiled again and repaired", "[function][cache]"
       {"cut in half", [](std::string& s) { s.resize(s.size() / 2); }, true},
       {"without its last byte", [](std::string& s) { s.pop_back(); }, true},
       {"one bit flipped in the code", [](std::string& s) { s[s.size() * 3 / 4] ^= 1; }, true},
-      {"of a later version", [](std::string& s) { s[8] = 2; }, true},
+      {"of a later version", [](std::string& s) { s[8] = 3; }, true},
       {"another kernel's", [](std::string& s) { s.insert(s.begin() + 40, 'x'); }, true},
       {"no entry at all", [](std::string& s) { s = "hello\n"; }, true},
   };

@@ -1,6 +1,7 @@
 #include "jit/cpu/target.hpp"
 #include "test/jit/cpu_support.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/child.hpp"
 
 #include <kroton/error.hpp>
 
@@ -47,4 +48,29 @@ TEST_CASE("an unknown target lists the known ones", "[jit]") {
                     "target: there is no CPU target \"x86-64-v9\"\n"
                     "  hint: one of host, native, x86-64-v2, x86-64-v3, x86-64-v4");
   CHECK_THROWS_AS(CpuTarget::parse("v1"), UnsupportedError);
+}
+
+TEST_CASE("requirements are words that this CPU can be asked for", "[jit]") {
+  CHECK(CpuTarget::parse("v3").requirements() == "x86-64-v3");
+  const CpuTarget native = CpuTarget::parse("native");
+  CHECK(native.level == CpuTarget::host().level);
+  CHECK_THAT(native.requirements(), contains(native.level + " "));
+  CHECK_THAT(native.requirements(), !contains("+") && !contains(native.tune));
+  CHECK(jit::has_cpu_feature("x86-64-v2"));
+  CHECK(jit::has_cpu_feature("sse4.2"));
+  for (const char* word : {"", "v2", "x86-64", "x86-64-v9", "no-such-feature", "+sse4.2"})
+    CHECK_FALSE(jit::has_cpu_feature(word));
+}
+
+TEST_CASE("child: this CPU is taken for an older one", "[.older-cpu]") {
+  CHECK(CpuTarget::host().level == "x86-64-v2");
+  CHECK(CpuTarget::parse("native").requirements() == "x86-64-v2");
+  CHECK(CpuTarget::parse("v2").runs_here());
+  CHECK_FALSE(CpuTarget::parse("v3").runs_here());
+  CHECK_FALSE(jit::has_cpu_feature("x86-64-v3"));
+  CHECK_FALSE(jit::has_cpu_feature("sse4.2"));
+}
+
+TEST_CASE("KROTON_CPU takes the CPU for one of a lower level, never of a higher", "[jit]") {
+  CHECK(run_child("[.older-cpu]", {{"KROTON_CPU", "x86-64-v2"}}).status == 0);
 }
