@@ -75,10 +75,15 @@ template <class T, class F> KROTON_INLINE like<F, T> convert(F x) {
 template <class C> KROTON_INLINE like<C, bool> mask_of(C holds) { return convert<bool>(holds); }
 
 /// a where m is set, otherwise b. The two are of one dtype.
-//# select: types element_of like common_of
+//# select: types element_of lanes_of like common_of
 template <class M, class A, class B> KROTON_INLINE auto select(M m, A a, B b) {
   using Arm = common_of<A, B>;
   using F = common_of<like<M, element_of<Arm>>, Arm>;
+#if defined(__clang__) && __clang_major__ < 22
+  // There a condition's lanes are as wide as those it chooses from.
+  if constexpr (lanes_of<M> > 1) return __builtin_convertvector(m, decltype((F)a == (F)b)) != 0 ? (F)a : (F)b;
+  else
+#endif
   return m ? (F)a : (F)b;
 }
 

@@ -128,8 +128,10 @@ template <class T, int N, int U> struct maxima {
   }
 };
 template <int N, int U> struct maxima<bool, N, U> {
-  vec<bool, N> part[U] = {};
-  explicit maxima(bool) {}
+  vec<bool, N> part[U];
+  explicit maxima(bool) {
+    for (auto& p : part) p = (vec<bool, N>)false;
+  }
   template <class M, class V> [[gnu::always_inline]] void take(M m, int k, V v) {
     part[k] = part[k] | masked(m, vec<bool, N>(v));
   }
