@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "lib/support/json.hpp"
+
 namespace bench {
 namespace {
 
@@ -21,18 +23,6 @@ std::string bound_text(const Row& row) {
   if (row.is_over()) text += text.empty() ? "OVER" : "  OVER";
   if (row.remark) text += (text.empty() ? "" : "  ") + row.remark->text;
   return text;
-}
-
-std::string json_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20)
-      out += fmt::format("\\u{:04x}", static_cast<int>(c));
-    else
-      out += c;
-  }
-  return out + "\"";
 }
 
 } // namespace
@@ -68,26 +58,31 @@ std::string table_rows(std::span<const Row> rows) {
 }
 
 void write_json(const std::filesystem::path& file, std::span<const Row> rows) {
-  std::ofstream out(file);
-  out << "[\n";
+  kroton::support::JsonWriter json;
+  json.begin_array();
   for (const Row& row : rows) {
-    out << fmt::format(
-        R"(  {{"suite": {}, "case": {}, "size": {}, "threads": {}, "system": {}, "median_ns": {:.2f}, "p10_ns": {:.2f}, "p90_ns": {:.2f})",
-        json_string(row.suite), json_string(row.name), json_string(row.size), row.threads,
-        json_string(row.system), row.median_ns, row.p10_ns, row.p90_ns);
+    json.begin_object()
+        .member("suite", row.suite)
+        .member("case", row.name)
+        .member("size", row.size)
+        .member("threads", row.threads)
+        .member("system", row.system)
+        .member("median_ns", row.median_ns)
+        .member("p10_ns", row.p10_ns)
+        .member("p90_ns", row.p90_ns);
     const auto number = [&](std::string_view name, const std::optional<double>& value) {
-      if (value) out << fmt::format(R"(, "{}": {:.4f})", name, *value);
+      if (value) json.member(name, *value);
     };
     number("of_limit", row.of_limit);
     number("bound_of_limit", row.bound.of_limit);
     number("bound_ns", row.bound.ns);
     number("of_peer", row.of_peer);
     number("speedup", row.speedup);
-    if (!row.peer.empty()) out << fmt::format(R"(, "peer": {})", json_string(row.peer));
-    out << fmt::format(R"(, "is_over": {}}}{})", row.is_over(),
-                       &row == &rows.back() ? "\n" : ",\n");
+    if (!row.peer.empty()) json.member("peer", row.peer);
+    json.member("is_over", row.is_over()).end_object();
   }
-  out << "]\n";
+  std::ofstream out(file);
+  out << json.end_array().text();
   out.flush();
   if (!out) throw std::runtime_error(fmt::format("cannot write {}", file.string()));
 }

@@ -25,8 +25,8 @@ constexpr std::int64_t day_s = 24 * 3600;
 /// overwriting each other's entries.
 std::string version_path() { return fmt::format("v{}", entry_version); }
 std::string shard_path(const std::string& hex) { return version_path() + "/" + hex.substr(0, 2); }
-std::string path_of(const std::string& hex, const char* suffix) {
-  return shard_path(hex) + "/" + hex + suffix;
+std::string path_of(const std::string& hex, std::string_view suffix) {
+  return fmt::format("{}/{}{}", shard_path(hex), hex, suffix);
 }
 
 int make_shard(int directory, const std::string& hex) {
@@ -44,7 +44,8 @@ bool is_gone(const Fd& directory) {
 /// Synced before if it is to be durable, so that after a power failure too the name does not lead
 /// to half an entry.
 int write_whole(int directory, const std::string& hex, std::string_view bytes, bool is_durable) {
-  const std::string temporary = shard_path(hex) + "/.tmp-" + unique_suffix();
+  const std::string temporary =
+      fmt::format("{}/{}{}", shard_path(hex), temporary_prefix, unique_suffix());
   constexpr int flags = O_WRONLY | O_CREAT | O_EXCL;
   auto [fd, error] = open_at(directory, temporary.c_str(), flags, 0600);
   if (error == ENOENT) {
@@ -114,7 +115,7 @@ bool DiskLevel::quarantine(const Directory& directory, const std::string& path,
     return false; // a sound one has been published over it
   const std::string target =
       fmt::format("{}/{}-{}", quarantine_name, path.substr(path.rfind('/') + 1), unique_suffix());
-  const bool is_moved = make_directory(fd, quarantine_name) == 0 &&
+  const bool is_moved = make_directory(fd, quarantine_name.data()) == 0 &&
                         ::renameat(fd, path.c_str(), fd, target.c_str()) == 0;
   if (!is_moved && ::unlinkat(fd, path.c_str(), 0) != 0) return false;
   log(Area::cache)
@@ -158,7 +159,7 @@ DiskTurn DiskLevel::take_turn(const Key& key, std::chrono::milliseconds max_clai
   using namespace std::chrono_literals;
   using Clock = std::chrono::steady_clock;
   const std::string hex = key.digest.hex();
-  const std::string path = path_of(hex, ".claim");
+  const std::string path = path_of(hex, claim_suffix);
   const auto deadline = Clock::now() + 2 * max_claim_age;
 
   DiskTurn turn;

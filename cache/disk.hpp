@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "cache/admission.hpp"
 #include "cache/claim.hpp"
@@ -23,8 +24,10 @@
 
 namespace kroton::cache {
 
-inline constexpr const char* entry_suffix = ".kro";
-inline constexpr const char* quarantine_name = "quarantine";
+inline constexpr std::string_view entry_suffix = ".kro";
+inline constexpr std::string_view claim_suffix = ".claim";
+inline constexpr std::string_view temporary_prefix = ".tmp-";
+inline constexpr std::string_view quarantine_name = "quarantine";
 
 struct DiskFind {
   std::shared_ptr<const Artifact> artifact; ///< Null on a miss.

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/disk.hpp"
 #include "cache/file.hpp"
+#include "cache/inventory.hpp"
 
 namespace kroton::cache {
 namespace {
@@ -31,11 +31,6 @@ struct Candidate {
 /// Counted both ways, so that a clock that was once wrong does not stop sweeping for years.
 bool is_older(const struct stat& status, std::int64_t seconds) {
   return std::abs(std::int64_t{::time(nullptr)} - std::int64_t{status.st_mtime}) > seconds;
-}
-
-bool is_version_directory(std::string_view name) {
-  return name.size() > 1 && name[0] == 'v' &&
-         name.find_first_not_of("0123456789", 1) == std::string_view::npos;
 }
 
 } // namespace
@@ -56,32 +51,19 @@ SweepResult sweep(int directory, std::uint64_t max_bytes) {
   const auto remove = [&](const std::string& path) {
     return ::unlinkat(directory, path.c_str(), 0) == 0;
   };
-  const auto look_at = [&](const std::string& folder, const std::string& name) {
-    const std::string path = folder + "/" + name;
-    struct stat status;
-    if (::fstatat(directory, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
-    const bool is_quarantined = folder == quarantine_name;
-    const bool is_entry = is_quarantined || name.ends_with(entry_suffix);
-    if (is_older(status, is_quarantined ? quarantine_s : hour_s) && (is_quarantined || !is_entry)) {
-      remove(path);
+  visit_files(directory, [&](const StoredFile& file) {
+    const bool is_quarantined = file.kind == FileKind::quarantined;
+    const bool is_entry = is_quarantined || file.kind == FileKind::entry;
+    if (is_older(file.status, is_quarantined ? quarantine_s : hour_s) &&
+        (is_quarantined || !is_entry)) {
+      remove(file.path);
       return;
     }
     if (!is_entry) return;
-    const auto nbytes = static_cast<std::uint64_t>(status.st_size);
-    total += nbytes;
-    candidates.push_back({is_quarantined ? timespec{} : status.st_mtim, path, nbytes});
-  };
-
-  for (const auto& top : list_directory(directory, ".")) {
-    if (top == quarantine_name) {
-      for (const auto& name : list_directory(directory, quarantine_name)) look_at(top, name);
-    } else if (is_version_directory(top)) {
-      for (const auto& shard : list_directory(directory, top.c_str())) {
-        const std::string folder = top + "/" + shard;
-        for (const auto& name : list_directory(directory, folder.c_str())) look_at(folder, name);
-      }
-    }
-  }
+    total += file.nbytes();
+    candidates.push_back(
+        {is_quarantined ? timespec{} : file.status.st_mtim, file.path, file.nbytes()});
+  });
 
   SweepResult result{0, total};
   if (total <= max_bytes) return result;

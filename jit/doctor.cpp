@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,7 @@
 #include "jit/kernels.hpp"
 #include "jit/pool.hpp"
 #include "lib/data/memory.hpp"
+#include "lib/support/doctor_abi.hpp"
 
 namespace kroton {
 namespace {
@@ -85,10 +87,14 @@ std::string kept_memory() {
                      static_cast<double>(kept.limit) / mebibyte);
 }
 
-} // namespace
+struct Fact {
+  const char* what;
+  std::string is;
+  std::string problem = {}; ///< What is wrong with it; empty if nothing is.
+};
 
-std::string doctor() {
-  const std::pair<const char*, std::string> facts[] = {
+std::vector<Fact> facts() {
+  return {
       {"kroton", version()},
       {"processor", processor()},
       {"target", target()},
@@ -101,9 +107,22 @@ std::string doctor() {
       {"huge pages", huge_pages()},
       {"memory kept", kept_memory()},
   };
+}
+
+} // namespace
+
+std::string doctor() {
   std::string text;
-  for (const auto& [what, is] : facts) text += fmt::format("{:<28}{}\n", what, is);
+  for (const Fact& fact : facts()) text += fmt::format("{:<28}{}\n", fact.what, fact.is);
   return text;
 }
 
 } // namespace kroton
+
+/// What lib/support/doctor_abi.hpp promises. Tries the compiler plugin, which loads Clang.
+extern "C" void kroton_doctor(kroton::support::TakeFact take, void* context) {
+  for (kroton::Fact& fact : kroton::facts()) {
+    if (std::string_view(fact.what) == "compiler") fact.problem = kroton::jit::compiler_problem();
+    take(context, fact.what, fact.is.c_str(), fact.problem.c_str());
+  }
+}

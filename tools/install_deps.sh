@@ -17,7 +17,7 @@ die() { printf 'install-deps: %s\n' "$*" >&2; exit 1; }
 
 # A word may name alternatives: a|b is there when one of them is, and a is what gets installed.
 base_packages=(g++ meson ninja-build 'pkg-config|pkgconf' python3 libfmt-dev libspdlog-dev catch2
-  libsodium-dev zlib1g-dev libopenblas0-pthread)
+  libsodium-dev zlib1g-dev libopenblas0-pthread libcli11-dev libzydis-dev)
 llvm_packages() { printf '%s\n' "llvm-$1-dev" "libclang-$1-dev" "clang-$1"; }
 
 is_installed() {
@@ -154,6 +154,8 @@ require_by_hand() {
   for tool in g++ meson ninja pkg-config python3; do command -v "$tool" >/dev/null || missing+=("$tool"); done
   if command -v pkg-config >/dev/null; then
     for tool in fmt spdlog libsodium zlib; do pkg-config --exists "$tool" || missing+=("$tool"); done
+    pkg-config --exists CLI11 || missing+=(CLI11)
+    [[ -e /usr/include/Zydis/Zydis.h || -e /usr/local/include/Zydis/Zydis.h ]] || missing+=(Zydis)
     pkg-config --exists catch2 || missing+=("Catch2 (2.13 or 3)")
   fi
   [[ -n $(llvm_on_path) ]] || missing+=("LLVM and Clang ${llvm_versions[*]} with headers (any one)")

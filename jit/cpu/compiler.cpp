@@ -204,6 +204,15 @@ std::string compiler_description() {
                          : fmt::format("not loaded, built with {}", built_with));
 }
 
+std::string compiler_problem() {
+  try {
+    plugin();
+  } catch (const CompileError& error) {
+    return error.what();
+  }
+  return {};
+}
+
 bool compiler_is_loaded() noexcept { return loaded_plugin.load(std::memory_order_acquire); }
 
 } // namespace kroton::jit

@@ -65,6 +65,9 @@ Compiler& compiler();
 /// Where the plugin lies and which Clang it is, or where it was looked for. Loads nothing.
 std::string compiler_description();
 
+/// Why nothing can be compiled; empty if the plugin and what it needs are there. Loads Clang.
+std::string compiler_problem();
+
 /// Whether Clang is in the process yet.
 bool compiler_is_loaded() noexcept;
 

@@ -1,0 +1,128 @@
+"""What `kroton` tells of a cache of real kernels: stats, ls, show, why, inspect, doctor."""
+import os
+import pty
+import re
+import shutil
+import sys
+
+import support
+
+
+def test_list(tool):
+    """ls and stats agree on how much there is, and ls sorts, limits and filters."""
+    entries = tool.json("cache", "ls")
+    assert len(entries) == 4, entries
+    assert all(re.fullmatch("[0-9a-f]{64}", e["key"]) and e["tag"] == "kernel/1" for e in entries)
+    assert {e["requirements"].split()[0] for e in entries} <= {"x86-64-v2", "x86-64-v3", "x86-64-v4"}
+    assert any("softmax" in e["title"] or "row" in e["title"] for e in entries), entries
+    stats = tool.json("cache", "stats")
+    assert stats["entries"] == {"files": 4, "nbytes": sum(e["nbytes"] for e in entries)}
+    assert stats["directory"] == str(tool.cache) and stats["other_formats"]["files"] == 0
+    by_size = [e["nbytes"] for e in tool.json("cache", "ls", "--sort", "size")]
+    assert by_size == sorted(by_size, reverse=True)
+    os.utime(tool.path(entries[2]["key"]), (4e9, 4e9))
+    assert tool.json("cache", "ls", "--limit", "1")[0]["key"] == entries[2]["key"]
+    assert "in the future" in tool.out("cache", "ls", "--limit", "1")
+    assert tool.json("cache", "ls", "--tag", "plan/1") == []
+    assert len(tool.out("cache", "ls").splitlines()) == 4
+    assert len(tool.out("cache", "ls", "--tag", "kernel/1").splitlines()) == 4
+
+
+def test_show(tool):
+    """show tells the record's fields and the sections; an unambiguous prefix is enough."""
+    key = tool.keys()[0]
+    shown = tool.json("cache", "show", key[:12])
+    assert shown["key"] == key and list(shown["record"]) == ["source", "target", "arguments", "compiler", "abi"]
+    assert shown["record"]["source"].startswith("// ") and shown["signer"] is None
+    assert {s["name"]: s["is_compressed"] for s in shown["sections"]}["source"] is True
+    assert "compile_us" in shown["statistics"]
+    text = tool.out("cache", "show", key)
+    assert "x86-64" in text and "nobody" in text and "#define" not in text and "\x1b" not in text
+    assert "#define" in tool.out("cache", "show", key, "--full")
+    assert tool.json("cache", "show", tool.path(key))["key"] == key, "a path names an entry too"
+
+
+def test_ambiguous_keys(tool):
+    """A prefix that fits two entries, or none, or is no prefix at all, is refused with a reason."""
+    key = tool.keys()[0]
+    twin = key[:8] + ("0" if key[8] != "0" else "1") + key[9:]
+    shutil.copy(tool.path(key), tool.path(twin))
+    message = tool.error("cache", "show", key[:6], status=1)
+    assert "names 2 entries" in message and key in message and twin in message
+    assert "it belongs to another key" in tool.run("cache", "show", twin, status=1).stdout
+    absent = "0123" if not key.startswith("0123") else "3210"
+    assert f"begins with {absent}" in tool.error("inspect", absent, status=1)
+    for bad in ("abc", "ABCD", "kernel", ""):
+        assert "hexadecimal digits" in tool.error("cache", "show", bad, status=2)
+    assert "No such file" in tool.error("cache", "show", "./nothing.kro", status=1)
+
+
+def test_why(tool):
+    """why finds the entry that differs least, and the line in which it does."""
+    scaled = [e["key"] for e in tool.json("cache", "ls")
+              if re.search("[23]\\.0f", tool.out("inspect", e["key"], "--source"))]
+    assert len(scaled) == 2, scaled
+    found = tool.json("cache", "why", scaled[0])
+    assert found["second"] == scaled[1] and [d["field"] for d in found["differences"]] == ["source"]
+    text = tool.out("cache", "why", scaled[0])
+    assert text == tool.out("cache", "why", *scaled)
+    changed = [line.strip()[0] for line in text.splitlines() if re.match(" +[-+] ", line)]
+    assert changed.count("-") == changed.count("+") >= 1 and len(text.splitlines()) < 20, text
+    assert "the keys are the same" in tool.out("cache", "why", scaled[0], scaled[0])
+    for key in tool.keys():
+        if key != scaled[0]:
+            tool.path(key).unlink()
+    assert "no other entry with the tag kernel/1" in tool.error("cache", "why", scaled[0], status=1)
+
+
+def test_inspect(tool):
+    """inspect has the source as compiled, assembly with names, the record and the log."""
+    for key in tool.keys():
+        source = tool.out("inspect", key, "--source")
+        assert 'extern "C" void kernel(' in source
+        assembly = tool.out("inspect", key, "--asm")
+        assert re.search("^kernel:$", assembly, re.MULTILINE) and re.search(" ret$", assembly, re.MULTILINE)
+        assert ".byte" not in assembly and "defined elsewhere" not in assembly and ".L0:" in assembly
+        assert tool.out("inspect", key, "--log") == ""
+        assert tool.out("inspect", key, "--record").startswith("kernel/1\nsource ")
+        whole = tool.out("inspect", key)
+        assert source in whole and assembly in whole and whole.startswith("== record\n")
+        parts = tool.json("inspect", key)
+        assert parts["source"] == source and parts["assembly"] == assembly and parts["key"] == key
+        assert list(tool.json("inspect", key, "--asm")) == ["key", "assembly"]
+
+
+def test_doctor(tool):
+    """doctor finds the library, the compiler and the cache, and what is wrong with them."""
+    report = tool.json("doctor")
+    facts = {fact["what"]: fact["is"] for fact in report["facts"]}
+    assert report["is_fine"] and "x86-64" in facts["target"] and "libkroton-clang.so" in facts["compiler"]
+    assert facts["cache directory"].startswith(str(tool.cache)) and "4 entries" in facts["cache directory"]
+    assert str(tool.cache) in tool.out("doctor")
+    lost = tool.out("doctor", status=1, env={"KROTON_PLUGIN_DIR": "/nowhere"})
+    assert "no compiler: libkroton-clang.so is in none of /nowhere" in lost
+    tool.cache.chmod(0o777)
+    refused = tool.run("doctor", "--json", status=1).stdout
+    assert "chmod go-w" in refused and '"is_fine": false' in refused
+    no_home = {"HOME": "", "KROTON_CACHE_DIR": ""}
+    assert "none of KROTON_CACHE_DIR, XDG_CACHE_HOME and HOME is set" in tool.run("doctor", status=1, env=no_home).stdout
+
+
+def test_colours(tool):
+    """Colours appear on a terminal, unless NO_COLOR says otherwise, and nowhere else."""
+    def on_terminal(**env):
+        parent, child = pty.openpty()
+        tool.run("cache", "ls", stdout=child, stderr=child, capture_output=False, env=env)
+        os.close(child)
+        text = os.read(parent, 100_000)
+        os.close(parent)
+        return text
+
+    assert b"\x1b[1m" in on_terminal()
+    for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert b"\x1b" not in on_terminal(**env)
+    assert "\x1b" not in tool.out("cache", "ls")
+
+
+if __name__ == "__main__":
+    sys.exit(support.main(sys.modules[__name__]))

@@ -1,0 +1,67 @@
+#pragma once
+/// The commands. Each does its work, prints to the context, and returns an exit status;
+/// arguments.hpp fills the options in from a command line. What cannot be done is thrown as
+/// Failure.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tool/context.hpp"
+
+namespace kroton::tool {
+
+/// kroton cache stats: how much there is of what.
+int stats(Context&);
+
+enum class Order { used, size, key };
+struct ListOptions {
+  Order order = Order::used;
+  std::uint64_t limit = 0; ///< 0: all.
+  std::string tag;         ///< Empty: any.
+};
+/// kroton cache ls: a line an entry.
+int list(const ListOptions&, Context&);
+
+struct ShowOptions {
+  std::string key;
+  bool is_full = false; ///< Long values too.
+};
+/// kroton cache show: one entry's record and sections.
+int show(const ShowOptions&, Context&);
+
+struct VerifyOptions {
+  std::vector<std::string> keys; ///< Empty: all.
+  bool removes = false;          ///< Deletes what is damaged.
+};
+/// kroton cache verify: reads and checks entries.
+int verify(const VerifyOptions&, Context&);
+
+struct CollectOptions {
+  std::optional<std::uint64_t> max_bytes; ///< Nothing: the cache's own bound.
+};
+/// kroton cache gc: evicts the least recently used, and what killed writers left.
+int collect(const CollectOptions&, Context&);
+
+/// kroton cache clear: removes everything that the cache keeps.
+int clear(Context&);
+
+struct WhyOptions {
+  std::string key;
+  std::string other; ///< Empty: the nearest entry of the same tag.
+  bool is_full = false;
+};
+/// kroton cache why: in what two keys differ.
+int why(const WhyOptions&, Context&);
+
+struct InspectOptions {
+  std::string key;
+  bool source = false, assembly = false, record = false, log = false; ///< None: all.
+};
+/// kroton inspect: source, assembly, record and log of one entry.
+int inspect(const InspectOptions&, Context&);
+
+/// kroton doctor: versions, target, cache, and what is wrong with them.
+int doctor(Context&);
+
+} // namespace kroton::tool

@@ -1,0 +1,18 @@
+/// The command `kroton`; docs/kroton.md describes it.
+#include <exception>
+
+#include "tool/arguments.hpp"
+
+int main(int argc, char** argv) {
+  using namespace kroton::tool;
+  Context context;
+  try {
+    return context.finish(run(argc, argv, context));
+  } catch (const Failure& failure) {
+    context.warn(failure.what());
+    return context.finish(failure.status());
+  } catch (const std::exception& error) {
+    context.warn(error.what());
+    return context.finish(status::failed);
+  }
+}

@@ -1,0 +1,127 @@
+/// verify, gc and clear: keeping a cache directory in order.
+#include <cerrno>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "cache/store.hpp"
+#include "cache/sweep.hpp"
+#include "tool/commands.hpp"
+#include "tool/elf.hpp"
+#include "tool/store.hpp"
+
+namespace kroton::tool {
+namespace {
+
+using support::JsonWriter;
+
+/// What is wrong with an entry beyond what reading it has shown.
+std::string content_fault(const cache::Entry& entry) {
+  if (!cache::parse_record(entry.record)) return "its record does not parse";
+  if (entry.signer && !entry.has_valid_signature()) return "its signature is not of this entry";
+  for (const cache::Section& section : entry.artifact.sections)
+    if (!cache::content_of(section))
+      return fmt::format("its section {} cannot be decoded", section.name);
+  const cache::Section* object = entry.artifact.find("object");
+  if (!object) return {};
+  const std::string fault = parse_elf(*cache::content_of(*object)).fault;
+  return fault.empty() ? "" : "its object: " + fault;
+}
+
+bool remove(const OpenedCache& opened, const cache::StoredFile& file) {
+  return ::unlinkat(opened.fd.get(), file.path.c_str(), 0) == 0 || errno == ENOENT;
+}
+
+} // namespace
+
+int verify(const VerifyOptions& options, Context& context) {
+  const OpenedCache opened = open_cache(context);
+  const std::vector<cache::StoredFile> files = find_all(opened, options.keys);
+  std::uint64_t sound = 0, damaged = 0, unread = 0, removed = 0;
+  JsonWriter json;
+  json.begin_object().key("faults").begin_array();
+  {
+    Progress progress("verifying", files.size());
+    for (const cache::StoredFile& file : files) {
+      LoadedEntry loaded = load(opened, file);
+      if (loaded.fault.empty()) loaded.fault = content_fault(*loaded.entry);
+      progress.advance();
+      if (loaded.fault.empty()) {
+        ++sound;
+        continue;
+      }
+      ++(loaded.is_unread ? unread : damaged);
+      const bool is_removed = options.removes && !loaded.is_unread && remove(opened, file);
+      removed += is_removed;
+      if (context.wants_json)
+        json.begin_object()
+            .member("path", file.path)
+            .member("fault", loaded.fault)
+            .member("is_removed", is_removed)
+            .end_object();
+      else
+        context.print(fmt::format("{}: {}{}\n", file.path, context.style.red(loaded.fault),
+                                  is_removed ? "; removed" : ""));
+    }
+  }
+  if (context.wants_json)
+    context.print(json.end_array()
+                      .member("sound", sound)
+                      .member("damaged", damaged)
+                      .member("unread", unread)
+                      .member("removed", removed)
+                      .end_object());
+  else
+    context.print(fmt::format("{} sound, {} damaged, {} unread\n", sound, damaged, unread));
+  if (damaged > 0) return status::wrong;
+  return unread > 0 ? status::failed : status::fine;
+}
+
+int collect(const CollectOptions& options, Context& context) {
+  const OpenedCache opened = open_cache(context);
+  const std::uint64_t bound = options.max_bytes.value_or(cache::Store::Options{}.max_bytes);
+  const cache::SweepResult result = cache::sweep(opened.fd.get(), bound);
+  if (context.wants_json) {
+    JsonWriter json;
+    context.print(json.begin_object()
+                      .member("evicted", result.evicted)
+                      .member("nbytes_left", result.nbytes_left)
+                      .member("max_bytes", bound)
+                      .end_object());
+  } else {
+    context.print(fmt::format("{} evicted, {} left of at most {}\n", result.evicted,
+                              bytes_text(result.nbytes_left), bytes_text(bound)));
+  }
+  return status::fine;
+}
+
+int clear(Context& context) {
+  const OpenedCache opened = open_cache(context);
+  cache::FileCount removed;
+  int error = 0;
+  cache::visit_files(opened.fd.get(), [&](const cache::StoredFile& file) {
+    if (file.kind == cache::FileKind::unknown) return;
+    if (remove(opened, file)) {
+      ++removed.files;
+      removed.nbytes += file.nbytes();
+    } else {
+      error = errno;
+    }
+  });
+  if (context.wants_json) {
+    JsonWriter json;
+    context.print(json.begin_object()
+                      .member("removed", removed.files)
+                      .member("nbytes", removed.nbytes)
+                      .end_object());
+  } else {
+    context.print(fmt::format("{} files removed, {}\n", removed.files, bytes_text(removed.nbytes)));
+  }
+  if (error != 0)
+    throw Failure(status::failed, fmt::format("{}: some files could not be removed: {}",
+                                              opened.directory.string(), cache::error_text(error)));
+  return status::fine;
+}
+
+} // namespace kroton::tool

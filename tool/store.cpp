@@ -1,0 +1,118 @@
+#include "tool/store.hpp"
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+namespace kroton::tool {
+namespace {
+
+constexpr std::size_t least_digits = 4;
+
+bool is_path(std::string_view key) {
+  return key.find('/') != key.npos || key.ends_with(cache::entry_suffix);
+}
+
+/// A file outside of the directory, or anywhere in it; its name need not be that of its content.
+cache::StoredFile file_at(const std::string& path) {
+  cache::StoredFile file{cache::FileKind::entry,
+                         cache::entry_version,
+                         std::filesystem::absolute(path).string(),
+                         {},
+                         {}};
+  if (::stat(path.c_str(), &file.status) != 0)
+    throw Failure(status::wrong, fmt::format("{}: {}", path, cache::error_text(errno)));
+  return file;
+}
+
+std::string ambiguity(const std::string& key, const std::vector<cache::StoredFile>& found) {
+  constexpr std::size_t most_shown = 8;
+  std::string text = fmt::format("{} names {} entries:", key, found.size());
+  for (std::size_t i = 0; i < std::min(found.size(), most_shown); ++i)
+    text += fmt::format("\n  {}", found[i].digest);
+  return found.size() > most_shown ? text + "\n  …" : text;
+}
+
+} // namespace
+
+OpenedCache open_cache(const Context& context) {
+  if (context.directory.empty())
+    throw Failure(
+        status::failed,
+        fmt::format("there is no cache directory: {}; name one with --dir", context.no_directory));
+  cache::Fd fd(::open(context.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd && (errno != ENOENT || context.is_directory_given))
+    throw Failure(status::failed, fmt::format("cannot open {}: {}", context.directory.string(),
+                                              cache::error_text(errno)));
+  return {context.directory, std::move(fd)};
+}
+
+cache::Record LoadedEntry::record() const {
+  auto parsed = entry ? cache::parse_record(entry->record) : std::nullopt;
+  return parsed ? std::move(*parsed) : cache::Record{};
+}
+
+std::optional<std::string> LoadedEntry::section(std::string_view name) const {
+  const cache::Section* found = entry ? entry->artifact.find(name) : nullptr;
+  return found ? cache::content_of(*found) : std::nullopt;
+}
+
+std::string LoadedEntry::source() const {
+  return section("source").value_or(std::string(record().find("source").value_or("")));
+}
+
+std::string LoadedEntry::title() const {
+  const std::string text = source();
+  return text.starts_with("// ") ? printable(text.substr(3, text.find('\n') - 3)) : "";
+}
+
+LoadedEntry load(const OpenedCache& opened, const cache::StoredFile& file) {
+  LoadedEntry loaded{file, {}, {}};
+  const cache::FileBytes bytes = cache::read_file(opened.fd.get(), file.path.c_str(),
+                                                  cache::max_entry_bytes, {cache::Owner::any});
+  loaded.is_unread = bytes.error != 0 || bytes.is_foreign;
+  if (bytes.is_foreign)
+    loaded.fault = "not a regular file, or too long for an entry";
+  else if (bytes.error != 0)
+    loaded.fault = fmt::format("cannot be read: {}", cache::error_text(bytes.error));
+  if (loaded.is_unread) return loaded;
+
+  cache::ParsedEntry parsed = cache::parse_entry(bytes.bytes);
+  if (!parsed.entry) {
+    loaded.fault = cache::to_string(parsed.fault);
+    return loaded;
+  }
+  const std::string digest = support::digest_of(parsed.entry->record).hex();
+  loaded.entry = std::move(parsed.entry);
+  if (loaded.file.digest.empty())
+    loaded.file.digest = digest;
+  else if (loaded.file.digest != digest)
+    loaded.fault = fmt::format("it belongs to another key, {}", digest);
+  return loaded;
+}
+
+cache::StoredFile find_one(const OpenedCache& opened, const std::string& key) {
+  if (is_path(key)) return file_at(key);
+  if (key.size() < least_digits || key.find_first_not_of("0123456789abcdef") != key.npos)
+    throw Failure(status::usage,
+                  fmt::format("'{}' names no entry; a KEY is {} or more hexadecimal digits of a "
+                              "digest, or the path of a file",
+                              key, least_digits));
+  const auto found = cache::find_entries(opened.fd.get(), cache::entry_version, key);
+  if (found.empty())
+    throw Failure(status::wrong,
+                  fmt::format("no entry of {} begins with {}", opened.directory.string(), key));
+  if (found.size() > 1) throw Failure(status::wrong, ambiguity(key, found));
+  return found.front();
+}
+
+std::vector<cache::StoredFile> find_all(const OpenedCache& opened,
+                                        const std::vector<std::string>& keys) {
+  if (keys.empty()) return cache::find_entries(opened.fd.get(), cache::entry_version, "");
+  std::vector<cache::StoredFile> files;
+  for (const std::string& key : keys) files.push_back(find_one(opened, key));
+  return files;
+}
+
+} // namespace kroton::tool

@@ -1,0 +1,59 @@
+#pragma once
+/// The entries of a cache directory, as commands see them.
+///
+///   const OpenedCache cache = open_cache(context);
+///   const LoadedEntry entry = load(cache, find_one(cache, "3f2a91"));
+///   if (!entry.fault.empty()) …
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/disk.hpp"
+#include "cache/entry.hpp"
+#include "cache/file.hpp"
+#include "cache/inventory.hpp"
+#include "cache/key.hpp"
+#include "tool/context.hpp"
+
+namespace kroton::tool {
+
+struct OpenedCache {
+  std::filesystem::path directory;
+  cache::Fd fd; ///< Empty for a directory that is not there yet, which holds nothing.
+};
+
+/// Opens the context's directory for reading. One that may be read but would be refused for
+/// running code from is read all the same; `doctor` tells of it. Throws Failure if there is none,
+/// or if it was named on the command line and is not there.
+OpenedCache open_cache(const Context&);
+
+/// An entry, read and checked as far as its own bytes go.
+struct LoadedEntry {
+  cache::StoredFile file;
+  std::optional<cache::Entry> entry;
+  std::string fault;      ///< Why there is no entry, or what is wrong with the one there is.
+  bool is_unread = false; ///< The fault lies in reading, not in what was read.
+
+  /// The record's fields; without any when it does not parse.
+  cache::Record record() const;
+  /// "3f2a91c04d7e": enough of the digest to tell it by.
+  std::string short_digest() const { return file.digest.substr(0, 12); }
+  /// The content of a section; nothing if there is no such section, or it does not decode.
+  std::optional<std::string> section(std::string_view name) const;
+  /// The source that it was compiled from; empty if it holds none.
+  std::string source() const;
+  /// What kind of kernel it is: the first line of its source, if that is a comment.
+  std::string title() const;
+};
+
+LoadedEntry load(const OpenedCache&, const cache::StoredFile&);
+
+/// The one entry that `key` names: the first digits of its digest, four or more, or a file's path,
+/// which has a slash or ends in .kro. Throws Failure if there is none or more than one.
+cache::StoredFile find_one(const OpenedCache&, const std::string& key);
+
+/// The entries that `keys` name, or all of the current format version if there are no keys.
+std::vector<cache::StoredFile> find_all(const OpenedCache&, const std::vector<std::string>& keys);
+
+} // namespace kroton::tool

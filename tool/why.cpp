@@ -1,0 +1,147 @@
+/// why: in what two keys differ, so that the one's entry does not serve the other.
+#include <algorithm>
+#include <limits>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "tool/commands.hpp"
+#include "tool/diff.hpp"
+#include "tool/store.hpp"
+
+namespace kroton::tool {
+namespace {
+
+using support::JsonWriter;
+
+constexpr std::size_t context_lines = 1;
+constexpr std::size_t most_lines = 24;
+
+bool is_text(std::string_view value) {
+  return std::none_of(value.begin(), value.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t';
+  });
+}
+
+/// Bytes of `b` between what it has in common with `a` at both ends.
+std::size_t nbytes_between_common_ends(std::string_view a, std::string_view b) {
+  const std::size_t shorter = std::min(a.size(), b.size());
+  std::size_t front = 0, back = 0;
+  while (front < shorter && a[front] == b[front]) ++front;
+  while (back < shorter - front && a[a.size() - 1 - back] == b[b.size() - 1 - back]) ++back;
+  return std::max(a.size(), b.size()) - front - back;
+}
+
+/// How far apart two records are: by number of fields first, then by bytes.
+std::tuple<std::size_t, std::size_t> distance(const std::string& a, const std::string& b) {
+  return {cache::explain_difference(a, b).size(), nbytes_between_common_ends(a, b)};
+}
+
+LoadedEntry load_whole(const OpenedCache& opened, const cache::StoredFile& file) {
+  LoadedEntry loaded = load(opened, file);
+  if (!loaded.entry)
+    throw Failure(loaded.is_unread ? status::failed : status::wrong,
+                  fmt::format("{}: {}", file.path, loaded.fault));
+  return loaded;
+}
+
+/// The entry of the same tag whose record is the least different one.
+LoadedEntry find_nearest(const OpenedCache& opened, const LoadedEntry& entry) {
+  LoadedEntry nearest;
+  auto least = std::tuple(std::numeric_limits<std::size_t>::max(), std::size_t{0});
+  for (const cache::StoredFile& file : find_all(opened, {})) {
+    if (file.digest == entry.file.digest) continue;
+    LoadedEntry other = load(opened, file);
+    if (!other.fault.empty() || other.record().tag != entry.record().tag) continue;
+    if (const auto d = distance(other.entry->record, entry.entry->record); d < least) {
+      least = d;
+      nearest = std::move(other);
+    }
+  }
+  if (!nearest.entry)
+    throw Failure(status::wrong, fmt::format("{} has no other entry with the tag {}",
+                                             opened.directory.string(), entry.record().tag));
+  return nearest;
+}
+
+/// The changed lines with what surrounds them, as a unified diff has them.
+std::string diff_text(std::string_view a, std::string_view b, bool is_full, const Style& style) {
+  const auto lines = diff_lines(a, b);
+  std::vector<bool> is_near(lines.size(), false);
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    if (lines[i].kind != ' ')
+      for (std::size_t j = i - std::min(i, context_lines);
+           j <= std::min(lines.size() - 1, i + context_lines); ++j)
+        is_near[j] = true;
+  std::string text;
+  std::size_t shown = 0, left = 0;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (!is_near[i]) continue;
+    if (!is_full && shown == most_lines) {
+      ++left;
+      continue;
+    }
+    if (i > 0 && !is_near[i - 1]) text += style.faint("    …") + "\n";
+    const std::string line = fmt::format("    {} {}", lines[i].kind, printable(lines[i].text));
+    text += (lines[i].kind == '-'   ? style.red(line)
+             : lines[i].kind == '+' ? style.green(line)
+                                    : line) +
+            "\n";
+    ++shown;
+  }
+  if (left > 0)
+    text += style.faint(fmt::format("    … {} lines more; --full shows them", left)) + "\n";
+  return text;
+}
+
+std::optional<std::string_view> value_of(const cache::Record& record, std::string_view name) {
+  return name == "tag" ? std::optional(record.tag) : record.find(name);
+}
+
+std::string field_text(std::string_view name, std::optional<std::string_view> a,
+                       std::optional<std::string_view> b, bool is_full, const Style& style) {
+  const std::string head = "  " + style.bold(name) + ":";
+  if (!a || !b) return fmt::format("{} only the {} has it\n", head, a ? "first" : "second");
+  if (!is_text(*a) || !is_text(*b))
+    return fmt::format("{} {} and {} bytes, which differ\n", head, a->size(), b->size());
+  const bool is_short = std::max(a->size(), b->size()) <= 60 && a->find('\n') == a->npos;
+  if (is_short && b->find('\n') == b->npos)
+    return fmt::format("{} {} / {}\n", head, style.red(printable(*a)), style.green(printable(*b)));
+  return head + "\n" + diff_text(*a, *b, is_full, style);
+}
+
+} // namespace
+
+int why(const WhyOptions& options, Context& context) {
+  const OpenedCache opened = open_cache(context);
+  const LoadedEntry entry = load_whole(opened, find_one(opened, options.key));
+  const LoadedEntry other = options.other.empty()
+                                ? find_nearest(opened, entry)
+                                : load_whole(opened, find_one(opened, options.other));
+  const auto names = cache::explain_difference(entry.entry->record, other.entry->record);
+  const cache::Record a = entry.record(), b = other.record();
+
+  if (context.wants_json) {
+    JsonWriter json;
+    json.begin_object().member("first", entry.file.digest).member("second", other.file.digest);
+    json.key("differences").begin_array();
+    for (const std::string& name : names) {
+      json.begin_object().member("field", name);
+      if (const auto value = value_of(a, name)) json.member("first", *value);
+      if (const auto value = value_of(b, name)) json.member("second", *value);
+      json.end_object();
+    }
+    context.print(json.end_array().end_object());
+    return status::fine;
+  }
+  context.print(fmt::format("{} {}\n{} {}\n", context.style.red(entry.short_digest()),
+                            entry.title(), context.style.green(other.short_digest()),
+                            other.title()));
+  if (names.empty()) context.print("the keys are the same\n");
+  for (const std::string& name : names)
+    context.print(
+        field_text(name, value_of(a, name), value_of(b, name), options.is_full, context.style));
+  return status::fine;
+}
+
+} // namespace kroton::tool
