@@ -182,6 +182,8 @@ Expressions::Text Expressions::vector_definition(int id) const {
             1};
   }
   case ValueKind::load:
+    if (lanes_.is_walk[static_cast<std::size_t>(id)])
+      return {fmt::format("load_ahead({}, m)", place(v.access)), 9};
     if (v.access.computed.empty()) return {elements(v.access, axis), 9};
     return {fmt::format("{} ? {} : vec<{}, {}>({})", is_inside(v.access), elements(v.access, axis),
                         type_name(v.dtype), n, literal(v.dtype, 0)),

@@ -29,6 +29,7 @@ public:
     if (is_chain() && !(n.is_static() && n.value() <= lanes_.count)) lanes_.count *= 2;
     // Clang takes masks of fewer lanes apart bit by bit.
     lanes_.count = std::max(lanes_.count, 8);
+    find_walks(last);
     return std::move(lanes_);
   }
 
@@ -50,6 +51,36 @@ private:
   bool is_chain() const {
     constexpr std::int64_t long_chain = 12;
     return k_.cost >= long_chain;
+  }
+
+  /// A parameter that moves with the rows is fetched by its first load; later stages find it near.
+  void find_walks(int axis) {
+    lanes_.is_walk.assign(k_.values.size(), false);
+    const Dim& n = k_.axes.back();
+    if (fits_caches() || (n.is_static() && n.value() < lanes_.count)) return;
+    std::vector<bool> is_near(k_.params.size(), false);
+    for (const Stage& s : k_.stages)
+      for (int id : s.loop.values) {
+        const Value& v = value(id);
+        if (v.kind != ValueKind::load || v.access.param < 0) continue;
+        const auto param = static_cast<std::size_t>(v.access.param);
+        lanes_.is_walk[static_cast<std::size_t>(id)] =
+            !is_near[param] && v.access.computed.empty() && step_along(v.access, axis).is(1) &&
+            moves(v.access, k_.rows - 1);
+        is_near[param] = true;
+      }
+  }
+
+  /// Whether what the kernel reads is known to be small.
+  bool fits_caches() const {
+    constexpr std::int64_t most_elements = std::int64_t{1} << 16;
+    std::int64_t n = 1;
+    for (const Dim& d : k_.axes) {
+      if (!d.is_static()) return false;
+      n *= std::min(d.value(), most_elements + 1);
+      if (n > most_elements) return false;
+    }
+    return true;
   }
 
   const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }

@@ -17,6 +17,9 @@ namespace kroton::codegen {
 struct Lanes {
   int count = 0;
   std::vector<int> axis; ///< of each value: the axis it is a vector along, or -1
+  /// Of each value: whether it is the first load of an array that rows walk from end to end, which
+  /// may lie beyond the caches.
+  std::vector<bool> is_walk;
 
   bool is_vector(int value) const {
     return count > 0 && axis[static_cast<std::size_t>(value)] >= 0;

@@ -174,6 +174,7 @@ private:
   std::string row_name() const { return k_.rows == 1 ? "i0" : "row"; }
 
   void emit_rows(const std::string& begin, const std::string& end, int indent) {
+    if (is_column_fold()) return emit_column_folds(begin, end, indent);
     line(indent, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", row_name(), begin, end));
     // Several row axes are recovered from the running number, the last one fastest.
     std::string rest = "row";

@@ -229,18 +229,51 @@ void Statements::emit_lanes_fold(int r, int axis, int indent) {
   line(indent, fmt::format("{}.take(m, k, {});", lanes_name(r), taken));
 }
 
-void Statements::emit_array_fold(int r, int axis, int indent) {
+std::string Statements::array_fold(int r, int axis, const std::string& so_far) const {
   const Reduction& x = reduction(r);
-  const Access& array = folded_array(x);
   std::string added = operand(x.value, 0);
   // Lanes past the end may hold the next row's elements.
-  if (array.scratch >= 0)
+  if (folded_array(x).scratch >= 0)
     added = fmt::format("where(m, {}, {})", added, limit(x.dtype, x.op->neutral));
-  const std::string so_far = elements(array, axis);
-  const std::string sum = folded_dtype(x) != x.dtype ? fmt::format("{} + convert<{}>({})", so_far,
-                                                                   type_name(x.accumulator), added)
-                                                     : folded(x, true, so_far, added);
-  line(indent, store(array, axis, sum));
+  return folded_dtype(x) != x.dtype
+             ? fmt::format("{} + convert<{}>({})", so_far, type_name(x.accumulator), added)
+             : folded(x, true, so_far, added);
+}
+
+bool Statements::is_column_fold() const {
+  if (lanes().count == 0 || k_.rows != 1 || k_.axes.size() != 2 || k_.stages.size() != 1)
+    return false;
+  const Stage& s = k_.stages[0];
+  const auto is_load = [&](int id) {
+    return value(id).kind == ValueKind::load && value(id).access.computed.empty();
+  };
+  return s.row.stores.empty() && s.loop.stores.empty() &&
+         std::ranges::all_of(s.row.values, is_load) &&
+         std::ranges::all_of(s.reductions, [&](int r) {
+           return reduction(r).is_outer && folds_in_loop(r) && !folds_lanes(r, 1);
+         });
+}
+
+void Statements::emit_column_folds(const std::string& begin, const std::string& end, int indent) {
+  constexpr int rows_at_once = 8;
+  const Stage& s = k_.stages[0];
+  line(indent, fmt::format("for (i64 i0_at = {0}; i0_at < {1}; i0_at += {2}) {{", begin, end,
+                           rows_at_once));
+  line(indent + 1,
+       fmt::format("const i64 i0_end = i0_at + {0} < {1} ? i0_at + {0} : {1};", rows_at_once, end));
+  open_vector_loop(1, 1, "0", dim_text(k_.axes[1]), false, indent + 1);
+  for (int r : s.reductions)
+    line(indent + 2,
+         fmt::format("auto {} = {};", result_name(r), elements(folded_array(reduction(r)), 1)));
+  line(indent + 2, "for (i64 i0 = i0_at; i0 < i0_end; ++i0) {");
+  emit_values(s.row, indent + 3);
+  emit_values(s.loop, indent + 3);
+  for (int r : s.reductions)
+    line(indent + 3, fmt::format("{} = {};", result_name(r), array_fold(r, 1, result_name(r))));
+  line(indent + 2, "}");
+  for (int r : s.reductions) line(indent + 2, store(folded_array(reduction(r)), 1, result_name(r)));
+  line(indent + 1, "});");
+  line(indent, "}");
 }
 
 void Statements::emit_lanes_end(int r, bool is_new, int indent) {
@@ -312,10 +345,11 @@ void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,
     emit_values(s.loop, depth + 1);
     for (int r : s.reductions) {
       if (!folds_in_loop(r)) continue;
+      const Access& array = folded_array(reduction(r));
       if (folds_lanes(r, axis))
         emit_lanes_fold(r, axis, depth + 1);
       else
-        emit_array_fold(r, axis, depth + 1);
+        line(depth + 1, store(array, axis, array_fold(r, axis, elements(array, axis))));
     }
     emit_vector_stores(s.loop, axis, depth + 1);
   }

@@ -45,6 +45,10 @@ protected:
   void emit_vector_loop(const std::vector<Stage>& stages, int axis, const std::string& begin,
                         const std::string& end, bool is_short, bool defines, int indent);
   void emit_stage(const Stage& s, int indent);
+  /// Whether the rows of a matrix do nothing but fold into arrays, lane by lane.
+  bool is_column_fold() const;
+  /// Folds several rows at once, so that the arrays are read and written once for all of them.
+  void emit_column_folds(const std::string& begin, const std::string& end, int indent);
 
   /// Hands over what was written, and begins anew.
   std::string take() { return std::exchange(out_, {}); }
@@ -74,8 +78,8 @@ private:
   static std::string lanes_name(int r);
   void emit_lanes_start(int r, int vectors, int indent);
   void emit_lanes_fold(int r, int axis, int indent);
-  /// Folds a vector into an array's elements, lane by lane.
-  void emit_array_fold(int r, int axis, int indent);
+  /// An array's elements `so_far` with a vector folded into them, lane by lane.
+  std::string array_fold(int r, int axis, const std::string& so_far) const;
   /// Folds what a loop's lanes hold into the variable or array element of `r`; with `is_new` it is
   /// defined by it.
   void emit_lanes_end(int r, bool is_new, int indent);

@@ -4,7 +4,7 @@
 #include "bench/settle.hpp"
 #include "bench/suites/suites.hpp"
 
-#include <tuple>
+#include <algorithm>
 
 #include <fmt/format.h>
 #include <kroton/kroton.hpp>
@@ -19,13 +19,16 @@ template <class T> using ByHand = void (*)(long n, const T* x, const T* y, T* z)
 /// A call has a case and a bound of its own, so small sizes are let off its cost.
 Bound bound(double of_limit) { return {.of_limit = of_limit, .aside_ns = 60}; }
 
-/// A function called with outputs that are given.
-System kroton_system(const kt::Function& f, const std::vector<kt::Array>& arguments,
-                     const kt::Array& into, const Bound& bound) {
+/// A function called with outputs that are given, and large ones also without.
+std::vector<System> kroton_systems(const kt::Function& f, const std::vector<kt::Array>& arguments,
+                                   const kt::Array& into, const Bound& bound) {
   const std::vector<kt::Array> outputs = {into};
   settle(f, arguments, outputs);
-  return {
-      .name = "kroton", .time = repeat([=] { f.call_into(arguments, outputs); }), .bound = bound};
+  std::vector<System> systems{
+      {.name = "kroton", .time = repeat([=] { f.call_into(arguments, outputs); }), .bound = bound}};
+  if (into.numel() >= 10'000'000)
+    systems.push_back({.name = "kroton, new outputs", .time = repeat([=] { (void)f(arguments); })});
+  return systems;
 }
 
 template <class T, class Work>
@@ -33,10 +36,7 @@ Prepared side_by_side(const std::string& name, const kt::Function& f, std::int64
                       const Bound& bound, Work by_hand, double rtol) {
   const kt::Array x = inputs<T>({n}, 1), y = inputs<T>({n}, 2), into = kt::Array::zeros<T>({n});
   Prepared prepared;
-  prepared.systems.push_back(kroton_system(f, {x, y}, into, bound));
-  if (n >= 10'000'000)
-    prepared.systems.push_back({.name = "kroton, new outputs",
-                                .time = repeat([=, in = std::vector{x, y}] { (void)f(in); })});
+  prepared.systems = kroton_systems(f, {x, y}, into, bound);
   prepared.checksum = checksum_of(into);
   if (limits()) {
     kt::Array z = kt::Array::zeros<T>({n});
@@ -104,8 +104,9 @@ Prepared activations(const Setting& setting, std::int64_t n, const Bound& bound)
                           bound, by_hand, 1e-5);
   if constexpr (std::is_same_v<T, double>) {
     const kt::Function f = compile(kt::vector<double>("x"), kt::vector<double>("y"));
-    prepared.systems.front() = kroton_system(f, {inputs<double>({n}, 1), inputs<double>({n}, 2)},
-                                             kt::Array::zeros<double>({n}), bound);
+    std::ranges::move(kroton_systems(f, {inputs<double>({n}, 1), inputs<double>({n}, 2)},
+                                     kt::Array::zeros<double>({n}), bound),
+                      prepared.systems.begin());
   }
   return prepared;
 }

@@ -98,6 +98,18 @@ TEST_CASE("an outer and an inner reduction with what consumes them after all row
         {{{40, 9}}, {{1, 9}}, {{3, 1}}, {{300, 70}}});
 }
 
+TEST_CASE("columns fold several rows at a time, whatever their number", "[conformance][layout]") {
+  const Expr x = matrix<float>("x"), w = vector<float>("w");
+  const Expr weighted = x * expand_dims(w, {1});
+  check({x, w},
+        {sum(weighted, {0}), max(x, {0}), min(weighted, {0}), max(x > 1.0f, {0}),
+         min(x > -1.0f, {0}), sum(cast<double>(x), {0})},
+        {{{1, 5}, {1}}, {{7, 16}, {7}}, {{8, 33}, {8}}, {{9, 40}, {9}}, {{0, 3}, {0}}});
+  // In stretches of 64 rows.
+  check({x, w}, {sum(weighted, {0}), mean(x, {0})},
+        {{{64, 17}, {64}}, {{71, 33}, {71}}, {{136, 16}, {136}}});
+}
+
 TEST_CASE("several outputs of one kernel, one of them used by another", "[conformance][layout]") {
   const Expr x = matrix<float>("x"), y = vector<float>("y");
   const Expr e = exp(x), s = e * y, t = tanh(s) + e;
