@@ -17,8 +17,9 @@ std::string_view missing_feature(std::string_view requirements, HasFeature has_f
   return {};
 }
 
-/// Why the entry's signature does not do, or nothing.
-std::string why_untrusted(const Entry& entry, const TrustedKeys& trusted) {
+} // namespace
+
+std::string why_not_trusted(const Entry& entry, const TrustedKeys& trusted) {
   if (!entry.signer) return "it is not signed";
   if (!trusted.contains(*entry.signer))
     return fmt::format("its signer {:.16} is not trusted", entry.signer->hex());
@@ -26,8 +27,6 @@ std::string why_untrusted(const Entry& entry, const TrustedKeys& trusted) {
     return fmt::format("it was not signed by {:.16}, whose name it bears", entry.signer->hex());
   return {};
 }
-
-} // namespace
 
 Admission admit(std::string_view file, const Key& key, const Policy& policy) {
   ParsedEntry parsed = parse_entry(file);
@@ -41,7 +40,7 @@ Admission admit(std::string_view file, const Key& key, const Policy& policy) {
   if (parsed.fault != EntryFault::none) return put_aside(to_string(parsed.fault));
   if (parsed.entry->record != key.record) return put_aside("it belongs to another key");
   if (policy.trusted)
-    if (const std::string why = why_untrusted(*parsed.entry, *policy.trusted); !why.empty())
+    if (const std::string why = why_not_trusted(*parsed.entry, *policy.trusted); !why.empty())
       return refuse(why);
   const auto missing = missing_feature(parsed.entry->artifact.requirements, policy.has_feature);
   if (!missing.empty()) return refuse(fmt::format("it needs {}, which this CPU lacks", missing));

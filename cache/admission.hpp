@@ -16,6 +16,8 @@
 
 namespace kroton::cache {
 
+struct Entry;
+
 /// Whether this process's CPU has what a word of Artifact::requirements names. Must be false for
 /// words that it does not know.
 using HasFeature = bool (*)(std::string_view word);
@@ -28,6 +30,9 @@ struct Policy {
   /// Null: no feature is there, so that only artifacts without requirements are used.
   HasFeature has_feature = nullptr;
 };
+
+/// Why an entry's signature does not do, or nothing.
+std::string why_not_trusted(const Entry&, const TrustedKeys&);
 
 struct Admission {
   std::shared_ptr<const Artifact> artifact; ///< Null when the entry may not be used.

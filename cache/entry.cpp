@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cache/bytes.hpp"
 #include "lib/support/error.hpp"
 
 namespace kroton::cache {
@@ -30,46 +31,6 @@ template <std::size_t n> std::array<std::uint8_t, n> array_of(std::string_view b
 std::string signed_message(const support::Digest& content) {
   return "kroton entry 2\n" + std::string(bytes_of(content.bytes));
 }
-
-/// Appends `bytes` bytes of `value`, lowest first.
-void append_integer(std::string& out, std::uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i) out += static_cast<char>((value >> (8 * i)) & 0xff);
-}
-
-/// Walks over a file from front to back. A read beyond the end gives zero or nothing and is
-/// remembered, so that a caller may check once after several reads.
-class Reader {
-public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-
-  std::string_view take(std::uint64_t length) {
-    if (length > rest_.size()) {
-      is_beyond_ = true;
-      rest_ = {};
-      return {};
-    }
-    const auto taken = rest_.substr(0, length);
-    rest_.remove_prefix(length);
-    return taken;
-  }
-
-  std::uint64_t take_integer(int bytes) {
-    std::uint64_t value = 0;
-    int shift = 0;
-    for (const char c : take(static_cast<std::uint64_t>(bytes))) {
-      value |= std::uint64_t{static_cast<unsigned char>(c)} << shift;
-      shift += 8;
-    }
-    return value;
-  }
-
-  std::size_t left() const { return rest_.size(); }
-  bool is_beyond() const { return is_beyond_; }
-
-private:
-  std::string_view rest_;
-  bool is_beyond_ = false;
-};
 
 /// Everything before the trailer.
 std::string write_content(std::string_view record, const Artifact& artifact) {
@@ -102,7 +63,7 @@ std::string write_content(std::string_view record, const Artifact& artifact) {
 }
 
 /// The next section, or nothing when a length leads outside or the encoding is none.
-std::optional<Section> take_section(Reader& reader) {
+std::optional<Section> take_section(ByteReader& reader) {
   const auto name_length = reader.take_integer(4);
   const auto encoding = reader.take_integer(4);
   const auto length = reader.take_integer(8);
@@ -118,7 +79,7 @@ std::optional<Section> take_section(Reader& reader) {
 
 /// The entry in `content`, which starts behind the file's length and ends before the trailer.
 std::optional<Entry> parse_content(std::string_view content) {
-  Reader reader(content);
+  ByteReader reader(content);
   const auto record_length = reader.take_integer(4);
   const auto requirements_length = reader.take_integer(4);
   const auto section_count = reader.take_integer(4);
@@ -179,7 +140,7 @@ ParsedEntry parse_entry(std::string_view file) {
   if (file.size() < content_offset + checksum_bytes || file.size() > max_entry_bytes)
     return fault(EntryFault::length);
 
-  Reader reader(file);
+  ByteReader reader(file);
   if (reader.take(magic.size()) != magic) return fault(EntryFault::magic);
   const auto version = reader.take_integer(4);
   if (reader.take_integer(8) != file.size()) return fault(EntryFault::length);

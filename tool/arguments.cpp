@@ -34,6 +34,8 @@ public:
     add_list();
     add_maintenance();
     add_why();
+    add_bundles();
+    add_keys();
   }
 
   int run(int argc, char** argv) {
@@ -113,6 +115,32 @@ private:
     command->add_flag("--full", why_.is_full, "Differences of any length");
   }
 
+  void add_bundles() {
+    auto* command = add("export", "Write entries into one file, all of them if no KEY is given",
+                        [this] { return export_bundle(export_, context_); });
+    command->add_option("FILE", export_.file, "the bundle to write; - for the output")->required();
+    command->add_option("KEY", export_.keys, key_help);
+    command->add_flag("--sign", export_.signs, "Sign the entries with your key");
+    command = add("import", "Put the entries of a bundle into the cache, all or none",
+                  [this] { return import_bundle(import_, context_); });
+    command->add_option("FILE", import_.file, "the bundle to read")->required();
+    command->add_flag("--unsigned", import_.trusts_unsigned,
+                      "Take entries that nobody you trust has signed: they will be executed");
+  }
+
+  void add_keys() {
+    add("keygen", "Make the pair of keys by which your entries are known",
+        [this] { return make_keys(context_); });
+    auto* command = add("trust", "List the keys whose entries you trust, or add or remove one",
+                        [this] { return trust(trust_, context_); });
+    command->add_option("NAME", trust_.name, "what you call the key's owner");
+    command->add_option("FILE", trust_.file, "the owner's public key");
+    command->add_flag("--remove", trust_.removes, "Trust NAME no longer");
+    command = add("sign", "Sign entries with your key, all of them if no KEY is given",
+                  [this] { return sign(sign_, context_); });
+    command->add_option("KEY", sign_, key_help);
+  }
+
   /// "kroton cache ls", as far as it could be understood.
   std::string name_of_command() const {
     std::string name = app_.get_name();
@@ -145,6 +173,10 @@ private:
   VerifyOptions verify_;
   CollectOptions collect_;
   WhyOptions why_;
+  ExportOptions export_;
+  ImportOptions import_;
+  TrustOptions trust_;
+  std::vector<std::string> sign_;
 };
 
 } // namespace

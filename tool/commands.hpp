@@ -54,6 +54,35 @@ struct WhyOptions {
 /// kroton cache why: in what two keys differ.
 int why(const WhyOptions&, Context&);
 
+struct ExportOptions {
+  std::string file;              ///< "-": stdout.
+  std::vector<std::string> keys; ///< Empty: all.
+  bool signs = false;            ///< With the user's key, whoever signed them before.
+};
+/// kroton cache export: entries into one file.
+int export_bundle(const ExportOptions&, Context&);
+
+struct ImportOptions {
+  std::string file;
+  bool trusts_unsigned = false;
+};
+/// kroton cache import: entries from such a file into the directory, all or none.
+int import_bundle(const ImportOptions&, Context&);
+
+/// kroton cache keygen: makes the user's key pair.
+int make_keys(Context&);
+
+struct TrustOptions {
+  std::string name; ///< Empty: lists the trusted keys.
+  std::string file; ///< Holds a public key.
+  bool removes = false;
+};
+/// kroton cache trust: whose entries are believed.
+int trust(const TrustOptions&, Context&);
+
+/// kroton cache sign: signs entries where they lie; all if there are no keys.
+int sign(const std::vector<std::string>& keys, Context&);
+
 struct InspectOptions {
   std::string key;
   bool source = false, assembly = false, record = false, log = false; ///< None: all.

@@ -1,10 +1,13 @@
 /// The command `kroton`; docs/kroton.md describes it.
+#include <cstdlib>
 #include <exception>
 
 #include "tool/arguments.hpp"
 
 int main(int argc, char** argv) {
   using namespace kroton::tool;
+  // What the cache would log, the commands say themselves.
+  ::setenv("KROTON_LOG", "off", 0);
   Context context;
   try {
     return context.finish(run(argc, argv, context));

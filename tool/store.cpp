@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include "cache/keyring.hpp"
+#include "cache/store.hpp"
+
 namespace kroton::tool {
 namespace {
 
@@ -68,9 +71,10 @@ std::string LoadedEntry::title() const {
 }
 
 LoadedEntry load(const OpenedCache& opened, const cache::StoredFile& file) {
-  LoadedEntry loaded{file, {}, {}};
-  const cache::FileBytes bytes = cache::read_file(opened.fd.get(), file.path.c_str(),
-                                                  cache::max_entry_bytes, {cache::Owner::any});
+  LoadedEntry loaded;
+  loaded.file = file;
+  cache::FileBytes bytes = cache::read_file(opened.fd.get(), file.path.c_str(),
+                                            cache::max_entry_bytes, {cache::Owner::any});
   loaded.is_unread = bytes.error != 0 || bytes.is_foreign;
   if (bytes.is_foreign)
     loaded.fault = "not a regular file, or too long for an entry";
@@ -85,6 +89,7 @@ LoadedEntry load(const OpenedCache& opened, const cache::StoredFile& file) {
   }
   const std::string digest = support::digest_of(parsed.entry->record).hex();
   loaded.entry = std::move(parsed.entry);
+  loaded.bytes = std::move(bytes.bytes);
   if (loaded.file.digest.empty())
     loaded.file.digest = digest;
   else if (loaded.file.digest != digest)
@@ -113,6 +118,17 @@ std::vector<cache::StoredFile> find_all(const OpenedCache& opened,
   std::vector<cache::StoredFile> files;
   for (const std::string& key : keys) files.push_back(find_one(opened, key));
   return files;
+}
+
+cache::SigningKey signing_key() {
+  const std::filesystem::path file = cache::Store::Options::from_environment().signing_key;
+  cache::LoadedKey loaded = file.empty() ? cache::LoadedKey{} : cache::load_signing_key(file);
+  if (!loaded.key)
+    throw Failure(status::failed,
+                  loaded.problem.empty()
+                      ? "you have no key to sign with; kroton cache keygen makes one"
+                      : loaded.problem);
+  return std::move(*loaded.key);
 }
 
 } // namespace kroton::tool

@@ -14,6 +14,7 @@
 #include "cache/file.hpp"
 #include "cache/inventory.hpp"
 #include "cache/key.hpp"
+#include "cache/sign.hpp"
 #include "tool/context.hpp"
 
 namespace kroton::tool {
@@ -31,6 +32,7 @@ OpenedCache open_cache(const Context&);
 /// An entry, read and checked as far as its own bytes go.
 struct LoadedEntry {
   cache::StoredFile file;
+  std::string bytes; ///< The file as it is.
   std::optional<cache::Entry> entry;
   std::string fault;      ///< Why there is no entry, or what is wrong with the one there is.
   bool is_unread = false; ///< The fault lies in reading, not in what was read.
@@ -55,5 +57,8 @@ cache::StoredFile find_one(const OpenedCache&, const std::string& key);
 
 /// The entries that `keys` name, or all of the current format version if there are no keys.
 std::vector<cache::StoredFile> find_all(const OpenedCache&, const std::vector<std::string>& keys);
+
+/// The user's key, to sign with. Throws Failure if there is none that can be used.
+cache::SigningKey signing_key();
 
 } // namespace kroton::tool

@@ -2,18 +2,14 @@
 #include "cache/entry.hpp"
 
 #include <array>
-#include <cstdlib>
-#include <filesystem>
-#include <optional>
-#include <sstream>
 
 #include "cache/key.hpp"
 #include "lib/support/digest.hpp"
+#include "test/cache/format_support.hpp"
 #include "test/support/catch.hpp"
-#include "test/support/temp_dir.hpp"
 
 using namespace kroton::cache;
-namespace fs = std::filesystem;
+using kroton::test::bytes_of_hexdump, kroton::test::documentation;
 
 namespace {
 
@@ -57,41 +53,11 @@ std::string with_checksum(std::string entry) {
   return entry;
 }
 
-/// The page in the source tree, found from this file's name or from the working directory.
-std::optional<std::string> format_page() {
-  const fs::path page = fs::path("docs") / "cache-format.md";
-  std::error_code ignored;
-  for (fs::path place : {fs::absolute(__FILE__), fs::current_path() / "here"})
-    while (place.has_relative_path()) {
-      place = place.parent_path();
-      if (fs::exists(place / page, ignored)) return kroton::test::read_file(place / page);
-    }
-  return {};
-}
-
-/// The bytes of the block fenced as ```hexdump, in the layout of `hexdump -C`.
-std::string bytes_of_hexdump(const std::string& page) {
-  std::istringstream lines(page.substr(page.find("```hexdump\n") + 11));
-  std::string bytes, line;
-  while (std::getline(lines, line) && line != "```") {
-    CHECK(std::strtoul(line.substr(0, 8).c_str(), nullptr, 16) == bytes.size());
-    std::istringstream columns(line.substr(8, line.find('|') - 8));
-    std::string shown, column;
-    while (columns >> column) {
-      const auto byte = static_cast<char>(std::strtoul(column.c_str(), nullptr, 16));
-      bytes += byte;
-      shown += byte >= ' ' && byte <= '~' ? byte : '.';
-    }
-    CHECK(line.substr(line.find('|')) == "|" + shown + "|");
-  }
-  return bytes;
-}
-
 } // namespace
 
 TEST_CASE("the entry shown in docs/cache-format.md is the one that is written and read",
           "[cache]") {
-  const auto page = format_page();
+  const auto page = documentation("cache-format.md");
   REQUIRE(page);
   const std::string shown = bytes_of_hexdump(*page);
   CHECK(shown == example_entry());

@@ -49,8 +49,8 @@ class Tool:
         assert not result.stdout and result.stderr.startswith("kroton: "), (result.stdout, result.stderr)
         return result.stderr
 
-    def keys(self):
-        return [entry["key"] for entry in self.json("cache", "ls", "--sort", "key")]
+    def keys(self, **options):
+        return [entry["key"] for entry in self.json("cache", "ls", "--sort", "key", **options)]
 
     def path(self, key):
         return self.cache / "v2" / key[:2] / f"{key}.kro"
