@@ -35,7 +35,7 @@ public:
     if (scheme == ContractionScheme::packed) {
       auto& s = shape_.known;
       s.m = s.n = s.k = std::nullopt;
-      for (Known* stride : {&s.a_row, &s.a_col, &s.b_row, &s.b_col})
+      for (Known* stride : {&s.a_row, &s.a_col, &s.b_row, &s.b_col, &s.c_row})
         if (*stride != 1) stride->reset();
     }
   }
@@ -90,7 +90,8 @@ private:
 
   /// What the product's functions are handed. Sizes known beforehand are constants there.
   std::string product() const {
-    static constexpr std::string_view names[] = {"m", "n", "k", "a_row", "a_col", "b_row", "b_col"};
+    static constexpr std::string_view names[] = {"m",     "n",     "k",     "a_row",
+                                                 "a_col", "b_row", "b_col", "c_row"};
     std::vector<std::string> constants, variables;
     const auto known = shape_.known.in_order();
     for (std::size_t i = 0; i < known.size(); ++i) {
@@ -101,7 +102,7 @@ private:
     }
     std::string text =
         "\n// a is m x k, b is k x n; element (i, j) of a lies at i * a_row + j * a_col.\n"
-        "struct Product {\n  const T *a, *b;\n  T* c; // m x n, dense\n";
+        "struct Product {\n  const T *a, *b;\n  T* c; // m x n, rows c_row apart\n";
     if (shape_.accumulates) text += "  T alpha;\n";
     if (copies()) text += "  T* work;\n";
     if (!variables.empty()) text += fmt::format("  i64 {};\n", fmt::join(variables, ", "));

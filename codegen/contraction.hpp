@@ -9,7 +9,7 @@
 ///
 /// A text defines `extern "C" void kernel(rt, buffers, sizes)` with
 ///   buffers: a, b, c, alpha (one element; null unless it accumulates), work
-///   sizes:   m, n, k, a_row, a_col, b_row, b_col   (strides in elements; c is dense m × n)
+///   sizes:   m, n, k, a_row, a_col, b_row, b_col, c_row   (strides in elements)
 /// c = a·b, or c += alpha · (a·b). `work` holds contraction_work_bytes(…) bytes, aligned to 64.
 ///
 /// The scheme, and with it the order in which each element of c is summed, depends on the sizes of
@@ -22,13 +22,14 @@
 
 namespace kroton::codegen {
 
-/// Sizes and strides (in elements) of c = a·b with a m × k, b k × n, c dense.
+/// Sizes and strides (in elements) of c = a·b with a m × k, b k × n, and c m × n with
+/// adjacent elements in rows.
 template <class Size> struct ContractionSizes {
-  Size m{}, n{}, k{}, a_row{}, a_col{}, b_row{}, b_col{};
+  Size m{}, n{}, k{}, a_row{}, a_col{}, b_row{}, b_col{}, c_row{};
 
   bool operator==(const ContractionSizes&) const = default;
   /// In the order of a kernel's `sizes`.
-  std::array<Size, 7> in_order() const { return {m, n, k, a_row, a_col, b_row, b_col}; }
+  std::array<Size, 8> in_order() const { return {m, n, k, a_row, a_col, b_row, b_col, c_row}; }
 };
 
 struct ContractionShape {

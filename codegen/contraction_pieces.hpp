@@ -136,11 +136,11 @@ template <int R, int W> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) 
   const auto inside = first_lanes<W>(g.n - j);
   vec<T, W> sum[R];
   multiply(sum, a, g.a_col, @right, g.k);
-  T* c = g.c + i * g.n + j;
+  T* c = g.c + i * g.c_row + j;
 @+  for (int r = 0; r < R; ++r)
-@+    @if_rowsum[r] = load_first(c + r * g.n, inside, T(0)) + g.alpha * sum[r];
+@+    @if_rowsum[r] = load_first(c + r * g.c_row, inside, T(0)) + g.alpha * sum[r];
   for (int r = 0; r < R; ++r)
-    @if_rowstore_first(c + r * g.n, inside, sum[r]);
+    @if_rowstore_first(c + r * g.c_row, inside, sum[r]);
 }
 )text";
 
@@ -161,12 +161,12 @@ PLAIN_LOOP
     for (i64 r = 0; r < R; ++r) store_to(s.at[r], load_from<lanes>(sums[r] + q));
     transpose(s);
     const i64 rows = smaller(lanes, g.m - i - q);
-    T* c = g.c + (i + q) * g.n + j;
+    T* c = g.c + (i + q) * g.c_row + j;
 @+PLAIN_LOOP
 @+    for (i64 l = 0; l < rows; ++l)
-@+      store_to(s.at[l], load_first(c + l * g.n, inside, T(0)) + g.alpha * load_from<lanes>(s.at[l]));
+@+      store_to(s.at[l], load_first(c + l * g.c_row, inside, T(0)) + g.alpha * load_from<lanes>(s.at[l]));
 PLAIN_LOOP
-    for (i64 l = 0; l < rows; ++l) store_first(c + l * g.n, inside, load_from<lanes>(s.at[l]));
+    for (i64 l = 0; l < rows; ++l) store_first(c + l * g.c_row, inside, load_from<lanes>(s.at[l]));
   }
 }
 
@@ -215,7 +215,7 @@ PLAIN_LOOP
     Vec x[lanes] = {};
     for (int q = 0; q < Q; ++q) x[q] = load_from<lanes>(parts[r][q]);
     sum_lanes(x);
-    T* c = g.c + (i + r) * g.n + j;
+    T* c = g.c + (i + r) * g.c_row + j;
 @+    x[0] = load_first(c, inside, T(0)) + g.alpha * x[0];
     store_first(c, inside, x[0]);
   }
@@ -266,7 +266,7 @@ KROTON_INLINE void pack_left(const Block& f, const T* from, i64 rows, T* to) {
 KROTON_INLINE void tile(const Block& f, const T* left, const T* right, const T* next, T* c, i64 rows, i64 columns) {
   const Product& g = *f.g;
 PLAIN_LOOP
-  for (i64 r = 0; r < rows; ++r) __builtin_prefetch(c + r * g.n, 1), __builtin_prefetch(c + r * g.n + W - 1, 1);
+  for (i64 r = 0; r < rows; ++r) __builtin_prefetch(c + r * g.c_row, 1), __builtin_prefetch(c + r * g.c_row + W - 1, 1);
   const T* a[R];
   for (int r = 0; r < R; ++r) a[r] = left + @left_row;
   vec<T, W> sum[R];
@@ -275,7 +275,7 @@ PLAIN_LOOP
   for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
   const auto inside = first_lanes<W>(columns);
 PLAIN_LOOP
-  for (i64 r = 0; r < rows; ++r, c += g.n) {
+  for (i64 r = 0; r < rows; ++r, c += g.c_row) {
     vec<T, W> total = load_from<W>(sums[r]);
 @+    total = load_first(c, inside, T(0)) + g.alpha * total;
 @-    if (f.p > 0) total += load_first(c, inside, T(0));
@@ -296,7 +296,7 @@ PLAIN_LOOP
     const T* a = g.a + i * g.a_row + f.p * g.a_col;
     if (t == begin || j == 0) pack_left(f, a, rows, left);
     const T* next = a + (R + smaller(j / W, R - 1)) * g.a_row;
-    tile(f, left, f.right + j / W * f.right_panel, next, g.c + i * g.n + f.j + j, rows, f.columns - j);
+    tile(f, left, f.right + j / W * f.right_panel, next, g.c + i * g.c_row + f.j + j, rows, f.columns - j);
   }
 }
 )text";

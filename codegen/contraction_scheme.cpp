@@ -84,8 +84,8 @@ ContractionScheme contraction_scheme(const ContractionShape& shape,
 std::optional<ContractionSizes<Size>> ContractionShape::known_sizes() const {
   const auto all = known.in_order();
   if (!std::ranges::all_of(all, [](const auto& size) { return size.has_value(); })) return {};
-  return ContractionSizes<Size>{*known.m,     *known.n,     *known.k,    *known.a_row,
-                                *known.a_col, *known.b_row, *known.b_col};
+  return ContractionSizes<Size>{*known.m,     *known.n,     *known.k,     *known.a_row,
+                                *known.a_col, *known.b_row, *known.b_col, *known.c_row};
 }
 
 std::vector<ContractionScheme> possible_schemes(const ContractionShape& shape) {

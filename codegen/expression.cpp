@@ -170,6 +170,13 @@ std::string Expressions::fold(const Reduction& r, bool is_vector) const {
   return replaced(std::move(text), "{t}", type_name(r.dtype));
 }
 
+bool Expressions::is_drawn_for_rows(int id) const {
+  constexpr std::int64_t longest_row = 64;
+  const Dim& n = k_.axes.back();
+  return k_.axes.size() == 2 && k_.rows == 1 && n.is_static() && n.value() <= longest_row &&
+         step_along(value(id).access, 0).is(n.value());
+}
+
 Expressions::Text Expressions::vector_definition(int id) const {
   const Value& v = value(id);
   const int axis = lanes_.axis[static_cast<std::size_t>(id)], n = lanes_.count;
@@ -189,6 +196,10 @@ Expressions::Text Expressions::vector_definition(int id) const {
                         type_name(v.dtype), n, literal(v.dtype, 0)),
             0};
   case ValueKind::uniform:
+    if (is_drawn_for_rows(id))
+      return {fmt::format("load({0} + ({1} - {1}_from) * {2} + {3}, m)", run_name(id),
+                          axis_name(axis - 1), dim_text(k_.axes.back()), axis_name(axis)),
+              9};
     return {fmt::format("load_from<{0}>({1} + {2} - {2}_from)", n, run_name(id), axis_name(axis)),
             9};
   default:

@@ -61,6 +61,10 @@ public:
   /// Names of the parameters: a read, y written, z both.
   const std::string& param_name(int param) const { return names_[static_cast<std::size_t>(param)]; }
   const std::vector<Dim>& sizes() const { return sizes_; }
+  /// Whether random numbers are drawn for a stretch of rows at once: they are as many as they are
+  /// in the rows, one after the other, and the rows are short. Others are drawn for a stretch of
+  /// the loop that uses them.
+  bool is_drawn_for_rows(int id) const;
   /// How often a value is used; 0 for one that is only there for its checks.
   int uses(int id) const { return uses_[static_cast<std::size_t>(id)]; }
 

@@ -21,9 +21,9 @@ public:
     lanes_.axis.assign(k_.values.size(), -1);
     const int last = static_cast<int>(k_.axes.size()) - 1;
     for (const Stage& s : k_.stages)
-      if (!mark(s.loop, last) || !fits(s, last)) return {};
+      if (!mark(s.loop, last, true) || !fits(s, last)) return {};
     for (const Finish& f : k_.finish)
-      if (!f.axes.empty() && !mark(f.block, f.axes.back())) return {};
+      if (!f.axes.empty() && !mark(f.block, f.axes.back(), false)) return {};
     lanes_.count = vector_bytes / narrowest();
     const Dim& n = k_.axes.back();
     if (is_chain() && !(n.is_static() && n.value() <= lanes_.count)) lanes_.count *= 2;
@@ -87,8 +87,9 @@ private:
 
   bool moves(const Access& a, int axis) const { return !step_along(a, axis).is(0); }
 
-  /// Finds the vectors of a block; false if one cannot be written.
-  bool mark(const Block& b, int axis) {
+  /// Finds the vectors of a block; false if one cannot be written. `draws`: whether the loop around
+  /// it can draw random numbers, which it does in runs.
+  bool mark(const Block& b, int axis, bool draws) {
     for (int id : b.values) {
       const Value& v = value(id);
       bool is_vector = false;
@@ -101,9 +102,8 @@ private:
         is_vector = moves(v.access, axis);
         break;
       case ValueKind::uniform:
-        // Drawn in runs, of one loop's consecutive elements.
         is_vector = step_along(v.access, axis).is(1);
-        if (!is_vector || k_.axes.size() != 1) return false;
+        if (!is_vector || !draws) return false;
         break;
       case ValueKind::result: {
         const Reduction& r = k_.reductions[static_cast<std::size_t>(v.reduction)];

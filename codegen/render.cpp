@@ -143,17 +143,24 @@ private:
     return take();
   }
 
-  /// The rows, in stretches if sums of f32 over them are kept in parts.
+  /// The rows, in stretches if sums of f32 over them are kept in parts, or random numbers drawn.
   void emit_row_loop() {
-    std::vector<int> parts;
+    std::vector<int> parts, runs;
     for (std::size_t r = 0; r < k_.reductions.size(); ++r)
       if (k_.reductions[r].has_part()) parts.push_back(static_cast<int>(r));
-    if (parts.empty()) return emit_rows("begin", "end", 1);
+    for (const Stage& s : k_.stages)
+      std::ranges::copy_if(runs_of(s), std::back_inserter(runs),
+                           [&](int id) { return is_drawn_for_rows(id); });
+    if (parts.empty() && runs.empty()) return emit_rows("begin", "end", 1);
     const std::string row = row_name();
+    for (int id : runs)
+      line(1, fmt::format("{} {}[{}];", type_name(value(id).dtype), run_name(id),
+                          longest_row_stretch * k_.axes.back().value()));
     line(1, fmt::format("for (i64 {0}_from = begin; {0}_from < end; {0}_from += {1}) {{", row,
                         longest_row_stretch));
     line(2, fmt::format("const i64 {0}_to = {0}_from + {1} < end ? {0}_from + {1} : end;", row,
                         longest_row_stretch));
+    for (int id : runs) emit_run(id, 0, 2);
     for_kept(parts, [&](const Reduction& x) {
       return fmt::format("{} = {};", element(x.part), limit(x.dtype, x.op->neutral));
     });

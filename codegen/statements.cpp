@@ -301,13 +301,28 @@ void Statements::open_vector_loop(int axis, int vectors, const std::string& begi
        fmt::format("{}[&](i64 {}, auto m, int{}) {{", head, axis_name(axis), folds ? " k" : ""));
 }
 
-void Statements::emit_run(int id, const std::string& i, int indent) {
+std::vector<int> Statements::runs_of(const Stage& s) const {
+  std::vector<int> runs;
+  std::ranges::copy_if(s.loop.values, std::back_inserter(runs), [&](int id) {
+    return value(id).kind == ValueKind::uniform && lanes().is_vector(id);
+  });
+  return runs;
+}
+
+void Statements::emit_run(int id, int axis, int indent) {
   const Value& v = value(id);
-  const std::string offset =
-      v.access.offset.is(0) ? std::string() : dim_text(v.access.offset) + " + ";
-  line(indent, fmt::format("fill_uniform_{}({}, {}_to - {}_from, {}, {}, {}, {}{}_from);",
-                           to_string(v.dtype), run_name(id), i, i, operand(v.inputs[0], 0), v.draw,
-                           operand(v.inputs[1], 0), offset, i));
+  const std::string i = axis_name(axis);
+  std::string count = fmt::format("{0}_to - {0}_from", i), first = i + "_from";
+  if (const Dim each = step_along(v.access, axis); !each.is(1)) {
+    count = fmt::format("({}) * {}", count, dim_text(each));
+    first += " * " + dim_text(each);
+  }
+  Access before = v.access;
+  std::erase_if(before.terms, [&](const Term& t) { return t.axis >= axis; });
+  if (const std::string start = access_index(before); start != "0") first = start + " + " + first;
+  line(indent,
+       fmt::format("fill_uniform_{}({}, {}, {}, {}, {}, {});", to_string(v.dtype), run_name(id),
+                   count, operand(v.inputs[0], 0), v.draw, operand(v.inputs[1], 0), first));
 }
 
 void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,
@@ -315,8 +330,8 @@ void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,
                                   bool defines, int indent) {
   std::vector<int> folds, runs;
   for (const Stage& s : stages)
-    for (int id : s.loop.values)
-      if (value(id).kind == ValueKind::uniform && lanes().is_vector(id)) runs.push_back(id);
+    std::ranges::copy_if(runs_of(s), std::back_inserter(runs),
+                         [&](int id) { return !is_drawn_for_rows(id); });
   bool has_parts = false;
   for (const Stage& s : stages)
     for (int r : s.reductions)
@@ -327,17 +342,18 @@ void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,
   const int vectors = vectors_a_turn(stages, has_inner());
   const std::string i = axis_name(axis);
   const bool is_split = (has_parts && !is_short) || !runs.empty();
+  // A row's sum has the stretches that it has without random numbers.
+  const std::int64_t step = runs.empty() || has_inner() ? longest_stretch : longest_run;
   int depth = indent;
   for (int id : runs)
-    line(depth, fmt::format("{} {}[{}];", type_name(value(id).dtype), run_name(id), longest_run));
+    line(depth, fmt::format("{} {}[{}];", type_name(value(id).dtype), run_name(id), step));
   if (is_split) {
-    const std::int64_t step = runs.empty() ? longest_stretch : longest_run;
     line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i,
                               begin, end, step));
     line(depth, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i,
                             step, end));
   }
-  for (int id : runs) emit_run(id, i, depth);
+  for (int id : runs) emit_run(id, axis, depth);
   for (int r : folds) emit_lanes_start(r, vectors, depth);
   open_vector_loop(axis, vectors, is_split ? i + "_from" : begin, is_split ? i + "_to" : end,
                    !folds.empty(), depth);
@@ -370,9 +386,12 @@ void Statements::emit_stage(const Stage& s, int indent) {
   const bool is_short = n.is_static() && n.value() <= longest_stretch;
   // One vector loop a row, not in stretches, defines what it folds to.
   const bool is_only_loop = lanes().count > 0 && last == k_.rows;
+  const bool is_one_loop =
+      (is_short || !has_stretches(s)) &&
+      std::ranges::all_of(runs_of(s), [&](int id) { return is_drawn_for_rows(id); });
   for (int r : s.reductions)
     if (!reduction(r).is_outer && folds_in_loop(r) &&
-        !(is_only_loop && reduction(r).kept.empty() && (is_short || !has_stretches(s))))
+        !(is_only_loop && reduction(r).kept.empty() && is_one_loop))
       emit_start(r, indent);
   auto body = [&](int depth) {
     emit_values(s.loop, depth);

@@ -49,6 +49,10 @@ protected:
   bool is_column_fold() const;
   /// Folds several rows at once, so that the arrays are read and written once for all of them.
   void emit_column_folds(const std::string& begin, const std::string& end, int indent);
+  /// The random numbers that a stage draws many at a time.
+  std::vector<int> runs_of(const Stage& s) const;
+  /// Draws those of the elements from `axis`_from to `axis`_to.
+  void emit_run(int id, int axis, int indent);
 
   /// Hands over what was written, and begins anew.
   std::string take() { return std::exchange(out_, {}); }
@@ -83,8 +87,6 @@ private:
   /// Folds what a loop's lanes hold into the variable or array element of `r`; with `is_new` it is
   /// defined by it.
   void emit_lanes_end(int r, bool is_new, int indent);
-  /// Draws the random numbers of a stretch of the loop.
-  void emit_run(int id, const std::string& i, int indent);
   bool has_stretches(const Stage& s) const;
 
   const Kernel& k_;

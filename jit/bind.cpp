@@ -71,7 +71,7 @@ void Program::bind_sources(const Signature& signature) {
   for (std::size_t b = 0; b < plan_.buffers.size(); ++b) {
     const Buffer& buffer = plan_.buffers[b];
     const ir::GraphNode& n = plan_.graph[buffer.node];
-    buffer_types_.push_back({buffer.dtype, slots_of(buffer.shape)});
+    buffer_types_.push_back({buffer.dtype, slots_of(buffer.shape), slots_of(buffer.strides)});
     Source s{Source::output, static_cast<int>(b), buffer.index};
     switch (buffer.kind) {
     case BufferKind::output:

@@ -25,7 +25,7 @@ void library_product(const codegen::ContractionShape& shape,
   const auto product = [&]<class T>(std::type_identity<T>) {
     gemm(s.m, s.n, s.k, alpha ? *static_cast<const T*>(alpha) : T(1), static_cast<const T*>(a),
          s.a_row, s.a_col, static_cast<const T*>(b), s.b_row, s.b_col, alpha ? T(1) : T(0),
-         static_cast<T*>(c), s.n, 1);
+         static_cast<T*>(c), s.c_row, 1);
   };
   if (shape.dtype == DType::f32)
     product(std::type_identity<float>{});
@@ -44,7 +44,7 @@ codegen::ContractionShape product_shape(const plan::ContractionStep& step, int v
           vector_bytes,
           {known(step.shape[rank - 2]), known(step.shape[rank - 1]), known(step.k),
            known(step.a.strides[rank - 2]), known(step.a.strides[rank - 1]),
-           known(step.b.strides[rank - 2]), known(step.b.strides[rank - 1])}};
+           known(step.b.strides[rank - 2]), known(step.b.strides[rank - 1]), known(step.out_row)}};
 }
 
 } // namespace
@@ -81,6 +81,7 @@ void Program::bind_contraction(const plan::ContractionStep& c, BoundStep& s) {
   if (c.alpha) s.alpha = bind(*c.alpha);
   s.out = c.out;
   s.so_far = c.c.value_or(-1);
+  s.out_row = sizes_.slot(c.out_row);
   s.shape = slots_of(c.shape);
   s.k = sizes_.slot(c.k);
 }
@@ -88,14 +89,18 @@ void Program::bind_contraction(const plan::ContractionStep& c, BoundStep& s) {
 void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runtime) const {
   auto size = [&](int slot) { return f.sizes[static_cast<std::size_t>(slot)]; };
   const std::size_t rank = s.shape.size();
-  const codegen::ContractionSizes<std::int64_t> sizes{
-      size(s.shape[rank - 2]),     size(s.shape[rank - 1]),     size(s.k),
-      size(s.a.strides[rank - 2]), size(s.a.strides[rank - 1]), size(s.b.strides[rank - 2]),
-      size(s.b.strides[rank - 1])};
+  const codegen::ContractionSizes<std::int64_t> sizes{size(s.shape[rank - 2]),
+                                                      size(s.shape[rank - 1]),
+                                                      size(s.k),
+                                                      size(s.a.strides[rank - 2]),
+                                                      size(s.a.strides[rank - 1]),
+                                                      size(s.b.strides[rank - 2]),
+                                                      size(s.b.strides[rank - 1]),
+                                                      size(s.out_row)};
   std::int64_t batches = 1;
   for (std::size_t i = 0; i + 2 < rank; ++i) batches *= size(s.shape[i]);
   const auto item = static_cast<std::int64_t>(item_size(s.product.dtype));
-  const std::int64_t bytes = sizes.m * sizes.n * item; // of one batch's result
+  const std::int64_t bytes = sizes.m * sizes.c_row * item; // of one batch's result
   std::byte* out = f.buffers[static_cast<std::size_t>(s.out)];
   if (s.so_far >= 0 && s.so_far != s.out)
     std::memcpy(out, f.buffers[static_cast<std::size_t>(s.so_far)],

@@ -242,7 +242,7 @@ Shape Program::shape_of(const std::vector<int>& slots, const Frame& frame) const
 std::vector<Array> Program::new_outputs(const Frame& frame) const {
   std::vector<Array> results;
   results.reserve(outputs_.size());
-  for (const BufferType& o : outputs_)
+  for (const OutputType& o : outputs_)
     results.push_back(Array::empty(o.dtype, shape_of(o.shape, frame)));
   return results;
 }
@@ -260,7 +260,7 @@ std::byte* Program::memory_of_given(std::span<const Array> arguments, const Arra
                                     std::size_t i, Frame& frame) const {
   const Array& target = given[i];
   const Shape& got = target.shape();
-  const BufferType& wanted = outputs_[i];
+  const OutputType& wanted = outputs_[i];
   bool fits = target.dtype() == wanted.dtype && got.size() == wanted.shape.size();
   for (std::size_t a = 0; fits && a < got.size(); ++a)
     fits = got[a] == frame.sizes[static_cast<std::size_t>(wanted.shape[a])];
@@ -389,7 +389,7 @@ Array Program::view(int buffer, const Frame& frame) const {
   const BufferType& t = buffer_types_[static_cast<std::size_t>(buffer)];
   return Array::view(t.dtype,
                      static_cast<const void*>(frame.buffers[static_cast<std::size_t>(buffer)]),
-                     shape_of(t.shape, frame));
+                     shape_of(t.shape, frame), shape_of(t.strides, frame));
 }
 
 void Program::run_step(const BoundStep& s, Frame& f, CallRuntime& runtime) const {

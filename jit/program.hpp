@@ -124,8 +124,8 @@ private:
     std::optional<codegen::ContractionScheme> scheme = {}; ///< if no other can occur
     std::int64_t work_bytes = -1;                          ///< if all sizes are known
     BoundOperand a, b, alpha;
-    int out = -1, so_far = -1;
-    std::vector<int> shape; ///< slots
+    int out = -1, so_far = -1, out_row = -1; ///< the last one a slot
+    std::vector<int> shape;                  ///< slots
     int k = -1;
     // Scatters.
     int added = -1;
@@ -139,9 +139,13 @@ private:
     int index = -1; ///< argument, output or update number
     ir::SharedState* state = nullptr;
   };
-  struct BufferType {
+  struct OutputType {
     DType dtype = DType::f32;
     std::vector<int> shape; ///< slots
+  };
+  struct BufferType {
+    DType dtype = DType::f32;
+    std::vector<int> shape, strides; ///< slots
   };
   struct SymbolSource {
     int slot, argument, axis; ///< axis -1: the argument's value
@@ -223,7 +227,7 @@ private:
   std::vector<BoundStep> steps_;
   std::vector<Lock> locks_;
   std::vector<BoundUpdate> updates_;
-  std::vector<BufferType> outputs_;
+  std::vector<OutputType> outputs_;
   std::atomic<std::uint64_t> packed_arguments_{0};
 };
 

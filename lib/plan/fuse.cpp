@@ -103,15 +103,19 @@ private:
     std::string why;
     const auto group = lay_out(graph_, ids, edges_, &why);
     if (!group) return why;
-    // Random numbers are made many at a time.
-    if (has_uniform(*group) && !is_flat(*group, edges_))
-      return "random numbers are drawn in long runs";
+    if (!draws_in_order(*group)) return "random numbers are drawn many at a time";
     return {};
   }
 
-  bool has_uniform(const Group& group) const {
-    return std::ranges::any_of(group.members,
-                               [&](const Member& m) { return graph_[m.id].op == &ops::uniform; });
+  /// Whether the loops walk all random numbers front to back, if there are any.
+  bool draws_in_order(const Group& group) const {
+    return std::ranges::all_of(group.members, [&](const Member& m) {
+      if (graph_[m.id].op != &ops::uniform || group.members.size() == 1) return true;
+      std::vector<int> moving;
+      std::ranges::copy_if(m.axes, std::back_inserter(moving), [](int a) { return a >= 0; });
+      return m.site == Site::main && moving.size() == group.axes.size() &&
+             std::ranges::is_sorted(moving);
+    });
   }
 
   std::vector<NodeId> joined(const std::vector<NodeId>& a, const std::vector<NodeId>& b) const {

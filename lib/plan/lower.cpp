@@ -9,12 +9,6 @@ namespace kroton::plan {
 namespace dims = ir::dims;
 using ir::Trait;
 
-std::vector<Dim> dense_strides(const std::vector<Dim>& shape) {
-  std::vector<Dim> strides(shape.size(), Dim(1));
-  for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = dims::mul(strides[i], shape[i]);
-  return strides;
-}
-
 namespace {
 
 /// Work that a later stage of a row would have to repeat is kept in scratch from this cost on.
@@ -22,8 +16,9 @@ constexpr int worth_keeping = 4;
 
 class Lowering {
 public:
-  Lowering(const Graph& graph, const Group& group, const std::set<NodeId>& stored)
-      : graph_(graph), group_(group), stored_(stored) {}
+  Lowering(const Graph& graph, const Group& group, const std::set<NodeId>& stored,
+           const Padding& padding)
+      : graph_(graph), group_(group), stored_(stored), padding_(padding) {}
 
   Lowered run() {
     kernel_.axes = group_.axes;
@@ -79,12 +74,12 @@ private:
     return it->second;
   }
 
-  /// The reader's axes as group axes, turned into terms over a dense array of `shape`.
+  /// The reader's axes as group axes, turned into terms over the memory of `base`.
   Access access_of(NodeId base, const std::vector<AxisMap>& maps,
                    const std::vector<int>& reader_axes, bool reads) {
     Access a;
     a.param = param_of(base, reads);
-    const auto strides = dense_strides(graph_[base].type.shape);
+    const auto strides = padding_.strides(base);
     for (std::size_t i = 0; i < maps.size(); ++i) add_axis(a, maps[i], strides[i], reader_axes);
     return a;
   }
@@ -109,7 +104,7 @@ private:
     for (std::size_t i = 0; i < m.axes.size(); ++i)
       if (!m.is_reduction || std::ranges::find(ints, static_cast<std::int64_t>(i)) == ints.end())
         axes.push_back(m.axes[i]);
-    const auto strides = dense_strides(graph_[m.id].type.shape);
+    const auto strides = padding_.strides(m.id);
     for (std::size_t i = 0; i < axes.size(); ++i)
       if (axes[i] >= 0) a.terms.push_back({axes[i], strides[i]});
     return a;
@@ -224,7 +219,7 @@ private:
     const auto edges = elementwise_edges(graph_, m.id);
     Value v{.kind = ValueKind::load, .dtype = n.type.dtype, .node = m.id};
     v.access.param = param_of(source.base, true);
-    const auto strides = dense_strides(graph_[source.base].type.shape);
+    const auto strides = padding_.strides(source.base);
     std::vector<bool> is_used(positions, false);
     auto computed = [&](std::size_t k, Dim coefficient) {
       const int site = static_cast<int>(kernel_.sites.size());
@@ -483,6 +478,7 @@ private:
   const Graph& graph_;
   const Group& group_;
   const std::set<NodeId>& stored_;
+  const Padding& padding_;
   Kernel kernel_;
   std::vector<NodeId> params_;
   std::map<NodeId, int> param_index_;
@@ -496,8 +492,9 @@ private:
 
 } // namespace
 
-Lowered lower(const Graph& graph, const Group& group, const std::set<NodeId>& stored) {
-  return Lowering(graph, group, stored).run();
+Lowered lower(const Graph& graph, const Group& group, const std::set<NodeId>& stored,
+              const Padding& padding) {
+  return Lowering(graph, group, stored, padding).run();
 }
 
 } // namespace kroton::plan

@@ -1,13 +1,13 @@
 #pragma once
 /// From a fusion group to loop IR.
 ///
-///   Lowered l = lower(graph, group, stored);
+///   Lowered l = lower(graph, group, stored, padding);
 ///   // l.params[i] is the buffer node behind l.kernel.params[i]
 #include <functional>
 #include <set>
 
-#include "lib/plan/group.hpp"
 #include "lib/plan/kernel.hpp"
+#include "lib/plan/padding.hpp"
 
 namespace kroton::plan {
 
@@ -17,9 +17,7 @@ struct Lowered {
 };
 
 /// `stored` are the members whose values are needed outside the group.
-Lowered lower(const Graph& graph, const Group& group, const std::set<NodeId>& stored);
-
-/// Row-major strides of a shape.
-std::vector<Dim> dense_strides(const std::vector<Dim>& shape);
+Lowered lower(const Graph& graph, const Group& group, const std::set<NodeId>& stored,
+              const Padding& padding);
 
 } // namespace kroton::plan

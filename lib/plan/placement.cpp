@@ -7,10 +7,6 @@ namespace dims = ir::dims;
 
 namespace {
 
-Dim bytes_of(const ir::Type& t) {
-  return dims::mul(dims::product(t.shape), Dim(static_cast<std::int64_t>(item_size(t.dtype))));
-}
-
 bool same_terms(const Access& a, const Access& b) {
   if (!a.computed.empty() || !b.computed.empty() || !dims::same(a.offset, b.offset) ||
       a.terms.size() != b.terms.size())
@@ -90,7 +86,7 @@ void merge_params(Kernel& k, std::vector<NodeId>& params, int stays, int gone) {
 int Placement::add_buffer(NodeId id, BufferKind kind, int index) {
   const ir::Type& t = plan_.graph[id].type;
   const int b = static_cast<int>(plan_.buffers.size());
-  plan_.buffers.push_back({id, kind, index, t.dtype, t.shape});
+  plan_.buffers.push_back({id, kind, index, t.dtype, t.shape, padding_.strides(id)});
   buffer_of_[id] = b;
   return b;
 }
@@ -121,6 +117,10 @@ bool Placement::may_overwrite(NodeId storage, NodeId by) const {
   const ir::Type &old_type = plan_.graph[storage].type, &new_type = plan_.graph[by].type;
   if (old_type.dtype != new_type.dtype ||
       !dims::same(dims::product(old_type.shape), dims::product(new_type.shape)))
+    return false;
+  const bool is_padded = padding_.has(by);
+  if (is_padded != padding_.has(storage) ||
+      (is_padded && !dims::same(old_type.shape, new_type.shape)))
     return false;
   if (b.kind == BufferKind::temp) return !output_of_.contains(by) && !update_of_.contains(by);
   // A shared variable's memory takes its own new value once nothing can fail any more.
@@ -162,7 +162,7 @@ int Placement::place_node(NodeId id, std::optional<NodeId> in_place) {
     return add_buffer(id, BufferKind::output, it->second);
   if (const auto it = update_of_.find(id); it != update_of_.end())
     return add_buffer(id, BufferKind::update, it->second.second);
-  return add_buffer(id, BufferKind::temp, take_slot(bytes_of(plan_.graph[id].type)));
+  return add_buffer(id, BufferKind::temp, take_slot(padding_.bytes(id)));
 }
 
 std::vector<int> Placement::place_kernel(Lowered& lowered, const std::vector<NodeId>& stored) {

@@ -13,7 +13,8 @@ namespace kroton::plan {
 /// Told first who reads what when (`is_read`, steps in order), then asked step by step.
 class Placement {
 public:
-  Placement(Plan& plan, std::size_t outputs) : plan_(plan), outputs_(outputs) {}
+  Placement(Plan& plan, std::size_t outputs, const Padding& padding)
+      : plan_(plan), outputs_(outputs), padding_(padding) {}
 
   void add_leaf(NodeId id);
   void is_output(NodeId id, int index);
@@ -37,6 +38,7 @@ private:
 
   Plan& plan_;
   std::size_t outputs_;
+  const Padding& padding_;
   std::map<NodeId, int> buffer_of_;
   std::map<NodeId, int> output_of_;
   std::map<NodeId, std::pair<NodeId, int>> update_of_; ///< new value → (shared leaf, update number)

@@ -84,10 +84,10 @@ struct OperandView {
   NodeId storage;
   Operand operand;
 };
-OperandView operand_of(const Graph& g, NodeId id) {
+OperandView operand_of(const Graph& g, NodeId id, const Padding& padding) {
   const View v = resolve_view(g, id, g[id].type.rank());
   OperandView o{storage_of(g, v.base), {}};
-  const auto strides = dense_strides(g[v.base].type.shape);
+  const auto strides = padding.strides(v.base);
   o.operand.strides.assign(g[id].type.shape.size(), Dim(0));
   for (std::size_t i = 0; i < v.axes.size(); ++i) {
     const AxisMap& m = v.axes[i];
@@ -150,7 +150,8 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   std::set<NodeId> needed(g.outputs().begin(), g.outputs().end());
   for (const Item& item : items) needed.insert(item.needs.begin(), item.needs.end());
 
-  Placement placement(plan, options.outputs);
+  const Padding padding = choose_padding(g, fusion.groups);
+  Placement placement(plan, options.outputs, padding);
   for (NodeId id : order)
     if (g[id].is_leaf()) placement.add_leaf(id);
   for (std::size_t i = 0; i < options.outputs; ++i)
@@ -176,7 +177,7 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
       std::set<NodeId> stored;
       for (const Member& m : group.members)
         if (needed.contains(m.id)) stored.insert(m.id);
-      Lowered lowered = lower(g, group, stored);
+      Lowered lowered = lower(g, group, stored, padding);
       step.computes.assign(stored.begin(), stored.end());
       KernelStep ks;
       ks.kernel = static_cast<int>(plan.kernels.size());
@@ -197,7 +198,7 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
       c.shape = n.type.shape;
       c.k = g[n.inputs[first]].type.shape.back();
       auto operand = [&](NodeId id) {
-        OperandView o = operand_of(g, id);
+        OperandView o = operand_of(g, id, padding);
         o.operand.buffer = placement.buffer_of(o.storage);
         step.reads.push_back(o.operand.buffer);
         return o.operand;
@@ -214,6 +215,7 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
         if (*c.c != c.a.buffer && *c.c != c.b.buffer) accumulates = so_far;
       }
       c.out = placement.place_node(item.node, accumulates);
+      c.out_row = padding.strides(item.node)[c.shape.size() - 2];
       step.writes.push_back(c.out);
       step.computes = {item.node};
       step.what = std::move(c);

@@ -28,6 +28,7 @@ struct Buffer {
   int index = -1;
   DType dtype = DType::f32;
   std::vector<Dim> shape;
+  std::vector<Dim> strides; ///< in elements; row-major, with room behind each row if it is padded
 };
 
 /// A strided look at a buffer: one stride, in elements, for each axis of the operand.
@@ -42,12 +43,14 @@ struct KernelStep {
   std::vector<int> buffers; ///< one for each parameter
 };
 
-/// out = a @ b, or out = c + alpha * (a @ b); out is dense [batches…, m, n].
+/// out = a @ b, or out = c + alpha * (a @ b); out is [batches…, m, n], row-major.
 struct ContractionStep {
   DType dtype = DType::f32;
   Operand a, b;
   int out = -1;
-  std::optional<int> c; ///< dense; the same buffer as `out` when it accumulates in place
+  Dim out_row{0}; ///< elements from one row of `out` to the next
+  std::optional<int>
+      c; ///< dense, as `out` is then; the same buffer as `out` when it accumulates in place
   std::optional<Operand> alpha;
   std::vector<Dim> shape;
   Dim k{0};

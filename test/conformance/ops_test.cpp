@@ -316,18 +316,24 @@ TEST_CASE("random numbers equal the evaluator bit for bit, whatever the thread c
   for (DType t : {DType::f32, DType::f64})
     for (int threads : {1, 2, 4}) {
       Random rng(42);
-      const Expr x = matrix<float>("x");
+      const Expr x = matrix<float>("x"), b = vector<float>("b");
       const std::vector<Expr> outputs{rng.uniform({100, 7}, t),
                                       rng.uniform(x.shape(), t),
                                       rng.uniform({}, t),
                                       rng.bernoulli(0.3, {33}),
                                       transpose(rng.uniform({5, 6}, t)),
-                                      slice(rng.uniform({64}, t), {{{}, {}, -1}})};
-      const Function f = function({x}, outputs, {.threads = threads});
+                                      slice(rng.uniform({64}, t), {{{}, {}, -1}}),
+                                      rng.uniform({150, 30}, t) + cast(b, t),
+                                      rng.uniform({3, 30}, t) + cast(b, t),
+                                      rng.uniform({5, 7, 30}, t) + cast(b, t),
+                                      transpose(rng.uniform({30, 80}, t)) + cast(b, t),
+                                      rng.uniform({9, 1500}, t) + rng.uniform({1500}, t)};
+      const Function f = function({x, b}, outputs, {.threads = threads});
+      const Array bs = Array::zeros<float>({30});
       for (const Shape& shape : {Shape{3, 5}, Shape{700, 90}, Shape{0, 2}, Shape{1, 1}}) {
         const Array xs = Array::zeros<float>(shape);
-        const auto want = reference({x}, {xs}, outputs);
-        const auto got = f({xs});
+        const auto want = reference({x, b}, {xs, bs}, outputs);
+        const auto got = f({xs, bs});
         for (std::size_t i = 0; i < want.size(); ++i) {
           INFO(to_string(t) << ", " << threads << " threads, output " << i);
           CHECK(difference(got[i], want[i]) == "");

@@ -23,10 +23,11 @@ struct Case {
   Size m, n, k;
   Layout a, b;
   bool accumulates = false;
+  Size padding = 0; ///< elements behind each row of c
 };
 
 Sizes sizes_of(const Case& c) {
-  Sizes s{.m = c.m, .n = c.n, .k = c.k};
+  Sizes s{.m = c.m, .n = c.n, .k = c.k, .c_row = c.n + c.padding};
   const auto strides = [](Layout layout, Size rows, Size cols) {
     return layout == Layout::straight     ? std::pair(cols, Size{1})
            : layout == Layout::transposed ? std::pair(Size{1}, rows)
@@ -42,7 +43,7 @@ ContractionShape known_shape(DType dtype, const jit::CpuTarget& target, const Ca
   return {dtype,
           c.accumulates,
           target.vector_bytes,
-          {s.m, s.n, s.k, s.a_row, s.a_col, s.b_row, s.b_col}};
+          {s.m, s.n, s.k, s.a_row, s.a_col, s.b_row, s.b_col, s.c_row}};
 }
 
 /// What is known when all dims are symbols: that the elements of dense operands are adjacent.
@@ -83,7 +84,7 @@ template <class T> struct Operands {
     };
     fill(a, (2 * c.k + 3) * (c.m + 1) + 3);
     fill(b, (2 * c.n + 3) * (c.k + 1) + 3);
-    fill(so_far, c.m * c.n + 64); // with what must not be written to behind it
+    fill(so_far, c.m * sizes.c_row + 64); // with what must not be written to behind it
   }
 
   /// Small integers: every order of summation gives the same, exactly.
@@ -96,7 +97,7 @@ template <class T> struct Operands {
           sum = static_cast<T>(sum +
                                a[static_cast<std::size_t>(i * sizes.a_row + p * sizes.a_col)] *
                                    b[static_cast<std::size_t>(p * sizes.b_row + j * sizes.b_col)]);
-        T& to = c[static_cast<std::size_t>(i * sizes.n + j)];
+        T& to = c[static_cast<std::size_t>(i * sizes.c_row + j)];
         to = static_cast<T>(accumulates ? to + alpha * sum : sum);
       }
     return c;
@@ -151,13 +152,16 @@ constexpr Case cases[] = {
     {33, 10, 200, Layout::straight, Layout::straight},
     {21, 7, 133, Layout::straight, Layout::transposed, true},
     {9, 1, 300, Layout::straight, Layout::straight},
+    {32, 30, 16, Layout::straight, Layout::straight, false, 2},
+    {33, 10, 200, Layout::straight, Layout::straight, false, 6},
+    {30, 10, 32, Layout::transposed, Layout::straight, false, 6},
 };
 
 constexpr Case large_cases[] = {
     {270, 261, 260, Layout::straight, Layout::straight},
     {193, 90, 1100, Layout::transposed, Layout::transposed, true},
     {60, 530, 590, Layout::strided, Layout::strided},
-    {95, 405, 520, Layout::transposed, Layout::straight},
+    {95, 405, 520, Layout::transposed, Layout::straight, false, 11},
 };
 
 } // namespace
