@@ -248,7 +248,7 @@ bool Statements::is_column_fold() const {
     return value(id).kind == ValueKind::load && value(id).access.computed.empty();
   };
   return s.row.stores.empty() && s.loop.stores.empty() &&
-         std::ranges::all_of(s.row.values, is_load) &&
+         std::ranges::all_of(s.row.values, is_load) && draws_for_rows_only(s) &&
          std::ranges::all_of(s.reductions, [&](int r) {
            return reduction(r).is_outer && folds_in_loop(r) && !folds_lanes(r, 1);
          });
@@ -307,6 +307,10 @@ std::vector<int> Statements::runs_of(const Stage& s) const {
     return value(id).kind == ValueKind::uniform && lanes().is_vector(id);
   });
   return runs;
+}
+
+bool Statements::draws_for_rows_only(const Stage& s) const {
+  return std::ranges::all_of(runs_of(s), [&](int id) { return is_drawn_for_rows(id); });
 }
 
 void Statements::emit_run(int id, int axis, int indent) {
@@ -386,9 +390,7 @@ void Statements::emit_stage(const Stage& s, int indent) {
   const bool is_short = n.is_static() && n.value() <= longest_stretch;
   // One vector loop a row, not in stretches, defines what it folds to.
   const bool is_only_loop = lanes().count > 0 && last == k_.rows;
-  const bool is_one_loop =
-      (is_short || !has_stretches(s)) &&
-      std::ranges::all_of(runs_of(s), [&](int id) { return is_drawn_for_rows(id); });
+  const bool is_one_loop = (is_short || !has_stretches(s)) && draws_for_rows_only(s);
   for (int r : s.reductions)
     if (!reduction(r).is_outer && folds_in_loop(r) &&
         !(is_only_loop && reduction(r).kept.empty() && is_one_loop))

@@ -51,6 +51,8 @@ protected:
   void emit_column_folds(const std::string& begin, const std::string& end, int indent);
   /// The random numbers that a stage draws many at a time.
   std::vector<int> runs_of(const Stage& s) const;
+  /// Whether a stage's own loop draws none.
+  bool draws_for_rows_only(const Stage& s) const;
   /// Draws those of the elements from `axis`_from to `axis`_to.
   void emit_run(int id, int axis, int indent);
 

@@ -327,7 +327,9 @@ TEST_CASE("random numbers equal the evaluator bit for bit, whatever the thread c
                                       rng.uniform({3, 30}, t) + cast(b, t),
                                       rng.uniform({5, 7, 30}, t) + cast(b, t),
                                       transpose(rng.uniform({30, 80}, t)) + cast(b, t),
-                                      rng.uniform({9, 1500}, t) + rng.uniform({1500}, t)};
+                                      rng.uniform({9, 1500}, t) + rng.uniform({1500}, t),
+                                      max(rng.uniform({90, 30}, t), {0}),
+                                      max(rng.uniform({90, 80}, t), {0})};
       const Function f = function({x, b}, outputs, {.threads = threads});
       const Array bs = Array::zeros<float>({30});
       for (const Shape& shape : {Shape{3, 5}, Shape{700, 90}, Shape{0, 2}, Shape{1, 1}}) {
