@@ -23,6 +23,21 @@ int make_directories(const std::filesystem::path& path) {
   return 0;
 }
 
+std::string why_untrusted(const std::string& name, const struct stat& status) {
+  if (status.st_uid != ::geteuid() && status.st_uid != 0)
+    return fmt::format("{} belongs to user {}; chown it", name, status.st_uid);
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fmt::format("{} is writable by others (mode {:04o}); look at what is in it, then "
+                       "chmod go-w {}",
+                       name, status.st_mode & 07777, name);
+  return {};
+}
+
+bool is_gone(const Fd& directory) {
+  struct stat status;
+  return ::fstat(directory.get(), &status) != 0 || status.st_nlink == 0;
+}
+
 OpenedDirectory open_directory(const std::filesystem::path& path) {
   const std::string name = path.string();
   const auto refuse = [](std::string reason) { return OpenedDirectory{Fd(), std::move(reason)}; };

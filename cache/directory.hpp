@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <string>
 
+#include <sys/stat.h>
+
 #include "cache/file.hpp"
 
 namespace kroton::cache {
@@ -14,6 +16,13 @@ namespace kroton::cache {
 /// Creates `path` and its missing parents with mode 0700, as the XDG base directory specification
 /// asks for, and returns 0 or the errno value of the first that could not be made.
 int make_directories(const std::filesystem::path& path);
+
+/// What makes a file or directory one that somebody else could have written to, with the remedy;
+/// nothing if it belongs to the effective user or to root and nobody else can write to it.
+std::string why_untrusted(const std::string& name, const struct stat& status);
+
+/// Whether the directory behind the descriptor has been deleted, or lost by its server.
+bool is_gone(const Fd& directory);
 
 struct OpenedDirectory {
   Fd fd;               ///< Empty when refused.

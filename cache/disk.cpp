@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cache/directory.hpp"
-#include "cache/entry.hpp"
+#include "cache/layout.hpp"
 #include "cache/sweep.hpp"
 #include "lib/support/log.hpp"
 
@@ -21,23 +21,9 @@ using support::log;
 
 constexpr std::int64_t day_s = 24 * 3600;
 
-/// The version stands in the path, so that two versions of Kroton can share a directory without
-/// overwriting each other's entries.
-std::string version_path() { return fmt::format("v{}", entry_version); }
-std::string shard_path(const std::string& hex) { return version_path() + "/" + hex.substr(0, 2); }
-std::string path_of(const std::string& hex, std::string_view suffix) {
-  return fmt::format("{}/{}{}", shard_path(hex), hex, suffix);
-}
-
 int make_shard(int directory, const std::string& hex) {
   if (const int error = make_directory(directory, version_path().c_str())) return error;
   return make_directory(directory, shard_path(hex).c_str());
-}
-
-/// Whether the directory behind the descriptor has been deleted, or lost by its server.
-bool is_gone(const Fd& directory) {
-  struct stat status;
-  return ::fstat(directory.get(), &status) != 0 || status.st_nlink == 0;
 }
 
 /// Writes `bytes` beside its place and renames it into it: a reader sees a whole file or none.
@@ -60,7 +46,7 @@ int write_whole(int directory, const std::string& hex, std::string_view bytes, b
   if (error == 0 && is_durable && ::fsync(fd.get()) != 0) error = errno;
   if (const int close_error = fd.close(); error == 0) error = close_error;
   if (error == 0 &&
-      ::renameat(directory, temporary.c_str(), directory, path_of(hex, entry_suffix).c_str()) != 0)
+      ::renameat(directory, temporary.c_str(), directory, entry_path(hex).c_str()) != 0)
     error = errno;
   if (error != 0) ::unlinkat(directory, temporary.c_str(), 0);
   return error;
@@ -131,7 +117,7 @@ DiskFind DiskLevel::find(const Key& key) {
   Directory directory = this->directory();
   if (!directory) return miss(refusal());
 
-  const std::string path = path_of(key.digest.hex(), entry_suffix);
+  const std::string path = entry_path(key.digest.hex());
   constexpr ReadOptions options{.touch_after_s = day_s};
   FileBytes file = read_file(directory->get(), path.c_str(), max_entry_bytes, options);
   if ((file.error == ENOENT || file.error == ESTALE) && is_gone(*directory)) {
@@ -159,7 +145,7 @@ DiskTurn DiskLevel::take_turn(const Key& key, std::chrono::milliseconds max_clai
   using namespace std::chrono_literals;
   using Clock = std::chrono::steady_clock;
   const std::string hex = key.digest.hex();
-  const std::string path = path_of(hex, claim_suffix);
+  const std::string path = claim_path(hex);
   const auto deadline = Clock::now() + 2 * max_claim_age;
 
   DiskTurn turn;

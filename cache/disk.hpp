@@ -24,11 +24,6 @@
 
 namespace kroton::cache {
 
-inline constexpr std::string_view entry_suffix = ".kro";
-inline constexpr std::string_view claim_suffix = ".claim";
-inline constexpr std::string_view temporary_prefix = ".tmp-";
-inline constexpr std::string_view quarantine_name = "quarantine";
-
 struct DiskFind {
   std::shared_ptr<const Artifact> artifact; ///< Null on a miss.
   std::string miss_reason;

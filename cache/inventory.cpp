@@ -7,7 +7,7 @@
 
 #include <fcntl.h>
 
-#include "cache/disk.hpp"
+#include "cache/layout.hpp"
 #include "cache/file.hpp"
 
 namespace kroton::cache {

@@ -28,17 +28,6 @@ fs::path absolute_variable(const char* name) {
   return path.is_absolute() ? path : fs::path();
 }
 
-/// What makes a file or folder one that others could have written, or nothing.
-std::string why_untrusted(const std::string& name, const struct stat& status) {
-  if (status.st_uid != ::geteuid() && status.st_uid != 0)
-    return fmt::format("{} belongs to user {}; chown it", name, status.st_uid);
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return fmt::format("{} is writable by others (mode {:04o}); look at what is in it, then "
-                       "chmod go-w {}",
-                       name, status.st_mode & 07777, name);
-  return {};
-}
-
 struct Text {
   std::string text;
   struct stat status {};

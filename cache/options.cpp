@@ -1,57 +1,162 @@
-/// How the environment chooses the cache's directory.
+/// From the environment to what a cache is asked to be, and from that to levels.
 #include <cstdlib>
 #include <system_error>
 
+#include <kroton/cache.hpp>
+
+#include "cache/http.hpp"
 #include "cache/keyring.hpp"
+#include "cache/read_only.hpp"
 #include "cache/store.hpp"
 #include "lib/support/log.hpp"
 
-namespace kroton::cache {
+namespace kroton {
 namespace {
+
+namespace fs = std::filesystem;
+using support::Area;
+using support::log;
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : "";
 }
 
+std::vector<std::string> split(std::string_view text, char at) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const auto part = text.substr(0, text.find(at));
+    if (!part.empty()) parts.emplace_back(part);
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+  }
+  return parts;
+}
+
+/// Why KROTON_CACHE keeps everything in memory, or nothing.
+std::string why_memory_only() {
+  const std::string mode = variable("KROTON_CACHE");
+  if (mode == "off" || mode == "memory") return "KROTON_CACHE=" + mode;
+  if (!mode.empty() && mode != "on")
+    log(Area::cache)
+        ->warn("KROTON_CACHE={} is not known and has no effect; use on, memory or off", mode);
+  return {};
+}
+
+/// A relative XDG_CACHE_HOME or HOME counts as unset, as the XDG specification wants it: the cache
+/// would move with the working directory.
+fs::path user_directory() {
+  const fs::path own = variable("KROTON_CACHE_DIR"), xdg = variable("XDG_CACHE_HOME"),
+                 home = variable("HOME");
+  std::error_code ignored;
+  if (!own.empty()) return fs::absolute(own, ignored);
+  if (xdg.is_absolute()) return xdg / "kroton";
+  if (home.is_absolute()) return home / ".cache" / "kroton";
+  return {};
+}
+
+constexpr const char* no_directory = "none of KROTON_CACHE_DIR, XDG_CACHE_HOME and HOME is set";
+
+fs::path signing_key(const fs::path& config) {
+  const std::string key = variable("KROTON_SIGNING_KEY");
+  if (!key.empty()) return key == "off" ? fs::path() : fs::path(key);
+  return config.empty() ? fs::path() : cache::signing_key_path(config);
+}
+
+void read_trust(CacheOptions& options) {
+  for (const std::string& word : split(variable("KROTON_CACHE_UNSIGNED"), ',')) {
+    if (word == "path")
+      options.trusts_unsigned_path = true;
+    else if (word == "url")
+      options.trusts_unsigned_url = true;
+    else
+      log(Area::cache)
+          ->warn("KROTON_CACHE_UNSIGNED={} is not known and has no effect; use path, url or both",
+                 word);
+  }
+}
+
+void read_timeout(CacheOptions& options) {
+  const std::string text = variable("KROTON_CACHE_TIMEOUT_MS");
+  if (text.empty()) return;
+  char* end = nullptr;
+  const long ms = std::strtol(text.c_str(), &end, 10);
+  if (*end != 0 || ms < 1 || ms > 600'000) {
+    log(Area::cache)
+        ->warn("KROTON_CACHE_TIMEOUT_MS={} has no effect; use a number from 1 to 600000", text);
+    return;
+  }
+  options.url_timeout = std::chrono::milliseconds(ms);
+  options.url_connect_timeout = std::min(options.url_connect_timeout, options.url_timeout);
+}
+
+/// Without the `memory_only` that KROTON_CACHE may ask for.
+CacheOptions read_environment() {
+  CacheOptions options;
+  const fs::path config = cache::config_directory();
+  options.directory = user_directory().string();
+  options.path = split(variable("KROTON_CACHE_PATH"), ':');
+  options.url = variable("KROTON_CACHE_URL");
+  options.certificates = variable("KROTON_CACHE_CA");
+  if (options.certificates.empty()) options.certificates = variable("CURL_CA_BUNDLE");
+  options.config_directory = config.string();
+  options.signing_key = signing_key(config).string();
+  read_trust(options);
+  read_timeout(options);
+  return options;
+}
+
 } // namespace
 
-Store::Options Store::Options::from_environment() {
+CacheOptions CacheOptions::from_environment() {
+  CacheOptions options = read_environment();
+  options.memory_only = !why_memory_only().empty();
+  return options;
+}
+
+namespace cache {
+
+Store::Options Store::Options::from(const CacheOptions& wanted) {
   Options options;
-  const std::string mode = variable("KROTON_CACHE");
-  if (mode == "off" || mode == "memory") {
-    options.memory_only = true;
-    options.memory_only_reason = "KROTON_CACHE=" + mode;
-    return options;
-  }
-  if (!mode.empty() && mode != "on")
-    support::log(support::Area::cache)
-        ->warn("KROTON_CACHE={} is not known and has no effect; use on, memory or off", mode);
+  options.max_bytes = wanted.max_bytes;
+  options.max_memory_bytes = wanted.max_memory_bytes;
+  options.memory_only = wanted.memory_only;
+  if (wanted.memory_only) return options;
+  options.directory = wanted.directory;
+  options.signing_key = wanted.signing_key;
+  options.config = wanted.config_directory;
+  for (const std::string& path : wanted.path)
+    options.shared.push_back(
+        {std::make_shared<ReadOnlyDirectory>(path, wanted.trusts_unsigned_path ? Ownership::checked
+                                                                               : Ownership::any),
+         wanted.trusts_unsigned_path});
+  if (!wanted.url.empty())
+    options.shared.push_back({std::make_shared<HttpLevel>(HttpOptions{
+                                  .url = wanted.url,
+                                  .certificates = wanted.certificates,
+                                  .max_bytes = wanted.max_url_bytes,
+                                  .connect_timeout = wanted.url_connect_timeout,
+                                  .timeout = wanted.url_timeout,
+                              }),
+                              wanted.trusts_unsigned_url});
+  for (const auto& level : wanted.levels)
+    options.shared.push_back({level, wanted.trusts_unsigned_levels});
+  return options;
+}
 
-  const std::string key = variable("KROTON_SIGNING_KEY");
-  if (key != "off")
-    if (const auto config = config_directory(); !key.empty() || !config.empty())
-      options.signing_key = key.empty() ? signing_key_path(config) : std::filesystem::path(key);
-
-  // A relative XDG_CACHE_HOME or HOME counts as unset, as the XDG specification wants it: the cache
-  // would move with the working directory.
-  const std::filesystem::path own = variable("KROTON_CACHE_DIR"), xdg = variable("XDG_CACHE_HOME"),
-                              home = variable("HOME");
-  if (!own.empty()) {
-    std::error_code error;
-    options.directory = std::filesystem::absolute(own, error);
-  } else if (xdg.is_absolute()) {
-    options.directory = xdg / "kroton";
-  } else if (home.is_absolute()) {
-    options.directory = home / ".cache" / "kroton";
-  } else {
-    options.memory_only = true;
-    options.memory_only_reason = "none of KROTON_CACHE_DIR, XDG_CACHE_HOME and HOME is set";
-    support::log(support::Area::cache)
+Store::Options Store::Options::from_environment() {
+  CacheOptions wanted = read_environment();
+  const std::string why = why_memory_only();
+  wanted.memory_only = !why.empty();
+  Options options = from(wanted);
+  options.memory_only_reason = why;
+  if (!wanted.memory_only && wanted.directory.empty()) {
+    options.memory_only_reason = no_directory;
+    log(Area::cache)
         ->warn("caching in memory only: {}; set KROTON_CACHE_DIR to a directory of your own",
-               options.memory_only_reason);
+               no_directory);
   }
   return options;
 }
 
-} // namespace kroton::cache
+} // namespace cache
+} // namespace kroton

@@ -29,38 +29,44 @@ std::string_view to_string(Outcome outcome) noexcept {
     return "memory";
   case Outcome::disk:
     return "disk";
+  case Outcome::shared:
+    return "shared";
   case Outcome::made:
     return "made";
   }
   return "unknown";
 }
 
-Store::Store(Options options) : options_(std::move(options)), memory_(options_.max_memory_bytes) {
+Store::Store(Options options)
+    : options_(std::move(options)),
+      shared_(options_.memory_only ? std::vector<SharedLevel>{} : options_.shared,
+              options_.has_feature, options_.config),
+      memory_(options_.max_memory_bytes) {
   if (!options_.memory_only && !options_.directory.empty())
     disk_.emplace(options_.directory, Policy{.has_feature = options_.has_feature});
 }
 
 Lookup Store::look_up(const Key& key) {
   const auto start = std::chrono::steady_clock::now();
-  const auto arrived = [&](Pointer artifact, Outcome outcome, std::string miss_reason = {}) {
-    return Lookup{std::move(artifact), outcome, std::chrono::steady_clock::now() - start,
-                  std::move(miss_reason)};
+  const auto arrived = [&](Below found) {
+    return Lookup{std::move(found.artifact), found.outcome,
+                  std::chrono::steady_clock::now() - start, std::move(found.miss_reason),
+                  std::move(found.level)};
   };
   {
     const std::lock_guard lock(mutex_);
     if (Pointer artifact = memory_.find(key.digest)) {
       ++stats_.hits_memory;
-      return arrived(std::move(artifact), Outcome::memory);
+      return arrived({std::move(artifact), Outcome::memory, {}, {}});
     }
   }
-  DiskFind found = find_on_disk(key);
+  Below found = find_below(key, true);
   const std::lock_guard lock(mutex_);
-  if (!found.artifact) {
+  if (found.artifact)
+    memory_.insert(key.digest, found.artifact);
+  else
     ++stats_.misses;
-    return arrived(nullptr, Outcome::made, std::move(found.miss_reason));
-  }
-  memory_.insert(key.digest, found.artifact);
-  return arrived(std::move(found.artifact), Outcome::disk);
+  return arrived(std::move(found));
 }
 
 void Store::publish(const Key& key, Artifact artifact) {
@@ -69,14 +75,16 @@ void Store::publish(const Key& key, Artifact artifact) {
     const std::lock_guard lock(mutex_);
     memory_.insert(key.digest, kept);
   }
-  write_to_disk(key, *kept);
+  publish_below(key, *kept);
 }
 
-Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make) {
+Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make,
+                          bool is_known_miss) {
   const auto start = std::chrono::steady_clock::now();
-  const auto arrived = [&](Pointer artifact, Outcome outcome, std::string miss_reason = {}) {
-    return Lookup{std::move(artifact), outcome, std::chrono::steady_clock::now() - start,
-                  std::move(miss_reason)};
+  const auto arrived = [&](Below found) {
+    return Lookup{std::move(found.artifact), found.outcome,
+                  std::chrono::steady_clock::now() - start, std::move(found.miss_reason),
+                  std::move(found.level)};
   };
 
   std::shared_ptr<Flight> flight;
@@ -84,7 +92,7 @@ Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make)
     std::unique_lock lock(mutex_);
     if (Pointer artifact = memory_.find(key.digest)) {
       ++stats_.hits_memory;
-      return arrived(std::move(artifact), Outcome::memory);
+      return arrived({std::move(artifact), Outcome::memory, {}, {}});
     }
     std::shared_ptr<Flight>& place = flights_[key.digest];
     // A flight that a fork copied from the parent has nobody on board who could land it.
@@ -97,35 +105,16 @@ Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make)
       Pointer artifact = result.get();
       lock.lock();
       ++stats_.hits_memory;
-      return arrived(std::move(artifact), Outcome::memory);
+      return arrived({std::move(artifact), Outcome::memory, {}, {}});
     }
     flight = place = std::make_shared<Flight>();
   }
 
-  Pointer artifact;
-  DiskTurn turn;
+  Below found;
+  std::unique_ptr<Claim> claim; // until the artifact is published
   try {
-    turn.found = find_on_disk(key);
-    std::string miss_reason = turn.found.miss_reason;
-    if (!turn.found.artifact && disk_) {
-      try {
-        turn = disk_->take_turn(key, options_.max_claim_age);
-      } catch (const std::bad_alloc&) {
-        turn = {};
-      }
-      const std::lock_guard lock(mutex_);
-      stats_.quarantined += turn.found.quarantined;
-      if (turn.found.artifact) {
-        ++stats_.hits_disk;
-        stats_.bytes_read += turn.found.nbytes;
-      }
-    }
-    if (turn.found.artifact) {
-      land(key, flight, turn.found.artifact);
-      return arrived(turn.found.artifact, Outcome::disk);
-    }
-    artifact = std::make_shared<const Artifact>(make());
-    turn.found.miss_reason = std::move(miss_reason);
+    found = wait_or_claim(key, find_below(key, !is_known_miss), claim);
+    if (!found.artifact) found.artifact = std::make_shared<const Artifact>(make());
   } catch (...) {
     {
       const std::lock_guard lock(mutex_);
@@ -135,14 +124,16 @@ Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make)
     flight->promise.set_exception(std::current_exception());
     throw;
   }
+  // The threads that wait need not wait for the disk as well; the processes do, through the claim.
+  const Pointer artifact = found.artifact;
+  land(key, flight, artifact);
+  Lookup lookup = arrived(std::move(found));
+  if (lookup.outcome != Outcome::made) return lookup;
   {
     const std::lock_guard lock(mutex_);
     ++stats_.misses;
   }
-  // The threads that wait need not wait for the disk as well; the processes do, through the claim.
-  land(key, flight, artifact);
-  Lookup lookup = arrived(artifact, Outcome::made, std::move(turn.found.miss_reason));
-  write_to_disk(key, *artifact);
+  publish_below(key, *artifact);
   return lookup;
 }
 
@@ -157,6 +148,28 @@ void Store::land(const Key& key, const std::shared_ptr<Flight>& flight, const Po
   flight->promise.set_value(artifact);
 }
 
+/// The user's directory, then the shared levels, of which a hit is kept in the directory.
+Store::Below Store::find_below(const Key& key, bool asks_shared) {
+  DiskFind found = find_on_disk(key);
+  if (found.artifact) return {std::move(found.artifact), Outcome::disk, {}, {}};
+  Below below{nullptr, Outcome::made, std::move(found.miss_reason), {}};
+  if (!asks_shared || shared_.empty()) return below;
+  SharedFind shared;
+  try {
+    shared = shared_.find(key);
+  } catch (const std::exception& e) {
+    shared.miss_reason = e.what();
+  }
+  if (!shared.artifact) {
+    if (!shared.miss_reason.empty()) below.miss_reason += "; " + shared.miss_reason;
+    return below;
+  }
+  write_to_disk(key.digest, shared.entry, false);
+  const std::lock_guard lock(mutex_);
+  ++stats_.hits_shared;
+  return {std::move(shared.artifact), Outcome::shared, {}, std::move(shared.level)};
+}
+
 DiskFind Store::find_on_disk(const Key& key) {
   DiskFind found;
   try {
@@ -168,13 +181,32 @@ DiskFind Store::find_on_disk(const Key& key) {
   } catch (const std::exception& e) {
     found = {nullptr, fmt::format("cannot read entry: {}", e.what())};
   }
+  note(found);
+  return found;
+}
+
+/// After a miss: what another process that is making the artifact publishes, or a claim to make it
+/// here. A hit is passed on as it is.
+Store::Below Store::wait_or_claim(const Key& key, Below missed, std::unique_ptr<Claim>& claim) {
+  if (missed.artifact || !disk_) return missed;
+  DiskTurn turn;
+  try {
+    turn = disk_->take_turn(key, options_.max_claim_age);
+  } catch (const std::bad_alloc&) {
+    return missed;
+  }
+  note(turn.found);
+  if (turn.found.artifact) return {std::move(turn.found.artifact), Outcome::disk, {}, {}};
+  claim = std::move(turn.claim);
+  return missed;
+}
+
+void Store::note(const DiskFind& found) {
   const std::lock_guard lock(mutex_);
   stats_.quarantined += found.quarantined;
-  if (found.artifact) {
-    ++stats_.hits_disk;
-    stats_.bytes_read += found.nbytes;
-  }
-  return found;
+  if (!found.artifact) return;
+  ++stats_.hits_disk;
+  stats_.bytes_read += found.nbytes;
 }
 
 /// The key that signs entries, or null. A key that cannot be used is told of once.
@@ -189,12 +221,25 @@ const SigningKey* Store::signing_key() {
   return signing_key_ ? &*signing_key_ : nullptr;
 }
 
-void Store::write_to_disk(const Key& key, const Artifact& artifact) {
+/// Writes what was made here to every level that keeps entries.
+void Store::publish_below(const Key& key, const Artifact& artifact) {
+  if (!disk_ && shared_.empty()) return;
+  std::string entry;
+  try {
+    entry = write_entry(key.record, artifact, signing_key());
+  } catch (const std::bad_alloc&) {
+    return; // there is no memory for a copy, and the artifact itself is there
+  }
+  write_to_disk(key.digest, entry, true);
+  shared_.publish(key.digest, entry);
+}
+
+void Store::write_to_disk(const support::Digest& digest, std::string_view entry, bool is_durable) {
   if (!disk_) return;
   DiskPublish published;
   std::uint64_t evicted = 0;
   try {
-    published = disk_->publish(key.digest, write_entry(key.record, artifact, signing_key()), true);
+    published = disk_->publish(digest, entry, is_durable);
     if (published.nbytes > 0) evicted = disk_->sweep(options_.max_bytes, false);
   } catch (const std::exception& e) {
     published.failure = e.what();
@@ -214,8 +259,8 @@ void Store::write_to_disk(const Key& key, const Artifact& artifact) {
     log(Area::cache)
         ->log(is_first_failure && disk_->refusal().empty() ? spdlog::level::warn
                                                            : spdlog::level::debug,
-              "key {} not kept in {}: {}", key.digest.hex().substr(0, 12),
-              options_.directory.string(), published.failure);
+              "key {} not kept in {}: {}", digest.hex().substr(0, 12), options_.directory.string(),
+              published.failure);
 }
 
 std::uint64_t Store::sweep() {
@@ -239,6 +284,7 @@ Stats Store::stats() const {
   const std::lock_guard lock(mutex_);
   Stats stats = stats_;
   stats.bytes_in_memory = memory_.nbytes();
+  stats.levels = shared_.stats();
   return stats;
 }
 

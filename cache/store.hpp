@@ -1,6 +1,6 @@
 #pragma once
-/// The cache: from keys to artifacts, through the levels in this process and in the user's
-/// directory. It never fails outward; at worst everything is a miss.
+/// The cache: from keys to artifacts, through the levels: in this process, in the user's directory,
+/// and those that others fill. It never fails outward; at worst everything is a miss.
 ///
 ///   Store store(Store::Options::from_environment());
 ///   Key key = KeyBuilder{"kernel/1"}.add("source", text).build();
@@ -19,7 +19,9 @@
 #include <string_view>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
+#include <kroton/cache.hpp>
 #include <sys/types.h>
 
 #include "cache/admission.hpp"
@@ -27,6 +29,7 @@
 #include "cache/disk.hpp"
 #include "cache/key.hpp"
 #include "cache/memory.hpp"
+#include "cache/shared.hpp"
 #include "cache/sign.hpp"
 
 namespace kroton::cache {
@@ -35,10 +38,11 @@ namespace kroton::cache {
 enum class Outcome : std::uint8_t {
   memory, ///< This process had it, or another thread was just getting it.
   disk,   ///< It was read from the user's directory.
+  shared, ///< A level that others fill had it.
   made,   ///< Nobody had it.
 };
 
-/// "memory", "disk", "made".
+/// "memory", "disk", "shared", "made".
 std::string_view to_string(Outcome) noexcept;
 
 struct Lookup {
@@ -46,12 +50,14 @@ struct Lookup {
   Outcome outcome = Outcome::made;
   std::chrono::nanoseconds took{}; ///< From the call until the artifact was there, in `make` too.
   std::string miss_reason;         ///< Why it had to be made; empty for a hit.
+  std::string level;               ///< Which shared level had it.
 };
 
 /// What has happened since the Store was made.
 struct Stats {
   std::uint64_t hits_memory = 0;
   std::uint64_t hits_disk = 0;
+  std::uint64_t hits_shared = 0;
   std::uint64_t misses = 0;
   std::uint64_t published = 0; ///< Entries written to disk.
   std::uint64_t quarantined = 0;
@@ -59,6 +65,7 @@ struct Stats {
   std::uint64_t bytes_read = 0;
   std::uint64_t bytes_written = 0;
   std::uint64_t bytes_in_memory = 0;
+  std::vector<CacheLevelStats> levels; ///< The shared ones, in order.
 };
 
 /// Safe to use from many threads at once, and from many processes on one directory.
@@ -77,10 +84,13 @@ public:
     HasFeature has_feature = nullptr;
     /// The file of the key that signs what is published; see keyring.hpp. Empty: nothing is signed.
     std::filesystem::path signing_key = {};
+    /// Asked in this order after the directory. What they have is kept in it.
+    std::vector<SharedLevel> shared = {};
+    /// Where the keys lie that are trusted to sign what shared levels have; see keyring.hpp.
+    std::filesystem::path config = {};
 
-    /// The directory is $KROTON_CACHE_DIR, else $XDG_CACHE_HOME/kroton, else $HOME/.cache/kroton.
-    /// KROTON_CACHE=off or =memory keeps everything in memory. The signing key is the file that
-    /// KROTON_SIGNING_KEY names ("off": none), else the one in the user's configuration.
+    static Options from(const CacheOptions&);
+    /// As CacheOptions::from_environment has it; says why, where everything is kept in memory.
     static Options from_environment();
   };
 
@@ -100,7 +110,9 @@ public:
   /// `make` throws, all of them get the exception and nothing is kept. Other processes that make
   /// the same key are waited for within bounds (Options::max_claim_age), never when there is an
   /// entry. `make` must not ask this Store for the same key.
-  Lookup get_or_make(const Key&, const std::function<Artifact()>& make);
+  ///
+  /// `is_known_miss` says that a `look_up` just missed: the shared levels are then not asked again.
+  Lookup get_or_make(const Key&, const std::function<Artifact()>& make, bool is_known_miss = false);
 
   /// Evicts now, without regard to when it was last done. Returns the number of entries removed.
   std::uint64_t sweep();
@@ -118,13 +130,25 @@ private:
   struct Flight;
   using Pointer = std::shared_ptr<const Artifact>;
 
+  /// What the levels below memory have to say.
+  struct Below {
+    Pointer artifact;
+    Outcome outcome = Outcome::made;
+    std::string miss_reason;
+    std::string level;
+  };
+  Below find_below(const Key&, bool asks_shared);
   DiskFind find_on_disk(const Key&);
-  void write_to_disk(const Key&, const Artifact&);
+  Below wait_or_claim(const Key&, Below missed, std::unique_ptr<Claim>&);
+  void note(const DiskFind&);
+  void publish_below(const Key&, const Artifact&);
+  void write_to_disk(const support::Digest&, std::string_view entry, bool is_durable);
   const SigningKey* signing_key();
   void land(const Key&, const std::shared_ptr<Flight>&, const Pointer&);
 
   const Options options_;
   std::optional<DiskLevel> disk_;
+  SharedLevels shared_;
   mutable std::mutex mutex_; // of everything below; never held while reading, writing or making
   MemoryLevel memory_;
   std::unordered_map<support::Digest, std::shared_ptr<Flight>, support::DigestHash> flights_;

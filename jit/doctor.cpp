@@ -53,10 +53,18 @@ std::string cache_directory() {
   return fmt::format("in memory only ({})", reason);
 }
 
+std::string shared_levels() {
+  std::string text;
+  for (const CacheLevelStats& level : jit::process_store().stats().levels)
+    text += (text.empty() ? "" : ", ") + level.level;
+  return text.empty() ? "none" : text;
+}
+
 std::string kernels_so_far() {
   const cache::Stats s = jit::process_store().stats();
-  return fmt::format("{} kernels from memory, {} from disk, {} compiled, {} set aside as damaged",
-                     s.hits_memory, s.hits_disk, s.misses, s.quarantined);
+  return fmt::format("{} kernels from memory, {} from disk, {} from shared levels, {} compiled, {} "
+                     "set aside as damaged",
+                     s.hits_memory, s.hits_disk, s.hits_shared, s.misses, s.quarantined);
 }
 
 std::string threads() {
@@ -100,6 +108,7 @@ std::vector<Fact> facts() {
       {"target", target()},
       {"compiler", jit::compiler_description()},
       {"cache", cache_directory()},
+      {"shared levels", shared_levels()},
       {"kernels so far", kernels_so_far()},
       {"threads", threads()},
       {"products", jit::blas_description()},

@@ -20,6 +20,12 @@ std::vector<std::size_t> distinct_kernels(const Program& program) {
 
 bool is_made(const LoadedKernel& k) { return k.outcome == cache::Outcome::made; }
 
+/// "compiled", "disk", or the shared level that had it.
+std::string origin_of(const LoadedKernel& k) {
+  if (k.outcome == cache::Outcome::shared) return k.level;
+  return is_made(k) ? "compiled" : std::string(cache::to_string(k.outcome));
+}
+
 /// "batch=32, x axis 1=16": what a version is for.
 std::string describe_sizes(const Assumptions& assumptions, const Signature& signature) {
   std::string text;
@@ -87,8 +93,7 @@ FunctionStats FunctionState::stats() const {
     const LoadedKernel& k = program.loaded()[i];
     ++s.kernels;
     (is_made(k) ? s.compiled : s.loaded_from_cache) += 1;
-    s.per_kernel.push_back({program.texts()[i].title, k.digest, is_made(k),
-                            is_made(k) ? "compiled" : std::string(cache::to_string(k.outcome)),
+    s.per_kernel.push_back({program.texts()[i].title, k.digest, is_made(k), origin_of(k),
                             std::chrono::duration<double, std::milli>(k.took).count(),
                             k.miss_reason});
   }

@@ -56,18 +56,6 @@ Function function(std::vector<Expr> inputs, Expr output, Options options, Locati
                   where);
 }
 
-CacheStats cache_stats() {
-  const cache::Store& store = jit::process_store();
-  const cache::Stats s = store.stats();
-  return {store.directory().string(),
-          s.hits_memory,
-          s.hits_disk,
-          s.misses,
-          s.published,
-          s.quarantined,
-          s.evicted};
-}
-
 const char* version() noexcept { return KROTON_VERSION; }
 
 } // namespace kroton

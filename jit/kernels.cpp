@@ -66,15 +66,6 @@ cache::Artifact compile_kernel(const KernelText& kernel, const CpuTarget& target
 
 } // namespace
 
-cache::Store& process_store() {
-  static cache::Store store([] {
-    auto options = cache::Store::Options::from_environment();
-    options.has_feature = &has_cpu_feature;
-    return options;
-  }());
-  return store;
-}
-
 cache::Key kernel_key(const std::string& text, const CpuTarget& target,
                       const CodeOptions& options) {
   std::string arguments;
@@ -106,11 +97,13 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     job_of.push_back(it->second);
   }
 
+  cache::Store& store = compiling.store ? *compiling.store : process_store();
   auto finish = [&](Job& job, cache::Lookup lookup) {
     job.result.digest = job.key.digest.hex();
     job.result.outcome = lookup.outcome;
     job.result.took = lookup.took;
     job.result.miss_reason = std::move(lookup.miss_reason);
+    job.result.level = std::move(lookup.level);
     job.result.module = loaded_modules().get(job.key.digest, *lookup.artifact, job.kernel->title);
     job.result.entry = reinterpret_cast<KernelEntry>(job.result.module->symbol("kernel"));
     support::log(Area::jit)->debug(
@@ -121,8 +114,8 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   auto make = [&](Job& job) {
     try {
       if (compiling.is_given_up && compiling.is_given_up()) throw GivenUp{};
-      finish(job, process_store().get_or_make(
-                      job.key, [&] { return compile_kernel(*job.kernel, target, options); }));
+      const auto compile = [&] { return compile_kernel(*job.kernel, target, options); };
+      finish(job, store.get_or_make(job.key, compile, true));
     } catch (...) {
       job.error = std::current_exception();
     }
@@ -131,7 +124,7 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   // What some level has takes microseconds: only compiling is worth threads.
   std::vector<Job*> misses;
   for (Job& job : jobs) {
-    if (cache::Lookup found = process_store().look_up(job.key); found.artifact)
+    if (cache::Lookup found = store.look_up(job.key); found.artifact)
       finish(job, std::move(found));
     else
       misses.push_back(&job);

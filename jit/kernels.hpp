@@ -14,6 +14,7 @@
 #include "jit/cpu/loader.hpp"
 #include "jit/cpu/target.hpp"
 #include "jit/runtime_abi.hpp"
+#include "jit/stores.hpp"
 
 namespace kroton::jit {
 
@@ -26,6 +27,7 @@ struct LoadedKernel {
   cache::Outcome outcome = cache::Outcome::made;
   std::chrono::nanoseconds took{};
   std::string miss_reason;
+  std::string level; ///< which shared level had it
 };
 
 struct KernelText {
@@ -36,10 +38,11 @@ struct KernelText {
 /// The key of a kernel: everything that the compiler sees.
 cache::Key kernel_key(const std::string& text, const CpuTarget& target, const CodeOptions& options);
 
-/// How what no cache level has is compiled.
+/// Where kernels are looked for, and how what no cache level has is compiled.
 struct Compiling {
   int threads = 0;                             ///< at a time; 0: one for each CPU
   std::function<bool()> is_given_up = nullptr; ///< asked before each compilation
+  cache::Store* store = nullptr;               ///< null: the process's
 };
 
 /// Thrown when `Compiling::is_given_up` says so.
@@ -49,8 +52,5 @@ struct GivenUp {};
 /// compiled in parallel. Throws CompileError and GivenUp.
 std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target,
                                       const CodeOptions& options, const Compiling& compiling = {});
-
-/// The process's store, opened from the environment on first use.
-cache::Store& process_store();
 
 } // namespace kroton::jit

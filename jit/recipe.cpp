@@ -88,6 +88,7 @@ Compiled Recipe::compile(Assumptions assumptions, const Compiling& compiling) co
   ProgramOptions program = program_options(options);
   program.tamper = sabotage.kernel;
   program.compiling = compiling;
+  program.compiling.store = &store_for(options.cache);
   c.program = std::make_unique<Program>(std::move(plan), signature, program);
   c.compile_ms = ms_since(start);
   c.total_ms = ms_since(begin);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cache/keyring.hpp"
+#include "cache/layout.hpp"
 #include "cache/store.hpp"
 
 namespace kroton::tool {

@@ -4,6 +4,7 @@
 #   install_deps.sh                    silent when nothing is missing; else prints what is, then installs it
 #   install_deps.sh --tell             the same, and says so when nothing is missing
 #   install_deps.sh --fmt | --lint     with the formatter | with the linter
+#   install_deps.sh --test             what tests alone need
 #   install_deps.sh --installed-llvm   prints the LLVM version that a build uses, such as 22
 #   install_deps.sh --clang-tidy       prints the clang-tidy to run
 #
@@ -17,7 +18,9 @@ die() { printf 'install-deps: %s\n' "$*" >&2; exit 1; }
 
 # A word may name alternatives: a|b is there when one of them is, and a is what gets installed.
 base_packages=(g++ meson ninja-build 'pkg-config|pkgconf' python3 libfmt-dev libspdlog-dev catch2
-  libsodium-dev zlib1g-dev libopenblas0-pthread libcli11-dev libzydis-dev)
+  libsodium-dev zlib1g-dev libcurl4-openssl-dev libopenblas0-pthread libcli11-dev libzydis-dev)
+# A store to test the HTTP level with, certificates for it, and CPUs older than this one.
+test_packages=(nginx openssl qemu-user)
 llvm_packages() { printf '%s\n' "llvm-$1-dev" "libclang-$1-dev" "clang-$1"; }
 
 is_installed() {
@@ -153,9 +156,7 @@ require_by_hand() {
   local tool missing=()
   for tool in g++ meson ninja pkg-config python3; do command -v "$tool" >/dev/null || missing+=("$tool"); done
   if command -v pkg-config >/dev/null; then
-    for tool in fmt spdlog libsodium zlib; do pkg-config --exists "$tool" || missing+=("$tool"); done
-    pkg-config --exists CLI11 || missing+=(CLI11)
-    [[ -e /usr/include/Zydis/Zydis.h || -e /usr/local/include/Zydis/Zydis.h ]] || missing+=(Zydis)
+    for tool in fmt spdlog libsodium zlib libcurl; do pkg-config --exists "$tool" || missing+=("$tool"); done
     pkg-config --exists catch2 || missing+=("Catch2 (2.13 or 3)")
   fi
   [[ -n $(llvm_on_path) ]] || missing+=("LLVM and Clang ${llvm_versions[*]} with headers (any one)")
@@ -185,6 +186,10 @@ case ${1:-} in
     [[ -n $installed_something ]] || say "nothing to install (LLVM $(installed_llvm))"
     ;;
   --fmt) command -v clang-format >/dev/null || ensure clang-format ;;
+  --test)
+    # Without them the tests that need them say that they were skipped.
+    if [[ -z ${KROTON_NO_INSTALL:-} ]] && command -v apt-get >/dev/null; then ensure "${test_packages[@]}"; fi
+    ;;
   --lint)
     ensure_build_packages
     ensure "clang-tidy-$(installed_llvm)"

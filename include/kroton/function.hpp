@@ -25,7 +25,7 @@ struct KernelStats {
   std::string title;        ///< "elementwise", "row reduction", …
   std::string digest;       ///< of its key, as in the cache
   bool is_compiled = false; ///< by this process, for this function
-  std::string origin;       ///< "compiled", "disk", "memory"
+  std::string origin;       ///< "compiled", "memory", "disk", or the shared level that had it
   double ms = 0;            ///< until its artifact was there
   std::string miss_reason;  ///< why it had to be compiled
 };
@@ -110,14 +110,6 @@ Function function(std::vector<Expr> inputs, std::vector<Expr> outputs, Options o
 /// The same with one output.
 Function function(std::vector<Expr> inputs, Expr output, Options options = {},
                   Location where = Location::current());
-
-/// What the process's kernel cache has seen so far.
-struct CacheStats {
-  std::string directory; ///< empty: in memory only
-  std::uint64_t hits_memory = 0, hits_disk = 0, misses = 0, published = 0, quarantined = 0,
-                evicted = 0;
-};
-CacheStats cache_stats();
 
 /// "0.1.0".
 const char* version() noexcept;

@@ -4,6 +4,7 @@
 ///   #include <kroton/kroton.hpp>
 ///   namespace kt = kroton;
 #include <kroton/array.hpp>
+#include <kroton/cache.hpp>
 #include <kroton/dim.hpp>
 #include <kroton/dlpack.hpp>
 #include <kroton/dtype.hpp>

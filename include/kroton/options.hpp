@@ -3,10 +3,12 @@
 ///
 ///   kt::function({x}, {y}, {.mode = kt::Mode::verify, .fp = kt::Fp::reassoc | kt::Fp::nsz});
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <kroton/cache.hpp>
 #include <kroton/shared.hpp>
 
 namespace kroton {
@@ -69,6 +71,8 @@ struct Options {
   /// order of summation in reductions over rows depends on it.
   int threads = 0;
   Specialize specialize = Specialize::automatic;
+  /// Where kernels are kept and looked for. Nothing: as the environment says.
+  std::optional<CacheOptions> cache = {};
 };
 
 } // namespace kroton

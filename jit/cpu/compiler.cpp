@@ -3,6 +3,7 @@
 #include "jit/cpu/plugin_abi.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
+#include "lib/support/plugin.hpp"
 
 #include <array>
 #include <atomic>
@@ -27,41 +28,6 @@ constexpr std::string_view built_with = "clang " LLVM_VERSION_STRING;
 /// Set once, by the first compilation; the plugin stays for good, since LLVM cannot be unloaded
 /// while a thread of the process may still run its thread-exit handlers.
 std::atomic<const KrotonClangApi*> loaded_plugin{nullptr};
-
-/// Where the plugin may lie, best first; only there, if the user says where.
-std::vector<std::filesystem::path> plugin_folders() {
-  if (const char* chosen = std::getenv("KROTON_PLUGIN_DIR"); chosen && *chosen) return {chosen};
-  std::vector<std::filesystem::path> folders;
-  Dl_info self{};
-  if (dladdr(reinterpret_cast<void*>(&compiler_is_loaded), &self) && self.dli_fname) {
-    std::error_code ignored;
-    auto here = std::filesystem::weakly_canonical(self.dli_fname, ignored).parent_path();
-    folders.push_back(here);
-    folders.push_back(here / "cpu");    // the build tree
-    folders.push_back(here / "kroton"); // an installed prefix, wherever it was moved to
-  }
-#ifdef KROTON_INSTALL_PLUGIN_DIR
-  folders.emplace_back(KROTON_INSTALL_PLUGIN_DIR);
-#endif
-  return folders;
-}
-
-struct PluginPlace {
-  std::filesystem::path path; ///< empty if it is in none of the folders
-  std::string searched;
-};
-
-PluginPlace find_plugin() {
-  PluginPlace place;
-  for (const auto& folder : plugin_folders()) {
-    std::error_code ignored;
-    place.searched += (place.searched.empty() ? "" : ", ") + folder.string();
-    if (!std::filesystem::exists(folder / plugin_file, ignored)) continue;
-    place.path = folder / plugin_file;
-    break;
-  }
-  return place;
-}
 
 const KrotonClangApi* open_plugin(const std::filesystem::path& path) {
   constexpr std::string_view reinstall =
@@ -93,7 +59,7 @@ const KrotonClangApi& plugin() {
   static std::mutex loading;
   const std::lock_guard lock(loading);
   if (auto* api = loaded_plugin.load(std::memory_order_acquire)) return *api;
-  const PluginPlace place = find_plugin();
+  const support::PluginPlace place = support::find_plugin(plugin_file);
   if (place.path.empty())
     support::fail<CompileError>(
         "jit",
@@ -195,7 +161,7 @@ Compiler& compiler() {
 }
 
 std::string compiler_description() {
-  const PluginPlace place = find_plugin();
+  const support::PluginPlace place = support::find_plugin(plugin_file);
   if (place.path.empty())
     return fmt::format("not found: {} is in none of {}", plugin_file, place.searched);
   const KrotonClangApi* api = loaded_plugin.load(std::memory_order_acquire);

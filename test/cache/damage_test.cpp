@@ -288,7 +288,9 @@ TEST_CASE("without a home the cache is in memory and says so", "[cache]") {
   const CapturedLog log;
   const Variable mode("KROTON_CACHE", {}), home("HOME", {}), xdg("XDG_CACHE_HOME", {}),
       own("KROTON_CACHE_DIR", {});
-  CHECK(Store::Options::from_environment().memory_only);
+  const auto options = Store::Options::from_environment();
+  CHECK(options.directory.empty());
+  CHECK_THAT(Store(options).look_up(key_of("a")).miss_reason, contains("none of KROTON_CACHE_DIR"));
   CHECK_THAT(log.text(), contains("none of KROTON_CACHE_DIR, XDG_CACHE_HOME and HOME is set"));
 }
 

@@ -1,0 +1,53 @@
+#pragma once
+/// A level in an HTTP store: anything that answers GET, HEAD and PUT for paths, such as nginx with
+/// WebDAV, or one that serves a cache directory as it lies.
+///
+///   HttpLevel level({.url = "https://cache.example/kernels"});
+///   level.find(digest_hex);        // GET https://cache.example/kernels/v2/ab/ab….kro
+///
+/// A dead or slow store costs one time-out: after it, or after failures in a row, the level is
+/// switched off for the process. Uploads happen in the background.
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <kroton/cache.hpp>
+
+#include "cache/http_abi.hpp"
+
+namespace kroton::cache {
+
+struct HttpOptions {
+  std::string url;
+  std::string certificates = {}; ///< A PEM file; empty: the system's.
+  std::uint64_t max_bytes = std::uint64_t{64} << 20;
+  std::chrono::milliseconds connect_timeout{1000};
+  std::chrono::milliseconds timeout{5000}; ///< For a lookup, its second try included.
+};
+
+/// The address without name, password, query and fragment: what may be logged.
+std::string without_secrets(std::string_view url);
+
+class HttpLevel final : public CacheLevel {
+public:
+  /// Touches no network and loads nothing.
+  explicit HttpLevel(HttpOptions options);
+  ~HttpLevel() override;
+
+  /// Throws std::runtime_error when the store fails; finds nothing once it is switched off.
+  std::optional<std::string> find(std::string_view digest) override;
+  /// Queues an upload and returns at once. The queue is bounded: what does not fit is not uploaded.
+  void publish(std::string_view digest, std::string_view entry) override;
+  std::string describe() const override;
+
+  /// Returns when all uploads queued so far have ended.
+  void flush();
+
+private:
+  class Client;
+  const std::shared_ptr<Client> client_; // shared with the uploads under way
+};
+
+} // namespace kroton::cache
