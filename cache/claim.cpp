@@ -1,5 +1,6 @@
 #include "cache/claim.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -13,6 +14,9 @@ namespace kroton::cache {
 namespace {
 
 constexpr std::uint64_t max_token_bytes = 256;
+
+/// How long a claim without a token is believed. Its writer writes the token at once, or is dead.
+constexpr std::chrono::milliseconds max_empty_age{100};
 
 /// Whether the process that wrote the token ran on this machine and is gone. False when in doubt.
 bool is_writer_gone(std::string_view token) {
@@ -55,7 +59,7 @@ ClaimAttempt try_claim(const std::shared_ptr<const Fd>& directory, const std::st
     if (fd) {
       std::string token = unique_suffix();
       auto claim = std::make_unique<Claim>(directory, path, token);
-      // An unwritten token leaves a claim that only its age can end, which is good enough.
+      // An unwritten token leaves a claim that its age soon ends, which is good enough.
       static_cast<void>(write_all(fd.get(), token));
       return {std::move(claim)};
     }
@@ -63,7 +67,7 @@ ClaimAttempt try_claim(const std::shared_ptr<const Fd>& directory, const std::st
     const FileBytes other = read_file(directory->get(), path.c_str(), max_token_bytes);
     if (other.error == ENOENT) continue; // released just now
     if (other.error == 0 && !other.is_foreign && !is_writer_gone(other.bytes) &&
-        !is_old(other.status, max_age))
+        !is_old(other.status, other.bytes.empty() ? std::min(max_age, max_empty_age) : max_age))
       return {nullptr, true, 0};
     if (::unlinkat(directory->get(), path.c_str(), 0) != 0 && errno != ENOENT)
       return {nullptr, false, errno};

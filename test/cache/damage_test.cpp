@@ -5,13 +5,12 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "cache/entry.hpp"
 #include "cache/store.hpp"
 #include "test/cache/store_support.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/process.hpp"
 
 using namespace kroton::cache;
 using namespace kroton::test;
@@ -41,24 +40,6 @@ private:
   const char* name_;
   std::optional<std::string> old_;
 };
-
-/// Runs `body` in a forked process that ends without running destructors of this one.
-template <class F> pid_t in_child(F body) {
-  const pid_t pid = ::fork();
-  if (pid != 0) return pid;
-  int status = 1;
-  try {
-    status = body() ? 0 : 2;
-  } catch (...) {
-  }
-  ::_exit(status);
-}
-
-int wait_for(pid_t pid) {
-  int status = -1;
-  ::waitpid(pid, &status, 0);
-  return status;
-}
 
 Artifact fresh() { return artifact_of("fresh"); }
 

@@ -1,0 +1,104 @@
+// The C library's headers give some of these functions other names in the object file, so what is
+// defined here is declared here and nowhere else.
+#include "test/survival/faults.hpp"
+
+#include <csignal>
+#include <ctime>
+
+#include <sys/syscall.h>
+
+extern "C" long syscall(long number, ...) noexcept;
+
+namespace kroton::test::faults {
+namespace {
+
+Plan plan;
+bool is_armed = false;
+int reached = 0;
+std::int64_t clock_shift_s = 0;
+
+/// Whether this operation fails.
+bool strike() {
+  if (!is_armed) return false;
+  ++reached;
+  if (reached < plan.at || (reached > plan.at && !plan.is_lasting)) return false;
+  if (plan.kills) ::syscall(SYS_kill, ::syscall(SYS_getpid), SIGKILL);
+  if (plan.error == 0) return false;
+  errno = plan.error;
+  return true;
+}
+
+unsigned long shortened(unsigned long n) { return is_armed && plan.is_short ? (n + 1) / 2 : n; }
+
+/// The system call, unless it is its turn to fail.
+template <class... Arguments> long call(long number, Arguments... arguments) {
+  return strike() ? -1 : ::syscall(number, arguments...);
+}
+
+} // namespace
+
+void arm(const Plan& p) {
+  plan = p;
+  reached = 0;
+  is_armed = true;
+}
+
+bool disarm() {
+  is_armed = false;
+  return reached >= plan.at;
+}
+
+void shift_clock(std::int64_t seconds) { clock_shift_s = seconds; }
+
+} // namespace kroton::test::faults
+
+using namespace kroton::test::faults;
+
+extern "C" {
+
+int openat64(int directory, const char* path, int flags, unsigned mode) {
+  return static_cast<int>(call(SYS_openat, directory, path, flags, mode));
+}
+long read(int fd, void* to, unsigned long n) { return call(SYS_read, fd, to, shortened(n)); }
+long write(int fd, const void* from, unsigned long n) {
+  return call(SYS_write, fd, from, shortened(n));
+}
+int fsync(int fd) { return static_cast<int>(call(SYS_fsync, fd)); }
+int renameat(int a, const char* from, int b, const char* to) {
+  return static_cast<int>(call(SYS_renameat, a, from, b, to));
+}
+int unlinkat(int directory, const char* path, int flags) {
+  return static_cast<int>(call(SYS_unlinkat, directory, path, flags));
+}
+int mkdirat(int directory, const char* path, unsigned mode) {
+  return static_cast<int>(call(SYS_mkdirat, directory, path, mode));
+}
+int fstat64(int fd, void* status) { return static_cast<int>(call(SYS_fstat, fd, status)); }
+int fstatat64(int directory, const char* path, void* status, int flags) {
+  return static_cast<int>(call(SYS_newfstatat, directory, path, status, flags));
+}
+int futimens(int fd, const void* times) {
+  return static_cast<int>(call(SYS_utimensat, fd, nullptr, times, 0));
+}
+/// A close that fails has closed all the same, as on NFS.
+int close(int fd) {
+  const bool fails = strike();
+  const int error = errno;
+  const int status = static_cast<int>(::syscall(SYS_close, fd));
+  if (!fails) return status;
+  errno = error;
+  return -1;
+}
+
+int clock_gettime(int clock, struct timespec* time) {
+  const int status = static_cast<int>(::syscall(SYS_clock_gettime, clock, time));
+  if (status == 0 && clock == 0) time->tv_sec += clock_shift_s; // CLOCK_REALTIME
+  return status;
+}
+long time(long* to) {
+  struct timespec now {};
+  clock_gettime(0, &now);
+  if (to) *to = now.tv_sec;
+  return now.tv_sec;
+}
+}
