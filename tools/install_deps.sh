@@ -19,7 +19,8 @@ die() { printf 'install-deps: %s\n' "$*" >&2; exit 1; }
 # A word may name alternatives: a|b is there when one of them is, and a is what gets installed.
 base_packages=(g++ meson ninja-build 'pkg-config|pkgconf' python3 libfmt-dev libspdlog-dev catch2
   libsodium-dev zlib1g-dev libcurl4-openssl-dev libopenblas0-pthread libcli11-dev libzydis-dev)
-# A store to test the HTTP level with, certificates for it, and CPUs older than this one.
+# A store to test the HTTP level with, certificates for it, and CPUs older than this one; libFuzzer
+# comes besides, with the LLVM in use.
 test_packages=(nginx openssl qemu-user)
 llvm_packages() { printf '%s\n' "llvm-$1-dev" "libclang-$1-dev" "clang-$1"; }
 
@@ -188,7 +189,7 @@ case ${1:-} in
   --fmt) command -v clang-format >/dev/null || ensure clang-format ;;
   --test)
     # Without them the tests that need them say that they were skipped.
-    if [[ -z ${KROTON_NO_INSTALL:-} ]] && command -v apt-get >/dev/null; then ensure "${test_packages[@]}"; fi
+    if [[ -z ${KROTON_NO_INSTALL:-} ]] && command -v apt-get >/dev/null; then ensure "${test_packages[@]}" "libclang-rt-$(installed_llvm)-dev"; fi
     ;;
   --lint)
     ensure_build_packages
