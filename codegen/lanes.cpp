@@ -26,28 +26,31 @@ public:
       if (!f.axes.empty() && !mark(f.block, f.axes.back(), false)) return {};
     lanes_.count = vector_bytes / narrowest();
     const Dim& n = k_.axes.back();
-    if (is_chain() && !(n.is_static() && n.value() <= lanes_.count)) lanes_.count *= 2;
+    if (is_chain() && has_inner() && !(n.is_static() && n.value() <= lanes_.count))
+      lanes_.count *= 2;
     // Clang takes masks of fewer lanes apart bit by bit.
     lanes_.count = std::max(lanes_.count, 8);
     find_walks(last);
     return std::move(lanes_);
   }
 
-  /// Clang makes good vectors of long flat loops by itself. Explicit ones are for rows, for folds
-  /// (whose order is then the same whatever is known of the sizes), for random numbers, and for
-  /// loops of a few vectors.
+  /// Clang makes good vectors of long flat loops of little work by itself. Explicit ones are for
+  /// rows, for folds (whose order is then the same whatever is known of the sizes), for random
+  /// numbers, for loops of a few vectors, and for chains, whose functions know better
+  /// instructions for vectors.
   bool has_worthwhile_loop() const {
     if (k_.axes.empty()) return false;
-    if (k_.rows < static_cast<int>(k_.axes.size())) return true;
+    if (has_inner()) return true;
     const Dim& n = k_.axes.back();
     return k_.axes.size() == 1 &&
-           (!k_.reductions.empty() || (n.is_static() && n.value() <= largest_literal_dim) ||
+           (is_chain() || !k_.reductions.empty() ||
+            (n.is_static() && n.value() <= largest_literal_dim) ||
             std::ranges::find(k_.values, ValueKind::uniform, &Value::kind) != k_.values.end());
   }
 
 private:
   /// Each operation of a long chain waits for the one before, and the machine looks ahead over
-  /// little more than one vector's chain: two registers for each vector keep it busy.
+  /// little more than one vector's chain: in rows, two registers for each vector keep it busy.
   bool is_chain() const {
     constexpr std::int64_t long_chain = 12;
     return k_.cost >= long_chain;
@@ -82,6 +85,8 @@ private:
     }
     return true;
   }
+
+  bool has_inner() const { return k_.rows < static_cast<int>(k_.axes.size()); }
 
   const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
 

@@ -110,9 +110,10 @@ private:
   /// written past the caches, which saves reading each line before it is overwritten.
   bool can_stream() const {
     constexpr std::int64_t little_work = 24;
-    if (streaming_.count == 0 || lanes().count > 0 || has_inner() || k_.axes.size() != 1 ||
-        !k_.reductions.empty() || !k_.finish.empty() || k_.stages.size() != 1 ||
-        k_.cost > little_work)
+    const auto is_random = [](const Value& v) { return v.kind == ValueKind::uniform; };
+    if (streaming_.count == 0 || has_inner() || k_.axes.size() != 1 ||
+        std::ranges::any_of(k_.values, is_random) || !k_.reductions.empty() || !k_.finish.empty() ||
+        k_.stages.size() != 1 || k_.cost > little_work)
       return false;
     const Stage& s = k_.stages[0];
     if (!s.row.stores.empty() || s.loop.stores.size() != 1) return false;

@@ -37,8 +37,13 @@ template <class F> KROTON_INLINE F power_of_two_f32(F shifted, i32 more = 0) {
 //# scale_f32: types lanes_of convert bits_f32 from_bits_f32
 template <class F> KROTON_INLINE F scale_f32(F x, F shifted) {
 #ifdef __AVX512F__
-  if constexpr (lanes_of<F> == 16)
+  if constexpr (lanes_of<F> == 16) {
     return __builtin_ia32_scalefps512_mask(x, shifted - 0x1.8p23f, x, (u16)-1, 4);
+  } else if constexpr (lanes_of<F> > 16) {
+    x.lo = scale_f32(x.lo, shifted.lo);
+    x.hi = scale_f32(x.hi, shifted.hi);
+    return x;
+  }
 #endif
   auto n = convert<i32>(bits_f32(shifted) - 0x4b400000u);
 #if defined(__AVX512F__) && __clang_major__ >= 22
@@ -93,13 +98,14 @@ template <class F> KROTON_INLINE F sigmoid_f32(F x) {
 }
 
 /// |x| < 0.55: x + x³ P(x²), relative error 2^-29.8 before rounding; otherwise 1 - 2/(e^2|x| + 1). There 2|x| is
-/// n ln(2) + 2r, with a ln(2) of one part: its error counts less than e^-2|x|.
-//# tanh_f32: types abs_f32 fma_f32 copysign_f32 power_of_two_f32
+/// n ln(2) + 2r, with a ln(2) of one part: its error counts less than e^-2|x|. `shifted` is n + 127 + 1.5·2^23, whose
+/// low bits are the exponent field of 2^n.
+//# tanh_f32: types abs_f32 fma_f32 copysign_f32 bits_f32 from_bits_f32
 template <class F> KROTON_INLINE F tanh_f32(F x) {
   F a = abs_f32(x);
   F c = a > 9.5f ? 9.5f : a;
-  F shifted = fma_f32(c, 0x1.715476p1f, 0x1.8p23f);
-  F r = fma_f32(shifted - 0x1.8p23f, -0x1.62e43p-2f, c);
+  F shifted = fma_f32(c, 0x1.715476p1f, 0x1.8000fep23f);
+  F r = fma_f32(shifted - 0x1.8000fep23f, -0x1.62e43p-2f, c);
   F e = 0x1.6c8a7ep-4f;
   e = fma_f32(e, r, 0x1.122544p-2f);
   e = fma_f32(e, r, 0x1.55558cp-1f);
@@ -107,7 +113,7 @@ template <class F> KROTON_INLINE F tanh_f32(F x) {
   e = fma_f32(e, r, 2.0f);
   e = fma_f32(e, r, 2.0f);
   e = fma_f32(e, r, 1.0f);
-  F large = 1.0f - 2.0f / fma_f32(power_of_two_f32(shifted), e, 1.0f);
+  F large = 1.0f - 2.0f / fma_f32(from_bits_f32(bits_f32(shifted) << 23), e, 1.0f);
   F z = c * c;
   F p = -0x1.9c97ap-8f;
   p = fma_f32(p, z, 0x1.5982c8p-6f);
