@@ -109,6 +109,12 @@ public:
     return std::string(result->body, result->body_size);
   }
 
+  HttpAnswer ask(const char* method, std::string_view digest, std::string_view body) {
+    const Result result = perform(method, digest, body, options_.timeout, nullptr);
+    return {is_success(*result), is_absent(*result), reason_of(*result),
+            std::string(result->body, result->body_size), result->content_length};
+  }
+
   /// Uploads an entry unless the store has one of this length already.
   void put(std::string_view digest, std::string_view entry, const Uploads::Stop& is_over) {
     if (!takes_uploads()) return;
@@ -203,6 +209,10 @@ void HttpLevel::publish(std::string_view digest, std::string_view entry) {
 }
 
 std::string HttpLevel::describe() const { return client_->shown(); }
+
+HttpAnswer HttpLevel::ask(const char* method, std::string_view digest, std::string_view body) {
+  return client_->ask(method, digest, body);
+}
 
 void HttpLevel::flush() { Uploads::process().wait(); }
 

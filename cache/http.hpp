@@ -30,6 +30,15 @@ struct HttpOptions {
 /// The address without name, password, query and fragment: what may be logged.
 std::string without_secrets(std::string_view url);
 
+/// What came of one request.
+struct HttpAnswer {
+  bool is_success = false; ///< The store answered with a status of 200 to 299.
+  bool is_absent = false;  ///< It has nothing of this name: 404 or 410.
+  std::string reason;      ///< For people: "HTTP status 503", "Timeout was reached".
+  std::string body;
+  long long content_length = -1; ///< As the answer's head tells it; -1 if it does not.
+};
+
 class HttpLevel final : public CacheLevel {
 public:
   /// Touches no network and loads nothing.
@@ -41,6 +50,10 @@ public:
   /// Queues an upload and returns at once. The queue is bounded: what does not fit is not uploaded.
   void publish(std::string_view digest, std::string_view entry) override;
   std::string describe() const override;
+
+  /// One request for an entry, for those who examine the store: "GET", "HEAD", or "PUT" with a
+  /// body. Throws std::runtime_error when no request can be made here.
+  HttpAnswer ask(const char* method, std::string_view digest, std::string_view body = {});
 
   /// Returns when all uploads queued so far have ended.
   void flush();

@@ -22,7 +22,7 @@ ALLOWED = {
     "lib/nn": ["include"],
     "codegen": ["include"] + LIB,
     "cache": ["include", "lib/support"],
-    "tool": ["lib/support", "cache"],
+    "tool": ["include", "lib/support", "cache"],
     "jit": ["include", "codegen", "cache", "jit/cpu", "jit/cuda"] + LIB,
     "jit/cpu": ["include", "codegen", "cache", "jit"] + LIB,
     "jit/cuda": ["include", "codegen", "cache", "jit"] + LIB,

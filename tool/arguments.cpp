@@ -36,6 +36,7 @@ public:
     add_why();
     add_bundles();
     add_keys();
+    add_serve_check();
   }
 
   int run(int argc, char** argv) {
@@ -141,6 +142,13 @@ private:
     command->add_option("KEY", sign_, key_help);
   }
 
+  void add_serve_check() {
+    auto* command = add("serve-check", "Try whether an HTTP store does what the cache needs",
+                        [this] { return check_store(check_, context_); });
+    command->add_option("URL", check_.url, "the store; else KROTON_CACHE_URL");
+    command->add_flag("--read-only", check_.is_read_only, "Upload nothing");
+  }
+
   /// "kroton cache ls", as far as it could be understood.
   std::string name_of_command() const {
     std::string name = app_.get_name();
@@ -177,6 +185,7 @@ private:
   ImportOptions import_;
   TrustOptions trust_;
   std::vector<std::string> sign_;
+  ServeCheckOptions check_;
 };
 
 } // namespace

@@ -83,6 +83,13 @@ int trust(const TrustOptions&, Context&);
 /// kroton cache sign: signs entries where they lie; all if there are no keys.
 int sign(const std::vector<std::string>& keys, Context&);
 
+struct ServeCheckOptions {
+  std::string url;           ///< Empty: that of the environment.
+  bool is_read_only = false; ///< Nothing is to be uploaded.
+};
+/// kroton cache serve-check: whether an HTTP store does what the cache needs of it.
+int check_store(const ServeCheckOptions&, Context&);
+
 struct InspectOptions {
   std::string key;
   bool source = false, assembly = false, record = false, log = false; ///< None: all.

@@ -6,18 +6,13 @@
 #include "cache/directory.hpp"
 #include "lib/support/doctor_abi.hpp"
 #include "tool/commands.hpp"
+#include "tool/levels.hpp"
 #include "tool/store.hpp"
 
 namespace kroton::tool {
 namespace {
 
 constexpr const char* library_file = "libkroton.so." KROTON_ABI_VERSION;
-
-struct Fact {
-  std::string what;
-  std::string is;
-  std::string problem; ///< Empty if nothing is wrong.
-};
 
 using Facts = std::vector<Fact>;
 
@@ -64,6 +59,7 @@ int doctor(Context& context) {
   Facts facts;
   ask_library(facts);
   facts.push_back(examine_directory(context));
+  for (Fact& fact : examine_shared_levels()) facts.push_back(std::move(fact));
   bool is_fine = true;
   for (const Fact& fact : facts) is_fine = is_fine && fact.problem.empty();
 

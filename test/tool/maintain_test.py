@@ -157,7 +157,8 @@ def test_usage(tool):
                       ["cache", "ls", "--limit", "-1"], ["inspect", "abcd", "--what"]):
         assert "--help" in tool.error(*arguments, status=2), arguments
     assert "see kroton cache show --help" in tool.error("cache", "show", status=2)
-    for command in ("stats", "ls", "show", "verify", "gc", "clear", "why", "export", "import", "keygen", "trust", "sign"):
+    for command in ("stats", "ls", "show", "verify", "gc", "clear", "why", "export", "import", "keygen", "trust", "sign",
+                    "serve-check"):
         assert f"kroton cache {command}" in tool.out("cache", command, "--help")
     assert "Exit status" in tool.out("--help") and tool.out("--version").startswith("kroton ")
 

@@ -1,0 +1,175 @@
+#include "tool/levels.hpp"
+
+#include <cerrno>
+#include <chrono>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <kroton/cache.hpp>
+
+#include "cache/directory.hpp"
+#include "cache/http.hpp"
+#include "cache/keyring.hpp"
+#include "tool/commands.hpp"
+#include "tool/store.hpp"
+
+namespace kroton::tool {
+namespace {
+
+using support::JsonWriter;
+
+/// A digest that no entry has: nobody knows a text with it.
+std::string absent_digest() {
+  return support::digest_of("kroton serve-check " + cache::unique_suffix()).hex();
+}
+
+cache::HttpLevel open_store(const CacheOptions& options, const std::string& url) {
+  return cache::HttpLevel({.url = url,
+                           .certificates = options.certificates,
+                           .max_bytes = options.max_url_bytes,
+                           .connect_timeout = options.url_connect_timeout,
+                           .timeout = options.url_timeout});
+}
+
+Fact examine_path(const std::string& path, bool is_trusted_unsigned) {
+  Fact fact{"cache path", path, {}};
+  const cache::Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct stat found;
+  if (!fd || ::fstat(fd.get(), &found) != 0) {
+    fact.problem = fmt::format("cannot be opened: {}", cache::error_text(errno));
+    return fact;
+  }
+  fact.is += fmt::format(", {} entries, {}", cache::take_inventory(fd.get()).entries.size(),
+                         is_trusted_unsigned ? "believed unsigned" : "believed if signed");
+  if (is_trusted_unsigned) fact.problem = cache::why_untrusted(path, found);
+  return fact;
+}
+
+Fact examine_store(const CacheOptions& options) {
+  Fact fact{"cache store", cache::without_secrets(options.url), {}};
+  try {
+    cache::HttpLevel store = open_store(options, options.url);
+    const cache::HttpAnswer answer = store.ask("GET", absent_digest());
+    if (!answer.is_absent)
+      fact.problem = answer.is_success ? "it answers with something for an entry that is not there"
+                                       : answer.reason;
+  } catch (const std::exception& error) {
+    fact.problem = error.what();
+  }
+  fact.is += options.trusts_unsigned_url ? ", believed unsigned" : ", believed if signed";
+  return fact;
+}
+
+Fact examine_signing_key(const CacheOptions& options) {
+  if (options.signing_key.empty()) return {"signing key", "none", {}};
+  cache::LoadedKey loaded = cache::load_signing_key(options.signing_key);
+  return {"signing key", loaded.key ? loaded.key->public_key().hex() : "none",
+          std::move(loaded.problem)};
+}
+
+/// Whether any shared level wants signatures.
+bool wants_signatures(const CacheOptions& options) {
+  return (!options.path.empty() && !options.trusts_unsigned_path) ||
+         (!options.url.empty() && !options.trusts_unsigned_url);
+}
+
+Fact examine_trusted_keys(const CacheOptions& options) {
+  const cache::TrustedKeys trusted = cache::load_trusted_keys(options.config_directory);
+  Fact fact{"trusted keys", "", {}};
+  for (const cache::TrustedKey& key : trusted.keys)
+    fact.is += fmt::format("{}{} {:.16}", fact.is.empty() ? "" : ", ", key.name, key.key.hex());
+  for (const std::string& problem : trusted.problems)
+    fact.problem += (fact.problem.empty() ? "" : "; ") + problem;
+  if (fact.is.empty()) {
+    fact.is = "none";
+    if (fact.problem.empty() && wants_signatures(options))
+      fact.problem = "no entry of a shared level can be used: kroton cache trust NAME FILE, or "
+                     "KROTON_CACHE_UNSIGNED";
+  }
+  return fact;
+}
+
+/// One thing that the store was asked to do.
+struct Check {
+  const char* what;
+  std::string problem; ///< Empty if it did it.
+  std::chrono::duration<double, std::milli> took;
+};
+
+std::vector<Check> run_checks(cache::HttpLevel& store, bool is_read_only) {
+  std::vector<Check> checks;
+  const auto check = [&](const char* what, const char* method, const std::string& digest,
+                         std::string_view body, auto problem_of) {
+    const auto start = std::chrono::steady_clock::now();
+    const cache::HttpAnswer answer = store.ask(method, digest, body);
+    checks.push_back({what, problem_of(answer), std::chrono::steady_clock::now() - start});
+  };
+  check("GET of an entry that is not there", "GET", absent_digest(), {},
+        [](const cache::HttpAnswer& a) {
+          return a.is_absent ? "" : "expected HTTP status 404 or 410, got " + a.reason;
+        });
+  if (is_read_only) return checks;
+
+  // The same key each time, so that checks leave one entry behind, and another content each time,
+  // so that one of an earlier check does not pass for it.
+  const std::string record = cache::KeyBuilder{"serve-check/1"}.build().record;
+  const std::string digest = support::digest_of(record).hex();
+  const std::string entry = cache::write_entry(record, {{{"once", cache::unique_suffix()}}});
+  const auto refused = [](const cache::HttpAnswer& a) { return a.is_success ? "" : a.reason; };
+  check("PUT", "PUT", digest, entry, refused);
+  check("HEAD", "HEAD", digest, {}, [&](const cache::HttpAnswer& a) -> std::string {
+    if (!a.is_success) return a.reason;
+    return a.content_length == static_cast<long long>(entry.size())
+               ? ""
+               : fmt::format("expected Content-Length {}, got {}", entry.size(), a.content_length);
+  });
+  check("GET", "GET", digest, {}, [&](const cache::HttpAnswer& a) -> std::string {
+    if (!a.is_success) return a.reason;
+    return a.body == entry ? "" : "it returned other bytes than it was sent";
+  });
+  return checks;
+}
+
+} // namespace
+
+std::vector<Fact> examine_shared_levels() {
+  const CacheOptions options = CacheOptions::from_environment();
+  std::vector<Fact> facts;
+  for (const std::string& path : options.path)
+    facts.push_back(examine_path(path, options.trusts_unsigned_path));
+  if (!options.url.empty()) facts.push_back(examine_store(options));
+  facts.push_back(examine_signing_key(options));
+  facts.push_back(examine_trusted_keys(options));
+  return facts;
+}
+
+int check_store(const ServeCheckOptions& wanted, Context& context) {
+  const CacheOptions options = CacheOptions::from_environment();
+  const std::string url = wanted.url.empty() ? options.url : wanted.url;
+  if (url.empty())
+    throw Failure(status::usage, "there is no store to check: give a URL or set KROTON_CACHE_URL");
+  cache::HttpLevel store = open_store(options, url);
+  const std::vector<Check> checks = run_checks(store, wanted.is_read_only);
+
+  bool is_fine = true;
+  JsonWriter json;
+  json.begin_object().member("store", store.describe()).key("checks").begin_array();
+  for (const Check& check : checks) {
+    is_fine = is_fine && check.problem.empty();
+    json.begin_object()
+        .member("what", check.what)
+        .member("took_ms", check.took.count())
+        .member("is_fine", check.problem.empty());
+    if (!check.problem.empty()) json.member("problem", check.problem);
+    json.end_object();
+    if (!context.wants_json)
+      context.print(fmt::format("{:<36}{:>8.1f} ms  {}\n", check.what, check.took.count(),
+                                check.problem.empty()
+                                    ? context.style.green("fine")
+                                    : context.style.red(printable(check.problem))));
+  }
+  if (context.wants_json) context.print(json.end_array().member("is_fine", is_fine).end_object());
+  return is_fine ? status::fine : status::wrong;
+}
+
+} // namespace kroton::tool
