@@ -154,9 +154,7 @@ private:
                            [&](int id) { return is_drawn_for_rows(id); });
     if (parts.empty() && runs.empty()) return emit_rows("begin", "end", 1);
     const std::string row = row_name();
-    for (int id : runs)
-      line(1, fmt::format("{} {}[{}];", type_name(value(id).dtype), run_name(id),
-                          longest_row_stretch * k_.axes.back().value()));
+    for (int id : runs) emit_run_array(id, longest_row_stretch * k_.axes.back().value(), 1);
     line(1, fmt::format("for (i64 {0}_from = begin; {0}_from < end; {0}_from += {1}) {{", row,
                         longest_row_stretch));
     line(2, fmt::format("const i64 {0}_to = {0}_from + {1} < end ? {0}_from + {1} : end;", row,

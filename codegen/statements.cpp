@@ -229,7 +229,7 @@ void Statements::emit_lanes_fold(int r, int axis, int indent) {
   line(indent, fmt::format("{}.take(m, k, {});", lanes_name(r), taken));
 }
 
-std::string Statements::array_fold(int r, int axis, const std::string& so_far) const {
+std::string Statements::array_fold(int r, const std::string& so_far) const {
   const Reduction& x = reduction(r);
   std::string added = operand(x.value, 0);
   // Lanes past the end may hold the next row's elements.
@@ -269,7 +269,7 @@ void Statements::emit_column_folds(const std::string& begin, const std::string& 
   emit_values(s.row, indent + 3);
   emit_values(s.loop, indent + 3);
   for (int r : s.reductions)
-    line(indent + 3, fmt::format("{} = {};", result_name(r), array_fold(r, 1, result_name(r))));
+    line(indent + 3, fmt::format("{} = {};", result_name(r), array_fold(r, result_name(r))));
   line(indent + 2, "}");
   for (int r : s.reductions) line(indent + 2, store(folded_array(reduction(r)), 1, result_name(r)));
   line(indent + 1, "});");
@@ -313,6 +313,11 @@ bool Statements::draws_for_rows_only(const Stage& s) const {
   return std::ranges::all_of(runs_of(s), [&](int id) { return is_drawn_for_rows(id); });
 }
 
+void Statements::emit_run_array(int id, std::int64_t length, int indent) {
+  line(indent,
+       fmt::format("alignas(64) {} {}[{}];", type_name(value(id).dtype), run_name(id), length));
+}
+
 void Statements::emit_run(int id, int axis, int indent) {
   const Value& v = value(id);
   const std::string i = axis_name(axis);
@@ -349,8 +354,7 @@ void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,
   // A row's sum has the stretches that it has without random numbers.
   const std::int64_t step = runs.empty() || has_inner() ? longest_stretch : longest_run;
   int depth = indent;
-  for (int id : runs)
-    line(depth, fmt::format("{} {}[{}];", type_name(value(id).dtype), run_name(id), step));
+  for (int id : runs) emit_run_array(id, step, depth);
   if (is_split) {
     line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i,
                               begin, end, step));
@@ -369,7 +373,7 @@ void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,
       if (folds_lanes(r, axis))
         emit_lanes_fold(r, axis, depth + 1);
       else
-        line(depth + 1, store(array, axis, array_fold(r, axis, elements(array, axis))));
+        line(depth + 1, store(array, axis, array_fold(r, elements(array, axis))));
     }
     emit_vector_stores(s.loop, axis, depth + 1);
   }

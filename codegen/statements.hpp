@@ -53,6 +53,8 @@ protected:
   std::vector<int> runs_of(const Stage& s) const;
   /// Whether a stage's own loop draws none.
   bool draws_for_rows_only(const Stage& s) const;
+  /// Defines the array that one is drawn into.
+  void emit_run_array(int id, std::int64_t length, int indent);
   /// Draws those of the elements from `axis`_from to `axis`_to.
   void emit_run(int id, int axis, int indent);
 
@@ -85,7 +87,7 @@ private:
   void emit_lanes_start(int r, int vectors, int indent);
   void emit_lanes_fold(int r, int axis, int indent);
   /// An array's elements `so_far` with a vector folded into them, lane by lane.
-  std::string array_fold(int r, int axis, const std::string& so_far) const;
+  std::string array_fold(int r, const std::string& so_far) const;
   /// Folds what a loop's lanes hold into the variable or array element of `r`; with `is_new` it is
   /// defined by it.
   void emit_lanes_end(int r, bool is_new, int indent);

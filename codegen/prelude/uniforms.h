@@ -74,18 +74,27 @@ template <class T, class Numbers> KROTON_INLINE void fill_groups(T* to, i64 n, i
   }
 }
 
-/// Writes elements first, …, first + n - 1 of a draw, eight blocks at a time.
-//# fill_uniform_f32: types philox_stream unit_f32 fill_groups
-KROTON_INLINE void fill_uniform_f32(f32* to, i64 n, u64 key, u32 draw, u64 step, u64 first) {
+/// Blocks whose rounds are computed together: two vectors of them where there are registers for both, so that the
+/// products of one hide those of the other. A function of their own leaves the registers to the rounds.
+//# philox_blocks:
+#ifdef __AVX512F__
+inline constexpr int philox_blocks = 16;
+#else
+inline constexpr int philox_blocks = 8;
+#endif
+
+/// Writes elements first, …, first + n - 1 of a draw, some blocks at a time.
+//# fill_uniform_f32: types philox_blocks philox_stream unit_f32 fill_groups
+[[gnu::noinline]] static void fill_uniform_f32(f32* to, i64 n, u64 key, u32 draw, u64 step, u64 first) {
   fill_groups(to, n, first & 3, [=](u64 group) {
-    return unit_f32(philox_stream<8>(key, draw, step, (first >> 2) + 8 * group));
+    return unit_f32(philox_stream<philox_blocks>(key, draw, step, (first >> 2) + philox_blocks * group));
   });
 }
 
-//# fill_uniform_f64: types philox_stream unit_f64 fill_groups
-KROTON_INLINE void fill_uniform_f64(f64* to, i64 n, u64 key, u32 draw, u64 step, u64 first) {
+//# fill_uniform_f64: types philox_blocks philox_stream unit_f64 fill_groups
+[[gnu::noinline]] static void fill_uniform_f64(f64* to, i64 n, u64 key, u32 draw, u64 step, u64 first) {
   fill_groups(to, n, first & 1, [=](u64 group) {
-    auto words = philox_stream<8>(key, draw, step, (first >> 1) + 8 * group);
+    auto words = philox_stream<philox_blocks>(key, draw, step, (first >> 1) + philox_blocks * group);
     return unit_f64(words.even, words.odd);
   });
 }
