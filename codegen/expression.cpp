@@ -295,6 +295,7 @@ bool Expressions::decide_inline(int id) const {
 }
 
 std::string Expressions::operand(int id, int needed) const {
+  if (const auto it = stand_ins_.find(id); it != stand_ins_.end()) return it->second;
   if (!is_inline(id)) return value_name(id);
   Text t = definition(id);
   return t.strength >= needed ? t.text : "(" + t.text + ")";

@@ -5,6 +5,7 @@
 ///   Expressions text(kernel);
 ///   text.element(store.access)              // "y0[i0 * 10 + i1]"
 ///   text.operand(store.value, 0)            // "2.0f * a0[i0] + 1.0f", or the name of a variable
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,9 @@ public:
 
   static std::string type_name(DType t) { return is_bool(t) ? "bool" : std::string(to_string(t)); }
   static std::string value_name(int id) { return fmt::format("v{}", id); }
+  /// The array that keeps what is needed of each row, and the one of a reduction's rows.
+  static std::string saved_name(int id) { return fmt::format("q{}", id); }
+  static std::string row_results_name(int r) { return fmt::format("r{}_rows", r); }
   /// The array that random numbers are drawn into.
   static std::string run_name(int id) { return fmt::format("u{}", id); }
   static std::string axis_name(int axis) { return fmt::format("i{}", axis); }
@@ -55,6 +59,9 @@ public:
   /// that decides is made of operands that ask the same, which would take 2^depth steps.
   bool is_inline(int id) const;
   std::string operand(int id, int needed) const;
+  /// From here on `text`, which is a call, stands for a value, until stand-ins are cleared.
+  void set_stand_in(int id, std::string text) { stand_ins_.insert_or_assign(id, std::move(text)); }
+  void clear_stand_ins() { stand_ins_.clear(); }
   /// Whether a reduction's running result is wider than what it folds.
   bool is_stretched(int r) const { return reduction(r).accumulator != reduction(r).dtype; }
 
@@ -83,6 +90,7 @@ private:
   std::vector<Dim> sizes_;
   std::vector<std::string> names_;
   std::vector<int> uses_;
+  std::map<int, std::string> stand_ins_;
   mutable std::vector<std::optional<bool>> inline_;
   std::vector<const Block*> home_, use_block_;
 };

@@ -31,6 +31,7 @@ public:
     // Clang takes masks of fewer lanes apart bit by bit.
     lanes_.count = std::max(lanes_.count, 8);
     find_walks(last);
+    find_ends();
     return std::move(lanes_);
   }
 
@@ -54,6 +55,55 @@ private:
   bool is_chain() const {
     constexpr std::int64_t long_chain = 12;
     return k_.cost >= long_chain;
+  }
+
+  /// Follows what sums over the rows add up to what they alone use.
+  void find_ends() {
+    if (k_.rows != 1 || k_.axes.size() == 1) return;
+    count_uses();
+    std::vector<bool> is_of_row(k_.values.size(), false);
+    for (const Stage& s : k_.stages)
+      for (int id : s.row.values) is_of_row[static_cast<std::size_t>(id)] = true;
+    for (const Reduction& r : k_.reductions)
+      if (r.is_outer && r.kept.empty() && r.reduced.empty() && r.op->better.empty() &&
+          is_of_row[static_cast<std::size_t>(r.value)] && is_dear(r.value))
+        add_end(r.value, is_of_row);
+  }
+  void add_end(int id, const std::vector<bool>& is_of_row) {
+    lanes_.axis[static_cast<std::size_t>(id)] = 0;
+    for (int i : value(id).inputs)
+      if (is_dear(i))
+        add_end(i, is_of_row);
+      else if (is_of_row[static_cast<std::size_t>(i)] && value(i).kind != ValueKind::literal &&
+               std::ranges::find(lanes_.saved, i) == lanes_.saved.end())
+        lanes_.saved.push_back(i);
+    lanes_.ends.push_back(id);
+  }
+  /// Whether a value that is used once takes, or waits for, an operation of some length.
+  bool is_dear(int id) const {
+    constexpr int dear = 8;
+    const Value& v = value(id);
+    return v.kind == ValueKind::op && uses_[static_cast<std::size_t>(id)] == 1 &&
+           is_float(v.dtype) && has_vector_form(v) &&
+           (v.op->cost >= dear || std::ranges::any_of(v.inputs, [&](int i) { return is_dear(i); }));
+  }
+  void count_uses() {
+    uses_.assign(k_.values.size(), 0);
+    const auto use = [&](int id) { ++uses_[static_cast<std::size_t>(id)]; };
+    for (const Value& v : k_.values) {
+      std::ranges::for_each(v.inputs, use);
+      for (const ComputedTerm& t : v.access.computed) use(t.value);
+    }
+    const auto block = [&](const Block& b) {
+      for (const Store& s : b.stores) use(s.value);
+    };
+    block(k_.prologue);
+    for (const Stage& s : k_.stages) {
+      block(s.row);
+      block(s.loop);
+    }
+    for (const Finish& f : k_.finish) block(f.block);
+    for (const Reduction& r : k_.reductions) use(r.value);
   }
 
   /// A parameter that moves with the rows is fetched by its first load; later stages find it near.
@@ -161,6 +211,7 @@ private:
 
   const Kernel& k_;
   Lanes lanes_;
+  std::vector<int> uses_;
 };
 
 } // namespace

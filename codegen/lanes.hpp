@@ -8,6 +8,7 @@
 /// A loop over the last inner axis of a row, or over the last axis of a finish block, takes `count`
 /// elements at a time. What such a loop computes along that axis is a vector; all else stays
 /// scalar.
+#include <algorithm>
 #include <vector>
 
 #include "lib/plan/kernel.hpp"
@@ -21,6 +22,12 @@ struct Lanes {
   /// may lie beyond the caches.
   std::vector<bool> is_walk;
 
+  /// Ends of rows: dear values that only sums over the rows wait for. They are computed for a
+  /// stretch of rows at once, a vector of rows at a time, from what is saved of each row. Computed
+  /// row by row, their latency would be that of every row.
+  std::vector<int> ends, saved;
+
+  bool is_end(int value) const { return std::ranges::find(ends, value) != ends.end(); }
   bool is_vector(int value) const {
     return count > 0 && axis[static_cast<std::size_t>(value)] >= 0;
   }

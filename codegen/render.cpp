@@ -144,7 +144,8 @@ private:
     return take();
   }
 
-  /// The rows, in stretches if sums of f32 over them are kept in parts, or random numbers drawn.
+  /// The rows, in stretches if sums of f32 over them are kept in parts, random numbers
+  /// drawn, or the ends of rows computed for many.
   void emit_row_loop() {
     std::vector<int> parts, runs;
     for (std::size_t r = 0; r < k_.reductions.size(); ++r)
@@ -152,9 +153,16 @@ private:
     for (const Stage& s : k_.stages)
       std::ranges::copy_if(runs_of(s), std::back_inserter(runs),
                            [&](int id) { return is_drawn_for_rows(id); });
-    if (parts.empty() && runs.empty()) return emit_rows("begin", "end", 1);
+    if (parts.empty() && runs.empty() && lanes().ends.empty()) return emit_rows("begin", "end", 1);
     const std::string row = row_name();
-    for (int id : runs) emit_run_array(id, longest_row_stretch * k_.axes.back().value(), 1);
+    for (int id : runs)
+      emit_array(value(id).dtype, run_name(id), longest_row_stretch * k_.axes.back().value(), 1);
+    for (int id : lanes().saved)
+      emit_array(value(id).dtype, saved_name(id), longest_row_stretch, 1);
+    for (std::size_t r = 0; r < k_.reductions.size(); ++r)
+      if (lanes().is_end(k_.reductions[r].value))
+        emit_array(k_.reductions[r].dtype, row_results_name(static_cast<int>(r)),
+                   longest_row_stretch, 1);
     line(1, fmt::format("for (i64 {0}_from = begin; {0}_from < end; {0}_from += {1}) {{", row,
                         longest_row_stretch));
     line(2, fmt::format("const i64 {0}_to = {0}_from + {1} < end ? {0}_from + {1} : end;", row,
@@ -164,6 +172,7 @@ private:
       return fmt::format("{} = {};", element(x.part), limit(x.dtype, x.op->neutral));
     });
     emit_rows(row + "_from", row + "_to", 2);
+    emit_row_ends(2);
     for_kept(parts, [&](const Reduction& x) {
       return fmt::format("{0} = {0} + {1};", element(x.array), element(x.part));
     });
@@ -191,6 +200,7 @@ private:
       rest = fmt::format("{} / {}", rest, n);
     }
     for (const Stage& s : k_.stages) emit_stage(s, indent + 1);
+    emit_saves(indent + 1);
     line(indent, "}");
   }
 

@@ -26,12 +26,16 @@ void Statements::emit_values(const Block& b, int indent) {
     for (const ComputedTerm& t : v.access.computed)
       line(indent, fmt::format("const i64 p{} = checked(rt, {}, {}, {});", t.site, t.site,
                                operand(t.value, 0), dim_text(t.bound)));
-    if (is_inline(id) || uses(id) == 0) continue;
-    if (v.node != ir::no_node) lines_.emplace_back(line_number_ + 1, v.node);
-    line(indent,
-         fmt::format("const {} {} = {};", lanes().is_vector(id) ? "auto" : type_name(v.dtype),
-                     value_name(id), definition(id).text));
+    if (!lanes().is_end(id)) emit_value(id, indent);
   }
+}
+
+void Statements::emit_value(int id, int indent) {
+  if (is_inline(id) || uses(id) == 0) return;
+  const Value& v = value(id);
+  if (v.node != ir::no_node) lines_.emplace_back(line_number_ + 1, v.node);
+  line(indent, fmt::format("const {} {} = {};", lanes().is_vector(id) ? "auto" : type_name(v.dtype),
+                           value_name(id), definition(id).text));
 }
 
 void Statements::emit_stores(const Block& b, int indent) {
@@ -143,7 +147,7 @@ bool Statements::has_inner() const { return k_.rows < static_cast<int>(k_.axes.s
 void Statements::fold_all(const Stage& s, int indent, bool inside_loop) {
   for (int r : s.reductions) {
     const Reduction& x = reduction(r);
-    if (folds_in_loop(r) != inside_loop) continue;
+    if (folds_in_loop(r) != inside_loop || lanes().is_end(x.value)) continue;
     if (!is_stretched(r) || (!x.kept.empty() && folded_dtype(x) == x.dtype))
       emit_fold(x, accumulator(r), best_so_far(r), operand(x.value, 0), access_index(x.position),
                 indent);
@@ -313,9 +317,39 @@ bool Statements::draws_for_rows_only(const Stage& s) const {
   return std::ranges::all_of(runs_of(s), [&](int id) { return is_drawn_for_rows(id); });
 }
 
-void Statements::emit_run_array(int id, std::int64_t length, int indent) {
-  line(indent,
-       fmt::format("alignas(64) {} {}[{}];", type_name(value(id).dtype), run_name(id), length));
+void Statements::emit_array(DType dtype, const std::string& name, std::int64_t length, int indent) {
+  line(indent, fmt::format("alignas(64) {} {}[{}];", type_name(dtype), name, length));
+}
+
+void Statements::emit_saves(int indent) {
+  for (int id : lanes().saved)
+    line(indent, fmt::format("{}[i0 - i0_from] = {};", saved_name(id), operand(id, 0)));
+}
+
+void Statements::emit_row_ends(int indent) {
+  if (lanes().ends.empty()) return;
+  for (int id : lanes().saved) set_stand_in(id, fmt::format("load({} + i, m)", saved_name(id)));
+  line(indent, fmt::format("in_vectors<{}, 1>(0, i0_to - i0_from, [&](i64 i, auto m, int) {{",
+                           lanes().count));
+  for (int id : lanes().ends) emit_value(id, indent + 1);
+  std::vector<int> sums;
+  for (const Stage& s : k_.stages)
+    std::ranges::copy_if(s.reductions, std::back_inserter(sums),
+                         [&](int r) { return lanes().is_end(reduction(r).value); });
+  for (int r : sums)
+    line(indent + 1,
+         fmt::format("store({} + i, {}, m);", row_results_name(r), operand(reduction(r).value, 0)));
+  line(indent, "});");
+  clear_stand_ins();
+  line(indent, "for (i64 i = 0; i < i0_to - i0_from; ++i) {");
+  for (int r : sums) {
+    const std::string of_row = row_results_name(r) + "[i]";
+    if (is_stretched(r))
+      line(indent + 1, fmt::format("{0} = {0} + {1};", result_name(r), of_row));
+    else
+      emit_fold(reduction(r), result_name(r), {}, of_row, {}, indent + 1);
+  }
+  line(indent, "}");
 }
 
 void Statements::emit_run(int id, int axis, int indent) {
@@ -354,7 +388,7 @@ void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,
   // A row's sum has the stretches that it has without random numbers.
   const std::int64_t step = runs.empty() || has_inner() ? longest_stretch : longest_run;
   int depth = indent;
-  for (int id : runs) emit_run_array(id, step, depth);
+  for (int id : runs) emit_array(value(id).dtype, run_name(id), step, depth);
   if (is_split) {
     line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i,
                               begin, end, step));

@@ -20,6 +20,7 @@ protected:
 
   void line(int indent, const std::string& text);
   void emit_values(const Block& b, int indent);
+  void emit_value(int id, int indent);
   void emit_stores(const Block& b, int indent);
   void emit_vector_stores(const Block& b, int axis, int indent);
   /// An operand as a vector, whether or not it differs from lane to lane.
@@ -49,12 +50,16 @@ protected:
   bool is_column_fold() const;
   /// Folds several rows at once, so that the arrays are read and written once for all of them.
   void emit_column_folds(const std::string& begin, const std::string& end, int indent);
+  /// Saves what the ends of rows need of row `i0`.
+  void emit_saves(int indent);
+  /// The ends of the rows from i0_from to i0_to.
+  void emit_row_ends(int indent);
   /// The random numbers that a stage draws many at a time.
   std::vector<int> runs_of(const Stage& s) const;
   /// Whether a stage's own loop draws none.
   bool draws_for_rows_only(const Stage& s) const;
-  /// Defines the array that one is drawn into.
-  void emit_run_array(int id, std::int64_t length, int indent);
+  /// Defines an array, on cache lines of its own.
+  void emit_array(DType dtype, const std::string& name, std::int64_t length, int indent);
   /// Draws those of the elements from `axis`_from to `axis`_to.
   void emit_run(int id, int axis, int indent);
 

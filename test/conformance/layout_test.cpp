@@ -46,6 +46,17 @@ Expr layer_norm(const Expr& x, const Axes& axes) {
 
 } // namespace
 
+TEST_CASE("what rows end with is summed over any number of rows", "[conformance][layout]") {
+  const Expr x = tensor<float>(unknown(2), "x"), y = tensor<double>(unknown(2), "y");
+  const Expr top = max(x, {1}), low = min(y, {1});
+  const std::vector<Expr> outputs{sum(logsumexp(x, {1})), sum(tanh(top) * top + exp(top)),
+                                  sum(log(sum(exp(y), {1})) - low), x - expand_dims(top, {1})};
+  std::vector<std::vector<Shape>> calls;
+  for (const std::int64_t rows : {0, 1, 17, 63, 64, 65, 128, 200})
+    calls.push_back({Shape{rows, 10}, Shape{rows, 3}});
+  check({x, y}, outputs, calls);
+}
+
 TEST_CASE("softmax and its kin, moments and positions over each axis of ranks 1 to 4",
           "[conformance][layout]") {
   const Shape sizes{5, 3, 4, 17};
