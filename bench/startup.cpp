@@ -129,6 +129,7 @@ int grow(const std::string& what) {
   const kt::Expr gradient = kt::grad(cost, input);
   const std::chrono::duration<double, std::nano> expression = Clock::now() - start;
   const kt::Function f = kt::function({input}, {cost, gradient}, {.threads = 1});
+  (void)f.graph(); // worked out now if the function came from the cache
   const kt::FunctionStats s = f.stats();
   std::printf("%.0f %d %d %ld 0\n", expression.count() + 1e6 * (s.rewrite_ms + s.plan_ms),
               is_clang_loaded() ? 1 : 0, s.compiled, resident_kb() - before_kb);

@@ -1,140 +1,120 @@
-/// Program's construction: code, sizes and buffers bound to a plan.
+#include "jit/bind.hpp"
+
 #include <algorithm>
 #include <map>
 
-#include "codegen/contraction.hpp"
-#include "codegen/render.hpp"
-#include "jit/frame.hpp"
 #include "lib/ops/build.hpp"
-#include "lib/support/log.hpp"
 
 namespace kroton::jit {
-namespace dims = ir::dims;
-using namespace plan;
-
-Program::Program(plan::Plan plan, const Signature& signature, const ProgramOptions& options)
-    : plan_(std::move(plan)), signature_(signature), threads_(options.threads),
-      vector_bytes_(options.target.vector_bytes) {
-  render_and_load(options);
-  bind_sources(signature);
-  bind_sizes(signature);
-  bind_steps();
-}
-
-Program::~Program() = default;
-
-void Program::render_and_load(const ProgramOptions& options) {
-  for (const Kernel& k : plan_.kernels) {
-    codegen::KernelSource source = codegen::render(k, vector_bytes_);
-    if (options.tamper) options.tamper(source.text);
-    std::vector<std::pair<int, std::string>> notes;
-    for (const auto& [line, node] : source.lines) {
-      const ir::GraphNode& n = plan_.graph[node];
-      notes.emplace_back(line, fmt::format("{} {}, {}", n.op->name, n.type.to_string(),
-                                           support::describe(n.where)));
-    }
-    texts_.push_back({std::move(source.text), k.title});
-    notes_.push_back(std::move(notes));
-  }
-  render_contractions();
-  loaded_ = get_kernels(texts_, options.target, options.code, options.compiling);
-}
-
-std::vector<int> Program::slots_of(std::span<const Dim> dims) {
-  std::vector<int> slots;
-  for (const Dim& d : dims) slots.push_back(sizes_.slot(d));
-  return slots;
-}
-
 namespace {
 
-Array value_of_constant(const ir::GraphNode& n) {
-  if (n.op == &ops::array) return static_cast<const ir::ArrayLeaf*>(n.attrs.leaf.get())->value;
-  Array scalar = Array::empty(n.type.dtype, {});
-  std::memcpy(scalar.raw(), &n.attrs.bits, item_size(n.type.dtype));
-  return scalar;
-}
+namespace dims = ir::dims;
 
-} // namespace
+class Binder {
+public:
+  Binder(const Derivation& derivation, const Signature& signature, const Leaves& leaves)
+      : plan_(derivation.plan), texts_(derivation.texts), signature_(signature), leaves_(leaves) {}
 
-void Program::bind_sources(const Signature& signature) {
-  std::map<const void*, int> argument_of;
-  for (std::size_t i = 0; i < signature.inputs.size(); ++i)
-    argument_of[signature.inputs[i].node()->attrs.leaf.get()] = static_cast<int>(i);
-  std::map<ir::SharedState*, bool> shared;
-  updates_.resize(signature.updates.size());
-  for (std::size_t u = 0; u < signature.updates.size(); ++u) {
-    updates_[u].state = signature.updates[u].first.state().get();
-    shared[updates_[u].state] = true;
+  BoundPlan bind(std::span<const support::Digest> digests) {
+    for (std::size_t i = 0; i < digests.size(); ++i)
+      bound_.kernels.push_back({digests[i], texts_.kernels[i].title});
+    bind_buffers();
+    bind_outputs();
+    bind_sizes();
+    for (const plan::Step& step : plan_.steps) bound_.steps.push_back(bind_step(step));
+    bound_.sizes = table_.code();
+    return std::move(bound_);
   }
-  for (const Expr& e : signature.inputs) argument_types_.emplace_back(e.dtype(), e.shape().size());
+
+private:
+  void bind_buffers();
+  void bind_leaf(int buffer, const ir::GraphNode& n);
+  void bind_outputs();
+  void bind_sizes();
+  void bind_scalars(const Dim& d);
+  BoundPlan::Step bind_step(const plan::Step& step);
+  void bind_kernel(const plan::KernelStep& kernel, BoundPlan::Step& step);
+  void bind_contraction(const plan::ContractionStep& contraction, BoundPlan::Step& step);
+  BoundPlan::Operand bind_operand(const plan::Operand& operand) {
+    return {operand.buffer, table_.slot(operand.offset), table_.slots(operand.strides)};
+  }
+
+  const plan::Plan& plan_;
+  const Texts& texts_;
+  const Signature& signature_;
+  const Leaves& leaves_;
+  SizeTable table_;
+  std::map<int, bool> has_symbol_source_; ///< by slot
+  BoundPlan bound_;
+};
+
+void Binder::bind_buffers() {
+  using plan::BufferKind;
   for (std::size_t b = 0; b < plan_.buffers.size(); ++b) {
-    const Buffer& buffer = plan_.buffers[b];
-    const ir::GraphNode& n = plan_.graph[buffer.node];
-    buffer_types_.push_back({buffer.dtype, slots_of(buffer.shape), slots_of(buffer.strides)});
-    Source s{Source::output, static_cast<int>(b), buffer.index};
+    const plan::Buffer& buffer = plan_.buffers[b];
+    const int number = static_cast<int>(b);
+    bound_.buffers.push_back(
+        {buffer.dtype, table_.slots(buffer.shape), table_.slots(buffer.strides)});
     switch (buffer.kind) {
     case BufferKind::output:
+      bound_.sources.push_back({BoundPlan::Source::output, number, buffer.index});
       break;
     case BufferKind::update:
-      s.kind = Source::update;
-      updates_[static_cast<std::size_t>(buffer.index)].buffer = s.buffer;
+      bound_.sources.push_back({BoundPlan::Source::update, number, buffer.index});
       break;
     case BufferKind::temp:
-      temps_.emplace_back(s.buffer, buffer.index);
-      continue;
+      bound_.temps.emplace_back(number, buffer.index);
+      break;
     case BufferKind::leaf:
-      if (n.op == &ops::input) {
-        s.kind = Source::argument;
-        s.index = argument_of.at(n.attrs.leaf.get());
-      } else if (n.op == &ops::shared) {
-        s.kind = Source::shared;
-        s.state =
-            const_cast<ir::SharedState*>(static_cast<const ir::SharedState*>(n.attrs.leaf.get()));
-        shared.try_emplace(s.state, false);
-      } else {
-        constants_.emplace_back(s.buffer, value_of_constant(n));
-        continue;
-      }
+      bind_leaf(number, plan_.graph[buffer.node]);
       break;
     }
-    sources_.push_back(s);
   }
-  // One order for all calls, so that two functions never wait for each other in a circle.
-  for (const auto& [state, is_exclusive] : shared) locks_.push_back({state, is_exclusive});
-  for (const Dim& bytes : plan_.slots) slot_bytes_.push_back(sizes_.slot(bytes));
-  for (const Expr& e : signature.outputs) {
-    std::vector<int> shape;
-    for (const Dim& d : e.shape()) shape.push_back(sizes_.slot(plan_.graph.canonical(d)));
-    outputs_.push_back({e.dtype(), std::move(shape)});
+  for (const Dim& bytes : plan_.slots) bound_.slot_bytes.push_back(table_.slot(bytes));
+}
+
+void Binder::bind_leaf(int buffer, const ir::GraphNode& n) {
+  const int leaf = n.attrs.leaf ? leaves_.number_of(n.attrs.leaf.get()) : -1;
+  if (n.op == &ops::input) {
+    bound_.sources.push_back({BoundPlan::Source::argument, buffer, leaf});
+  } else if (n.op == &ops::shared) {
+    bound_.sources.push_back({BoundPlan::Source::shared, buffer, leaf});
+  } else if (n.op == &ops::array) {
+    const Array& value = static_cast<const ir::ArrayLeaf*>(n.attrs.leaf.get())->value;
+    BoundPlan::Constant c{buffer, leaf, value.dtype(), value.shape()};
+    if (leaf < 0) { // folded from others
+      const Array dense = value.contiguous();
+      c.bytes.assign(static_cast<const char*>(dense.raw()), dense.nbytes());
+    }
+    bound_.constants.push_back(std::move(c));
+  } else {
+    BoundPlan::Constant c{buffer, -1, n.type.dtype};
+    c.bytes.assign(reinterpret_cast<const char*>(&n.attrs.bits), item_size(n.type.dtype));
+    bound_.constants.push_back(std::move(c));
   }
 }
 
-void Program::bind_sizes(const Signature& signature) {
-  std::map<int, bool> is_bound;
-  for (std::size_t i = 0; i < signature.inputs.size(); ++i) {
-    const auto& shape = signature.inputs[i].shape();
+void Binder::bind_outputs() {
+  for (const Expr& e : signature_.outputs) {
+    std::vector<int> shape;
+    for (const Dim& d : e.shape()) shape.push_back(table_.slot(plan_.graph.canonical(d)));
+    bound_.outputs.push_back({e.dtype(), std::move(shape)});
+  }
+}
+
+void Binder::bind_sizes() {
+  for (std::size_t i = 0; i < signature_.inputs.size(); ++i) {
+    const auto& shape = signature_.inputs[i].shape();
     for (std::size_t a = 0; a < shape.size(); ++a) {
       const Dim d = plan_.graph.canonical(shape[a]);
-      const int slot = sizes_.slot(d);
+      const int slot = table_.slot(d);
       const bool is_symbol = !d.is_static() && d.node()->kind == ir::DimKind::symbol;
-      if (is_symbol && is_bound.emplace(slot, true).second)
-        symbols_.push_back({slot, static_cast<int>(i), static_cast<int>(a)});
+      if (is_symbol && has_symbol_source_.emplace(slot, true).second)
+        bound_.symbols.push_back({slot, static_cast<int>(i), static_cast<int>(a)});
       else
-        checks_.push_back({static_cast<int>(i), static_cast<int>(a), slot});
+        bound_.checks.push_back({static_cast<int>(i), static_cast<int>(a), slot});
     }
   }
-  // Scalars whose values are sizes, wherever in a dim they stand.
-  auto bind_scalars = [&](const Dim& d) {
-    dims::for_each_leaf(d, [&](const Dim& leaf) {
-      if (leaf.node()->kind != ir::DimKind::scalar) return;
-      const int slot = sizes_.slot(leaf);
-      if (!is_bound.emplace(slot, true).second) return;
-      for (std::size_t i = 0; i < signature.inputs.size(); ++i)
-        if (signature.inputs[i].node()->attrs.leaf == leaf.node()->leaf)
-          symbols_.push_back({slot, static_cast<int>(i), -1});
-    });
-  };
   for (ir::NodeId id : plan_.graph.order()) {
     for (const Dim& d : plan_.graph[id].type.shape) bind_scalars(d);
     for (const Dim& d : plan_.graph[id].attrs.dims) bind_scalars(d);
@@ -143,38 +123,68 @@ void Program::bind_sizes(const Signature& signature) {
     const Dim a = plan_.graph.canonical(c.constraint.a), b = plan_.graph.canonical(c.constraint.b);
     bind_scalars(a);
     bind_scalars(b);
-    if (!dims::same(a, b)) equal_slots_.emplace_back(sizes_.slot(a), sizes_.slot(b));
+    if (!dims::same(a, b)) bound_.equal_slots.emplace_back(table_.slot(a), table_.slot(b));
   }
 }
 
-Program::BoundOperand Program::bind(const plan::Operand& operand) {
-  return {operand.buffer, sizes_.slot(operand.offset), slots_of(operand.strides)};
+/// Scalars whose values are sizes, wherever in a dim they stand.
+void Binder::bind_scalars(const Dim& d) {
+  dims::for_each_leaf(d, [&](const Dim& leaf) {
+    if (leaf.node()->kind != ir::DimKind::scalar) return;
+    const int slot = table_.slot(leaf);
+    if (!has_symbol_source_.emplace(slot, true).second) return;
+    const int argument = leaves_.number_of(leaf.node()->leaf.get());
+    if (argument >= 0 && argument < static_cast<int>(signature_.inputs.size()))
+      bound_.symbols.push_back({slot, argument, -1});
+  });
 }
 
-void Program::bind_steps() {
-  for (const Step& step : plan_.steps) {
-    BoundStep s;
-    s.step = &step;
-    if (const auto* k = std::get_if<KernelStep>(&step.what)) {
-      const Kernel& kernel = plan_.kernels[static_cast<std::size_t>(k->kernel)];
-      s.entry = loaded_[static_cast<std::size_t>(k->kernel)].entry;
-      s.buffers = k->buffers;
-      s.first_size = step_sizes_.size();
-      for (const Dim& d : size_arguments(kernel)) step_sizes_.push_back(sizes_.slot(d));
-      if (!kernel.scratch.empty()) s.scratch = sizes_.slot(scratch_offsets(kernel).back());
-      most_arguments_ = std::max(most_arguments_, s.buffers.size() + 1);
-    } else if (const auto* c = std::get_if<ContractionStep>(&step.what)) {
-      s.kind = BoundStep::contraction;
-      bind_contraction(*c, s);
-    } else {
-      const auto& sc = std::get<ScatterStep>(step.what);
-      s.kind = BoundStep::scatter;
-      s.out = sc.out;
-      s.added = sc.added;
-      s.positions = sc.positions;
-    }
-    steps_.push_back(std::move(s));
+BoundPlan::Step Binder::bind_step(const plan::Step& step) {
+  BoundPlan::Step s;
+  s.is_fallible = step.is_fallible;
+  if (const auto* k = std::get_if<plan::KernelStep>(&step.what)) {
+    bind_kernel(*k, s);
+  } else if (const auto* c = std::get_if<plan::ContractionStep>(&step.what)) {
+    s.kind = BoundPlan::Step::contraction;
+    bind_contraction(*c, s);
+  } else {
+    const auto& scatter = std::get<plan::ScatterStep>(step.what);
+    s.kind = BoundPlan::Step::scatter;
+    s.out = scatter.out;
+    s.added = scatter.added;
+    s.positions = scatter.positions;
   }
+  return s;
+}
+
+void Binder::bind_kernel(const plan::KernelStep& k, BoundPlan::Step& s) {
+  const plan::Kernel& kernel = plan_.kernels[static_cast<std::size_t>(k.kernel)];
+  s.code = k.kernel;
+  s.buffers = k.buffers;
+  s.first_size = static_cast<int>(bound_.step_sizes.size());
+  for (const Dim& d : size_arguments(kernel)) bound_.step_sizes.push_back(table_.slot(d));
+  if (!kernel.scratch.empty()) s.scratch = table_.slot(scratch_offsets(kernel).back());
+}
+
+void Binder::bind_contraction(const plan::ContractionStep& c, BoundPlan::Step& s) {
+  s.product = product_shape(c, texts_.vector_bytes);
+  s.code_of_scheme =
+      std::ranges::find(texts_.products, s.product, &Texts::Product::shape)->of_scheme;
+  s.a = bind_operand(c.a);
+  s.b = bind_operand(c.b);
+  if (c.alpha) s.alpha = bind_operand(*c.alpha);
+  s.out = c.out;
+  s.so_far = c.c.value_or(-1);
+  s.out_row = table_.slot(c.out_row);
+  s.shape = table_.slots(c.shape);
+  s.k = table_.slot(c.k);
+}
+
+} // namespace
+
+BoundPlan bind_plan(const Derivation& derivation, const Signature& signature, const Leaves& leaves,
+                    std::span<const support::Digest> digests) {
+  return Binder(derivation, signature, leaves).bind(digests);
 }
 
 } // namespace kroton::jit

@@ -1,6 +1,6 @@
 #pragma once
 /// Checks what the user asked `function()` for, before anything is compiled.
-#include "jit/program.hpp"
+#include "jit/signature.hpp"
 
 namespace kroton::jit {
 

@@ -33,58 +33,7 @@ void library_product(const codegen::ContractionShape& shape,
     product(std::type_identity<double>{});
 }
 
-/// What is known of a product while its function is compiled.
-codegen::ContractionShape product_shape(const plan::ContractionStep& step, int vector_bytes) {
-  const auto known = [](const Dim& d) {
-    return d.is_static() ? std::optional(d.value()) : std::nullopt;
-  };
-  const std::size_t rank = step.shape.size();
-  return {step.dtype,
-          step.c.has_value(),
-          vector_bytes,
-          {known(step.shape[rank - 2]), known(step.shape[rank - 1]), known(step.k),
-           known(step.a.strides[rank - 2]), known(step.a.strides[rank - 1]),
-           known(step.b.strides[rank - 2]), known(step.b.strides[rank - 1]), known(step.out_row)}};
-}
-
 } // namespace
-
-void Program::render_contractions() {
-  for (const plan::Step& step : plan_.steps) {
-    const auto* c = std::get_if<plan::ContractionStep>(&step.what);
-    if (!c) continue;
-    const codegen::ContractionShape shape = product_shape(*c, vector_bytes_);
-    if (std::ranges::find(contraction_texts_, shape, &ContractionTexts::shape) !=
-        contraction_texts_.end())
-      continue;
-    ContractionTexts& texts = contraction_texts_.emplace_back(shape);
-    for (ContractionScheme scheme : codegen::possible_schemes(shape)) {
-      texts.of_scheme[static_cast<std::size_t>(scheme)] = static_cast<int>(texts_.size());
-      texts_.push_back({codegen::render_contraction(shape, scheme).text, "contraction"});
-      notes_.emplace_back();
-    }
-  }
-}
-
-void Program::bind_contraction(const plan::ContractionStep& c, BoundStep& s) {
-  s.product = product_shape(c, vector_bytes_);
-  const auto texts = std::ranges::find(contraction_texts_, s.product, &ContractionTexts::shape);
-  for (std::size_t i = 0; i < s.schemes.size(); ++i)
-    if (const int text = texts->of_scheme[i]; text >= 0)
-      s.schemes[i] = loaded_[static_cast<std::size_t>(text)].entry;
-  if (const auto schemes = codegen::possible_schemes(s.product); schemes.size() == 1)
-    s.scheme = schemes.front();
-  if (const auto sizes = s.product.known_sizes())
-    s.work_bytes = codegen::contraction_work_bytes(s.product, *s.scheme, *sizes, threads_);
-  s.a = bind(c.a);
-  s.b = bind(c.b);
-  if (c.alpha) s.alpha = bind(*c.alpha);
-  s.out = c.out;
-  s.so_far = c.c.value_or(-1);
-  s.out_row = sizes_.slot(c.out_row);
-  s.shape = slots_of(c.shape);
-  s.k = sizes_.slot(c.k);
-}
 
 void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runtime) const {
   auto size = [&](int slot) { return f.sizes[static_cast<std::size_t>(slot)]; };
@@ -107,7 +56,7 @@ void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runti
                 static_cast<std::size_t>(batches * bytes));
   if (bytes == 0) return;
 
-  auto element = [&](const BoundOperand& o, std::int64_t batch) {
+  auto element = [&](const BoundPlan::Operand& o, std::int64_t batch) {
     std::int64_t at = size(o.offset);
     for (std::size_t i = rank - 2; i-- > 0;) {
       const std::int64_t d = size(s.shape[i]);

@@ -25,7 +25,7 @@ std::string file_name(std::string_view name) {
 } // namespace
 
 void dump_function(const std::string& directory, const Signature& signature,
-                   const Compiled& compiled, const ProgramOptions& options) {
+                   const Compiled& compiled, const CpuTarget& target, const CodeOptions& options) {
   namespace fs = std::filesystem;
   std::error_code error;
   fs::path folder;
@@ -41,27 +41,28 @@ void dump_function(const std::string& directory, const Signature& signature,
         ->warn("KROTON_DUMP: cannot make {}: {}", folder.string(), error.message());
     return;
   }
+  const Derivation& derivation = compiled.origin->get();
+  const plan::Plan& plan = derivation.plan;
+  const std::vector<KernelText>& texts = derivation.texts.kernels;
   int number = 0;
-  for (const auto& [pass, text] : compiled.passes)
+  for (const auto& [pass, text] : derivation.passes)
     write(folder / fmt::format("{:02}-{}.txt", number++, pass), text);
-  const Program& p = *compiled.program;
-  write(folder / "graph.dot", p.plan().graph.to_dot());
-  write(folder / "plan.txt", p.plan().to_string());
+  write(folder / "graph.dot", plan.graph.to_dot());
+  write(folder / "plan.txt", plan.to_string());
   std::string rules;
-  for (const rewrite::RuleCount& r : compiled.report.rules)
+  for (const rewrite::RuleCount& r : derivation.report.rules)
     rules += fmt::format("{:<32} tries {:>7} hits {:>6} us {:>8.1f}\n", r.rule, r.tries, r.hits,
                          static_cast<double>(r.ns) / 1000);
   write(folder / "rules.txt", rules);
-  for (std::size_t i = 0; i < p.texts().size(); ++i) {
-    const std::string stem = fmt::format("kernel-{:02}-{:.12}", i, p.loaded()[i].digest);
-    write(folder / (stem + ".cpp"), p.texts()[i].text);
-    if (i < p.plan().kernels.size())
-      write(folder / (stem + ".ir.txt"), p.plan().kernels[i].to_string());
-    const CompileOutput out =
-        compiler().compile({.source = p.texts()[i].text,
-                            .name = p.texts()[i].title,
-                            .arguments = compile_arguments(options.target, options.code),
-                            .wants_assembly = true});
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::string stem =
+        fmt::format("kernel-{:02}-{:.12}", i, compiled.program->loaded()[i].digest.hex());
+    write(folder / (stem + ".cpp"), texts[i].text);
+    if (i < plan.kernels.size()) write(folder / (stem + ".ir.txt"), plan.kernels[i].to_string());
+    const CompileOutput out = compiler().compile({.source = texts[i].text,
+                                                  .name = texts[i].title,
+                                                  .arguments = compile_arguments(target, options),
+                                                  .wants_assembly = true});
     write(folder / (stem + ".s"), out.assembly);
     write(folder / (stem + ".log"), out.log);
   }

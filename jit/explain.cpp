@@ -12,7 +12,7 @@ namespace {
 /// Indices of a program's kernels, equal ones once.
 std::vector<std::size_t> distinct_kernels(const Program& program) {
   std::vector<std::size_t> distinct;
-  std::set<std::string_view> seen;
+  std::set<support::Digest> seen;
   for (std::size_t i = 0; i < program.loaded().size(); ++i)
     if (seen.insert(program.loaded()[i].digest).second) distinct.push_back(i);
   return distinct;
@@ -65,12 +65,12 @@ VersionStats stats_of(const Compiled& version, const Signature& signature) {
 std::string source_of(const Program& p) {
   std::string text;
   for (std::size_t i : distinct_kernels(p)) {
-    text +=
-        fmt::format("{}// ---- kernel {:.12}\n", text.empty() ? "" : "\n", p.loaded()[i].digest);
-    text += p.texts()[i].text;
-    if (p.notes()[i].empty()) continue;
+    text += fmt::format("{}// ---- kernel {:.12}\n", text.empty() ? "" : "\n",
+                        p.loaded()[i].digest.hex());
+    text += p.texts().kernels[i].text;
+    if (p.texts().notes[i].empty()) continue;
     text += "\n// Where the lines of this kernel come from:\n";
-    for (const auto& [line, what] : p.notes()[i])
+    for (const auto& [line, what] : p.texts().notes[i])
       text += fmt::format("//   line {}: {}\n", line, what);
   }
   return text;
@@ -82,8 +82,14 @@ FunctionStats FunctionState::stats() const {
   const Compiled& general = compiled();
   FunctionStats s;
   s.name = signature().name;
-  s.rewrite_ms = general.rewrite_ms;
-  s.plan_ms = general.plan_ms;
+  s.plan_origin = general.plan_outcome == cache::Outcome::shared
+                      ? general.plan_level
+                      : cache::to_string(general.plan_outcome);
+  s.plan_miss_reason = general.plan_miss_reason;
+  if (const Derivation* d = general.origin->known()) {
+    s.rewrite_ms = d->rewrite_ms;
+    s.plan_ms = d->plan_ms;
+  }
   s.compile_ms = general.compile_ms;
   s.total_ms = general.total_ms;
   s.calls = calls_.load(std::memory_order_relaxed);
@@ -93,7 +99,7 @@ FunctionStats FunctionState::stats() const {
     const LoadedKernel& k = program.loaded()[i];
     ++s.kernels;
     (is_made(k) ? s.compiled : s.loaded_from_cache) += 1;
-    s.per_kernel.push_back({program.texts()[i].title, k.digest, is_made(k), origin_of(k),
+    s.per_kernel.push_back({program.kernels()[i].title, k.digest.hex(), is_made(k), origin_of(k),
                             std::chrono::duration<double, std::milli>(k.took).count(),
                             k.miss_reason});
   }
@@ -118,7 +124,7 @@ std::string FunctionState::explain() const {
   std::string text = fmt::format("function {} ({})\n\nrules fired\n", signature().name,
                                  support::describe(signature().where));
   std::map<std::string_view, std::pair<int, std::set<std::string>>> fired;
-  for (const rewrite::Application& a : compiled().report.applications) {
+  for (const rewrite::Application& a : compiled().origin->get().report.applications) {
     auto& [count, places] = fired[a.rule];
     ++count;
     if (places.size() < 4) places.insert(fmt::format("{} at {}", a.op, support::describe(a.where)));
@@ -150,6 +156,8 @@ std::string FunctionState::explain() const {
   for (const KernelStats& k : told.per_kernel)
     text += fmt::format("  {:.12} {:<18} {} in {:.2f} ms{}\n", k.digest, k.title, k.origin, k.ms,
                         k.miss_reason.empty() ? "" : " (" + k.miss_reason + ")");
+  text += fmt::format("\nplan {}{}\n", told.plan_origin,
+                      told.plan_miss_reason.empty() ? "" : " (" + told.plan_miss_reason + ")");
   text +=
       fmt::format("\ntimes: rewrite {:.2f} ms, plan {:.2f} ms, code {:.2f} ms, in all {:.2f} ms\n",
                   told.rewrite_ms, told.plan_ms, told.compile_ms, told.total_ms);

@@ -34,6 +34,6 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Seat& seat,
 
 /// KROTON_DUMP: writes graphs, kernels, assembly and logs of a function under the directory.
 void dump_function(const std::string& directory, const Signature& signature,
-                   const Compiled& compiled, const ProgramOptions& options);
+                   const Compiled& compiled, const CpuTarget& target, const CodeOptions& options);
 
 } // namespace kroton::jit

@@ -19,16 +19,12 @@ using support::Area;
 /// Code in use, so that functions with the same kernel share it; it goes when the last one does.
 class LoadedModules {
 public:
-  std::shared_ptr<Module> get(const support::Digest& digest, const cache::Artifact& artifact,
+  std::shared_ptr<Module> get(const support::Digest& digest, std::string_view object,
                               std::string_view name) {
     const std::lock_guard lock(mutex_);
     std::weak_ptr<Module>& known = modules_[digest];
     if (auto alive = known.lock()) return alive;
-    const cache::Section* object = artifact.find("object");
-    KROTON_CHECK(object && object->encoding == cache::Encoding::plain,
-                 "kernel {} has no plain object in its artifact", digest.hex());
-    auto module =
-        std::make_shared<Module>(Module::load(std::as_bytes(std::span(object->bytes)), name));
+    auto module = std::make_shared<Module>(Module::load(std::as_bytes(std::span(object)), name));
     known = module;
     std::erase_if(modules_, [](const auto& entry) { return entry.second.expired(); });
     return module;
@@ -66,6 +62,13 @@ cache::Artifact compile_kernel(const KernelText& kernel, const CpuTarget& target
 
 } // namespace
 
+LoadedKernel load_kernel(const support::Digest& digest, std::string_view object,
+                         std::string_view title) {
+  LoadedKernel kernel{.module = loaded_modules().get(digest, object, title), .digest = digest};
+  kernel.entry = reinterpret_cast<KernelEntry>(kernel.module->symbol("kernel"));
+  return kernel;
+}
+
 cache::Key kernel_key(const std::string& text, const CpuTarget& target,
                       const CodeOptions& options) {
   std::string arguments;
@@ -99,15 +102,17 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
 
   cache::Store& store = compiling.store ? *compiling.store : process_store();
   auto finish = [&](Job& job, cache::Lookup lookup) {
-    job.result.digest = job.key.digest.hex();
+    const cache::Section* object = lookup.artifact->find("object");
+    KROTON_CHECK(object && object->encoding == cache::Encoding::plain,
+                 "kernel {} has no plain object in its artifact", job.key.digest.hex());
+    job.result = load_kernel(job.key.digest, object->bytes, job.kernel->title);
+    job.result.artifact = std::move(lookup.artifact);
     job.result.outcome = lookup.outcome;
     job.result.took = lookup.took;
     job.result.miss_reason = std::move(lookup.miss_reason);
     job.result.level = std::move(lookup.level);
-    job.result.module = loaded_modules().get(job.key.digest, *lookup.artifact, job.kernel->title);
-    job.result.entry = reinterpret_cast<KernelEntry>(job.result.module->symbol("kernel"));
     support::log(Area::jit)->debug(
-        "kernel {:.12} {} {} in {:.2f} ms", job.result.digest, job.kernel->title,
+        "kernel {:.12} {} {} in {:.2f} ms", job.result.digest.hex(), job.kernel->title,
         cache::to_string(job.result.outcome),
         std::chrono::duration<double, std::milli>(job.result.took).count());
   };

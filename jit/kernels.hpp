@@ -23,7 +23,8 @@ using KernelEntry = void (*)(const Runtime*, void* const* buffers, const long* s
 struct LoadedKernel {
   std::shared_ptr<Module> module; ///< keeps the code alive
   KernelEntry entry = nullptr;
-  std::string digest;
+  support::Digest digest;
+  std::shared_ptr<const cache::Artifact> artifact = nullptr; ///< if `get_kernels` got it
   cache::Outcome outcome = cache::Outcome::made;
   std::chrono::nanoseconds took{};
   std::string miss_reason;
@@ -52,5 +53,10 @@ struct GivenUp {};
 /// compiled in parallel. Throws CompileError and GivenUp.
 std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target,
                                       const CodeOptions& options, const Compiling& compiling = {});
+
+/// The kernel of that digest from its object, or the one that is in use already. Throws
+/// CompileError for bytes that are no kernel's.
+LoadedKernel load_kernel(const support::Digest& digest, std::string_view object,
+                         std::string_view title);
 
 } // namespace kroton::jit

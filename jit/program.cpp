@@ -44,16 +44,16 @@ private:
 
 Program::Frame Program::make_frame() const {
   Frame frame;
-  frame.sizes = sizes_.initial();
-  frame.step_sizes.resize(step_sizes_.size());
-  frame.buffers.resize(buffer_types_.size());
-  frame.slots.resize(slot_bytes_.size());
+  frame.sizes = bound_.sizes.initial;
+  frame.step_sizes.resize(bound_.step_sizes.size());
+  frame.buffers.resize(bound_.buffers.size());
+  frame.slots.resize(bound_.slot_bytes.size());
   frame.arguments.resize(most_arguments_);
   for (const auto& [buffer, value] : constants_)
     frame.buffers[static_cast<std::size_t>(buffer)] =
         static_cast<std::byte*>(const_cast<void*>(value.raw()));
-  if (symbols_.empty()) { // so that not even its first call allocates
-    sizes_.run(frame.sizes.data());
+  if (bound_.symbols.empty()) { // so that not even its first call allocates
+    bound_.sizes.run(frame.sizes.data());
     lay_out(frame);
   }
   return frame;
@@ -114,13 +114,14 @@ std::int64_t value_of(const Array& a) {
 
 } // namespace
 
-std::int64_t Program::read(const SymbolSource& s, std::span<const Array> arguments) noexcept {
+std::int64_t Program::read(const BoundPlan::SymbolSource& s,
+                           std::span<const Array> arguments) noexcept {
   const Array& a = arguments[static_cast<std::size_t>(s.argument)];
   return s.axis >= 0 ? a.shape()[static_cast<std::size_t>(s.axis)] : value_of(a);
 }
 
 bool Program::fits_checks(const Frame& frame, std::span<const Array> arguments) const noexcept {
-  for (const AxisCheck& c : checks_)
+  for (const BoundPlan::AxisCheck& c : bound_.checks)
     if (arguments[static_cast<std::size_t>(c.argument)].shape()[static_cast<std::size_t>(c.axis)] !=
         frame.sizes[static_cast<std::size_t>(c.slot)])
       return false;
@@ -129,18 +130,18 @@ bool Program::fits_checks(const Frame& frame, std::span<const Array> arguments) 
 
 bool Program::is_solved(const Frame& frame, std::span<const Array> arguments) const noexcept {
   if (!frame.is_solved || !fits_types(arguments)) return false;
-  for (const SymbolSource& s : symbols_)
+  for (const BoundPlan::SymbolSource& s : bound_.symbols)
     if (frame.sizes[static_cast<std::size_t>(s.slot)] != read(s, arguments)) return false;
   return fits_checks(frame, arguments);
 }
 
 void Program::solve(Frame& frame, std::span<const Array> arguments) const {
   frame.is_solved = false; // until every check has passed
-  for (const SymbolSource& s : symbols_)
+  for (const BoundPlan::SymbolSource& s : bound_.symbols)
     frame.sizes[static_cast<std::size_t>(s.slot)] = read(s, arguments);
-  sizes_.run(frame.sizes.data());
+  bound_.sizes.run(frame.sizes.data());
   bool fits = fits_checks(frame, arguments);
-  for (const auto& [a, b] : equal_slots_)
+  for (const auto& [a, b] : bound_.equal_slots)
     fits = fits &&
            frame.sizes[static_cast<std::size_t>(a)] == frame.sizes[static_cast<std::size_t>(b)];
   if (!fits) explain_mismatch(arguments);
@@ -151,18 +152,18 @@ void Program::solve(Frame& frame, std::span<const Array> arguments) const {
 /// What depends on the sizes alone: the arena and the kernels' size arguments.
 void Program::lay_out(Frame& frame) const {
   std::size_t total = 0;
-  for (std::size_t i = 0; i < slot_bytes_.size(); ++i) {
+  for (std::size_t i = 0; i < bound_.slot_bytes.size(); ++i) {
     frame.slots[i] = total;
     const auto bytes =
-        static_cast<std::size_t>(frame.sizes[static_cast<std::size_t>(slot_bytes_[i])]);
+        static_cast<std::size_t>(frame.sizes[static_cast<std::size_t>(bound_.slot_bytes[i])]);
     total += (bytes + 63) / 64 * 64;
   }
   std::byte* arena = frame.arena.reserve(total);
-  for (const auto& [buffer, slot] : temps_)
+  for (const auto& [buffer, slot] : bound_.temps)
     frame.buffers[static_cast<std::size_t>(buffer)] =
         arena + frame.slots[static_cast<std::size_t>(slot)];
-  for (std::size_t i = 0; i < step_sizes_.size(); ++i)
-    frame.step_sizes[i] = frame.sizes[static_cast<std::size_t>(step_sizes_[i])];
+  for (std::size_t i = 0; i < bound_.step_sizes.size(); ++i)
+    frame.step_sizes[i] = frame.sizes[static_cast<std::size_t>(bound_.step_sizes[i])];
 }
 
 /// Finds the first requirement that the arguments' sizes break, in the order of the expression.
@@ -216,7 +217,7 @@ void Program::explain_mismatch(std::span<const Array> arguments) const {
       if (d.node().get() == &n || (!n.name.empty() && d.node()->name == n.name)) return v;
     return 0;
   };
-  for (const ir::DimCheck& c : plan_.graph.checks()) {
+  for (const ir::DimCheck& c : plan().graph.checks()) {
     const std::int64_t a = ir::dims::evaluate(c.constraint.a, size_of),
                        b = ir::dims::evaluate(c.constraint.b, size_of);
     if (a == b) continue;
@@ -241,8 +242,8 @@ Shape Program::shape_of(const std::vector<int>& slots, const Frame& frame) const
 
 std::vector<Array> Program::new_outputs(const Frame& frame) const {
   std::vector<Array> results;
-  results.reserve(outputs_.size());
-  for (const OutputType& o : outputs_)
+  results.reserve(bound_.outputs.size());
+  for (const BoundPlan::OutputType& o : bound_.outputs)
     results.push_back(Array::empty(o.dtype, shape_of(o.shape, frame)));
   return results;
 }
@@ -260,7 +261,7 @@ std::byte* Program::memory_of_given(std::span<const Array> arguments, const Arra
                                     std::size_t i, Frame& frame) const {
   const Array& target = given[i];
   const Shape& got = target.shape();
-  const OutputType& wanted = outputs_[i];
+  const BoundPlan::OutputType& wanted = bound_.outputs[i];
   bool fits = target.dtype() == wanted.dtype && got.size() == wanted.shape.size();
   for (std::size_t a = 0; fits && a < got.size(); ++a)
     fits = got[a] == frame.sizes[static_cast<std::size_t>(wanted.shape[a])];
@@ -299,19 +300,19 @@ void Program::find_buffers(std::span<const Array> arguments, const Array* given,
     std::byte*& to = frame.buffers[static_cast<std::size_t>(s.buffer)];
     const auto i = static_cast<std::size_t>(s.index);
     switch (s.kind) {
-    case Source::argument:
+    case BoundPlan::Source::argument:
       to = arguments[i].is_contiguous()
                ? static_cast<std::byte*>(const_cast<void*>(arguments[i].raw()))
                : packed_copy(arguments[i], frame);
       break;
-    case Source::shared:
+    case BoundPlan::Source::shared:
       to = static_cast<std::byte*>(s.state->value.raw());
       break;
-    case Source::output:
+    case BoundPlan::Source::output:
       to = given ? memory_of_given(arguments, given, i, frame)
                  : static_cast<std::byte*>(results[i].raw());
       break;
-    case Source::update:
+    case BoundPlan::Source::update:
       to = memory_of_update(updates_[i]);
       break;
     }
@@ -363,7 +364,8 @@ std::vector<Array> Program::run(Frame& f, std::span<const Array> arguments, cons
 
 void Program::watch_step(const BoundStep& s, Frame& f, CallRuntime& runtime,
                          const Watcher& watcher) const {
-  const Moment moment{*s.step, [&](int buffer) { return view(buffer, f).copy(); },
+  const Moment moment{plan().steps[static_cast<std::size_t>(s.number)],
+                      [&](int buffer) { return view(buffer, f).copy(); },
                       [&](const ir::DimNode& leaf) { return size_of(leaf, f); }};
   watcher.before(moment);
   run_step(s, f, runtime);
@@ -371,13 +373,13 @@ void Program::watch_step(const BoundStep& s, Frame& f, CallRuntime& runtime,
 }
 
 std::int64_t Program::size_of(const ir::DimNode& leaf, const Frame& frame) const {
-  for (const SymbolSource& s : symbols_) {
+  for (const BoundPlan::SymbolSource& s : bound_.symbols) {
     const Expr& input = signature_.inputs[static_cast<std::size_t>(s.argument)];
     bool is_it = false;
     if (s.axis < 0) {
       is_it = input.node()->attrs.leaf == leaf.leaf;
     } else {
-      const Dim d = plan_.graph.canonical(input.shape()[static_cast<std::size_t>(s.axis)]);
+      const Dim d = plan().graph.canonical(input.shape()[static_cast<std::size_t>(s.axis)]);
       is_it = d.node().get() == &leaf || (!leaf.name.empty() && d.node()->name == leaf.name);
     }
     if (is_it) return frame.sizes[static_cast<std::size_t>(s.slot)];
@@ -386,7 +388,7 @@ std::int64_t Program::size_of(const ir::DimNode& leaf, const Frame& frame) const
 }
 
 Array Program::view(int buffer, const Frame& frame) const {
-  const BufferType& t = buffer_types_[static_cast<std::size_t>(buffer)];
+  const BoundPlan::BufferType& t = bound_.buffers[static_cast<std::size_t>(buffer)];
   return Array::view(t.dtype,
                      static_cast<const void*>(frame.buffers[static_cast<std::size_t>(buffer)]),
                      shape_of(t.shape, frame), shape_of(t.strides, frame));
@@ -404,7 +406,7 @@ void Program::run_step(const BoundStep& s, Frame& f, CallRuntime& runtime) const
     run_scatter(s, f);
     break;
   }
-  if (s.step->is_fallible)
+  if (s.is_fallible)
     if (const auto failure = runtime.failure())
       index_failure(s, failure->site, failure->value, failure->bound);
 }
@@ -419,7 +421,7 @@ void Program::run_kernel(const BoundStep& s, Frame& f, const Runtime* runtime) c
 }
 
 void Program::run_scatter(const BoundStep& s, Frame& f) const {
-  Array out = Array::view(buffer_types_[static_cast<std::size_t>(s.out)].dtype,
+  Array out = Array::view(bound_.buffers[static_cast<std::size_t>(s.out)].dtype,
                           static_cast<void*>(f.buffers[static_cast<std::size_t>(s.out)]),
                           view(s.out, f).shape());
   const Array added = view(s.added, f);
@@ -449,20 +451,21 @@ void Program::run_scatter(const BoundStep& s, Frame& f) const {
 }
 
 void Program::index_failure(const BoundStep& s, int site, long value, long bound) const {
-  ir::NodeId node = s.step->computes.front();
+  const plan::Plan& plan = this->plan();
+  ir::NodeId node = plan.steps[static_cast<std::size_t>(s.number)].computes.front();
   int axis = site;
-  if (const auto* k = std::get_if<plan::KernelStep>(&s.step->what)) {
+  if (s.kind == BoundPlan::Step::kernel) {
     const auto& where =
-        plan_.kernels[static_cast<std::size_t>(k->kernel)].sites[static_cast<std::size_t>(site)];
+        plan.kernels[static_cast<std::size_t>(s.code)].sites[static_cast<std::size_t>(site)];
     node = where.first;
     axis = where.second;
   }
-  const ir::GraphNode& n = plan_.graph[node];
+  const ir::GraphNode& n = plan.graph[node];
   // index() moves the axes that it indexes to the front; the user's own numbering is below.
-  const ir::GraphNode* whole = n.op->has(ir::Trait::gather) ? &plan_.graph[n.inputs[0]] : nullptr;
+  const ir::GraphNode* whole = n.op->has(ir::Trait::gather) ? &plan.graph[n.inputs[0]] : nullptr;
   while (whole && whole->op == &ops::transpose) {
     axis = static_cast<int>(whole->attrs.ints[static_cast<std::size_t>(axis)]);
-    whole = &plan_.graph[whole->inputs[0]];
+    whole = &plan.graph[whole->inputs[0]];
   }
   std::string place = support::describe(n.where), of;
   if (whole && !whole->name.empty()) {

@@ -1,8 +1,8 @@
 #pragma once
-/// A plan with its code: what a call runs.
+/// A bound plan with its code: what a call runs.
 ///
-///   Program program(std::move(plan), signature, options);
-///   std::vector<Array> out = program.run(arguments, nullptr);
+///   Program program(std::move(bound), std::move(kernels), signature, leaves, threads, origin);
+///   std::vector<Array> out = program.run(frame, arguments, nullptr);
 #include <array>
 #include <atomic>
 #include <functional>
@@ -15,32 +15,14 @@
 
 #include <kroton/options.hpp>
 
-#include "codegen/contraction.hpp"
+#include "jit/bound_plan.hpp"
 #include "jit/cpu/runtime.hpp"
+#include "jit/derivation.hpp"
 #include "jit/kernels.hpp"
-#include "jit/sizes.hpp"
+#include "jit/leaves.hpp"
 #include "lib/data/memory.hpp"
-#include "lib/plan/plan.hpp"
 
 namespace kroton::jit {
-
-/// What the user asked for, checked: see capture.hpp.
-struct Signature {
-  std::string name;
-  Location where;
-  std::vector<Expr> inputs;
-  std::vector<Expr> outputs;
-  std::vector<Update> updates; ///< explicit ones, then those that random streams bring
-};
-
-struct ProgramOptions {
-  CpuTarget target;
-  CodeOptions code;
-  int threads = 1;
-  Compiling compiling = {};
-  /// Tests prove with it that a wrong kernel is found.
-  std::function<void(std::string& text)> tamper = {};
-};
 
 /// Thrown inside the room when a call breaks an assumption that the program was compiled for.
 struct AssumptionFailed {};
@@ -63,7 +45,9 @@ private:
 
 class Program {
 public:
-  Program(plan::Plan plan, const Signature& signature, const ProgramOptions& options);
+  /// `kernels` are those of `bound`, in its order; `origin` tells what the plan was made from.
+  Program(BoundPlan bound, std::vector<LoadedKernel> kernels, const Signature& signature,
+          const Leaves& leaves, int threads, std::shared_ptr<const Origin> origin);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
   ~Program();
@@ -95,63 +79,31 @@ public:
   std::vector<Array> run(Frame& frame, std::span<const Array> arguments, const Array* given,
                          const Watcher* watcher = nullptr);
 
-  const plan::Plan& plan() const { return plan_; }
-  const std::vector<KernelText>& texts() const { return texts_; }
+  /// The plan and the texts of its kernels; worked out now if the program came from the cache.
+  const plan::Plan& plan() const { return origin_->get().plan; }
+  const Texts& texts() const { return origin_->get().texts; }
+  const std::vector<BoundPlan::Kernel>& kernels() const { return bound_.kernels; }
   const std::vector<LoadedKernel>& loaded() const { return loaded_; }
-  /// Source comments: for each text, the lines and the places they come from.
-  const std::vector<std::vector<std::pair<int, std::string>>>& notes() const { return notes_; }
   std::uint64_t packed_arguments() const {
     return packed_arguments_.load(std::memory_order_relaxed);
   }
 
 private:
-  struct BoundOperand {
-    int buffer = -1;
-    int offset = 0;           ///< slot
-    std::vector<int> strides; ///< slots
-  };
-  struct BoundStep {
-    enum Kind : std::uint8_t { kernel, contraction, scatter } kind = kernel;
-    const plan::Step* step = nullptr;
+  /// A step with its code.
+  struct BoundStep : BoundPlan::Step {
+    int number = 0; ///< among the plan's steps
     KernelEntry entry = nullptr;
-    // Kernels.
-    std::vector<int> buffers;
-    std::size_t first_size = 0; ///< of its size arguments among those of all kernels
-    int scratch = -1;           ///< slot of the bytes a chunk needs
     // Contractions.
-    codegen::ContractionShape product = {};
     std::array<KernelEntry, 4> schemes = {}; ///< by ContractionScheme; null where one cannot occur
     std::optional<codegen::ContractionScheme> scheme = {}; ///< if no other can occur
     std::int64_t work_bytes = -1;                          ///< if all sizes are known
-    BoundOperand a, b, alpha;
-    int out = -1, so_far = -1, out_row = -1; ///< the last one a slot
-    std::vector<int> shape;                  ///< slots
-    int k = -1;
-    // Scatters.
-    int added = -1;
-    std::vector<int> positions;
-    std::vector<int> added_shape;
   };
   /// A buffer whose memory another call may find elsewhere.
   struct Source {
-    enum Kind : std::uint8_t { argument, shared, output, update } kind;
+    BoundPlan::Source::Kind kind;
     int buffer = -1;
-    int index = -1; ///< argument, output or update number
-    ir::SharedState* state = nullptr;
-  };
-  struct OutputType {
-    DType dtype = DType::f32;
-    std::vector<int> shape; ///< slots
-  };
-  struct BufferType {
-    DType dtype = DType::f32;
-    std::vector<int> shape, strides; ///< slots
-  };
-  struct SymbolSource {
-    int slot, argument, axis; ///< axis -1: the argument's value
-  };
-  struct AxisCheck {
-    int argument, axis, slot;
+    int index = -1;                   ///< argument, output or update number
+    ir::SharedState* state = nullptr; ///< of a shared variable
   };
   struct Lock {
     ir::SharedState* state;
@@ -164,18 +116,13 @@ private:
     Array spare = Array(); ///< the memory of the next new value; guarded by the variable's lock
   };
 
-  std::vector<int> slots_of(std::span<const Dim> dims);
-  void bind_sources(const Signature& signature);
-  void bind_sizes(const Signature& signature);
-  void render_and_load(const ProgramOptions& options);
-  void bind_steps();
-  void render_contractions();
-  void bind_contraction(const plan::ContractionStep& contraction, BoundStep& step);
-  BoundOperand bind(const plan::Operand& operand);
+  void bind_memory(const Signature& signature, const Leaves& leaves);
+  BoundStep with_code(BoundPlan::Step step) const;
 
   [[noreturn]] void refuse_arguments(std::span<const Array> arguments) const;
   bool fits_types(std::span<const Array> arguments) const noexcept;
-  static std::int64_t read(const SymbolSource& source, std::span<const Array> arguments) noexcept;
+  static std::int64_t read(const BoundPlan::SymbolSource& source,
+                           std::span<const Array> arguments) noexcept;
   bool fits_checks(const Frame& frame, std::span<const Array> arguments) const noexcept;
   void lay_out(Frame& frame) const;
   std::vector<Array> new_outputs(const Frame& frame) const;
@@ -197,37 +144,19 @@ private:
                   const Watcher& watcher) const;
   Shape shape_of(const std::vector<int>& slots, const Frame& frame) const;
 
-  plan::Plan plan_;
+  BoundPlan bound_; ///< but its steps, which are in `steps_`
+  std::vector<LoadedKernel> loaded_;
   Signature signature_;
   int threads_;
-  int vector_bytes_ = 64;
-  std::vector<KernelText> texts_;
-  std::vector<LoadedKernel> loaded_;
-  std::vector<std::vector<std::pair<int, std::string>>> notes_;
-  /// One for each shape that the plan's products have.
-  struct ContractionTexts {
-    codegen::ContractionShape shape;
-    std::array<int, 4> of_scheme = {-1, -1, -1, -1}; ///< indices in texts_
-  };
-  std::vector<ContractionTexts> contraction_texts_;
-
-  SizeTable sizes_;
-  std::vector<SymbolSource> symbols_;
-  std::vector<AxisCheck> checks_;
-  std::vector<std::pair<int, int>> equal_slots_; ///< of constraints between computed dims
+  std::shared_ptr<const Origin> origin_;
 
   std::vector<std::pair<DType, std::size_t>> argument_types_; ///< dtype and rank
-  std::vector<BufferType> buffer_types_;                      ///< one for each buffer
   std::vector<Source> sources_;
   std::vector<std::pair<int, Array>> constants_; ///< buffer and its value
-  std::vector<std::pair<int, int>> temps_;       ///< buffer and its slot of the arena
-  std::vector<int> slot_bytes_;                  ///< size slots of the arena's slots
-  std::vector<int> step_sizes_;                  ///< size slots of Frame::step_sizes
   std::size_t most_arguments_ = 0;               ///< of one kernel
   std::vector<BoundStep> steps_;
   std::vector<Lock> locks_;
   std::vector<BoundUpdate> updates_;
-  std::vector<OutputType> outputs_;
   std::atomic<std::uint64_t> packed_arguments_{0};
 };
 

@@ -4,34 +4,44 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "jit/bind.hpp"
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"
+#include "jit/plan_index.hpp"
 #include "jit/pool.hpp"
 #include "lib/support/log.hpp"
 
 namespace kroton::jit {
 namespace {
 
+using support::Area;
 using Clock = std::chrono::steady_clock;
 
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-ProgramOptions program_options(const Options& options) {
-  ProgramOptions p;
-  p.target = CpuTarget::parse(options.target);
-  if (!p.target.runs_here())
+const char* dump_directory() { return std::getenv("KROTON_DUMP"); }
+
+CpuTarget target_of(const Options& options) {
+  CpuTarget target = CpuTarget::parse(options.target);
+  if (!target.runs_here())
     support::fail<UnsupportedError>(
         "target", {.hint = "leave Options::target empty for the best level of this machine"},
         "this machine cannot run code for {}", options.target);
-  p.code.contraction = options.contract ? Contraction::within_expression : Contraction::never;
+  return target;
+}
+
+CodeOptions code_options(const Options& options) {
+  return {.contraction = options.contract ? Contraction::within_expression : Contraction::never};
+}
+
+int threads_of(const Options& options) {
   if (options.threads < 0)
     support::fail<UnsupportedError>(
         "threads", {.hint = "1 keeps to the calling thread, 0 takes KROTON_THREADS or all cores"},
         "a function cannot run on {} threads", options.threads);
-  p.threads = options.threads > 0 ? options.threads : thread_count();
-  return p;
+  return options.threads > 0 ? options.threads : thread_count();
 }
 
 plan::PlanOptions plan_options(const ir::Graph& g, const Signature& signature,
@@ -47,54 +57,134 @@ void give_up_if_asked(const Compiling& compiling) {
   if (compiling.is_given_up && compiling.is_given_up()) throw GivenUp{};
 }
 
+std::vector<support::Digest> digests_of(std::span<const LoadedKernel> kernels) {
+  std::vector<support::Digest> digests;
+  for (const LoadedKernel& k : kernels) digests.push_back(k.digest);
+  return digests;
+}
+
+/// One compilation, under way.
+class Compilation {
+public:
+  Compilation(const std::shared_ptr<const Recipe>& recipe, Assumptions assumptions,
+              const Compiling& compiling)
+      : recipe_(recipe), signature_(recipe->signature), target_(target_of(recipe->options)),
+        threads_(threads_of(recipe->options)), compiling_(compiling),
+        store_(store_for(recipe->options.cache)), leaves_(signature_) {
+    compiling_.store = &store_;
+    result_.assumptions = std::move(assumptions);
+  }
+
+  Compiled run() {
+    if (!recipe_->is_indexed()) {
+      make(nullptr);
+    } else {
+      const cache::Key key =
+          plan_key({signature_, leaves_, recipe_->options, result_.assumptions, target_});
+      if (!find(key)) make(&key);
+    }
+    result_.total_ms = ms_since(begin_);
+    support::log(Area::jit)->debug("{}: ready in {:.2f} ms", signature_.name, result_.total_ms);
+    if (const char* directory = dump_directory())
+      dump_function(directory, signature_, result_, target_, code_options(recipe_->options));
+    return std::move(result_);
+  }
+
+private:
+  /// Takes the plan from the cache, with its kernels; false if that has none.
+  bool find(const cache::Key& key) {
+    PlanLookup lookup = find_plan(store_, key, signature_, leaves_);
+    result_.plan_outcome = lookup.outcome;
+    result_.plan_level = std::move(lookup.level);
+    result_.plan_miss_reason = std::move(lookup.miss_reason);
+    if (!lookup.found) return false;
+    result_.compile_ms = ms_since(begin_);
+    result_.origin =
+        std::make_shared<Origin>([recipe = recipe_, assumptions = result_.assumptions] {
+          return recipe->derive(assumptions);
+        });
+    assemble(std::move(lookup.found->plan), std::move(lookup.found->kernels));
+    return true;
+  }
+
+  /// Makes the plan and gets its kernels one by one; keeps the plan, if it has a key.
+  void make(const cache::Key* key) {
+    result_.plan_outcome = cache::Outcome::made;
+    auto origin = std::make_shared<Origin>(recipe_->derive(result_.assumptions, compiling_));
+    give_up_if_asked(compiling_);
+    const auto start = Clock::now();
+    std::vector<LoadedKernel> kernels = get_kernels(origin->get().texts.kernels, target_,
+                                                    code_options(recipe_->options), compiling_);
+    result_.compile_ms = ms_since(start);
+    BoundPlan plan = bind_plan(origin->get(), signature_, leaves_, digests_of(kernels));
+    if (key) keep_plan(store_, *key, plan, kernels, target_.requirements());
+    for (LoadedKernel& k : kernels) k.artifact.reset();
+    result_.origin = std::move(origin);
+    assemble(std::move(plan), std::move(kernels));
+  }
+
+  void assemble(BoundPlan plan, std::vector<LoadedKernel> kernels) {
+    result_.program = std::make_unique<Program>(std::move(plan), std::move(kernels), signature_,
+                                                leaves_, threads_, result_.origin);
+  }
+
+  const Clock::time_point begin_ = Clock::now();
+  const std::shared_ptr<const Recipe>& recipe_;
+  const Signature& signature_;
+  const CpuTarget target_;
+  const int threads_;
+  Compiling compiling_;
+  cache::Store& store_;
+  const Leaves leaves_;
+  Compiled result_;
+};
+
 } // namespace
 
-Compiled Recipe::compile(Assumptions assumptions, const Compiling& compiling) const {
-  using support::Area;
-  const char* dump = std::getenv("KROTON_DUMP");
-  Compiled c;
-  c.assumptions = std::move(assumptions);
-  const auto begin = Clock::now();
-  auto start = begin;
-  ir::Graph graph =
-      ir::Graph::capture(roots_of(signature), c.assumptions.unify, c.assumptions.sizes);
-  if (dump) c.passes.emplace_back("capture", graph.to_string());
+bool Recipe::is_indexed() const {
+  return options.mode != Mode::verify && !sabotage.rules && !sabotage.kernel && !dump_directory() &&
+         !build_id().empty();
+}
+
+Derivation Recipe::derive(const Assumptions& assumptions, const Compiling& compiling) const {
+  const bool is_dumped = dump_directory() != nullptr;
+  Derivation d;
+  auto start = Clock::now();
+  ir::Graph graph = ir::Graph::capture(roots_of(signature), assumptions.unify, assumptions.sizes);
   rewrite::PipelineOptions rewriting{.fp = options.fp,
                                      .contract = options.contract,
                                      .minimal = options.mode == Mode::plain,
-                                     .is_timed = dump != nullptr,
+                                     .is_timed = is_dumped,
                                      .extra = sabotage.rules};
-  if (dump)
+  if (is_dumped) {
+    d.passes.emplace_back("capture", graph.to_string());
     rewriting.on_pass = [&](std::string_view pass, const ir::Graph& g) {
-      c.passes.emplace_back(pass, g.to_string());
+      d.passes.emplace_back(pass, g.to_string());
     };
-  c.report = rewrite::run_pipeline(graph, rewriting);
-  c.rewrite_ms = ms_since(start);
+  }
+  d.report = rewrite::run_pipeline(graph, rewriting);
+  d.rewrite_ms = ms_since(start);
   support::log(Area::rewrite)
-      ->debug("{}: {} rules fired in {:.2f} ms", signature.name, c.report.applications.size(),
-              c.rewrite_ms);
+      ->debug("{}: {} rules fired in {:.2f} ms", signature.name, d.report.applications.size(),
+              d.rewrite_ms);
 
   give_up_if_asked(compiling);
   start = Clock::now();
   const auto planning = plan_options(graph, signature, options);
-  plan::Plan plan = plan::make_plan(std::move(graph), planning);
-  c.plan_ms = ms_since(start);
+  d.plan = plan::make_plan(std::move(graph), planning);
+  d.plan_ms = ms_since(start);
   support::log(Area::plan)
       ->debug("{}: {} steps, {} kernels, {} buffers in {:.2f} ms", signature.name,
-              plan.steps.size(), plan.kernels.size(), plan.buffers.size(), c.plan_ms);
+              d.plan.steps.size(), d.plan.kernels.size(), d.plan.buffers.size(), d.plan_ms);
 
   give_up_if_asked(compiling);
-  start = Clock::now();
-  ProgramOptions program = program_options(options);
-  program.tamper = sabotage.kernel;
-  program.compiling = compiling;
-  program.compiling.store = &store_for(options.cache);
-  c.program = std::make_unique<Program>(std::move(plan), signature, program);
-  c.compile_ms = ms_since(start);
-  c.total_ms = ms_since(begin);
-  support::log(Area::jit)->debug("{}: code ready in {:.2f} ms", signature.name, c.compile_ms);
-  if (dump) dump_function(dump, signature, c, program);
-  return c;
+  d.texts = render_texts(d.plan, target_of(options).vector_bytes, sabotage.kernel);
+  return d;
+}
+
+Compiled compile(const std::shared_ptr<const Recipe>& recipe, Assumptions assumptions,
+                 const Compiling& compiling) {
+  return Compilation(recipe, std::move(assumptions), compiling).run();
 }
 
 } // namespace kroton::jit

@@ -1,32 +1,26 @@
 #pragma once
 /// What a function is compiled from, as often as a version of it is wanted.
 ///
-///   Compiled any = recipe.compile({});
-///   Compiled small = recipe.compile({.sizes = {{batch, 32}}});
+///   Compiled any = compile(recipe, {});
+///   Compiled small = compile(recipe, {.sizes = {{batch, 32}}});
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
+#include "jit/plan_key.hpp"
 #include "jit/program.hpp"
-#include "lib/rewrite/pipeline.hpp"
 
 namespace kroton::jit {
 
-/// What a version takes for granted.
-struct Assumptions {
-  ir::Graph::Unify unify = ir::Graph::Unify::assumed;
-  std::vector<ir::DimValue> sizes = {}; ///< of symbols; empty: any sizes
-};
-
 struct Compiled {
   Assumptions assumptions;
+  std::shared_ptr<const Origin> origin;
   std::unique_ptr<Program> program;
-  rewrite::PipelineReport report;
-  std::vector<std::pair<std::string, std::string>>
-      passes; ///< name and graph text after it, if dumped
-  double rewrite_ms = 0, plan_ms = 0, compile_ms = 0, total_ms = 0;
+  cache::Outcome plan_outcome = cache::Outcome::made;
+  std::string plan_level;       ///< which shared level had the plan
+  std::string plan_miss_reason; ///< why the plan had to be made
+  double compile_ms = 0;        ///< getting all kernels, or a whole plan with its kernels
+  double total_ms = 0;
   bool is_background = false; ///< no call waited for it
 };
 
@@ -41,8 +35,15 @@ struct Recipe {
   Options options;
   Sabotage sabotage = {};
 
-  /// Throws UnsupportedError, CompileError and GivenUp.
-  Compiled compile(Assumptions assumptions, const Compiling& compiling = {}) const;
+  /// Mode::verify, dumps and tests that put something wrong look at every stage.
+  bool is_indexed() const;
+  /// Rewrites, plans and renders. Throws UnsupportedError and GivenUp.
+  Derivation derive(const Assumptions& assumptions, const Compiling& compiling = {}) const;
 };
+
+/// Throws UnsupportedError, CompileError and GivenUp. The recipe stays, for what is asked about the
+/// program later.
+Compiled compile(const std::shared_ptr<const Recipe>& recipe, Assumptions assumptions,
+                 const Compiling& compiling = {});
 
 } // namespace kroton::jit

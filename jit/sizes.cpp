@@ -5,8 +5,8 @@
 namespace kroton::jit {
 
 int SizeTable::add(std::int64_t value) {
-  initial_.push_back(value);
-  return static_cast<int>(initial_.size()) - 1;
+  code_.initial.push_back(value);
+  return static_cast<int>(code_.initial.size()) - 1;
 }
 
 int SizeTable::slot(const Dim& d) {
@@ -22,14 +22,21 @@ int SizeTable::slot(const Dim& d) {
   } else {
     const int a = slot(n.a), b = slot(n.b);
     s = add(0);
-    code_.push_back({n.kind, s, a, b});
+    code_.code.push_back({n.kind, s, a, b});
   }
   slots_.emplace(d, s);
   return s;
 }
 
-void SizeTable::run(std::int64_t* v) const {
-  for (const Instruction& i : code_) {
+std::vector<int> SizeTable::slots(std::span<const Dim> dims) {
+  std::vector<int> result;
+  result.reserve(dims.size());
+  for (const Dim& d : dims) result.push_back(slot(d));
+  return result;
+}
+
+void SizeCode::run(std::int64_t* v) const {
+  for (const Instruction& i : code) {
     const std::int64_t a = v[i.a], b = v[i.b];
     std::int64_t& to = v[i.target];
     switch (i.kind) {

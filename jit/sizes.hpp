@@ -3,7 +3,7 @@
 ///
 ///   SizeTable table;
 ///   int rows = table.slot(dim);          // while compiling
-///   table.run(values);                   // values[symbol slots] set: fills the rest
+///   table.code().run(values);            // values[symbol slots] set: fills the rest
 #include <cstdint>
 #include <unordered_map>
 #include <vector>
@@ -12,24 +12,32 @@
 
 namespace kroton::jit {
 
+struct SizeCode {
+  /// values[target] = values[a] kind values[b]
+  struct Instruction {
+    ir::DimKind kind = ir::DimKind::add;
+    int target = 0, a = 0, b = 0;
+    bool operator==(const Instruction&) const = default;
+  };
+  /// One for each slot: constants in place, zero elsewhere.
+  std::vector<std::int64_t> initial;
+  std::vector<Instruction> code;
+
+  void run(std::int64_t* values) const;
+  bool operator==(const SizeCode&) const = default;
+};
+
 class SizeTable {
 public:
   /// The slot that holds `d`; symbols and scalars get one that `run` does not fill.
   int slot(const Dim& d);
-  std::size_t numel() const { return initial_.size(); }
-  /// Starting values: constants in place, zero elsewhere.
-  const std::vector<std::int64_t>& initial() const { return initial_; }
-  void run(std::int64_t* values) const;
+  std::vector<int> slots(std::span<const Dim> dims);
+  const SizeCode& code() const { return code_; }
 
 private:
-  struct Instruction {
-    ir::DimKind kind;
-    int target, a, b;
-  };
   int add(std::int64_t value);
 
-  std::vector<std::int64_t> initial_;
-  std::vector<Instruction> code_;
+  SizeCode code_;
   std::unordered_map<Dim, int, ir::dims::Hash, ir::dims::Same> slots_;
 };
 

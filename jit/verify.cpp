@@ -93,7 +93,7 @@ void blame_rule(const Recipe& recipe, const Compiled& compiled, const Reference&
     if (report) *report = std::move(r);
     return first_difference(evaluate_graph(g, s, reference), right);
   };
-  long good = 0, bad = static_cast<long>(compiled.report.applications.size());
+  long good = 0, bad = static_cast<long>(compiled.origin->get().report.applications.size());
   while (bad - good > 1) {
     const long middle = good + (bad - good) / 2;
     (run(middle, nullptr).first < 0 ? good : bad) = middle;
@@ -161,9 +161,10 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Seat& seat,
       const ir::GraphNode& n = plan.graph[m.step.computes[i]];
       std::string what = "a library step";
       if (const auto* k = std::get_if<plan::KernelStep>(&m.step.what))
-        what = fmt::format("kernel {:.12} ({})",
-                           compiled.program->loaded()[static_cast<std::size_t>(k->kernel)].digest,
-                           plan.kernels[static_cast<std::size_t>(k->kernel)].title);
+        what = fmt::format(
+            "kernel {:.12} ({})",
+            compiled.program->loaded()[static_cast<std::size_t>(k->kernel)].digest.hex(),
+            plan.kernels[static_cast<std::size_t>(k->kernel)].title);
       support::fail<InternalError>(
           s.name,
           {.place = support::describe(n.where),

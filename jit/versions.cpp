@@ -34,11 +34,12 @@ bool is_symbol(const Dim& d) { return !d.is_static() && d.node()->kind == ir::Di
 } // namespace
 
 Versions::Versions(Recipe recipe)
-    : recipe_(std::move(recipe)), specialize_(effective(recipe_.options)),
-      general_(std::make_shared<Compiled>(recipe_.compile({}))) {
+    : recipe_(std::make_shared<const Recipe>(std::move(recipe))),
+      specialize_(effective(recipe_->options)),
+      general_(std::make_shared<Compiled>(compile(recipe_, {}))) {
   entries_.push_back(std::make_unique<Entry>(general_));
   if (specialize_ == Specialize::off) return;
-  const auto& inputs = recipe_.signature.inputs;
+  const auto& inputs = recipe_->signature.inputs;
   for (std::size_t i = 0; i < inputs.size(); ++i)
     for (std::size_t a = 0; a < inputs[i].shape().size(); ++a)
       if (const Dim& d = inputs[i].shape()[a]; is_symbol(d)) axes_.push_back({i, a, d});
@@ -142,7 +143,7 @@ std::unique_ptr<Versions::Seat> Versions::general_seat(std::span<const Array> ar
 /// Entry 1 is the version that assumes nothing, once it is there.
 void Versions::make_required() {
   auto compiled =
-      std::make_shared<Compiled>(recipe_.compile({.unify = ir::Graph::Unify::required}));
+      std::make_shared<Compiled>(compile(recipe_, {.unify = ir::Graph::Unify::required}));
   const std::lock_guard lock(mutex_);
   entries_.insert(entries_.begin() + 1, std::make_unique<Entry>(std::move(compiled)));
 }
@@ -230,12 +231,12 @@ void Versions::make_special(const Assumptions& assumptions, bool is_background) 
     compiling = {.threads = 1, .is_given_up = [] { return Background::process().is_stopping(); }};
   std::shared_ptr<Compiled> made;
   try {
-    made = std::make_shared<Compiled>(recipe_.compile(assumptions, compiling));
+    made = std::make_shared<Compiled>(compile(recipe_, assumptions, compiling));
   } catch (const GivenUp&) {
     return;
   } catch (const std::exception& error) {
     support::log(support::Area::jit)
-        ->warn("{} goes on without a version for certain sizes: {}", recipe_.signature.name,
+        ->warn("{} goes on without a version for certain sizes: {}", recipe_->signature.name,
                error.what());
     return;
   }

@@ -55,7 +55,7 @@ public:
     Seat* seat_;
   };
 
-  const Recipe& recipe() const noexcept { return recipe_; }
+  const Recipe& recipe() const noexcept { return *recipe_; }
   /// The version for any sizes that was compiled first.
   const Compiled& general() const noexcept { return *general_; }
   /// Those for certain sizes, oldest first.
@@ -104,7 +104,7 @@ private:
   void make_special(const Assumptions& assumptions, bool is_background);
   void drop_least_useful();
 
-  Recipe recipe_;
+  std::shared_ptr<const Recipe> recipe_;
   Specialize specialize_;
   std::vector<Axis> axes_; ///< empty if there will be no versions for certain sizes
   std::shared_ptr<Compiled> general_;

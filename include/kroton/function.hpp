@@ -46,6 +46,12 @@ struct FunctionStats {
   int kernels = 0;           ///< distinct generated kernels
   int compiled = 0;          ///< of them, compiled for this function
   int loaded_from_cache = 0; ///< of them, found in the cache
+  /// Where the plan came from: "made", or "memory", "disk" or the shared level that had it, and
+  /// then nothing was rewritten or planned.
+  std::string plan_origin;
+  std::string plan_miss_reason; ///< why it had to be made
+  /// Rewriting and planning; zero until somebody asks for what they made (explain(), source()) if
+  /// the plan came from the cache.
   double rewrite_ms = 0, plan_ms = 0;
   double compile_ms = 0; ///< getting all kernels, compiled or found
   double total_ms = 0;   ///< all of `function()`

@@ -16,6 +16,10 @@
 
 namespace kroton::rewrite {
 
+/// Constants of more elements are never computed with: that would only take memory and time. What a
+/// graph becomes depends on the elements of smaller ones, and of no others.
+inline constexpr std::int64_t max_folded_numel = 1024;
+
 /// Rules by a name, in the order in which they are tried.
 struct RuleSet {
   std::string_view name;

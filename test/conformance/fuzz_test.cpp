@@ -66,7 +66,9 @@ void check(const Subject& s, double tolerance) {
   INFO("KROTON_FUZZ_SEED=" << s.seed << " replays this"
                            << (s.has_unknown_dims ? ", unknown dims" : ", static dims"));
   const Function fast = function(s.inputs, s.outputs),
-                 plain = function(s.inputs, s.outputs, {.mode = Mode::plain});
+                 plain = function(s.inputs, s.outputs, {.mode = Mode::plain}),
+                 again = function(s.inputs, s.outputs);
+  CHECK(again.stats().plan_origin == "memory");
   Rng rng(s.seed ^ 0x5EED);
   for (std::int64_t n : s.has_unknown_dims ? std::vector<std::int64_t>{3, 1, 0, 4, 37}
                                            : std::vector<std::int64_t>{3}) {
@@ -85,11 +87,12 @@ void check(const Subject& s, double tolerance) {
       const FlushDenormals flush;
       return reference(s.inputs, arguments, s.outputs, ir::Precision::widened);
     }();
-    const auto got = fast(arguments), op_by_op = plain(arguments);
+    const auto got = fast(arguments), op_by_op = plain(arguments), from_cache = again(arguments);
     for (std::size_t i = 0; i < want.size(); ++i) {
       INFO("output " << i << "\n" << ir::Graph::capture(s.outputs).to_string());
       REQUIRE(compare(got[i], want[i], wide[i], tolerance) == "");
       REQUIRE(compare(op_by_op[i], want[i], wide[i], tolerance) == "");
+      REQUIRE(compare(from_cache[i], want[i], wide[i], tolerance) == "");
     }
   }
 }

@@ -8,9 +8,6 @@ namespace {
 
 using namespace dsl;
 
-/// Larger results stay computed at run time: they would only take memory and time here.
-constexpr std::int64_t max_folded_numel = 1024;
-
 Array value_of(const Site& s) {
   const NodeId root = s.root();
   ir::Bindings bindings;

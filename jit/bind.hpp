@@ -1,0 +1,13 @@
+#pragma once
+/// From a plan of dims, nodes and operands to one of numbers.
+#include "jit/bound_plan.hpp"
+#include "jit/derivation.hpp"
+#include "jit/leaves.hpp"
+
+namespace kroton::jit {
+
+/// `digests` are those of the derivation's texts.
+BoundPlan bind_plan(const Derivation& derivation, const Signature& signature, const Leaves& leaves,
+                    std::span<const support::Digest> digests);
+
+} // namespace kroton::jit

@@ -1,0 +1,106 @@
+#pragma once
+/// A plan in the form that calls run: numbers alone. Sizes are slots of a table; buffers, kernels,
+/// leaves and arguments are numbers. So it can be kept, and read by another process.
+///
+///   BoundPlan bound = bind_plan(derivation, signature, leaves);
+///   Program program(std::move(bound), kernels, …);
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codegen/contraction.hpp"
+#include "jit/sizes.hpp"
+#include "lib/support/digest.hpp"
+
+namespace kroton::jit {
+
+struct BoundPlan {
+  /// One for each text of the derivation, in its order.
+  struct Kernel {
+    support::Digest digest; ///< of its key
+    std::string title;
+    bool operator==(const Kernel&) const = default;
+  };
+  struct OutputType {
+    DType dtype = DType::f32;
+    std::vector<int> shape; ///< slots
+    bool operator==(const OutputType&) const = default;
+  };
+  struct BufferType {
+    DType dtype = DType::f32;
+    std::vector<int> shape, strides; ///< slots
+    bool operator==(const BufferType&) const = default;
+  };
+  /// A buffer whose memory another call may find elsewhere.
+  struct Source {
+    enum Kind : std::uint8_t { argument, shared, output, update };
+    Kind kind = output;
+    int buffer = -1;
+    int index = -1; ///< argument, leaf, output or update number
+    bool operator==(const Source&) const = default;
+  };
+  /// A buffer that is the same in all calls.
+  struct Constant {
+    int buffer = -1;
+    int leaf = -1; ///< an array of the program; -1: the value stands here
+    DType dtype = DType::f32;
+    std::vector<std::int64_t> shape = {}; ///< in elements
+    std::string bytes = {};               ///< dense
+    bool operator==(const Constant&) const = default;
+  };
+  struct SymbolSource {
+    int slot = -1, argument = -1, axis = -1; ///< axis -1: the argument's value
+    bool operator==(const SymbolSource&) const = default;
+  };
+  struct AxisCheck {
+    int argument = -1, axis = -1, slot = -1;
+    bool operator==(const AxisCheck&) const = default;
+  };
+  struct Operand {
+    int buffer = -1;               ///< -1: there is none
+    int offset = -1;               ///< slot
+    std::vector<int> strides = {}; ///< slots
+    bool operator==(const Operand&) const = default;
+  };
+  struct Step {
+    enum Kind : std::uint8_t { kernel, contraction, scatter };
+    Kind kind = kernel;
+    bool is_fallible = false;
+    // Kernels.
+    int code = -1; ///< kernel number
+    std::vector<int> buffers = {};
+    int first_size = 0; ///< of its size arguments among those of all kernels
+    int scratch = -1;   ///< slot of the bytes a chunk needs
+    // Contractions.
+    codegen::ContractionShape product = {};
+    std::array<int, 4> code_of_scheme = {-1, -1, -1, -1}; ///< -1 where the scheme cannot occur
+    Operand a = {}, b = {}, alpha = {};
+    int out = -1, so_far = -1, out_row = -1; ///< the last one a slot
+    std::vector<int> shape = {};             ///< slots
+    int k = -1;                              ///< slot
+    // Scatters, which write `out` too.
+    int added = -1;
+    std::vector<int> positions = {};
+    bool operator==(const Step&) const = default;
+  };
+
+  std::vector<Kernel> kernels;
+  SizeCode sizes;
+  std::vector<SymbolSource> symbols;
+  std::vector<AxisCheck> checks;
+  std::vector<std::pair<int, int>> equal_slots; ///< of constraints between computed dims
+  std::vector<BufferType> buffers;
+  std::vector<Source> sources;
+  std::vector<Constant> constants;
+  std::vector<std::pair<int, int>> temps; ///< buffer and its slot of the arena
+  std::vector<int> slot_bytes;            ///< size slots of the arena's slots
+  std::vector<int> step_sizes;            ///< size slots of all kernels' size arguments
+  std::vector<Step> steps;
+  std::vector<OutputType> outputs;
+
+  bool operator==(const BoundPlan&) const = default;
+};
+
+} // namespace kroton::jit

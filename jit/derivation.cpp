@@ -1,0 +1,72 @@
+#include "jit/derivation.hpp"
+
+#include <algorithm>
+
+#include "codegen/render.hpp"
+#include "lib/support/error.hpp"
+
+namespace kroton::jit {
+namespace {
+
+/// The nodes behind a text's lines, as people know them.
+std::vector<std::pair<int, std::string>> notes_of(const codegen::KernelSource& source,
+                                                  const ir::Graph& graph) {
+  std::vector<std::pair<int, std::string>> notes;
+  for (const auto& [line, node] : source.lines) {
+    const ir::GraphNode& n = graph[node];
+    notes.emplace_back(
+        line, fmt::format("{} {}, {}", n.op->name, n.type.to_string(), support::describe(n.where)));
+  }
+  return notes;
+}
+
+void render_product(const codegen::ContractionShape& shape, Texts& texts) {
+  if (std::ranges::find(texts.products, shape, &Texts::Product::shape) != texts.products.end())
+    return;
+  Texts::Product& product = texts.products.emplace_back(shape);
+  for (codegen::ContractionScheme scheme : codegen::possible_schemes(shape)) {
+    product.of_scheme[static_cast<std::size_t>(scheme)] = static_cast<int>(texts.kernels.size());
+    texts.kernels.push_back({codegen::render_contraction(shape, scheme).text, "contraction"});
+    texts.notes.emplace_back();
+  }
+}
+
+} // namespace
+
+codegen::ContractionShape product_shape(const plan::ContractionStep& step, int vector_bytes) {
+  const auto known = [](const Dim& d) {
+    return d.is_static() ? std::optional(d.value()) : std::nullopt;
+  };
+  const std::size_t rank = step.shape.size();
+  return {step.dtype,
+          step.c.has_value(),
+          vector_bytes,
+          {known(step.shape[rank - 2]), known(step.shape[rank - 1]), known(step.k),
+           known(step.a.strides[rank - 2]), known(step.a.strides[rank - 1]),
+           known(step.b.strides[rank - 2]), known(step.b.strides[rank - 1]), known(step.out_row)}};
+}
+
+Texts render_texts(const plan::Plan& plan, int vector_bytes,
+                   const std::function<void(std::string&)>& tamper) {
+  Texts texts{.vector_bytes = vector_bytes};
+  for (const plan::Kernel& k : plan.kernels) {
+    codegen::KernelSource source = codegen::render(k, vector_bytes);
+    if (tamper) tamper(source.text);
+    texts.notes.push_back(notes_of(source, plan.graph));
+    texts.kernels.push_back({std::move(source.text), k.title});
+  }
+  for (const plan::Step& step : plan.steps)
+    if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))
+      render_product(product_shape(*c, vector_bytes), texts);
+  return texts;
+}
+
+const Derivation& Origin::get() const {
+  if (const Derivation* known = this->known()) return *known;
+  const std::lock_guard lock(mutex_);
+  if (!derivation_) derivation_.emplace(derive_());
+  known_.store(&*derivation_, std::memory_order_release);
+  return *derivation_;
+}
+
+} // namespace kroton::jit

@@ -1,0 +1,72 @@
+#pragma once
+/// How a program comes from expressions: the rewritten graph, its plan, the kernels' texts. A
+/// program that was found whole in the cache has none of it until somebody asks.
+///
+///   Derivation d = derive(recipe, assumptions);
+///   d.plan.to_string(); d.texts.kernels[0].text;
+#include <array>
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codegen/contraction.hpp"
+#include "jit/kernels.hpp"
+#include "lib/plan/plan.hpp"
+#include "lib/rewrite/pipeline.hpp"
+
+namespace kroton::jit {
+
+/// The C++ of a plan: that of its kernels, in their order, then that of its matrix products.
+struct Texts {
+  struct Product {
+    codegen::ContractionShape shape;
+    std::array<int, 4> of_scheme = {-1, -1, -1, -1}; ///< indices in `kernels`
+  };
+  int vector_bytes = 64; ///< of the target that they are for
+  std::vector<KernelText> kernels;
+  /// For each text, the lines and the places they come from.
+  std::vector<std::vector<std::pair<int, std::string>>> notes;
+  std::vector<Product> products; ///< one for each shape that the plan's products have
+};
+
+/// What is known of a product while its function is compiled.
+codegen::ContractionShape product_shape(const plan::ContractionStep& step, int vector_bytes);
+
+/// `tamper`, if given, changes the texts of kernels.
+Texts render_texts(const plan::Plan& plan, int vector_bytes,
+                   const std::function<void(std::string&)>& tamper = {});
+
+struct Derivation {
+  rewrite::PipelineReport report;
+  std::vector<std::pair<std::string, std::string>>
+      passes; ///< name and graph text after it, if dumped
+  plan::Plan plan;
+  Texts texts;
+  double rewrite_ms = 0, plan_ms = 0;
+};
+
+/// A derivation, made when it is first needed; safe to use from many threads.
+class Origin {
+public:
+  explicit Origin(std::function<Derivation()> derive) : derive_(std::move(derive)) {}
+  explicit Origin(Derivation derivation)
+      : derivation_(std::move(derivation)), known_(&*derivation_) {}
+  Origin(const Origin&) = delete;
+  Origin& operator=(const Origin&) = delete;
+
+  const Derivation& get() const;
+  /// Null while nobody has asked for it.
+  const Derivation* known() const noexcept { return known_.load(std::memory_order_acquire); }
+
+private:
+  std::function<Derivation()> derive_;
+  mutable std::mutex mutex_; ///< guards `derivation_` until it is known
+  mutable std::optional<Derivation> derivation_;
+  mutable std::atomic<const Derivation*> known_{nullptr};
+};
+
+} // namespace kroton::jit

@@ -1,0 +1,37 @@
+#pragma once
+/// The inputs, shared variables and arrays of a program by number, so that a plan can name them
+/// whatever their addresses and data: inputs first, as arguments are; then updated variables; then
+/// the others as a walk over the expressions meets them.
+///
+///   const Leaves leaves(signature);
+///   leaves.number_of(node->attrs.leaf.get());     // -1 if it is none of them
+///   leaves.array(5)->value;                       // null if leaf 5 is no array
+#include <unordered_map>
+#include <vector>
+
+#include "jit/signature.hpp"
+#include "lib/ir/node.hpp"
+
+namespace kroton::jit {
+
+/// Lives no longer than the signature.
+class Leaves {
+public:
+  explicit Leaves(const Signature& signature);
+
+  int size() const { return static_cast<int>(nodes_.size()); }
+  int number_of(const void* leaf) const;
+  const ir::ArrayLeaf* array(int number) const;
+  ir::SharedState* shared(int number) const;
+  /// What the walk went over: all nodes, inputs before users.
+  const std::vector<const ir::Node*>& order() const { return order_; }
+
+private:
+  void add(const ir::Node& node);
+
+  std::vector<const ir::Node*> order_;
+  std::vector<const ir::Node*> nodes_;
+  std::unordered_map<const void*, int> numbers_;
+};
+
+} // namespace kroton::jit

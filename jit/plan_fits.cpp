@@ -1,0 +1,179 @@
+/// What must hold of a plan that was read, before calls use its numbers unchecked.
+#include <algorithm>
+
+#include "jit/plan_file.hpp"
+
+namespace kroton::jit {
+namespace {
+
+bool is_index(int i, std::size_t size) { return i >= 0 && static_cast<std::size_t>(i) < size; }
+
+class Check {
+public:
+  Check(const BoundPlan& plan, const Signature& signature, const Leaves& leaves)
+      : p_(plan), signature_(signature), leaves_(leaves) {}
+
+  bool holds() const {
+    using std::ranges::all_of;
+    return all_of(p_.sizes.code, [&](const auto& i) { return instruction(i); }) &&
+           all_of(p_.symbols, [&](const auto& s) { return symbol(s); }) &&
+           all_of(p_.checks,
+                  [&](const auto& c) { return axis(c.argument, c.axis) && slot(c.slot); }) &&
+           all_of(p_.equal_slots, [&](const auto& e) { return slot(e.first) && slot(e.second); }) &&
+           all_of(p_.buffers, [&](const auto& b) { return buffer_type(b); }) &&
+           all_of(p_.sources, [&](const auto& s) { return source(s); }) &&
+           all_of(p_.constants, [&](const auto& c) { return constant(c); }) &&
+           all_of(p_.temps, [&](const auto& t) { return temp(t); }) && slots(p_.slot_bytes) &&
+           slots(p_.step_sizes) && each_buffer_has_a_place() &&
+           all_of(p_.steps, [&](const auto& s) { return step(s); }) && outputs();
+  }
+
+private:
+  bool slot(int s) const { return is_index(s, p_.sizes.initial.size()); }
+  bool slots(std::span<const int> list) const {
+    return std::ranges::all_of(list, [&](int s) { return slot(s); });
+  }
+  bool buffer(int b) const { return is_index(b, p_.buffers.size()); }
+  bool buffers(std::span<const int> list) const {
+    return std::ranges::all_of(list, [&](int b) { return buffer(b); });
+  }
+  const BoundPlan::BufferType& type(int b) const { return p_.buffers[static_cast<std::size_t>(b)]; }
+  bool input(int i) const { return is_index(i, signature_.inputs.size()); }
+  const Expr& expr(int i) const { return signature_.inputs[static_cast<std::size_t>(i)]; }
+  bool axis(int argument, int a) const {
+    return input(argument) && is_index(a, expr(argument).shape().size());
+  }
+
+  bool instruction(const SizeCode::Instruction& i) const {
+    return i.kind >= ir::DimKind::add && slot(i.target) && slot(i.a) && slot(i.b);
+  }
+  bool buffer_type(const BoundPlan::BufferType& b) const {
+    return slots(b.shape) && slots(b.strides) && b.shape.size() == b.strides.size();
+  }
+  bool symbol(const BoundPlan::SymbolSource& s) const {
+    const bool is_value = s.axis == -1 && input(s.argument) && expr(s.argument).rank() == 0;
+    return slot(s.slot) && (is_value || axis(s.argument, s.axis));
+  }
+  bool source(const BoundPlan::Source& s) const {
+    if (!buffer(s.buffer)) return false;
+    switch (s.kind) {
+    case BoundPlan::Source::argument:
+      return input(s.index) && expr(s.index).dtype() == type(s.buffer).dtype;
+    case BoundPlan::Source::shared:
+      return is_index(s.index, static_cast<std::size_t>(leaves_.size())) &&
+             leaves_.shared(s.index) != nullptr;
+    case BoundPlan::Source::output:
+      return is_index(s.index, signature_.outputs.size());
+    case BoundPlan::Source::update:
+      return is_index(s.index, signature_.updates.size());
+    }
+    return false;
+  }
+  bool constant(const BoundPlan::Constant& c) const {
+    if (!buffer(c.buffer) || type(c.buffer).dtype != c.dtype) return false;
+    if (c.leaf != -1) {
+      if (!is_index(c.leaf, static_cast<std::size_t>(leaves_.size()))) return false;
+      const ir::ArrayLeaf* array = leaves_.array(c.leaf);
+      return array && array->value.dtype() == c.dtype && array->value.shape() == c.shape;
+    }
+    std::uint64_t nbytes = item_size(c.dtype);
+    for (std::int64_t d : c.shape) {
+      if (d < 0 || static_cast<std::uint64_t>(d) > c.bytes.size()) return false;
+      nbytes *= static_cast<std::uint64_t>(d);
+      if (nbytes > c.bytes.size()) return false;
+    }
+    return nbytes == c.bytes.size();
+  }
+  bool temp(const std::pair<int, int>& t) const {
+    return buffer(t.first) && is_index(t.second, p_.slot_bytes.size());
+  }
+  /// Exactly one: a call would read memory from nowhere, or write what is not there to be written.
+  bool each_buffer_has_a_place() const {
+    std::vector<int> places(p_.buffers.size(), 0);
+    for (const auto& s : p_.sources) ++places[static_cast<std::size_t>(s.buffer)];
+    for (const auto& c : p_.constants) ++places[static_cast<std::size_t>(c.buffer)];
+    for (const auto& t : p_.temps) ++places[static_cast<std::size_t>(t.first)];
+    return std::ranges::all_of(places, [](int n) { return n == 1; });
+  }
+
+  bool step(const BoundPlan::Step& s) const {
+    switch (s.kind) {
+    case BoundPlan::Step::kernel:
+      return is_index(s.code, p_.kernels.size()) && buffers(s.buffers) &&
+             is_index(s.first_size, p_.step_sizes.size() + 1) &&
+             (s.scratch == -1 || slot(s.scratch));
+    case BoundPlan::Step::contraction:
+      return contraction(s);
+    case BoundPlan::Step::scatter:
+      return scatter(s);
+    }
+    return false;
+  }
+  bool operand(const BoundPlan::Operand& o, std::size_t rank) const {
+    return buffer(o.buffer) && slot(o.offset) && o.strides.size() == rank && slots(o.strides);
+  }
+  bool contraction(const BoundPlan::Step& s) const {
+    const std::size_t rank = s.shape.size();
+    const bool accumulates = s.so_far != -1;
+    if (rank < 2 || !slots(s.shape) || !slot(s.k) || !slot(s.out_row) || !operand(s.a, rank) ||
+        !operand(s.b, rank) || !buffer(s.out) || type(s.out).dtype != s.product.dtype ||
+        accumulates != s.product.accumulates)
+      return false;
+    if (accumulates && (!buffer(s.so_far) || !buffer(s.alpha.buffer) || !slot(s.alpha.offset)))
+      return false;
+    const int vector = s.product.vector_bytes;
+    return (vector == 16 || vector == 32 || vector == 64) && known_sizes(s) && schemes(s);
+  }
+  /// Sizes that the code takes for constants are those that calls come with.
+  bool known_sizes(const BoundPlan::Step& s) const {
+    const std::size_t rank = s.shape.size();
+    const codegen::ContractionSizes<int> at{s.shape[rank - 2],
+                                            s.shape[rank - 1],
+                                            s.k,
+                                            s.a.strides[rank - 2],
+                                            s.a.strides[rank - 1],
+                                            s.b.strides[rank - 2],
+                                            s.b.strides[rank - 1],
+                                            s.out_row};
+    const auto known = s.product.known.in_order();
+    const auto slots = at.in_order();
+    for (std::size_t i = 0; i < known.size(); ++i)
+      if (known[i] && *known[i] != p_.sizes.initial[static_cast<std::size_t>(slots[i])])
+        return false;
+    return true;
+  }
+  /// There is code for each scheme that a call may choose.
+  bool schemes(const BoundPlan::Step& s) const {
+    std::array<bool, 4> is_possible{};
+    for (auto scheme : codegen::possible_schemes(s.product))
+      is_possible[static_cast<std::size_t>(scheme)] = true;
+    for (std::size_t i = 0; i < is_possible.size(); ++i)
+      if (is_possible[i] ? !is_index(s.code_of_scheme[i], p_.kernels.size())
+                         : s.code_of_scheme[i] != -1)
+        return false;
+    return true;
+  }
+  bool scatter(const BoundPlan::Step& s) const {
+    const auto is_position = [&](int b) { return buffer(b) && type(b).dtype == DType::i64; };
+    return buffer(s.out) && buffer(s.added) && type(s.out).dtype == type(s.added).dtype &&
+           !s.positions.empty() && s.positions.size() <= type(s.out).shape.size() &&
+           std::ranges::all_of(s.positions, is_position);
+  }
+  bool outputs() const {
+    return std::ranges::equal(p_.outputs, signature_.outputs, [&](const auto& o, const Expr& e) {
+      return o.dtype == e.dtype() && o.shape.size() == e.shape().size() && slots(o.shape);
+    });
+  }
+
+  const BoundPlan& p_;
+  const Signature& signature_;
+  const Leaves& leaves_;
+};
+
+} // namespace
+
+bool fits(const BoundPlan& plan, const Signature& signature, const Leaves& leaves) {
+  return Check(plan, signature, leaves).holds();
+}
+
+} // namespace kroton::jit

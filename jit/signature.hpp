@@ -1,0 +1,18 @@
+#pragma once
+/// What the user asked `function()` for, checked: see capture.hpp.
+#include <string>
+#include <vector>
+
+#include <kroton/options.hpp>
+
+namespace kroton::jit {
+
+struct Signature {
+  std::string name;
+  Location where;
+  std::vector<Expr> inputs;
+  std::vector<Expr> outputs;
+  std::vector<Update> updates; ///< explicit ones, then those that random streams bring
+};
+
+} // namespace kroton::jit

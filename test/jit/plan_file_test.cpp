@@ -1,0 +1,146 @@
+/// Plans as bytes: whole, damaged, and made up.
+#include <kroton/kroton.hpp>
+
+#include <functional>
+
+#include "jit/bind.hpp"
+#include "jit/capture.hpp"
+#include "jit/plan_file.hpp"
+#include "jit/recipe.hpp"
+#include "test/support/catch.hpp"
+
+namespace kroton::jit {
+namespace {
+
+struct Sample {
+  Recipe recipe;
+  Leaves leaves{recipe.signature};
+  BoundPlan plan;
+
+  explicit Sample(Signature signature) : recipe{std::move(signature), {}} {
+    const Derivation d = recipe.derive({});
+    std::vector<support::Digest> digests;
+    for (const KernelText& t : d.texts.kernels) digests.push_back(support::digest_of(t.text));
+    plan = bind_plan(d, recipe.signature, leaves, digests);
+  }
+  bool fits(const BoundPlan& p) const { return jit::fits(p, recipe.signature, leaves); }
+};
+
+/// All that a plan can hold: products of sizes known and unknown, accumulation, a scatter, folded
+/// and large arrays, scalars, sizes from values, updates, a reduction over rows.
+Sample everything() {
+  const Expr x = matrix<float>("x"), i = vector<std::int64_t>("i");
+  const Expr n = kroton::scalar<std::int64_t>("n");
+  const Shared w = shared(Array::full<float>({6, 4}, 0.5F), "w");
+  const Expr big = constant(Array::full<float>({2000}, 1)),
+             small = constant(Array::from(std::vector<float>{1, 2, 3, 4}, {4})) * 3 + 1;
+  const Expr cost = sum(tanh(dot(x, w)) * small) + sum(index(x, {i}));
+  const std::vector<Expr> g = grad(cost, std::vector<Expr>{x, w});
+  Options options{.updates = {{w, w - 0.1F * g[1]}}};
+  return Sample(make_signature({x, i, n}, {cost, g[0], big * 2, dot(x, transpose(x)), arange(n)},
+                               options, Location::current()));
+}
+
+const support::Digest key = support::digest_of("some key");
+
+std::string sealed(std::string content) {
+  support::Hasher hasher;
+  hasher.add(std::as_bytes(std::span(key.bytes)));
+  hasher.add(content);
+  const support::Digest seal = hasher.digest();
+  return content.append(reinterpret_cast<const char*>(seal.bytes.data()), seal.bytes.size());
+}
+
+} // namespace
+
+TEST_CASE("a plan that was written is read back as it was", "[jit][plan]") {
+  const Sample s = everything();
+  const auto read = read_plan(write_plan(s.plan, key), key);
+  REQUIRE(read);
+  CHECK(*read == s.plan);
+  CHECK(s.fits(*read));
+}
+
+TEST_CASE("a plan with any byte changed, or cut anywhere, is refused", "[jit][plan]") {
+  const std::string bytes = write_plan(everything().plan, key);
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    std::string damaged = bytes;
+    damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
+    if (read_plan(damaged, key)) FAIL_CHECK("byte " << i << " was changed, unnoticed");
+    if (read_plan(bytes.substr(0, i), key)) FAIL_CHECK("cut to " << i << " bytes, unnoticed");
+  }
+  CHECK_FALSE(read_plan(bytes + '\0', key));
+  CHECK_FALSE(read_plan(bytes, support::digest_of("another key")));
+}
+
+TEST_CASE("what a wrong writer would seal is refused, or read for what it says", "[jit][plan]") {
+  const Sample s = everything();
+  const std::string whole = write_plan(s.plan, key);
+  const std::string content = whole.substr(0, whole.size() - key.bytes.size());
+  int refused = 0;
+  for (std::size_t i = 0; i < content.size(); ++i)
+    for (const int change : {0x01, 0x40, 0x80, 0xFF}) {
+      std::string changed = content;
+      changed[i] = static_cast<char>(changed[i] ^ change);
+      const std::string bytes = sealed(std::move(changed));
+      const auto read = read_plan(bytes, key);
+      if (!read || !s.fits(*read)) ++refused;
+      if (read && write_plan(*read, key) != bytes) FAIL_CHECK("byte " << i << " has two spellings");
+    }
+  CHECK(refused > 0);
+  for (std::size_t i = 0; i < content.size(); ++i)
+    if (read_plan(sealed(content.substr(0, i)), key)) FAIL_CHECK("cut to " << i << " bytes");
+}
+
+TEST_CASE("numbers that lead nowhere do not fit", "[jit][plan]") {
+  const Sample s = everything();
+  using Step = BoundPlan::Step;
+  const auto step = [](BoundPlan& p, Step::Kind kind) -> Step& {
+    return *std::ranges::find(p.steps, kind, &Step::kind);
+  };
+  const std::pair<const char*, std::function<void(BoundPlan&)>> changes[] = {
+      {"a size's target", [](auto& p) { p.sizes.code.at(0).target = 1 << 20; }},
+      {"a size's operand", [](auto& p) { p.sizes.code.at(0).a = -1; }},
+      {"a symbol's argument", [](auto& p) { p.symbols.at(0).argument = 3; }},
+      {"a symbol's axis", [](auto& p) { p.symbols.at(0).axis = 2; }},
+      {"a matrix for a number", [](auto& p) { p.symbols.at(0).axis = -1; }},
+      {"a buffer's shape", [](auto& p) { p.buffers.at(0).shape = {1 << 20}; }},
+      {"a buffer of nothing", [](auto& p) { p.buffers.push_back({}); }},
+      {"a buffer in two places", [](auto& p) { p.sources.push_back(p.sources.at(0)); }},
+      {"a source's buffer", [](auto& p) { p.sources.at(0).buffer = -1; }},
+      {"a source's index", [](auto& p) { p.sources.at(0).index = 99; }},
+      {"an array of another shape", [](auto& p) { p.constants.at(0).shape = {7}; }},
+      {"an array's bytes",
+       [](auto& p) {
+         for (auto& c : p.constants) c.bytes += 'x';
+       }},
+      {"an arena slot", [](auto& p) { p.temps.at(0).second = 1000; }},
+      {"a kernel", [&](auto& p) { step(p, Step::kernel).code = 1000; }},
+      {"a kernel's buffer", [&](auto& p) { step(p, Step::kernel).buffers.at(0) = 1000; }},
+      {"a kernel's sizes", [&](auto& p) { step(p, Step::kernel).first_size = 100000; }},
+      {"a product's scheme",
+       [&](auto& p) {
+         step(p, Step::contraction).code_of_scheme = {-1, -1, -1, -1};
+       }},
+      {"a product's rank", [&](auto& p) { step(p, Step::contraction).shape.resize(1); }},
+      {"a product's vectors",
+       [&](auto& p) { step(p, Step::contraction).product.vector_bytes = 0; }},
+      {"a product's known size",
+       [&](auto& p) {
+         for (Step& c : p.steps)
+           if (c.kind == Step::contraction && c.product.known.k) ++*c.product.known.k;
+       }},
+      {"a scatter's positions", [&](auto& p) { step(p, Step::scatter).positions.clear(); }},
+      {"an output's dtype", [](auto& p) { p.outputs.at(0).dtype = DType::f64; }},
+      {"a missing output", [](auto& p) { p.outputs.pop_back(); }},
+  };
+  for (const auto& [what, change] : changes) {
+    BoundPlan p = s.plan;
+    change(p);
+    CAPTURE(what);
+    REQUIRE_FALSE(p == s.plan);
+    CHECK_FALSE(s.fits(p));
+  }
+}
+
+} // namespace kroton::jit
