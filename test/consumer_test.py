@@ -55,6 +55,18 @@ def check(place, pkgconfig, cxx, scratch):
         assert path.is_relative_to(place), f"{path} does not come from {place}"
 
 
+def check_command(stage, scratch):
+    """The installed command, called by its bare name, finds the library and the plugins beside it."""
+    found = [path for path in stage.rglob("bin/kroton") if path.is_file()]
+    assert len(found) == 1, f"one command is expected in the installed tree, found {found}"
+    env = dict(os.environ, PATH=f"{found[0].parent}:{os.environ['PATH']}", KROTON_CACHE_DIR=str(scratch / "command"))
+    report = run(["kroton", "doctor"], cwd=scratch, env=env)
+    assert str(stage) in report, report
+    asked = subprocess.run(["kroton", "cache", "serve-check", "http://127.0.0.1:1"], cwd=scratch, env=env,
+                           capture_output=True, text=True)
+    assert asked.returncode == 1 and "connect" in asked.stdout, (asked.stdout, asked.stderr)
+
+
 def main(root, build, *cxx):
     root, build = Path(root), Path(build).resolve()
     with tempfile.TemporaryDirectory(prefix="kroton-consumer-") as directory:
@@ -66,6 +78,7 @@ def main(root, build, *cxx):
         found = list(stage.rglob("kroton.pc"))
         assert len(found) == 1, f"one kroton.pc is expected in the installed tree, found {found}"
         check(stage, found[0].parent, cxx, scratch)
+        check_command(stage, scratch)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ int inspect(const InspectOptions& options, Context& context) {
     context.print(json.end_object());
   } else {
     for (const Part& part : parts) {
-      if (!part.is_wanted) continue;
+      if (!part.is_wanted || (part.text.empty() && wanted == 0)) continue;
       if (wanted != 1) context.print(context.style.bold(fmt::format("== {}\n", part.name)));
       context.print_foreign(part.text);
       if (!part.text.empty() && part.text.back() != '\n') context.print("\n");

@@ -10,17 +10,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The library that this code was linked into, or the program if it was linked into that; empty if
+/// neither can be told.
+fs::path own_file() {
+  Dl_info self{};
+  std::error_code ignored;
+  if (!dladdr(reinterpret_cast<void*>(&find_plugin), &self) || !self.dli_fname) return {};
+  // A program is known by the name it was called by, which leads nowhere if it was found by PATH.
+  const fs::path name = self.dli_fname;
+  return name.has_parent_path() ? fs::weakly_canonical(name, ignored)
+                                : fs::read_symlink("/proc/self/exe", ignored);
+}
+
 /// Best first; only there, if the user says where.
 std::vector<fs::path> plugin_folders() {
   if (const char* chosen = std::getenv("KROTON_PLUGIN_DIR"); chosen && *chosen) return {chosen};
   std::vector<fs::path> folders;
-  Dl_info self{};
-  if (dladdr(reinterpret_cast<void*>(&find_plugin), &self) && self.dli_fname) {
-    std::error_code ignored;
-    const auto here = fs::weakly_canonical(self.dli_fname, ignored).parent_path();
+  if (const fs::path own = own_file(); !own.empty()) {
+    const fs::path here = own.parent_path();
     folders.push_back(here);
     for (const char* in_build_tree : {"cpu", "../cache"}) folders.push_back(here / in_build_tree);
     folders.push_back(here / "kroton"); // an installed prefix, wherever it was moved to
+#ifdef KROTON_LIBDIR
+    folders.push_back(here / ".." / KROTON_LIBDIR / "kroton"); // from the program in its bin
+#endif
   }
 #ifdef KROTON_INSTALL_PLUGIN_DIR
   folders.emplace_back(KROTON_INSTALL_PLUGIN_DIR);

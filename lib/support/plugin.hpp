@@ -14,8 +14,8 @@ struct PluginPlace {
   std::string searched;       ///< The folders, for people.
 };
 
-/// Looks in $KROTON_PLUGIN_DIR if that is set; else beside libkroton.so, where the build tree and
-/// an installed prefix have it, and where it was to be installed.
+/// Looks in $KROTON_PLUGIN_DIR if that is set; else beside libkroton.so or the command `kroton`,
+/// where the build tree and an installed prefix have it, and where it was to be installed.
 PluginPlace find_plugin(std::string_view file);
 
 } // namespace kroton::support

@@ -3,6 +3,7 @@ import os
 import pty
 import re
 import shutil
+import subprocess
 import sys
 
 import support
@@ -106,6 +107,13 @@ def test_doctor(tool):
     assert "chmod go-w" in refused and '"is_fine": false' in refused
     no_home = {"HOME": "", "KROTON_CACHE_DIR": ""}
     assert "none of KROTON_CACHE_DIR, XDG_CACHE_HOME and HOME is set" in tool.run("doctor", status=1, env=no_home).stdout
+
+
+def test_alone(tool):
+    """The command is linked with neither LLVM nor Kroton's library nor libcurl."""
+    linked = subprocess.run(["ldd", tool.program], capture_output=True, text=True, check=True).stdout
+    for library in ("LLVM", "clang", "libkroton", "curl"):
+        assert library not in linked, linked
 
 
 def test_colours(tool):

@@ -1,5 +1,6 @@
 """How `kroton` looks after a cache directory, and how it fares where there is trouble."""
 import os
+import pty
 import resource
 import shutil
 import signal
@@ -144,6 +145,12 @@ def test_many_entries(tool):
     limit = 128 << 20
     options = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)), "timeout": 60}
     assert tool.json("cache", "stats", **options)["entries"]["files"] == 10_004
+    parent, child = pty.openpty()
+    result = tool.run("cache", "verify", status=1, stdout=subprocess.PIPE, stderr=child, capture_output=False, **options)
+    os.close(child)
+    bar = os.read(parent, 1 << 20)
+    os.close(parent)
+    assert b"verifying [" in bar and b"/10004" in bar and "verifying" not in result.stdout
     report = tool.json("cache", "verify", status=1, **options)
     assert report["sound"] == 4 and report["damaged"] == 10_000
     assert len(tool.run("cache", "ls", status=1, **options).stdout.splitlines()) == 10_004
