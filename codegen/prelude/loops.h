@@ -5,7 +5,7 @@
 //     sum.take(m, k, v);
 //   });
 //
-// The body is written once and stands twice: for whole vectors (m is all_lanes<16>) and for what is left
+// The body is written once and mostly stands twice: for whole vectors (m is all_lanes<16>) and for what is left
 // at the end (m is the mask of the lanes that are in the loop). With two or more vectors a turn, k is the
 // number of the vector in its turn, so that sums need not wait for each other.
 
@@ -29,11 +29,11 @@ template <int N, class T> KROTON_INLINE auto load(const T* from, vec<bool, N> m)
 /// As load, of an array that is walked from end to end: asks for what comes 4 KiB later, since the machine's own
 /// look-ahead keeps too few lines of large arrays under way. What is asked for need not exist.
 //# load_ahead: types load
-template <int N, class T> KROTON_INLINE auto load_ahead(const T* from, all_lanes<N> m) {
-  for (u64 at = 0; at < N * sizeof(T); at += 64) __builtin_prefetch((const void*)((u64)from + 4096 + at));
-  return load(from, m);
+template <class T, class M> KROTON_INLINE auto load_ahead(const T* from, M m) {
+  const auto v = load(from, m);
+  for (u64 at = 0; at < sizeof v; at += 64) __builtin_prefetch((const void*)((u64)from + 4096 + at));
+  return v;
 }
-template <int N, class T> KROTON_INLINE auto load_ahead(const T* from, vec<bool, N> m) { return load(from, m); }
 
 /// Elements `step` apart.
 //# load_every: types vec all_lanes load_strided load_strided_first
@@ -56,9 +56,21 @@ template <int N, class T> KROTON_INLINE void store_every(T* to, i64 step, vec<T,
   store_strided_first(to, step, m, v);
 }
 
-//# in_vectors: types all_lanes first_lanes
+/// Masks cost AVX-512 next to nothing: there a body that is too long for several vectors a turn stands once.
+//# in_vectors: types vec all_lanes first_lanes
 template <int N, int U, class Body> KROTON_INLINE void in_vectors(i64 from, i64 to, Body body) {
   i64 i = from;
+#ifdef __AVX512F__
+  if constexpr (U == 1) {
+    vec<bool, N> m = true;
+#pragma clang loop unroll(disable)
+    for (; i < to; i += N) {
+      if (to - i < N) m = first_lanes<N>(to - i);
+      [[clang::always_inline]] body(i, m, 0);
+    }
+    return;
+  }
+#endif
   if constexpr (U > 1) {
     for (; i + U * N <= to; i += U * N) {
 #pragma clang loop unroll(full)

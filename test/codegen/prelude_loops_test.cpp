@@ -43,6 +43,20 @@ template <class T, class I> i64 wrong_quotients(u64 seed, T least) {
 extern "C" i64 wrong_quotients_f32(u64 seed) { return wrong_quotients<f32, u32>(seed, 0x1p-100f); }
 extern "C" i64 wrong_quotients_f64(u64 seed) { return wrong_quotients<f64, u64>(seed, 0x1p-960); }
 
+// How often each element of a range is taken, by one and by two vectors a turn.
+template <int U> static i64 wrong_visits() {
+  i64 wrong = 0;
+  for (i64 from = 0; from < 3; ++from)
+    for (i64 to = 0; to < 100; ++to) {
+      i32 visits[128] = {};
+      in_vectors<16, U>(from, to, [&](i64 i, auto m, int) { store(visits + i, load_ahead(visits + i, m) + 1, m); });
+      for (i64 i = 0; i < 128; ++i) wrong += visits[i] != (i >= from && i < to);
+    }
+  return wrong;
+}
+extern "C" i64 wrong_visits_one_by_one() { return wrong_visits<1>(); }
+extern "C" i64 wrong_visits_in_pairs() { return wrong_visits<2>(); }
+
 // Rows of every length, with NaN and both zeros among few other numbers, so that many are equal.
 extern "C" i64 wrong_extremes(u64 seed) {
   const f32 values[8] = {0.0f, -0.0f, 1.0f, -1.0f, 2.0f, -2.0f, __builtin_inff(), -__builtin_nanf("")};
@@ -89,6 +103,15 @@ TEST_CASE("a row divided by one number has the quotients' digits", "[codegen][pr
       CHECK(f32(seed) == 0);
       CHECK(f64(seed) == 0);
     }
+  }
+}
+
+TEST_CASE("a loop takes each element of its range once", "[codegen][prelude][jit]") {
+  for (const jit::CpuTarget& target : test::targets_here()) {
+    const jit::Module module = test::build_with_prelude(std::string(checks_text), target);
+    INFO(target.describe());
+    CHECK(test::function_of<long()>(module, "wrong_visits_one_by_one")() == 0);
+    CHECK(test::function_of<long()>(module, "wrong_visits_in_pairs")() == 0);
   }
 }
 
