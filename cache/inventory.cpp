@@ -6,9 +6,10 @@
 #include <tuple>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 
-#include "cache/layout.hpp"
 #include "cache/file.hpp"
+#include "cache/layout.hpp"
 
 namespace kroton::cache {
 namespace {
@@ -39,7 +40,7 @@ void visit_folder(int directory, const std::string& folder, std::uint32_t versio
                   const std::function<void(const StoredFile&)>& visit) {
   for (const std::string& name : list_directory(directory, folder.c_str())) {
     StoredFile file{version == 0 ? FileKind::quarantined : kind_of(name), version,
-                    folder + "/" + name};
+                    fmt::format("{}/{}", folder, name)};
     if (::fstatat(directory, file.path.c_str(), &file.status, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (file.kind == FileKind::entry) {
       const auto stem = std::string_view(name).substr(0, name.size() - entry_suffix.size());
@@ -60,7 +61,7 @@ void visit_files(int directory, const std::function<void(const StoredFile&)>& vi
       visit_folder(directory, top, 0, visit);
     } else if (const auto version = version_of(top)) {
       for (const std::string& shard : list_directory(directory, top.c_str()))
-        visit_folder(directory, top + "/" + shard, *version, visit);
+        visit_folder(directory, fmt::format("{}/{}", top, shard), *version, visit);
     }
   }
 }
@@ -104,7 +105,7 @@ std::vector<StoredFile> find_entries(int directory, std::uint32_t version,
   for (const std::string& shard : prefix.size() >= 2 ? std::vector{std::string(prefix.substr(0, 2))}
                                                      : list_directory(directory, top.c_str())) {
     if (!shard.starts_with(prefix.substr(0, 2))) continue;
-    visit_folder(directory, top + "/" + shard, version, [&](const StoredFile& file) {
+    visit_folder(directory, fmt::format("{}/{}", top, shard), version, [&](const StoredFile& file) {
       if (file.kind == FileKind::entry && file.digest.starts_with(prefix)) found.push_back(file);
     });
   }

@@ -18,6 +18,12 @@ std::vector<std::string_view> split(std::string_view text) {
   return lines;
 }
 
+/// Where the path on diagonal `k` stands among the ends of the paths on -limit - 1 to limit + 1.
+std::size_t index_of(int k, int limit) {
+  const int index = k + limit + 1;
+  return static_cast<std::size_t>(index);
+}
+
 /// The shortest edit script, found by following from each diagonal k = x - y the furthest path
 /// that d edits reach, for d = 0, 1, …; `trace[d]` keeps the ends of those paths. Empty when d
 /// would exceed `max_edits`.
@@ -26,7 +32,7 @@ std::vector<std::vector<int>> furthest_paths(Lines a, Lines b, int max_edits) {
   const int limit = std::min(n + m, max_edits);
   std::vector<std::vector<int>> trace;
   std::vector<int> ends(2 * static_cast<std::size_t>(limit) + 3, 0);
-  const auto end_at = [&](int k) -> int& { return ends[static_cast<std::size_t>(k + limit + 1)]; };
+  const auto end_at = [&](int k) -> int& { return ends[index_of(k, limit)]; };
   for (int d = 0; d <= limit; ++d) {
     for (int k = -d; k <= d; k += 2) {
       const bool is_down = k == -d || (k != d && end_at(k - 1) < end_at(k + 1));
@@ -53,7 +59,7 @@ std::vector<DiffLine> walk_back(Lines a, Lines b, const std::vector<std::vector<
   std::vector<DiffLine> lines;
   for (int d = static_cast<int>(trace.size()) - 1; d > 0; --d) {
     const auto& before = trace[static_cast<std::size_t>(d - 1)];
-    const auto end_at = [&](int k) { return before[static_cast<std::size_t>(k + limit + 1)]; };
+    const auto end_at = [&](int k) { return before[index_of(k, limit)]; };
     const int k = x - y;
     const bool is_down = k == -d || (k != d && end_at(k - 1) < end_at(k + 1));
     const int from = is_down ? k + 1 : k - 1;

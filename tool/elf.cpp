@@ -22,7 +22,7 @@ std::optional<std::string_view> part(std::string_view file, std::uint64_t offset
 template <class T> std::vector<T> read_table(std::string_view bytes) {
   static_assert(std::is_trivially_copyable_v<T>);
   std::vector<T> table(bytes.size() / sizeof(T));
-  if (!table.empty()) std::memcpy(table.data(), bytes.data(), table.size() * sizeof(T));
+  std::copy_n(bytes.begin(), table.size() * sizeof(T), reinterpret_cast<char*>(table.data()));
   return table;
 }
 

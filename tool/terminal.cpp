@@ -62,12 +62,13 @@ std::string bytes_text(std::uint64_t nbytes) {
 }
 
 std::string ago_text(std::int64_t time_s) {
+  constexpr std::int64_t day_s = 86400;
   const std::int64_t age = std::int64_t{::time(nullptr)} - time_s;
   if (age < -60) return "in the future";
   if (age < 60) return "just now";
   if (age < 3600) return fmt::format("{} min ago", age / 60);
-  if (age < 2 * 86400) return fmt::format("{} h ago", age / 3600);
-  return fmt::format("{} d ago", age / 86400);
+  if (age < 2 * day_s) return fmt::format("{} h ago", age / 3600);
+  return fmt::format("{} d ago", age / day_s);
 }
 
 std::string time_text(std::int64_t time_s) {

@@ -104,7 +104,7 @@ std::string field_text(std::string_view name, std::optional<std::string_view> a,
   if (!a || !b) return fmt::format("{} only the {} has it\n", head, a ? "first" : "second");
   if (!is_text(*a) || !is_text(*b))
     return fmt::format("{} {} and {} bytes, which differ\n", head, a->size(), b->size());
-  const bool is_short = std::max(a->size(), b->size()) <= 60 && a->find('\n') == a->npos;
+  const bool is_short = std::max(a->size(), b->size()) <= 64 && a->find('\n') == a->npos;
   if (is_short && b->find('\n') == b->npos)
     return fmt::format("{} {} / {}\n", head, style.red(printable(*a)), style.green(printable(*b)));
   return head + "\n" + diff_text(*a, *b, is_full, style);
