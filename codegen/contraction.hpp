@@ -28,7 +28,10 @@ template <class Size> struct ContractionSizes {
   Size m{}, n{}, k{}, a_row{}, a_col{}, b_row{}, b_col{}, c_row{};
 
   bool operator==(const ContractionSizes&) const = default;
-  /// In the order of a kernel's `sizes`.
+  /// From a kernel's `sizes`, and in their order.
+  static ContractionSizes from_order(const std::array<Size, 8>& s) {
+    return {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]};
+  }
   std::array<Size, 8> in_order() const { return {m, n, k, a_row, a_col, b_row, b_col, c_row}; }
 };
 

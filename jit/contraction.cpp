@@ -38,14 +38,17 @@ void library_product(const codegen::ContractionShape& shape,
 void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runtime) const {
   auto size = [&](int slot) { return f.sizes[static_cast<std::size_t>(slot)]; };
   const std::size_t rank = s.shape.size();
-  const codegen::ContractionSizes<std::int64_t> sizes{size(s.shape[rank - 2]),
-                                                      size(s.shape[rank - 1]),
-                                                      size(s.k),
-                                                      size(s.a.strides[rank - 2]),
-                                                      size(s.a.strides[rank - 1]),
-                                                      size(s.b.strides[rank - 2]),
-                                                      size(s.b.strides[rank - 1]),
-                                                      size(s.out_row)};
+  // What the kernel is handed is written once: copied in pairs right after it was written element
+  // by element, it would wait for the stores.
+  const std::array<std::int64_t, 8> arguments{size(s.shape[rank - 2]),
+                                              size(s.shape[rank - 1]),
+                                              size(s.k),
+                                              size(s.a.strides[rank - 2]),
+                                              size(s.a.strides[rank - 1]),
+                                              size(s.b.strides[rank - 2]),
+                                              size(s.b.strides[rank - 1]),
+                                              size(s.out_row)};
+  const auto sizes = codegen::ContractionSizes<std::int64_t>::from_order(arguments);
   std::int64_t batches = 1;
   for (std::size_t i = 0; i + 2 < rank; ++i) batches *= size(s.shape[i]);
   const auto item = static_cast<std::int64_t>(item_size(s.product.dtype));
@@ -81,7 +84,6 @@ void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runti
                         : codegen::contraction_work_bytes(shape, scheme, sizes, threads_);
   std::byte* work =
       work_bytes > 0 ? f.scratch.reserve(static_cast<std::size_t>(work_bytes)) : nullptr;
-  const auto arguments = sizes.in_order();
   for (std::int64_t i = 0; i < batches; ++i) {
     void* buffers[] = {element(s.a, i), element(s.b, i), out + i * bytes, const_cast<void*>(alpha),
                        work};
