@@ -76,8 +76,9 @@ struct Kind {
 constexpr Kind kinds[] = {
     {"start", "function()", "cold", "first", "regression", Cache::empty, {.ns = 300e6}},
     {"start", "function()", "warm", "first", "regression", Cache::filled, {}},
+    {"start", "function()", "warm network", "first", "network", Cache::filled, {}},
     {"start", "main to result", "cold", "result", "regression", Cache::empty, {}},
-    {"start", "main to result", "warm", "result", "regression", Cache::filled, {.ns = 30e6}},
+    {"start", "main to result", "warm", "result", "regression", Cache::filled, {.ns = 5e6}},
     {"start", "process to result", "warm", "result", "regression", Cache::filled, {}, true},
     // With Clang loaded and warmed up by another function: what a new function costs a program.
     {"compile",
