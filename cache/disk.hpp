@@ -13,13 +13,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
 #include "cache/admission.hpp"
 #include "cache/claim.hpp"
 #include "cache/file.hpp"
+#include "cache/fork_mutex.hpp"
 #include "cache/key.hpp"
 
 namespace kroton::cache {
@@ -73,7 +73,7 @@ private:
 
   const std::filesystem::path path_;
   const Policy policy_;
-  mutable std::mutex mutex_; // of the two below
+  mutable ForkMutex mutex_; // of the two below
   Directory directory_;
   std::string refusal_;
 };

@@ -5,11 +5,12 @@
 ///   ReadOnlyDirectory level("/opt/model/kernels", Ownership::checked);
 ///   std::optional<std::string> entry = level.find(digest_hex);
 #include <filesystem>
-#include <mutex>
+#include <memory>
 
 #include <kroton/cache.hpp>
 
 #include "cache/file.hpp"
+#include "cache/fork_mutex.hpp"
 
 namespace kroton::cache {
 
@@ -37,7 +38,7 @@ private:
 
   const std::filesystem::path path_;
   const Ownership ownership_;
-  std::mutex mutex_; // of what is below
+  ForkMutex mutex_; // of what is below
   Directory directory_;
 };
 

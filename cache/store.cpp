@@ -79,7 +79,7 @@ void Store::publish(const Key& key, Artifact artifact) {
 }
 
 Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make,
-                          bool is_known_miss) {
+                          const Lookup* missed) {
   const auto start = std::chrono::steady_clock::now();
   const auto arrived = [&](Below found) {
     return Lookup{std::move(found.artifact), found.outcome,
@@ -113,7 +113,9 @@ Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make,
   Below found;
   std::unique_ptr<Claim> claim; // until the artifact is published
   try {
-    found = wait_or_claim(key, find_below(key, !is_known_miss), claim);
+    found = find_below(key, !missed);
+    if (missed && !found.artifact) found.miss_reason = missed->miss_reason;
+    found = wait_or_claim(key, std::move(found), claim);
     if (!found.artifact) found.artifact = std::make_shared<const Artifact>(make());
   } catch (...) {
     {

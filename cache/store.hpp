@@ -27,6 +27,7 @@
 #include "cache/admission.hpp"
 #include "cache/artifact.hpp"
 #include "cache/disk.hpp"
+#include "cache/fork_mutex.hpp"
 #include "cache/key.hpp"
 #include "cache/memory.hpp"
 #include "cache/shared.hpp"
@@ -111,8 +112,10 @@ public:
   /// the same key are waited for within bounds (Options::max_claim_age), never when there is an
   /// entry. `make` must not ask this Store for the same key.
   ///
-  /// `is_known_miss` says that a `look_up` just missed: the shared levels are then not asked again.
-  Lookup get_or_make(const Key&, const std::function<Artifact()>& make, bool is_known_miss = false);
+  /// `missed` is what a `look_up` of the key just returned: the shared levels are then not asked
+  /// again.
+  Lookup get_or_make(const Key&, const std::function<Artifact()>& make,
+                     const Lookup* missed = nullptr);
 
   /// Evicts now, without regard to when it was last done. Returns the number of entries removed.
   std::uint64_t sweep();
@@ -149,7 +152,7 @@ private:
   const Options options_;
   std::optional<DiskLevel> disk_;
   SharedLevels shared_;
-  mutable std::mutex mutex_; // of everything below; never held while reading, writing or making
+  mutable ForkMutex mutex_; // of everything below; never held while reading, writing or making
   MemoryLevel memory_;
   std::unordered_map<support::Digest, std::shared_ptr<Flight>, support::DigestHash> flights_;
   Stats stats_;

@@ -88,6 +88,7 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   struct Job {
     const KernelText* kernel;
     cache::Key key;
+    cache::Lookup missed;
     LoadedKernel result;
     std::exception_ptr error;
   };
@@ -96,7 +97,7 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   std::map<std::string_view, std::size_t> known;
   for (const KernelText& t : texts) {
     const auto [it, is_new] = known.emplace(t.text, jobs.size());
-    if (is_new) jobs.push_back({&t, kernel_key(t.text, target, options), {}, {}});
+    if (is_new) jobs.push_back({&t, kernel_key(t.text, target, options), {}, {}, {}});
     job_of.push_back(it->second);
   }
 
@@ -120,7 +121,7 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     try {
       if (compiling.is_given_up && compiling.is_given_up()) throw GivenUp{};
       const auto compile = [&] { return compile_kernel(*job.kernel, target, options); };
-      finish(job, store.get_or_make(job.key, compile, true));
+      finish(job, store.get_or_make(job.key, compile, &job.missed));
     } catch (...) {
       job.error = std::current_exception();
     }
@@ -129,8 +130,9 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   // What some level has takes microseconds: only compiling is worth threads.
   std::vector<Job*> misses;
   for (Job& job : jobs) {
-    if (cache::Lookup found = store.look_up(job.key); found.artifact)
-      finish(job, std::move(found));
+    job.missed = store.look_up(job.key);
+    if (job.missed.artifact)
+      finish(job, std::move(job.missed));
     else
       misses.push_back(&job);
   }

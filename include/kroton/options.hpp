@@ -65,7 +65,8 @@ struct Options {
   /// Multiply-add in one rounding where the machine has it.
   bool contract = true;
   /// "x86-64-v2", "x86-64-v3", "x86-64-v4", "native" (this CPU with all it has), or empty
-  /// for the best level of this machine. Machines of one level share cached kernels.
+  /// for $KROTON_TARGET, else the best level of this machine. Of several with commas between them,
+  /// the first that this machine can run. Machines of one level share cached kernels.
   std::string target = {};
   /// Threads a call may use; 0: KROTON_THREADS, else all cores. 1: the calling thread alone. The
   /// order of summation in reductions over rows depends on it.

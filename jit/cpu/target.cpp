@@ -80,6 +80,18 @@ CpuTarget native() {
   return target;
 }
 
+/// Of names with commas between them.
+CpuTarget first_that_runs(std::string_view list) {
+  for (std::string_view rest = list; !rest.empty();) {
+    const auto name = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+    if (name.empty()) continue;
+    if (CpuTarget target = CpuTarget::parse(name); target.runs_here()) return target;
+  }
+  support::fail<UnsupportedError>("target", {.hint = "end the list with x86-64-v2"},
+                                  "this machine cannot run code for any of \"{}\"", list);
+}
+
 } // namespace
 
 std::string CpuTarget::describe() const {
@@ -96,7 +108,12 @@ CpuTarget CpuTarget::host() {
 }
 
 CpuTarget CpuTarget::parse(std::string_view text) {
-  if (text.empty() || text == "host") return host();
+  if (text.empty()) {
+    const char* wanted = std::getenv("KROTON_TARGET");
+    text = wanted && *wanted ? wanted : "host";
+  }
+  if (text.find(',') != text.npos) return first_that_runs(text);
+  if (text == "host") return host();
   if (text == "native") return native();
   if (const Level* level = find_level(text)) return from_level(*level);
   support::fail<UnsupportedError>("target",

@@ -24,9 +24,10 @@ struct CpuTarget {
   /// The highest level that this machine has.
   static CpuTarget host();
 
-  /// "x86-64-v2", "x86-64-v3", "x86-64-v4" (or just "v2"…), "native": the host's level
-  /// with every feature beyond it, tuned for its model, or "host" (also ""). Throws
-  /// UnsupportedError listing these.
+  /// "x86-64-v2", "x86-64-v3", "x86-64-v4" (or just "v2"…), "native": the host's level with every
+  /// feature beyond it, tuned for its model, or "host". Of several names with commas between them,
+  /// the first that this machine can run. Empty: $KROTON_TARGET, else "host". Throws
+  /// UnsupportedError for anything else, listing these, and for a list of which nothing runs here.
   static CpuTarget parse(std::string_view text);
 
   /// What a CPU must have to run code for the target, as words: "x86-64-v3 gfni vaes". Tuning is no

@@ -239,8 +239,11 @@ TEST_CASE("a level of a user's own that throws is a miss with its reason", "[cac
 TEST_CASE("after a look-up that missed, making does not ask the shared levels again", "[cache]") {
   const auto map = std::make_shared<MapLevel>();
   Store store(with_level(map));
-  REQUIRE_FALSE(store.look_up(key_of("a")).artifact);
-  CHECK(store.get_or_make(key_of("a"), fresh, true).outcome == Outcome::made);
+  const Lookup missed = store.look_up(key_of("a"));
+  REQUIRE_FALSE(missed.artifact);
+  const Lookup made = store.get_or_make(key_of("a"), fresh, &missed);
+  CHECK(made.outcome == Outcome::made);
+  CHECK(made.miss_reason == missed.miss_reason);
   CHECK(store.stats().levels[0].misses == 1);
 }
 

@@ -67,10 +67,19 @@ TEST_CASE("child: this CPU is taken for an older one", "[.older-cpu]") {
   CHECK(CpuTarget::parse("native").requirements() == "x86-64-v2");
   CHECK(CpuTarget::parse("v2").runs_here());
   CHECK_FALSE(CpuTarget::parse("v3").runs_here());
+  CHECK(CpuTarget::parse("v4,v3,v2").level == "x86-64-v2");
+  CHECK_THROWS_AS(CpuTarget::parse("v4,v3"), UnsupportedError);
   CHECK_FALSE(jit::has_cpu_feature("x86-64-v3"));
   CHECK_FALSE(jit::has_cpu_feature("sse4.2"));
 }
 
 TEST_CASE("KROTON_CPU takes the CPU for one of a lower level, never of a higher", "[jit]") {
   CHECK(run_child("[.older-cpu]", {{"KROTON_CPU", "x86-64-v2"}}).status == 0);
+}
+
+TEST_CASE("of several targets the first that runs here is taken", "[jit]") {
+  CHECK(CpuTarget::parse("v2,v3").level == "x86-64-v2");
+  CHECK(CpuTarget::parse("x86-64-v2,").level == "x86-64-v2");
+  CHECK_THROWS_AS(CpuTarget::parse("v9,v2"), UnsupportedError);
+  CHECK_THROWS_AS(CpuTarget::parse(","), UnsupportedError);
 }
