@@ -3,7 +3,7 @@
     layering_test.py ROOT      checks the tree
     layering_test.py --self    checks the check, on a made-up tree
 
-    include <- lib <- codegen <- jit          lib/support <- cache <- jit, tool
+    include <- lib <- codegen <- jit          lib/support <- cache <- jit, tools/kroton
     lib: support < data < ir < ops < rewrite < grad < plan; lib/nn and examples see the public API alone
     LLVM headers only in jit/cpu, CUDA headers only in jit/cuda, and no fmt or spdlog in include
 """
@@ -22,7 +22,7 @@ ALLOWED = {
     "lib/nn": ["include"],
     "codegen": ["include"] + LIB,
     "cache": ["include", "lib/support"],
-    "tool": ["include", "lib/support", "cache"],
+    "tools/kroton": ["include", "lib/support", "cache"],
     "jit": ["include", "codegen", "cache", "jit/cpu", "jit/cuda"] + LIB,
     "jit/cpu": ["include", "codegen", "cache", "jit"] + LIB,
     "jit/cuda": ["include", "codegen", "cache", "jit"] + LIB,
@@ -35,7 +35,7 @@ ALLOWED = {
 OUTSIDE = {
     "LLVM": (r"(llvm|llvm-c|clang|clang-c|lld)/", ["jit/cpu", "test", "bench"]),
     "CUDA": (r"(cuda|cudaTypedefs|cuda_\w+|nvrtc|nvJitLink|nvPTXCompiler|cublas\w*|cudnn\w*)\.h", ["jit/cuda", "test", "bench"]),
-    "fmt or spdlog": (r"(fmt|spdlog)/", [*LIB, "codegen", "cache", "jit", "jit/cpu", "jit/cuda", "tool", "test", "bench"]),
+    "fmt or spdlog": (r"(fmt|spdlog)/", [*LIB, "codegen", "cache", "jit", "jit/cpu", "jit/cuda", "tools/kroton", "test", "bench"]),
     "I/O, clocks or threads": (r"(fstream|iostream|filesystem|chrono|thread|mutex)$",
                                [room for room in ALLOWED if room != "codegen"]),
 }
@@ -106,7 +106,7 @@ def self_test():
         "jit/function.cpp": '#include "codegen/render.cpp"\n#include "cache/store.hpp"\n#include "cpu/clang.cpp"\n',
         "jit/cpu/clang.cpp": '#include <clang/Basic/Version.h>\n#if LLVM_VERSION_MAJOR > 20\n#endif\n',
         "jit/cuda/driver.cpp": "#include <cuda.h>\n",
-        "tool/main.cpp": '#include "cache/store.hpp"\n#include <fmt/format.h>\n',
+        "tools/kroton/main.cpp": '#include "cache/store.hpp"\n#include <fmt/format.h>\n',
         "examples/demo.cpp": "#include <kroton/expr.hpp>\n#include <iostream>\n",
         "test/all_test.cpp": '#include "jit/cpu/clang.cpp"\n#include <llvm/IR/Module.h>\n',
     }
@@ -121,7 +121,7 @@ def self_test():
         "jit/bad.cpp": ["#include <llvm/IR/Module.h>", "#include <nvrtc.h>", '#include "examples/demo.cpp"'],
         "jit/cpu/bad.cpp": ["#include <cuda_runtime.h>"],
         "jit/cuda/bad.cpp": ["#include <clang/Basic/Version.h>"],
-        "tool/bad.cpp": ['#include "jit/function.cpp"', "#include <llvm/IR/Module.h>"],
+        "tools/kroton/bad.cpp": ['#include "jit/function.cpp"', "#include <llvm/IR/Module.h>"],
         "lib/newroom/bad.cpp": [""],
         "examples/bad.cpp": ['#include "lib/ir/node.hpp"', '#include "jit/not_written_yet.hpp"'],
     }

@@ -1,7 +1,7 @@
 /// libFuzzer's target for objects as `kroton inspect` shows them.
 #include <cstdint>
 
-#include "tool/disassemble.hpp"
+#include "tools/kroton/disassemble.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace kroton::tool;

@@ -1,4 +1,4 @@
-#include "tool/elf.hpp"
+#include "tools/kroton/elf.hpp"
 
 #include <elf.h>
 
@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "test/support/catch.hpp"
-#include "tool/disassemble.hpp"
+#include "tools/kroton/disassemble.hpp"
 
 using namespace kroton::tool;
 

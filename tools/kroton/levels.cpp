@@ -1,4 +1,4 @@
-#include "tool/levels.hpp"
+#include "tools/kroton/levels.hpp"
 
 #include <cerrno>
 #include <chrono>
@@ -10,8 +10,8 @@
 #include "cache/directory.hpp"
 #include "cache/http.hpp"
 #include "cache/keyring.hpp"
-#include "tool/commands.hpp"
-#include "tool/store.hpp"
+#include "tools/kroton/commands.hpp"
+#include "tools/kroton/store.hpp"
 
 namespace kroton::tool {
 namespace {

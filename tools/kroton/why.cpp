@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "tool/commands.hpp"
-#include "tool/diff.hpp"
-#include "tool/store.hpp"
+#include "tools/kroton/commands.hpp"
+#include "tools/kroton/diff.hpp"
+#include "tools/kroton/store.hpp"
 
 namespace kroton::tool {
 namespace {

@@ -1,4 +1,4 @@
-#include "tool/diff.hpp"
+#include "tools/kroton/diff.hpp"
 
 #include <algorithm>
 #include <span>

@@ -1,4 +1,4 @@
-#include "tool/arguments.hpp"
+#include "tools/kroton/arguments.hpp"
 
 #include <functional>
 #include <map>
@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "cache/store.hpp"
-#include "tool/commands.hpp"
+#include "tools/kroton/commands.hpp"
 
 namespace kroton::tool {
 namespace {

@@ -1,4 +1,4 @@
-#include "tool/context.hpp"
+#include "tools/kroton/context.hpp"
 
 #include <cerrno>
 #include <cstring>

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tool/context.hpp"
+#include "tools/kroton/context.hpp"
 
 namespace kroton::tool {
 

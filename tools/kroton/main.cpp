@@ -2,7 +2,7 @@
 #include <cstdlib>
 #include <exception>
 
-#include "tool/arguments.hpp"
+#include "tools/kroton/arguments.hpp"
 
 int main(int argc, char** argv) {
   using namespace kroton::tool;

@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "tool/commands.hpp"
-#include "tool/store.hpp"
+#include "tools/kroton/commands.hpp"
+#include "tools/kroton/store.hpp"
 
 namespace kroton::tool {
 namespace {

@@ -5,9 +5,9 @@
 
 #include "cache/directory.hpp"
 #include "lib/support/doctor_abi.hpp"
-#include "tool/commands.hpp"
-#include "tool/levels.hpp"
-#include "tool/store.hpp"
+#include "tools/kroton/commands.hpp"
+#include "tools/kroton/levels.hpp"
+#include "tools/kroton/store.hpp"
 
 namespace kroton::tool {
 namespace {

@@ -15,7 +15,7 @@
 #include "cache/inventory.hpp"
 #include "cache/key.hpp"
 #include "cache/sign.hpp"
-#include "tool/context.hpp"
+#include "tools/kroton/context.hpp"
 
 namespace kroton::tool {
 

@@ -7,9 +7,9 @@
 
 #include "cache/store.hpp"
 #include "cache/sweep.hpp"
-#include "tool/commands.hpp"
-#include "tool/elf.hpp"
-#include "tool/store.hpp"
+#include "tools/kroton/commands.hpp"
+#include "tools/kroton/elf.hpp"
+#include "tools/kroton/store.hpp"
 
 namespace kroton::tool {
 namespace {

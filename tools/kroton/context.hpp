@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "lib/support/json.hpp"
-#include "tool/terminal.hpp"
+#include "tools/kroton/terminal.hpp"
 
 namespace kroton::tool {
 

@@ -1,10 +1,10 @@
 /// inspect: what an entry holds, for people to read.
 #include <fmt/format.h>
 
-#include "tool/commands.hpp"
-#include "tool/disassemble.hpp"
-#include "tool/elf.hpp"
-#include "tool/store.hpp"
+#include "tools/kroton/commands.hpp"
+#include "tools/kroton/disassemble.hpp"
+#include "tools/kroton/elf.hpp"
+#include "tools/kroton/store.hpp"
 
 namespace kroton::tool {
 namespace {

@@ -1,4 +1,4 @@
-#include "tool/store.hpp"
+#include "tools/kroton/store.hpp"
 
 #include <cerrno>
 

@@ -9,8 +9,8 @@
 #include "cache/admission.hpp"
 #include "cache/bundle.hpp"
 #include "cache/store.hpp"
-#include "tool/commands.hpp"
-#include "tool/store.hpp"
+#include "tools/kroton/commands.hpp"
+#include "tools/kroton/store.hpp"
 
 namespace kroton::tool {
 namespace {

@@ -1,4 +1,4 @@
-#include "tool/elf.hpp"
+#include "tools/kroton/elf.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -1,6 +1,6 @@
 #pragma once
 /// From the command line to a command.
-#include "tool/context.hpp"
+#include "tools/kroton/context.hpp"
 
 namespace kroton::tool {
 

@@ -1,4 +1,4 @@
-#include "tool/terminal.hpp"
+#include "tools/kroton/terminal.hpp"
 
 #include <array>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include "tool/disassemble.hpp"
+#include "tools/kroton/disassemble.hpp"
 
 #include <array>
 #include <map>

@@ -6,8 +6,8 @@
 
 #include "cache/keyring.hpp"
 #include "cache/store.hpp"
-#include "tool/commands.hpp"
-#include "tool/store.hpp"
+#include "tools/kroton/commands.hpp"
+#include "tools/kroton/store.hpp"
 
 namespace kroton::tool {
 namespace {

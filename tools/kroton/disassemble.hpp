@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tool/elf.hpp"
+#include "tools/kroton/elf.hpp"
 
 namespace kroton::tool {
 
