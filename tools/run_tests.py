@@ -1,7 +1,7 @@
 """Runs the registered tests of a build directory and counts them.
 
     run_tests.py BUILD [--slow | --suite=NAME] [PATTERN]
-    run_tests.py BUILD --suite=NAME --executables      prints the ninja targets the tests run
+    run_tests.py BUILD --suite=NAME --targets          prints the ninja targets the Catch2 tests need
 
 The last line is "N passed, N failed": test cases of the Catch2 executables, which report each one
 in the file that KROTON_TEST_RESULTS names (see test/main.cpp), and one for every other test. A test
@@ -16,11 +16,15 @@ import sys
 from pathlib import Path
 
 
+def introspect(build, what):
+    """What meson knows of a build directory: its "--tests" or "--targets"."""
+    return json.loads(subprocess.run(["meson", "introspect", what, str(build)], check=True,
+                                     capture_output=True, text=True).stdout)
+
+
 def registered(build, suites):
     """The tests of the suites, as meson describes them, by name."""
-    text = subprocess.run(["meson", "introspect", "--tests", str(build)], check=True,
-                          capture_output=True, text=True).stdout
-    return {test["name"]: test for test in json.loads(text)
+    return {test["name"]: test for test in introspect(build, "--tests")
             if any(suite.split(":")[-1] in suites for suite in test["suite"])}
 
 
@@ -74,9 +78,11 @@ def main(arguments):
     pattern = next((a for a in arguments[1:] if not a.startswith("--")), "")
 
     tests = registered(build, suites)
-    if "--executables" in arguments:
-        for program in sorted({Path(test["cmd"][0]) for test in tests.values() if results_of(test)}):
-            print(program.relative_to(build.resolve()))
+    if "--targets" in arguments:
+        needed = {target for test in tests.values() if results_of(test) for target in test["depends"]}
+        for target in introspect(build, "--targets"):
+            if target["id"] in needed:
+                print(Path(target["filename"][0]).relative_to(build.resolve()))
         return 0
     chosen = {name: results_of(test) for name, test in tests.items() if results_of(test) or pattern in name}
     for results in filter(None, chosen.values()):

@@ -12,8 +12,8 @@ if [[ ! -f $build/build.ninja ]]; then
     -Db_sanitize=address,undefined "-Dllvm=$(tools/install_deps.sh --installed-llvm)" \
     >"$build/sanitize.log" 2>&1 || { cat "$build/sanitize.log"; exit 1; }
 fi
-mapfile -t targets < <(python3 tools/run_tests.py "$build" --suite=sanitize --executables)
-echo "building ${#targets[@]} test executables"
+mapfile -t targets < <(python3 tools/run_tests.py "$build" --suite=sanitize --targets)
+echo "building ${#targets[@]} test executables and plugins"
 ninja -C "$build" "${targets[@]}" >"$build/sanitize.log" 2>&1 || { cat "$build/sanitize.log"; exit 1; }
 
 export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1:abort_on_error=0

@@ -22,6 +22,14 @@ fs::path own_file() {
                                 : fs::read_symlink("/proc/self/exe", ignored);
 }
 
+/// The build tree that holds a folder: the one of its parents where Meson keeps its own files; else empty.
+fs::path build_tree_of(const fs::path& folder) {
+  std::error_code ignored;
+  for (fs::path root = folder; root.has_relative_path(); root = root.parent_path())
+    if (fs::exists(root / "meson-private", ignored)) return root;
+  return {};
+}
+
 /// Best first; only there, if the user says where.
 std::vector<fs::path> plugin_folders() {
   if (const char* chosen = std::getenv("KROTON_PLUGIN_DIR"); chosen && *chosen) return {chosen};
@@ -29,7 +37,8 @@ std::vector<fs::path> plugin_folders() {
   if (const fs::path own = own_file(); !own.empty()) {
     const fs::path here = own.parent_path();
     folders.push_back(here);
-    for (const char* in_build_tree : {"cpu", "../cache"}) folders.push_back(here / in_build_tree);
+    if (const fs::path root = build_tree_of(here); !root.empty())
+      for (const char* room : {"jit/cpu", "cache"}) folders.push_back(root / room);
     folders.push_back(here / "kroton"); // an installed prefix, wherever it was moved to
 #ifdef KROTON_LIBDIR
     folders.push_back(here / ".." / KROTON_LIBDIR / "kroton"); // from the program in its bin

@@ -25,7 +25,7 @@ std::set<std::string> variables_read() {
   const std::set<std::string> internal{"KROTON_TEST_CACHE_DIR", "KROTON_TEST_OBJECT"};
   std::set<std::string> found;
   for (const char* folder :
-       {"include", "lib", "codegen", "cache", "jit", "tool", "examples", "test", "bench"})
+       {"include", "lib", "codegen", "cache", "jit", "tools", "examples", "test", "bench"})
     for (const auto& item :
          fs::recursive_directory_iterator(fs::path(kroton::test::source_root) / folder))
       if (const auto extension = item.path().extension();
