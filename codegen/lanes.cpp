@@ -26,7 +26,8 @@ public:
       if (!f.axes.empty() && !mark(f.block, f.axes.back(), false)) return {};
     lanes_.count = vector_bytes / narrowest();
     const Dim& n = k_.axes.back();
-    if (is_chain() && has_inner() && !(n.is_static() && n.value() <= lanes_.count))
+    if (is_chain() && (has_inner() || narrowest() == 4) &&
+        !(n.is_static() && n.value() <= lanes_.count))
       lanes_.count *= 2;
     // Clang takes masks of fewer lanes apart bit by bit.
     lanes_.count = std::max(lanes_.count, 8);
@@ -51,7 +52,8 @@ public:
 
 private:
   /// Each operation of a long chain waits for the one before, and the machine looks ahead over
-  /// little more than one vector's chain: in rows, two registers for each vector keep it busy.
+  /// little more than one vector's chain: two registers for each vector keep it busy. Flat loops
+  /// of f64 take one: the coefficients of two functions leave no registers for more.
   bool is_chain() const {
     constexpr std::int64_t long_chain = 12;
     return k_.cost >= long_chain;

@@ -99,6 +99,29 @@ template <class U> KROTON_INLINE like<U, f32> from_bits_f32(U x) { return __buil
 //# from_bits_f64: types like
 template <class U> KROTON_INLINE like<U, f64> from_bits_f64(U x) { return __builtin_bit_cast(like<U, f64>, x); }
 
+/// table[index % 32] in each lane.
+//# looked_up: types vec lanes_of like
+#ifdef __AVX512F__
+template <class I> KROTON_INLINE like<I, f32> looked_up(const f32 (&table)[32], I index) {
+  if constexpr (lanes_of<I> == 1) {
+    return table[index % 32];
+  } else if constexpr (lanes_of<I> == 16) {
+    vec<f32, 16> half[2];
+    __builtin_memcpy(half, table, sizeof half);
+    return __builtin_ia32_vpermi2varps512(half[0], __builtin_bit_cast(vec<i32, 16>, index), half[1]);
+  } else if constexpr (lanes_of<I> < 16) {
+    vec<u32, 2 * lanes_of<I>> twice;
+    twice.lo = twice.hi = index;
+    return looked_up(table, twice).lo;
+  } else {
+    like<I, f32> v;
+    v.lo = looked_up(table, index.lo);
+    v.hi = looked_up(table, index.hi);
+    return v;
+  }
+}
+#endif
+
 /// a * b + c, rounded once where the machine can; never a call of the library's fma.
 //# fma_f32: types
 template <class A, class B, class C> KROTON_INLINE auto fma_f32(A a, B b, C c) {

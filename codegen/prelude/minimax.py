@@ -100,6 +100,44 @@ def rational(name, f, weight, low, high, top, bottom):
     sys.stdout.flush()
 
 
+def table(name, f, low, end, quarters, degree):
+    """Prints polynomials of |x| - c for f(|x|) in f32, one a quarter of an octave.
+
+    Entry i is for those x whose exponent's three low bits and significand's two high ones make i. The entry before
+    that of `low` is for everything below, with c = 0 and the coefficients 0 and 1; arguments end at `end`. Each other c
+    is a float near the middle of its interval where f is nearly a float, so that c0 is as good as exact.
+    """
+    rows = [[mp.mpf(0)] * quarters for _ in range(degree + 2)]
+    first = struct.unpack("I", struct.pack("f", low))[0] >> 21
+    last = struct.unpack("I", struct.pack("f", end))[0] >> 21
+    edge = lambda i: mp.mpf(struct.unpack("f", struct.pack("I", i << 21))[0])
+    worst = mp.mpf(0)
+    for i in range(first - 1, last + 1):
+        begin, stop = edge(i) if i >= first else mp.mpf(0), min(edge(i + 1), mp.mpf(end))
+        if i < first:
+            c, fixed = mp.mpf(0), [mp.mpf(0), mp.mpf(1)]
+        else:
+            middle, step = round_f32((begin + stop) / 2), mp.mpf(2) ** (mp.floor(mp.log(begin, 2)) - 17)
+            c = min((middle + k * step for k in range(-400, 401) if begin < middle + k * step < stop),
+                    key=lambda x: abs(f(x) - round_f32(f(x))) / f(x))
+            fixed = [round_f32(f(c))]
+        weight = lambda r: 1 / f(c + r) if c + r > 0 else mp.mpf(0)
+        while len(fixed) <= degree:
+            part = list(fixed)
+            rest = list(range(len(part), degree + 1))
+            fixed.append(round_f32(lawson(lambda r: f(c + r) - sum(a * r**p for p, a in enumerate(part)),
+                                          weight, begin - c, stop - c, rest)[0]))
+        for row, value in zip(rows, [c] + fixed):
+            row[i % quarters] = value
+        points = [begin - c + (stop - begin) * k / 200 for k in range(1, 201)]
+        worst = max([worst] + [abs(weight(r) * (f(c + r) - sum(a * r**p for p, a in enumerate(fixed))))
+                               for r in points])
+    print(f"{name}: degree {degree} on [0, {end}], error 2^{float(mp.log(worst, 2)):.1f}")
+    for letter, row in zip(["c"] + [f"c{p}" for p in range(degree + 1)], rows):
+        print(f"  {letter} = {', '.join(float(v).hex() for v in row)}")
+    sys.stdout.flush()
+
+
 def series(terms, x):
     """Σ terms(k) x^k, to more digits than any caller needs."""
     total, k = mp.mpf(0), 0
@@ -157,6 +195,7 @@ fits = {
     "softplus_f32": lambda: fit("softplus_f32", softplus_tail, softplus_weight, -0.5, 0.5, 8, round_f32),
     "softplus_f64": lambda: fit("softplus_f64", softplus_tail, softplus_weight, -0.5, 0.5, 20, round_f64),
     "tanh_f32": lambda: fit("tanh_f32", tanh_tail, lambda z: z, 0, 0.55**2, 4, round_f32),
+    "tanh_parts_f32": lambda: table("tanh_parts_f32", mp.tanh, 0.125, 9.25, 32, 5),
     "tanh_f64": lambda: rational("tanh_f64", tanh_tail, lambda z: z, 0, 0.55**2, 2, 3),
     "sinpi_f32": lambda: fit("sinpi_f32", sin_tail, lambda z: z / 3, 0, 0.0626, 2, round_f32),
     "cospi_f32": lambda: fit("cospi_f32", cos_tail, lambda z: z, 0, 0.0626, 3, round_f32),

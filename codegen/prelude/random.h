@@ -21,10 +21,24 @@ template <class W> KROTON_INLINE philox_pair<W> philox_products(philox_words<W> 
   return {(c.w0 & 0xffffffffu) * 0xd2511f53u, (c.w2 & 0xffffffffu) * 0xcd9e8d57u};
 }
 
-//# philox_round: types philox_keys philox_products
+/// The high half of each lane as its low one. Of vectors a shuffle, which runs beside the products where a shift waits
+/// for the same unit.
+//# high_half: types vec lanes_of
+template <class W> KROTON_INLINE W high_half(W x) {
+#ifdef __clang__
+  if constexpr (lanes_of<W> > 1) {
+    auto halves = __builtin_bit_cast(vec<u32, 2 * lanes_of<W>>, x);
+    halves.even = halves.odd;
+    return __builtin_bit_cast(W, halves);
+  }
+#endif
+  return x >> 32;
+}
+
+//# philox_round: types philox_keys philox_products high_half
 template <class W> KROTON_INLINE philox_words<W> philox_round(philox_words<W> c, philox_keys key) {
   auto [left, right] = philox_products(c);
-  return {(right >> 32) ^ c.w1 ^ key.k0, right, (left >> 32) ^ c.w3 ^ key.k1, left};
+  return {high_half(right) ^ c.w1 ^ key.k0, right, high_half(left) ^ c.w3 ^ key.k1, left};
 }
 
 /// All rounds but the last. They are written out: a loop here keeps LLVM from vectorising the loop over elements.

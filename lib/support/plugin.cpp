@@ -22,7 +22,8 @@ fs::path own_file() {
                                 : fs::read_symlink("/proc/self/exe", ignored);
 }
 
-/// The build tree that holds a folder: the one of its parents where Meson keeps its own files; else empty.
+/// The build tree that holds a folder: the one of its parents where Meson keeps its own files; else
+/// empty.
 fs::path build_tree_of(const fs::path& folder) {
   std::error_code ignored;
   for (fs::path root = folder; root.has_relative_path(); root = root.parent_path())
