@@ -70,12 +70,15 @@ Lookup Store::look_up(const Key& key) {
 }
 
 void Store::publish(const Key& key, Artifact artifact) {
-  const auto kept = std::make_shared<const Artifact>(std::move(artifact));
+  publish(key, std::make_shared<const Artifact>(std::move(artifact)));
+}
+
+void Store::publish(const Key& key, const Pointer& artifact) {
   {
     const std::lock_guard lock(mutex_);
-    memory_.insert(key.digest, kept);
+    memory_.insert(key.digest, artifact);
   }
-  publish_below(key, *kept);
+  publish_below(key, *artifact);
 }
 
 Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make,
@@ -137,6 +140,18 @@ Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make,
   }
   publish_below(key, *artifact);
   return lookup;
+}
+
+Lookup Store::replace(const Key& key, const std::function<Artifact()>& make, std::string reason) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto artifact = std::make_shared<const Artifact>(make());
+  const auto took = std::chrono::steady_clock::now() - start;
+  {
+    const std::lock_guard lock(mutex_);
+    ++stats_.misses;
+  }
+  publish(key, artifact);
+  return {artifact, Outcome::made, took, std::move(reason), {}};
 }
 
 /// Ends a flight: in one step the artifact is in memory and the flight is gone, so that a thread

@@ -117,6 +117,10 @@ public:
   Lookup get_or_make(const Key&, const std::function<Artifact()>& make,
                      const Lookup* missed = nullptr);
 
+  /// Makes the artifact and publishes it in place of the one that the levels have, which turned out
+  /// to be of no use for the reason given.
+  Lookup replace(const Key&, const std::function<Artifact()>& make, std::string reason);
+
   /// Evicts now, without regard to when it was last done. Returns the number of entries removed.
   std::uint64_t sweep();
 
@@ -144,6 +148,7 @@ private:
   DiskFind find_on_disk(const Key&);
   Below wait_or_claim(const Key&, Below missed, std::unique_ptr<Claim>&);
   void note(const DiskFind&);
+  void publish(const Key&, const Pointer&);
   void publish_below(const Key&, const Artifact&);
   void write_to_disk(const support::Digest&, std::string_view entry, bool is_durable);
   const SigningKey* signing_key();

@@ -65,6 +65,8 @@ cache::Artifact compile_kernel(const KernelText& kernel, const CpuTarget& target
 LoadedKernel load_kernel(const support::Digest& digest, std::string_view object,
                          std::string_view title) {
   LoadedKernel kernel{.module = loaded_modules().get(digest, object, title), .digest = digest};
+  if (!kernel.module->symbols().contains("kernel"))
+    support::fail<CompileError>("jit", {}, "the object of kernel {} defines no kernel", title);
   kernel.entry = reinterpret_cast<KernelEntry>(kernel.module->symbol("kernel"));
   return kernel;
 }
@@ -91,21 +93,23 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     cache::Lookup missed;
     LoadedKernel result;
     std::exception_ptr error;
+    bool is_unusable = false; // what some level has cannot be loaded
   };
   std::vector<Job> jobs;
   std::vector<std::size_t> job_of;
   std::map<std::string_view, std::size_t> known;
   for (const KernelText& t : texts) {
     const auto [it, is_new] = known.emplace(t.text, jobs.size());
-    if (is_new) jobs.push_back({&t, kernel_key(t.text, target, options), {}, {}, {}});
+    if (is_new) jobs.push_back({&t, kernel_key(t.text, target, options), {}, {}, {}, false});
     job_of.push_back(it->second);
   }
 
   cache::Store& store = compiling.store ? *compiling.store : process_store();
   auto finish = [&](Job& job, cache::Lookup lookup) {
     const cache::Section* object = lookup.artifact->find("object");
-    KROTON_CHECK(object && object->encoding == cache::Encoding::plain,
-                 "kernel {} has no plain object in its artifact", job.key.digest.hex());
+    if (!object || object->encoding != cache::Encoding::plain)
+      support::fail<CompileError>("cache", {}, "the object of kernel {} is missing",
+                                  job.key.digest.hex());
     job.result = load_kernel(job.key.digest, object->bytes, job.kernel->title);
     job.result.artifact = std::move(lookup.artifact);
     job.result.outcome = lookup.outcome;
@@ -117,11 +121,27 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
         cache::to_string(job.result.outcome),
         std::chrono::duration<double, std::milli>(job.result.took).count());
   };
+  // What a level has was verified, which does not make its writer a good one.
+  auto finish_found = [&](Job& job, cache::Lookup lookup) {
+    try {
+      finish(job, std::move(lookup));
+    } catch (const CompileError& error) {
+      job.is_unusable = true;
+      job.missed.miss_reason = fmt::format("entry unusable: {}", error.what());
+      support::log(Area::cache)->warn("kernel {:.12}: {}", job.key.digest.hex(),
+                                      job.missed.miss_reason);
+    }
+  };
   auto make = [&](Job& job) {
     try {
       if (compiling.is_given_up && compiling.is_given_up()) throw GivenUp{};
       const auto compile = [&] { return compile_kernel(*job.kernel, target, options); };
-      finish(job, store.get_or_make(job.key, compile, &job.missed));
+      if (!job.is_unusable) {
+        cache::Lookup lookup = store.get_or_make(job.key, compile, &job.missed);
+        if (lookup.outcome == cache::Outcome::made) return finish(job, std::move(lookup));
+        finish_found(job, std::move(lookup));
+      }
+      if (job.is_unusable) finish(job, store.replace(job.key, compile, job.missed.miss_reason));
     } catch (...) {
       job.error = std::current_exception();
     }
@@ -131,10 +151,8 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   std::vector<Job*> misses;
   for (Job& job : jobs) {
     job.missed = store.look_up(job.key);
-    if (job.missed.artifact)
-      finish(job, std::move(job.missed));
-    else
-      misses.push_back(&job);
+    if (job.missed.artifact) finish_found(job, std::move(job.missed));
+    if (!job.result.module) misses.push_back(&job);
   }
   const std::size_t at_a_time = compiling.threads > 0
                                     ? static_cast<std::size_t>(compiling.threads)

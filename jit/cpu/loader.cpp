@@ -79,11 +79,23 @@ std::string outside_names(const jl::LinkGraph& graph) {
   return text;
 }
 
+std::string_view name_of(const jl::Section& section) {
+  return {section.getName().data(), section.getName().size()};
+}
+
 bool runs_at_load(std::string_view section) {
-  for (std::string_view prefix :
-       {".init_array", ".fini_array", ".ctors", ".dtors", ".tdata", ".tbss"})
+  for (std::string_view prefix : {".preinit_array", ".init", ".fini", ".ctors", ".dtors", ".tdata",
+                                  ".tbss"})
     if (section.starts_with(prefix)) return true;
   return false;
+}
+
+/// The linker would map it as it says of itself.
+bool is_writable_code(const jl::Section& section) {
+  const auto has = [&](llvm::orc::MemProt right) {
+    return (static_cast<unsigned>(section.getMemProt()) & static_cast<unsigned>(right)) != 0;
+  };
+  return has(llvm::orc::MemProt::Write) && has(llvm::orc::MemProt::Exec);
 }
 
 } // namespace
@@ -100,12 +112,17 @@ Module Module::load(std::span<const std::byte> object, std::string_view name) {
     support::fail<CompileError>(
         "jit", {.hint = "a kernel may call only what its Runtime argument points at"},
         "kernel {} refers to symbols outside itself: {}", name, outside);
-  for (const jl::Section& section : (*graph)->sections())
-    if (runs_at_load({section.getName().data(), section.getName().size()}))
+  for (const jl::Section& section : (*graph)->sections()) {
+    if (runs_at_load(name_of(section)))
       support::fail<CompileError>(
           "jit", {.hint = "give kernels no static constructors and no thread-local variables"},
           "kernel {} has a section {}, which only a full program loader serves", name,
-          std::string_view(section.getName().data(), section.getName().size()));
+          name_of(section));
+    if (is_writable_code(section))
+      support::fail<CompileError>("jit", {.hint = "compile the kernel again"},
+                                  "kernel {} has a section {} that is writable and executable",
+                                  name, name_of(section));
+  }
 
   Outcome outcome;
   jl::link_ELF_x86_64(std::move(*graph), std::make_unique<Context>(outcome));

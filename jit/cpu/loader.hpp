@@ -19,8 +19,8 @@ class Module {
 public:
   /// Links `object`, an x86-64 ELF relocatable file. `name` is what errors call it. Throws
   /// CompileError if the bytes are no such file, if they refer to a symbol that they do not
-  /// define (kernels reach the outside only through their Runtime argument), or if they want
-  /// code run at load time.
+  /// define (kernels reach the outside only through their Runtime argument), if they want code run
+  /// at load time, or if they want memory that is writable and executable.
   static Module load(std::span<const std::byte> object, std::string_view name);
 
   Module(Module&& other) noexcept;

@@ -9,8 +9,11 @@
 #include <fmt/format.h>
 #include <kroton/kroton.hpp>
 
+#include "cache/entry.hpp"
 #include "cache/keyring.hpp"
 #include "jit/cpu/target.hpp"
+#include "test/cache/store_support.hpp"
+#include "test/jit/cpu_support.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/child.hpp"
 
@@ -37,6 +40,12 @@ public:
   std::size_t size() {
     const std::lock_guard lock(mutex_);
     return entries_.size();
+  }
+  /// Replaces every entry by what `f` makes of it; by none if that is empty.
+  template <class F> void change(F f) {
+    const std::lock_guard lock(mutex_);
+    for (auto& [digest, entry] : entries_) entry = f(entry);
+    std::erase_if(entries_, [](const auto& e) { return e.second.empty(); });
   }
 
 private:
@@ -132,6 +141,58 @@ TEST_CASE("a store of the user's own serves what another function compiled", "[f
   REQUIRE(stats.levels.size() == 1);
   CHECK(stats.levels[0].level == "a map");
   CHECK(stats.levels[0].hits == stats.hits_shared);
+}
+
+TEST_CASE("entries that pass every check and cannot be loaded are compiled again",
+          "[function][cache]") {
+  using kt::cache::Artifact, kt::cache::Section;
+  const auto object_of = [](const char* text) {
+    const auto bytes = compile_text(text).object;
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  const std::string asks_outside = object_of("extern \"C\" int system(const char*);\n"
+                                             "extern \"C\" void kernel() { system(\"true\"); }");
+  const std::string has_no_kernel = object_of("extern \"C\" int f() { return 1; }");
+  const std::string starts_early = object_of("int g(int x) { return x; } volatile int s;\n"
+                                             "int t = g(s); extern \"C\" void kernel() {}");
+  float factor = 0.5f;
+  for (const std::string& object : {asks_outside, has_no_kernel, starts_early, std::string("x")})
+    for (const bool spoils_plan : {false, true}) {
+      const CapturedLog log;
+      const TempDir dir;
+      const auto map = std::make_shared<MapLevel>();
+      kt::CacheOptions cache = options_in(dir.path() / "first");
+      cache.levels = {map};
+      cache.trusts_unsigned_levels = true;
+      factor += 1; // another kernel each time: code in use is not loaded again
+      const auto make_scaled = [&](const char* name) {
+        cache.directory = (dir.path() / name).string();
+        const auto x = kt::vector<float>("x");
+        return kt::function({x}, {kt::sum(kt::exp(x) * factor)},
+                            {.specialize = kt::Specialize::off, .cache = cache});
+      };
+      const float expected = run(make_scaled("first"));
+      int spoiled = 0;
+      map->change([&](std::string entry) {
+        auto parsed = *kt::cache::parse_entry(entry).entry;
+        if (!spoils_plan && parsed.artifact.find("plan")) return std::string(); // not found
+        for (Section& section : parsed.artifact.sections)
+          if (section.name == "object") section = {"object", object}, ++spoiled;
+        return kt::cache::write_entry(parsed.record, parsed.artifact);
+      });
+      CHECK(spoiled > 0);
+      {
+        const kt::Function f = make_scaled("second");
+        CHECK(origins_of(f) == std::set<std::string>{"compiled"});
+        CHECK_THAT(f.stats().per_kernel[0].miss_reason, contains("entry unusable"));
+        CHECK(run(f) == expected);
+        CHECK_THAT(log.text(), contains("entry unusable"));
+      }
+      // What was compiled has taken their place.
+      const kt::Function healed = make_scaled("third");
+      CHECK(origins_of(healed) == std::set<std::string>{"a map"});
+      CHECK(run(healed) == expected);
+    }
 }
 
 TEST_CASE("kernels that a trusted key signed run from a directory of others", "[function][cache]") {

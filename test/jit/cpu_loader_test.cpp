@@ -3,10 +3,14 @@
 
 #include <kroton/error.hpp>
 
+#include <atomic>
 #include <cstdint>
+#include <cstring>
+#include <elf.h>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -38,6 +42,52 @@ std::string permissions_of(const void* address) {
   return "unmapped";
 }
 
+/// The mappings of the process that are writable and executable at once.
+std::string writable_code() {
+  std::ifstream file("/proc/self/maps");
+  std::string found;
+  for (std::string line; std::getline(file, line);)
+    if (line.find(" rwx") != line.npos) found += line + "\n";
+  return found;
+}
+
+using Bytes = std::vector<std::byte>;
+
+Elf64_Ehdr header_of(const Bytes& object) {
+  Elf64_Ehdr header;
+  std::memcpy(&header, object.data(), sizeof header);
+  return header;
+}
+
+/// Lets `change` have its way with every section header of an object.
+template <class Change> Bytes with_sections(Bytes object, Change change) {
+  const Elf64_Ehdr header = header_of(object);
+  for (int i = 0; i < header.e_shnum; ++i) {
+    std::byte* at = object.data() + header.e_shoff + static_cast<std::size_t>(i) * sizeof(Elf64_Shdr);
+    Elf64_Shdr section;
+    std::memcpy(&section, at, sizeof section);
+    change(section);
+    std::memcpy(at, &section, sizeof section);
+  }
+  return object;
+}
+
+/// Lets `change` have its way with every symbol of an object.
+template <class Change> Bytes with_symbols(Bytes object, Change change) {
+  Elf64_Shdr table{};
+  with_sections(object, [&](const Elf64_Shdr& s) {
+    if (s.sh_type == SHT_SYMTAB) table = s;
+  });
+  for (std::size_t at = table.sh_offset; at < table.sh_offset + table.sh_size;
+       at += sizeof(Elf64_Sym)) {
+    Elf64_Sym symbol;
+    std::memcpy(&symbol, object.data() + at, sizeof symbol);
+    change(symbol);
+    std::memcpy(object.data() + at, &symbol, sizeof symbol);
+  }
+  return object;
+}
+
 } // namespace
 
 TEST_CASE("an object that calls outside is refused by name", "[jit]") {
@@ -58,6 +108,39 @@ TEST_CASE("an object that wants code run at load time is refused", "[jit]") {
           .object;
   CHECK_THROWS_WITH(Module::load(object, "late"),
                     contains("kernel late has a section .init_array"));
+}
+
+TEST_CASE("an object with thread-local variables is refused", "[jit]") {
+  for (const char* text : {"thread_local int n = 3; extern \"C\" int f() { return ++n; }",
+                           "thread_local int n; extern \"C\" int f() { return ++n; }"})
+    CHECK_THROWS_AS(Module::load(compile_text(text).object, "local"), CompileError);
+}
+
+TEST_CASE("an object that asks for memory to write and run at once is refused", "[jit]") {
+  const Bytes object =
+      compile_text("long n = 1; extern \"C\" long f() { return ++n; }").object;
+  CHECK_NOTHROW(Module::load(object, "both"));
+  for (const Elf64_Xword added : {Elf64_Xword{SHF_WRITE}, Elf64_Xword{SHF_EXECINSTR}}) {
+    const Elf64_Xword had = added == SHF_WRITE ? SHF_EXECINSTR : SHF_WRITE;
+    const Bytes changed = with_sections(object, [&](Elf64_Shdr& s) {
+      if ((s.sh_flags & had) != 0) s.sh_flags |= added;
+    });
+    REQUIRE(changed != object);
+    CHECK_THROWS_WITH(Module::load(changed, "both"), contains("is writable and executable"));
+  }
+}
+
+TEST_CASE("an object with a function that the linker would have to call is refused", "[jit]") {
+  const Bytes object = compile_text("extern \"C\" __attribute__((noinline)) int g() { return 1; }\n"
+                                    "using F = int (*)(); extern \"C\" const F address = g;")
+                           .object;
+  CHECK_NOTHROW(Module::load(object, "indirect"));
+  const Bytes changed = with_symbols(object, [](Elf64_Sym& s) {
+    if (ELF64_ST_TYPE(s.st_info) == STT_FUNC)
+      s.st_info = ELF64_ST_INFO(ELF64_ST_BIND(s.st_info), STT_GNU_IFUNC);
+  });
+  REQUIRE(changed != object);
+  CHECK_THROWS_AS(Module::load(changed, "indirect"), CompileError);
 }
 
 TEST_CASE("bytes that are no object are refused", "[jit]") {
@@ -106,6 +189,24 @@ TEST_CASE("no page is writable and executable at once", "[jit]") {
   CHECK(permissions_of(module.symbol("f")) == "r-xp");
   CHECK(permissions_of(module.symbol("counter")) == "rw-p");
   CHECK(permissions_of(module.symbol("fixed")) == "r--p");
+}
+
+TEST_CASE("at no time while modules are linked is a page writable and executable", "[jit]") {
+  const auto object = compile_text("long counter = 1; extern const long fixed = 7;\n"
+                                   "extern \"C\" long f() { return ++counter; }")
+                          .object;
+  std::atomic<bool> is_over = false;
+  std::atomic<int> loaded = 0;
+  std::thread linker([&] {
+    while (!is_over) {
+      const Module module = Module::load(object, "watched");
+      ++loaded;
+    }
+  });
+  for (int looks = 0; looks < 300 || loaded < 300; ++looks) REQUIRE(writable_code().empty());
+  is_over = true;
+  linker.join();
+  CHECK(writable_code().empty());
 }
 
 TEST_CASE("a module moves, and its code with it", "[jit]") {
