@@ -21,6 +21,12 @@ int make_directories(const std::filesystem::path& path);
 /// nothing if it belongs to the effective user or to root and nobody else can write to it.
 std::string why_untrusted(const std::string& name, const struct stat& status);
 
+/// What makes a folder on the way to `path`, which lies in the directory of that name, one that
+/// leads elsewhere or that somebody else could have written to, with the remedy; nothing if all
+/// folders are in order, or not there.
+std::string why_folders_untrusted(const Fd& directory, const std::filesystem::path& name,
+                                  const std::string& path);
+
 /// Whether the directory behind the descriptor has been deleted, or lost by its server.
 bool is_gone(const Fd& directory);
 

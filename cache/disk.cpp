@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "cache/chores.hpp"
 #include "cache/directory.hpp"
 #include "cache/layout.hpp"
 #include "cache/sweep.hpp"
@@ -50,6 +51,18 @@ int write_whole(int directory, const std::string& hex, std::string_view bytes, b
     error = errno;
   if (error != 0) ::unlinkat(directory, temporary.c_str(), 0);
   return error;
+}
+
+std::uint64_t sweep_logged(const Fd& directory, const std::filesystem::path& path,
+                           std::uint64_t max_bytes, const Chores::Stop& is_over) {
+  const auto start = std::chrono::steady_clock::now();
+  const SweepResult result = sweep(directory.get(), max_bytes, is_over);
+  const auto took = std::chrono::steady_clock::now() - start;
+  log(Area::cache)
+      ->debug("swept {}: {} entries evicted, {} bytes left, {} ms", path.string(), result.evicted,
+              result.nbytes_left,
+              std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+  return result.evicted;
 }
 
 } // namespace
@@ -118,6 +131,8 @@ DiskFind DiskLevel::find(const Key& key) {
   if (!directory) return miss(refusal());
 
   const std::string path = entry_path(key.digest.hex());
+  if (std::string why = why_folders_untrusted(*directory, path_, path); !why.empty())
+    return miss(std::move(why));
   constexpr ReadOptions options{.touch_after_s = day_s};
   FileBytes file = read_file(directory->get(), path.c_str(), max_entry_bytes, options);
   if ((file.error == ENOENT || file.error == ESTALE) && is_gone(*directory)) {
@@ -151,7 +166,7 @@ DiskTurn DiskLevel::take_turn(const Key& key, std::chrono::milliseconds max_clai
   DiskTurn turn;
   for (auto pause = 200us;; pause = std::min(pause * 3 / 2, std::chrono::microseconds(10ms))) {
     const Directory directory = this->directory();
-    if (!directory) return turn;
+    if (!directory || !why_folders_untrusted(*directory, path_, path).empty()) return turn;
     ClaimAttempt attempt = try_claim(directory, path, max_claim_age);
     if (attempt.error == ENOENT && make_shard(directory->get(), hex) == 0)
       attempt = try_claim(directory, path, max_claim_age);
@@ -187,6 +202,8 @@ DiskPublish DiskLevel::publish(const support::Digest& digest, std::string_view e
     return {0, fmt::format("an entry of {} bytes is too long to keep", entry.size())};
 
   const std::string hex = digest.hex();
+  if (std::string why = why_folders_untrusted(*directory, path_, entry_path(hex)); !why.empty())
+    return {0, std::move(why)};
   int error = write_whole(directory->get(), hex, entry, is_durable);
   if (error == ENOENT || error == ESTALE) {
     // Either the whole directory was deleted or a part of it; a second time is not chance.
@@ -198,18 +215,27 @@ DiskPublish DiskLevel::publish(const support::Digest& digest, std::string_view e
   return {entry.size(), {}};
 }
 
-std::uint64_t DiskLevel::sweep(std::uint64_t max_bytes, bool is_forced) {
+std::uint64_t DiskLevel::sweep(std::uint64_t max_bytes) {
   const Directory directory = this->directory();
-  if (!directory || (!is_forced && !is_sweep_due(directory->get()))) return 0;
-  if (is_forced) static_cast<void>(is_sweep_due(directory->get())); // sets the stamp when it is old
-  const auto start = std::chrono::steady_clock::now();
-  const SweepResult result = cache::sweep(directory->get(), max_bytes);
-  const auto took = std::chrono::steady_clock::now() - start;
-  log(Area::cache)
-      ->debug("swept {}: {} entries evicted, {} bytes left, {} ms", path_.string(), result.evicted,
-              result.nbytes_left,
-              std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
-  return result.evicted;
+  if (!directory) return 0;
+  static_cast<void>(is_sweep_due(directory->get())); // sets the stamp when it is old
+  const std::uint64_t evicted = sweep_logged(*directory, path_, max_bytes, nullptr);
+  *evicted_ += evicted;
+  return evicted;
+}
+
+void DiskLevel::sweep_if_due(std::uint64_t max_bytes) {
+  const Directory directory = this->directory();
+  if (!directory || !is_sweep_due(directory->get())) return;
+  // Where too many chores wait, the next hour's sweep will do.
+  static_cast<void>(Chores::process().add(
+      0, [directory, path = path_, max_bytes, evicted = evicted_](const Chores::Stop& is_over) {
+        try {
+          *evicted += sweep_logged(*directory, path, max_bytes, is_over);
+        } catch (const std::exception& e) {
+          log(Area::cache)->warn("cannot sweep {}: {}", path.string(), e.what());
+        }
+      }));
 }
 
 } // namespace kroton::cache

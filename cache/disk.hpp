@@ -1,7 +1,7 @@
 #pragma once
 /// The level in the user's directory: one file an entry, published whole, read whole.
 ///
-///   v2/ab/abcdef….kro      the entry of the digest abcdef…, format version 1
+///   v2/ab/abcdef….kro      the entry of the digest abcdef…, format version 2
 ///   v2/ab/abcdef….claim    a process is making that entry
 ///   v2/ab/.tmp-…           a process is writing an entry
 ///   quarantine/…           entries whose content was wrong
@@ -9,6 +9,7 @@
 ///
 /// Nothing here throws but for want of memory, and every failure is a miss with a reason. Safe to
 /// use from several threads and processes at once.
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -61,8 +62,13 @@ public:
   /// be torn by a power failure, which its checksum then shows.
   DiskPublish publish(const support::Digest&, std::string_view entry, bool is_durable);
 
-  /// Sweeps, if it is due or `is_forced`; returns the number of entries evicted.
-  std::uint64_t sweep(std::uint64_t max_bytes, bool is_forced);
+  /// Sweeps; returns the number of entries evicted.
+  std::uint64_t sweep(std::uint64_t max_bytes);
+  /// Lets the process's chores sweep, if an hour has passed since somebody did.
+  void sweep_if_due(std::uint64_t max_bytes);
+
+  /// Entries removed by sweeps so far.
+  std::uint64_t evicted() const { return *evicted_; }
 
 private:
   using Directory = std::shared_ptr<const Fd>;
@@ -76,6 +82,8 @@ private:
   mutable ForkMutex mutex_; // of the two below
   Directory directory_;
   std::string refusal_;
+  std::shared_ptr<std::atomic<std::uint64_t>> evicted_ =
+      std::make_shared<std::atomic<std::uint64_t>>(0); // chores may outlive the level
 };
 
 } // namespace kroton::cache

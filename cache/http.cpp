@@ -6,9 +6,10 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include "cache/chores.hpp"
 #include "cache/entry.hpp"
 #include "cache/layout.hpp"
-#include "cache/uploads.hpp"
+#include "lib/support/digest.hpp"
 #include "lib/support/log.hpp"
 #include "lib/support/plugin.hpp"
 
@@ -22,6 +23,12 @@ using support::log;
 
 constexpr const char* plugin_file = "libkroton-http.so";
 constexpr int max_failures = 3; ///< in a row
+
+/// A look-up that takes no longer than this holds nobody up.
+constexpr milliseconds brief{100};
+
+/// Stands in an address where a name of 64 hexadecimal digits is to stand.
+constexpr std::string_view digest_place = "{digest}";
 
 struct Plugin {
   const KrotonHttpApi* api = nullptr;
@@ -39,7 +46,7 @@ Plugin open_plugin() {
   if (!api || api->abi_version != kroton_http_abi_version)
     return {nullptr, fmt::format("{} is of another version of Kroton", place.path.string())};
   log(Area::cache)->debug("loaded {} ({})", place.path.string(), api->library);
-  finish_uploads_before_exit();
+  finish_chores_before_exit();
   return {api, {}};
 }
 
@@ -99,7 +106,10 @@ public:
   bool takes_uploads() const { return !is_off_ && !is_read_only_; }
 
   std::optional<std::string> get(std::string_view digest) {
-    const Result result = perform("GET", digest, {}, options_.timeout, nullptr);
+    const auto start = Clock::now();
+    const auto most = std::min(options_.timeout, patience() + brief);
+    const Result result = perform("GET", digest, {}, most, nullptr);
+    lose_patience(Clock::now() - start);
     if (is_absent(*result)) {
       failures_ = 0;
       return {};
@@ -116,7 +126,7 @@ public:
   }
 
   /// Uploads an entry unless the store has one of this length already.
-  void put(std::string_view digest, std::string_view entry, const Uploads::Stop& is_over) {
+  void put(std::string_view digest, std::string_view entry, const Chores::Stop& is_over) {
     if (!takes_uploads()) return;
     const Result head = perform("HEAD", digest, {}, options_.timeout, &is_over);
     if (is_success(*head) && head->content_length == static_cast<long long>(entry.size())) return;
@@ -128,13 +138,13 @@ public:
 
 private:
   Result perform(const char* method, std::string_view digest, std::string_view body,
-                 milliseconds timeout, const Uploads::Stop* is_over) {
+                 milliseconds timeout, const Chores::Stop* is_over) {
     const Plugin& loaded = plugin();
     if (!loaded.api) {
       switch_off(loaded.problem);
       throw std::runtime_error(loaded.problem);
     }
-    const std::string url = options_.url + "/" + entry_path(digest);
+    const std::string url = url_of(digest);
     const auto deadline = Clock::now() + timeout;
     KrotonHttpRequest request{
         .method = method,
@@ -146,7 +156,7 @@ private:
         .connect_ms = options_.connect_timeout.count(),
         .total_ms = timeout.count(),
         .is_cancelled = is_over ? &asks_stop : nullptr,
-        .cancel_argument = const_cast<Uploads::Stop*>(is_over)};
+        .cancel_argument = const_cast<Chores::Stop*>(is_over)};
     Result result(loaded.api->perform(&request), loaded.api->release);
     const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
     if (!is_worth_another_try(*result) || left <= milliseconds(0)) return result;
@@ -155,7 +165,28 @@ private:
     return {loaded.api->perform(&request), loaded.api->release};
   }
 
-  static int asks_stop(void* is_over) { return (*static_cast<const Uploads::Stop*>(is_over))(); }
+  /// As in a directory, or where the address has a place for it. There the format version cannot
+  /// stand in the path, so it is part of what the name is a digest of.
+  std::string url_of(std::string_view digest) const {
+    const std::string path = entry_path(digest);
+    const auto at = options_.url.find(digest_place);
+    if (at == options_.url.npos) return options_.url + "/" + path;
+    return std::string(options_.url)
+        .replace(at, digest_place.size(), support::digest_of(path).hex());
+  }
+
+  /// How long all look-ups together may still hold the process up.
+  milliseconds patience() const { return options_.timeout - milliseconds(held_up_ms_.load()); }
+
+  void lose_patience(Clock::duration took) {
+    const auto excess = std::chrono::duration_cast<milliseconds>(took - brief).count();
+    if (excess <= 0) return;
+    held_up_ms_ += excess;
+    if (patience() <= milliseconds(0))
+      switch_off(fmt::format("it has held up look-ups for {} ms", options_.timeout.count()));
+  }
+
+  static int asks_stop(void* is_over) { return (*static_cast<const Chores::Stop*>(is_over))(); }
 
   [[noreturn]] void fail(const KrotonHttpResult& result) {
     const std::string reason = reason_of(result);
@@ -180,6 +211,7 @@ private:
   HttpOptions options_;
   const std::string shown_;
   std::atomic<int> failures_ = 0;
+  std::atomic<std::int64_t> held_up_ms_ = 0;
   std::atomic<bool> is_off_ = false;
   std::atomic<bool> is_read_only_ = false;
 };
@@ -195,9 +227,9 @@ std::optional<std::string> HttpLevel::find(std::string_view digest) {
 
 void HttpLevel::publish(std::string_view digest, std::string_view entry) {
   if (!client_->takes_uploads()) return;
-  const bool is_queued = Uploads::process().add(
+  const bool is_queued = Chores::process().add(
       entry.size(), [client = client_, digest = std::string(digest),
-                     entry = std::string(entry)](const Uploads::Stop& is_over) {
+                     entry = std::string(entry)](const Chores::Stop& is_over) {
         try {
           client->put(digest, entry, is_over);
         } catch (const std::exception& e) {
@@ -214,6 +246,6 @@ HttpAnswer HttpLevel::ask(const char* method, std::string_view digest, std::stri
   return client_->ask(method, digest, body);
 }
 
-void HttpLevel::flush() { Uploads::process().wait(); }
+void HttpLevel::flush() { Chores::process().wait(); }
 
 } // namespace kroton::cache

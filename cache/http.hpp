@@ -5,8 +5,12 @@
 ///   HttpLevel level({.url = "https://cache.example/kernels"});
 ///   level.find(digest_hex);        // GET https://cache.example/kernels/v2/ab/ab….kro
 ///
-/// A dead or slow store costs one time-out: after it, or after failures in a row, the level is
-/// switched off for the process. Uploads happen in the background.
+/// An address with "{digest}" in it has one name of 64 hexadecimal digits there instead, for stores
+/// with flat names: "http://cache.example/ac/{digest}" is an action cache of bazel-remote's.
+///
+/// A dead or slow store costs one time-out: after it, after failures in a row, or when look-ups
+/// have held the process up for as long in all, the level is switched off for the process. Uploads
+/// happen in the background.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -24,7 +28,8 @@ struct HttpOptions {
   std::string certificates = {}; ///< A PEM file; empty: the system's.
   std::uint64_t max_bytes = std::uint64_t{64} << 20;
   std::chrono::milliseconds connect_timeout{1000};
-  std::chrono::milliseconds timeout{5000}; ///< For a lookup, its second try included.
+  /// For a lookup, its second try included, and for what all lookups may take beyond 100 ms each.
+  std::chrono::milliseconds timeout{5000};
 };
 
 /// The address without name, password, query and fragment: what may be logged.

@@ -36,8 +36,9 @@ FileKind kind_of(std::string_view name) {
   return name.ends_with(entry_suffix) ? FileKind::entry : FileKind::unknown;
 }
 
-void visit_folder(int directory, const std::string& folder, std::uint32_t version,
-                  const std::function<void(const StoredFile&)>& visit) {
+/// False if `visit` returned it.
+bool visit_folder(int directory, const std::string& folder, std::uint32_t version,
+                  const std::function<bool(const StoredFile&)>& visit) {
   for (const std::string& name : list_directory(directory, folder.c_str())) {
     StoredFile file{version == 0 ? FileKind::quarantined : kind_of(name), version,
                     fmt::format("{}/{}", folder, name)};
@@ -49,19 +50,20 @@ void visit_folder(int directory, const std::string& folder, std::uint32_t versio
       else
         file.kind = FileKind::unknown;
     }
-    visit(file);
+    if (!visit(file)) return false;
   }
+  return true;
 }
 
 } // namespace
 
-void visit_files(int directory, const std::function<void(const StoredFile&)>& visit) {
+void visit_files(int directory, const std::function<bool(const StoredFile&)>& visit) {
   for (const std::string& top : list_directory(directory, ".")) {
     if (top == quarantine_name) {
-      visit_folder(directory, top, 0, visit);
+      if (!visit_folder(directory, top, 0, visit)) return;
     } else if (const auto version = version_of(top)) {
       for (const std::string& shard : list_directory(directory, top.c_str()))
-        visit_folder(directory, fmt::format("{}/{}", top, shard), *version, visit);
+        if (!visit_folder(directory, fmt::format("{}/{}", top, shard), *version, visit)) return;
     }
   }
 }
@@ -90,6 +92,7 @@ Inventory take_inventory(int directory) {
       count(all.unknown, file);
       break;
     }
+    return true;
   });
   std::sort(all.entries.begin(), all.entries.end(), [](const StoredFile& a, const StoredFile& b) {
     return std::tie(a.version, a.digest) < std::tie(b.version, b.digest);
@@ -107,6 +110,7 @@ std::vector<StoredFile> find_entries(int directory, std::uint32_t version,
     if (!shard.starts_with(prefix.substr(0, 2))) continue;
     visit_folder(directory, fmt::format("{}/{}", top, shard), version, [&](const StoredFile& file) {
       if (file.kind == FileKind::entry && file.digest.starts_with(prefix)) found.push_back(file);
+      return true;
     });
   }
   std::sort(found.begin(), found.end(),

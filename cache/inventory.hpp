@@ -33,9 +33,9 @@ struct StoredFile {
   std::uint64_t nbytes() const { return static_cast<std::uint64_t>(status.st_size); }
 };
 
-/// Calls `visit` for every file of a cache directory, of all format versions. What cannot be
-/// listed or examined is passed over.
-void visit_files(int directory, const std::function<void(const StoredFile&)>& visit);
+/// Calls `visit` for every file of a cache directory, of all format versions, until it returns
+/// false. What cannot be listed or examined is passed over.
+void visit_files(int directory, const std::function<bool(const StoredFile&)>& visit);
 
 struct FileCount {
   std::uint64_t files = 0;

@@ -44,6 +44,9 @@ std::optional<std::string> ReadOnlyDirectory::find(std::string_view digest) {
     directory = open();
     file = read_file(directory->get(), path.c_str(), max_entry_bytes, options);
   }
+  if (ownership_ == Ownership::checked)
+    if (const std::string why = why_folders_untrusted(*directory, path_, path); !why.empty())
+      throw std::runtime_error(why);
   if (file.is_foreign) throw std::runtime_error(path + " is not a file, or too long");
   if (file.error == ENOENT) return {};
   if (file.error != 0)

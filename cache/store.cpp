@@ -254,10 +254,9 @@ void Store::publish_below(const Key& key, const Artifact& artifact) {
 void Store::write_to_disk(const support::Digest& digest, std::string_view entry, bool is_durable) {
   if (!disk_) return;
   DiskPublish published;
-  std::uint64_t evicted = 0;
   try {
     published = disk_->publish(digest, entry, is_durable);
-    if (published.nbytes > 0) evicted = disk_->sweep(options_.max_bytes, false);
+    if (published.nbytes > 0) disk_->sweep_if_due(options_.max_bytes);
   } catch (const std::exception& e) {
     published.failure = e.what();
   }
@@ -265,7 +264,6 @@ void Store::write_to_disk(const support::Digest& digest, std::string_view entry,
   {
     const std::lock_guard lock(mutex_);
     stats_.bytes_written += published.nbytes;
-    stats_.evicted += evicted;
     if (published.nbytes > 0)
       ++stats_.published;
     else
@@ -282,15 +280,12 @@ void Store::write_to_disk(const support::Digest& digest, std::string_view entry,
 
 std::uint64_t Store::sweep() {
   if (!disk_) return 0;
-  std::uint64_t evicted = 0;
   try {
-    evicted = disk_->sweep(options_.max_bytes, true);
+    return disk_->sweep(options_.max_bytes);
   } catch (const std::exception& e) {
     log(Area::cache)->warn("cannot sweep {}: {}", options_.directory.string(), e.what());
+    return 0;
   }
-  const std::lock_guard lock(mutex_);
-  stats_.evicted += evicted;
-  return evicted;
 }
 
 std::filesystem::path Store::directory() const {
@@ -301,6 +296,7 @@ Stats Store::stats() const {
   const std::lock_guard lock(mutex_);
   Stats stats = stats_;
   stats.bytes_in_memory = memory_.nbytes();
+  if (disk_) stats.evicted = disk_->evicted();
   stats.levels = shared_.stats();
   return stats;
 }

@@ -45,24 +45,26 @@ bool is_sweep_due(int directory) {
          static_cast<bool>(open_at(directory, stamp_name, O_WRONLY | O_CREAT, 0600).fd);
 }
 
-SweepResult sweep(int directory, std::uint64_t max_bytes) {
+SweepResult sweep(int directory, std::uint64_t max_bytes, const std::function<bool()>& is_over) {
   std::vector<Candidate> candidates;
   std::uint64_t total = 0;
   const auto remove = [&](const std::string& path) {
     return ::unlinkat(directory, path.c_str(), 0) == 0;
   };
+  const auto goes_on = [&] { return !is_over || !is_over(); };
   visit_files(directory, [&](const StoredFile& file) {
     const bool is_quarantined = file.kind == FileKind::quarantined;
     const bool is_entry = is_quarantined || file.kind == FileKind::entry;
     if (is_older(file.status, is_quarantined ? quarantine_s : hour_s) &&
         (is_quarantined || !is_entry)) {
       remove(file.path);
-      return;
+      return goes_on();
     }
-    if (!is_entry) return;
+    if (!is_entry) return goes_on();
     total += file.nbytes();
     candidates.push_back(
         {is_quarantined ? timespec{} : file.status.st_mtim, file.path, file.nbytes()});
+    return goes_on();
   });
 
   SweepResult result{0, total};
@@ -73,7 +75,7 @@ SweepResult sweep(int directory, std::uint64_t max_bytes) {
   });
   const std::uint64_t goal = max_bytes / 5 * 4;
   for (const Candidate& candidate : candidates) {
-    if (result.nbytes_left <= goal) break;
+    if (result.nbytes_left <= goal || !goes_on()) break;
     // One that another process removed first is gone as well, but not by us.
     if (remove(candidate.path)) ++result.evicted;
     result.nbytes_left -= candidate.nbytes;

@@ -2,6 +2,7 @@
 /// Keeps a cache directory below its size: the least recently used entries go first. An entry's
 /// modification time is the time of its last use, to the day.
 #include <cstdint>
+#include <functional>
 
 namespace kroton::cache {
 
@@ -16,7 +17,9 @@ bool is_sweep_due(int directory);
 
 /// When the entries of all format versions exceed `max_bytes`, removes the least recently used
 /// until they fill 80 % of it. Also removes what killed writers left behind an hour ago or earlier,
-/// and quarantined entries after a week (or at once, when space is short).
-SweepResult sweep(int directory, std::uint64_t max_bytes);
+/// and quarantined entries after a week (or at once, when space is short). Ends early, with entries
+/// left that could have gone, once `is_over` says so.
+SweepResult sweep(int directory, std::uint64_t max_bytes,
+                  const std::function<bool()>& is_over = nullptr);
 
 } // namespace kroton::cache

@@ -128,8 +128,8 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     } catch (const CompileError& error) {
       job.is_unusable = true;
       job.missed.miss_reason = fmt::format("entry unusable: {}", error.what());
-      support::log(Area::cache)->warn("kernel {:.12}: {}", job.key.digest.hex(),
-                                      job.missed.miss_reason);
+      support::log(Area::cache)
+          ->warn("kernel {:.12}: {}", job.key.digest.hex(), job.missed.miss_reason);
     }
   };
   auto make = [&](Job& job) {

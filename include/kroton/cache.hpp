@@ -55,7 +55,8 @@ struct CacheOptions {
   std::string directory = {};
   /// Directories that are read and never written to, in order.
   std::vector<std::string> path = {};
-  /// An HTTP or HTTPS store that answers GET, HEAD and PUT under this address. Empty: none.
+  /// An HTTP or HTTPS store that answers GET, HEAD and PUT under this address. With "{digest}" in
+  /// it, a name of 64 hexadecimal digits stands there instead of a path below it. Empty: none.
   std::string url = {};
   /// Certificates that the store's must come from, in a PEM file. Empty: the system's.
   std::string certificates = {};
@@ -73,8 +74,8 @@ struct CacheOptions {
   std::uint64_t max_bytes = std::uint64_t{1} << 30;         ///< of entries in `directory`
   std::uint64_t max_memory_bytes = std::uint64_t{64} << 20; ///< of artifacts in this process
   std::uint64_t max_url_bytes = std::uint64_t{64} << 20;    ///< of one entry from the HTTP store
-  /// For a connection to the HTTP store, and for a whole request. A request that takes longer
-  /// switches the store off for this process.
+  /// For a connection to the HTTP store; and for a whole request, as well as for what all look-ups
+  /// may take beyond 100 ms each. A store that takes longer is switched off for this process.
   std::chrono::milliseconds url_connect_timeout{1000}, url_timeout{5000};
 
   bool operator==(const CacheOptions&) const = default;

@@ -84,8 +84,8 @@ std::string_view name_of(const jl::Section& section) {
 }
 
 bool runs_at_load(std::string_view section) {
-  for (std::string_view prefix : {".preinit_array", ".init", ".fini", ".ctors", ".dtors", ".tdata",
-                                  ".tbss"})
+  for (std::string_view prefix :
+       {".preinit_array", ".init", ".fini", ".ctors", ".dtors", ".tdata", ".tbss"})
     if (section.starts_with(prefix)) return true;
   return false;
 }

@@ -2,6 +2,7 @@
 #include "cache/http.hpp"
 
 #include <chrono>
+#include <map>
 #include <stdexcept>
 
 #include "cache/entry.hpp"
@@ -191,6 +192,64 @@ TEST_CASE("a store that trickles is given its time-out and no more", "[cache][ht
   CHECK_THAT(outcome_of(level), contains("imeout"));
   CHECK(Clock::now() - start < 5s);
   is_over = true;
+}
+
+TEST_CASE("a store that is slow each time costs one time-out in all", "[cache][http]") {
+  const CapturedLog log;
+  const RawServer slow([](int connection, int) {
+    hear(connection);
+    std::this_thread::sleep_for(300ms);
+    say(connection, answer("404 No", "", 0));
+  });
+  HttpLevel level(quick(slow.url())); // 500 ms: two look-ups of 200 ms too much, and half a one
+  const auto start = Clock::now();
+  for (int i = 0; i < 20; ++i) static_cast<void>(outcome_of(level));
+  CHECK(Clock::now() - start < 3s);
+  CHECK(slow.connections() >= 2);
+  CHECK(slow.connections() <= 3);
+  CHECK_THAT(log.text(), contains("switched off for this process"));
+}
+
+TEST_CASE("a store that answers at once is never tired of", "[cache][http]") {
+  const CapturedLog log;
+  const RawServer brisk(always(answer("404 No", "", 0)));
+  HttpOptions options = patient(brisk.url());
+  options.timeout = 2s;
+  HttpLevel level(options);
+  for (int i = 0; i < 300; ++i) CHECK(outcome_of(level) == "nothing");
+  CHECK(brisk.connections() == 300);
+}
+
+TEST_CASE("an address may say where a flat name is to stand", "[cache][http]") {
+  const CapturedLog log;
+  std::map<std::string, std::string> kept; // as bazel-remote keeps actions: by 64 digits
+  const RawServer flat([&](int connection, int) {
+    std::string body;
+    const std::string head = hear(connection, &body);
+    const std::string path =
+        head.substr(head.find(' ') + 1, head.find(" HTTP") - head.find(' ') - 1);
+    const std::string name = path.substr(path.rfind('/') + 1);
+    const bool is_valid = path.starts_with("/ac/") && name.size() == 64 &&
+                          name.find_first_not_of("0123456789abcdef") == name.npos;
+    if (!is_valid)
+      say(connection, answer("400 Bad", "", 0));
+    else if (head.starts_with("PUT"))
+      kept[name] = body, say(connection, answer("200 OK", "", 0));
+    else if (!kept.contains(name))
+      say(connection, answer("404 No", "", 0));
+    else
+      say(connection,
+          answer("200 OK", head.starts_with("HEAD") ? "" : kept[name], kept[name].size()));
+  });
+  const std::string entry = entry_of("code");
+  HttpLevel level(patient(flat.url() + "/ac/{digest}"));
+  CHECK(outcome_of(level) == "nothing");
+  level.publish(digest, entry);
+  level.flush();
+  REQUIRE(kept.size() == 1);
+  CHECK_FALSE(kept.contains(digest)); // another format version has another name
+  CHECK(level.find(digest) == entry);
+  CHECK_THAT(outcome_of(*std::make_unique<HttpLevel>(patient(flat.url()))), contains("400"));
 }
 
 TEST_CASE("a dead store is tried twice for each of three look-ups, then switched off",

@@ -61,14 +61,15 @@ inline void say(int connection, std::string_view text) {
 
 /// What a client asks for, up to the empty line. A body is read too: a connection that is closed
 /// with bytes unread takes the answer down with it.
-inline std::string hear(int connection) {
+inline std::string hear(int connection, std::string* body = nullptr) {
   std::string text;
   char c = 0;
   while (!text.ends_with("\r\n\r\n") && ::recv(connection, &c, 1, 0) == 1) text += c;
   constexpr std::string_view header = "Content-Length: ";
   const auto at = text.find(header);
   auto left = at == text.npos ? 0 : std::strtoul(text.c_str() + at + header.size(), nullptr, 10);
-  while (left > 0 && ::recv(connection, &c, 1, 0) == 1) --left;
+  for (; left > 0 && ::recv(connection, &c, 1, 0) == 1; --left)
+    if (body) *body += c;
   return text;
 }
 

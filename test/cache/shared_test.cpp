@@ -202,6 +202,18 @@ TEST_CASE("a directory trusted without signatures must be one that nobody else c
   CHECK_THAT(look().miss_reason, contains("is writable by others"));
   ::chmod(entry_path(dir.path(), key).c_str(), 0644);
   CHECK(look().outcome == Outcome::shared);
+  const fs::path shard = entry_path(dir.path(), key).parent_path();
+  for (const fs::path& folder : {shard, shard.parent_path()}) {
+    ::chmod(folder.c_str(), 0770);
+    CHECK_THAT(look().miss_reason, contains("chmod go-w " + folder.string()));
+    ::chmod(folder.c_str(), 0755);
+    CHECK(look().outcome == Outcome::shared);
+    fs::rename(folder, dir.path() / "away");
+    fs::create_directory_symlink(dir.path() / "away", folder);
+    CHECK_THAT(look().miss_reason, contains("is no folder"));
+    fs::remove(folder);
+    fs::rename(dir.path() / "away", folder);
+  }
   if (::geteuid() != 0) return; // only root can give a file away
   REQUIRE(::chown(entry_path(dir.path(), key).c_str(), 12345, 12345) == 0);
   CHECK_THAT(look().miss_reason, contains("belongs to user 12345"));

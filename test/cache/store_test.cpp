@@ -2,14 +2,19 @@
 #include "cache/store.hpp"
 
 #include <atomic>
+#include <future>
 #include <latch>
 #include <stdexcept>
 #include <thread>
 
+#include <fcntl.h>
 #include <kroton/error.hpp>
 
+#include "cache/chores.hpp"
+#include "cache/sweep.hpp"
 #include "test/cache/store_support.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/process.hpp"
 
 using namespace kroton::cache;
 using namespace kroton::test;
@@ -186,10 +191,72 @@ TEST_CASE("a publish sweeps when an hour has passed since the last sweep, and no
   for (const char* name : {"a", "b", "c"})
     store.publish(key_of(name), artifact_of(std::string(1000, 'x')));
   CHECK(store.stats().evicted == 0);
+  Chores::process().wait();
+  CHECK(store.stats().evicted == 0);
   set_age(dir.path() / "sweep.stamp", 2h);
   store.publish(key_of("d"), artifact_of(std::string(1000, 'x')));
+  Chores::process().wait();
   CHECK(store.stats().evicted == 3);
   CHECK(age_of(dir.path() / "sweep.stamp") == 0h);
+}
+
+TEST_CASE("nobody waits for a sweep that is due, and it outlives the store that wanted it",
+          "[cache]") {
+  const TempDir dir;
+  std::promise<void> gate;
+  REQUIRE(Chores::process().add(
+      0, [open = gate.get_future().share()](const Chores::Stop&) { open.wait(); }));
+  Store::Options options = disk_options(dir.path());
+  options.max_bytes = 2500;
+  {
+    Store store(options);
+    for (const char* name : {"a", "b", "c"})
+      store.publish(key_of(name), artifact_of(std::string(1000, 'x')));
+    set_age(dir.path() / "sweep.stamp", 2h);
+    store.publish(key_of("d"),
+                  artifact_of(std::string(1000, 'x'))); // returns before the gate opens
+    CHECK(store.stats().evicted == 0);
+  }
+  gate.set_value();
+  Chores::process().wait();
+  CHECK(count_files(dir.path()) == 2); // one entry and the stamp
+}
+
+TEST_CASE("a sweep that is told to end leaves the rest for the next", "[cache]") {
+  const TempDir dir;
+  Store store(disk_options(dir.path()));
+  for (const char* name : {"a", "b", "c"})
+    store.publish(key_of(name), artifact_of(std::string(1000, 'x')));
+  const Fd fd(::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY));
+  int asked = 0;
+  CHECK(sweep(fd.get(), 1, [&] { return ++asked > 4; }).evicted == 1);
+  CHECK(sweep(fd.get(), 1, [] { return true; }).evicted == 0);
+  CHECK(sweep(fd.get(), 1).evicted == 2);
+}
+
+TEST_CASE("the end of a process waits for its sweep, not for ever", "[cache]") {
+  const TempDir dir;
+  Store::Options options = disk_options(dir.path());
+  options.max_bytes = 2500;
+  const auto start = std::chrono::steady_clock::now();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    {
+      Store store(options);
+      for (const char* name : {"a", "b", "c"})
+        store.publish(key_of(name), artifact_of(std::string(1000, 'x')));
+      set_age(dir.path() / "sweep.stamp", 2h);
+      store.publish(key_of("d"), artifact_of(std::string(1000, 'x')));
+      Chores::process().add(0, [](const Chores::Stop& is_over) {
+        while (!is_over()) std::this_thread::sleep_for(1ms);
+      });
+    }
+    std::exit(7);
+  }
+  const int status = wait_for(child);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 7));
+  CHECK(std::chrono::steady_clock::now() - start < 10s);
+  CHECK(count_files(dir.path()) == 2);
 }
 
 TEST_CASE("a sweep removes what killed writers left, and leaves young files alone", "[cache]") {

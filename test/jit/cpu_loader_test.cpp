@@ -63,7 +63,8 @@ Elf64_Ehdr header_of(const Bytes& object) {
 template <class Change> Bytes with_sections(Bytes object, Change change) {
   const Elf64_Ehdr header = header_of(object);
   for (int i = 0; i < header.e_shnum; ++i) {
-    std::byte* at = object.data() + header.e_shoff + static_cast<std::size_t>(i) * sizeof(Elf64_Shdr);
+    std::byte* at =
+        object.data() + header.e_shoff + static_cast<std::size_t>(i) * sizeof(Elf64_Shdr);
     Elf64_Shdr section;
     std::memcpy(&section, at, sizeof section);
     change(section);
@@ -117,8 +118,7 @@ TEST_CASE("an object with thread-local variables is refused", "[jit]") {
 }
 
 TEST_CASE("an object that asks for memory to write and run at once is refused", "[jit]") {
-  const Bytes object =
-      compile_text("long n = 1; extern \"C\" long f() { return ++n; }").object;
+  const Bytes object = compile_text("long n = 1; extern \"C\" long f() { return ++n; }").object;
   CHECK_NOTHROW(Module::load(object, "both"));
   for (const Elf64_Xword added : {Elf64_Xword{SHF_WRITE}, Elf64_Xword{SHF_EXECINSTR}}) {
     const Elf64_Xword had = added == SHF_WRITE ? SHF_EXECINSTR : SHF_WRITE;

@@ -68,6 +68,39 @@ TEST_CASE("links planted in the directory lead nowhere", "[survival]") {
   CHECK(fs::exists(elsewhere.path() / "v2" / "ab" / "x.kro"));
 }
 
+TEST_CASE("folders of the directory that are links, or that others can write to, are not used",
+          "[survival]") {
+  const TempDir dir, elsewhere;
+  const CapturedLog log;
+  const Key key = key_of("a");
+  Store(disk_options(dir.path())).publish(key, artifact_of("planted"));
+  const fs::path shard = entry_path(dir.path(), key).parent_path();
+  const auto check_unused = [&](const char* reason) {
+    Store store(disk_options(dir.path()));
+    const Lookup lookup = store.get_or_make(key, fresh);
+    CHECK(*lookup.artifact == fresh());
+    CHECK_THAT(lookup.miss_reason, contains(reason));
+    CHECK(store.stats().published == 0);
+  };
+  for (const fs::path& folder : {shard, shard.parent_path()}) {
+    CAPTURE(folder);
+    const fs::path target = elsewhere.path() / "folder";
+    fs::rename(folder, target);
+    const auto count = count_files(target);
+    fs::create_directory_symlink(target, folder);
+    check_unused("is no folder");
+    CHECK(count_files(target) == count); // nor is anything written through the link
+    fs::remove(folder);
+    fs::rename(target, folder);
+    for (const mode_t mode : {0770, 0702, 01777}) {
+      REQUIRE(::chmod(folder.c_str(), mode) == 0);
+      check_unused("is writable by others");
+    }
+    REQUIRE(::chmod(folder.c_str(), 0700) == 0);
+    CHECK(*Store(disk_options(dir.path())).find(key) == artifact_of("planted"));
+  }
+}
+
 TEST_CASE("an entry that others can write to is put aside", "[survival]") {
   const TempDir dir;
   const CapturedLog log;

@@ -101,13 +101,14 @@ int clear(Context& context) {
   cache::FileCount removed;
   int error = 0;
   cache::visit_files(opened.fd.get(), [&](const cache::StoredFile& file) {
-    if (file.kind == cache::FileKind::unknown) return;
+    if (file.kind == cache::FileKind::unknown) return true;
     if (remove(opened, file)) {
       ++removed.files;
       removed.nbytes += file.nbytes();
     } else {
       error = errno;
     }
+    return true;
   });
   if (context.wants_json) {
     JsonWriter json;

@@ -1,8 +1,8 @@
 #pragma once
-/// The thread that uploads entries, one for the process: nobody waits for a remote store to take
-/// what has been compiled.
+/// The thread that does what nobody is to wait for, one for the process: uploads to a remote store,
+/// and sweeps of the directory.
 ///
-///   Uploads::process().add(entry.size(), [=](const Uploads::Stop& is_over) { put(entry, is_over);
+///   Chores::process().add(entry.size(), [=](const Chores::Stop& is_over) { put(entry, is_over);
 ///   });
 ///
 /// The thread starts with the first job. At exit, what is queued is worked off for two seconds at
@@ -19,15 +19,16 @@
 
 namespace kroton::cache {
 
-class Uploads {
+class Chores {
 public:
   /// True once the process is about to end and the time for it is up.
   using Stop = std::function<bool()>;
   using Job = std::function<void(const Stop&)>;
 
-  static Uploads& process();
+  static Chores& process();
 
-  /// Queues a job that holds so many bytes. False when the queue is full: 256 jobs or 256 MiB.
+  /// Queues a job that holds so many bytes and throws nothing. False when the queue is full (256
+  /// jobs or 256 MiB) or the system has no thread to give.
   bool add(std::uint64_t nbytes, Job job);
   /// Returns when all jobs added so far have ended.
   void wait();
@@ -50,15 +51,17 @@ private:
     std::atomic<std::int64_t> deadline_ns{INT64_MAX};
     std::thread thread;
   };
-  Uploads();
+  Chores();
+  static bool start(State&);
   static void serve(State&) noexcept;
   static void renew_in_child();
 
   std::atomic<State*> state_; // of a forked parent's, the child keeps no more than the memory
 };
 
-/// Lets the process's uploads end within bounds before what the libraries loaded so far do at exit:
-/// to be called after a library was loaded that uploads use.
-void finish_uploads_before_exit();
+/// Lets the process's chores end within bounds before what the libraries loaded so far do at exit:
+/// to be called after a library was loaded that they use. `add` does so for what Kroton itself
+/// uses.
+void finish_chores_before_exit();
 
 } // namespace kroton::cache

@@ -1,8 +1,11 @@
-#include "cache/uploads.hpp"
+#include "cache/chores.hpp"
 
 #include <cstdlib>
+#include <system_error>
 
 #include <pthread.h>
+
+#include "lib/support/log.hpp"
 
 namespace kroton::cache {
 namespace {
@@ -15,31 +18,45 @@ constexpr std::chrono::seconds time_at_exit{2};
 
 } // namespace
 
-Uploads::Uploads() : state_(new State) { ::pthread_atfork(nullptr, nullptr, &renew_in_child); }
+Chores::Chores() : state_(new State) { ::pthread_atfork(nullptr, nullptr, &renew_in_child); }
 
 /// Never destroyed: threads may publish until the very end of the process.
-Uploads& Uploads::process() {
-  static auto& instance = *new Uploads;
+Chores& Chores::process() {
+  static auto& instance = *new Chores;
   return instance;
 }
 
 /// The parent's queue is its own business, and its lock may be taken by a thread that the child
 /// does not have.
-void Uploads::renew_in_child() { process().state_.store(new State); }
+void Chores::renew_in_child() { process().state_.store(new State); }
 
-bool Uploads::add(std::uint64_t nbytes, Job job) {
+bool Chores::add(std::uint64_t nbytes, Job job) {
   State& state = *state_.load();
   const std::lock_guard lock(state.mutex);
   if (state.is_closed || state.items.size() >= max_jobs || state.nbytes + nbytes > max_queued_bytes)
     return false;
+  if (!state.thread.joinable() && !start(state)) return false;
   state.items.push_back({nbytes, std::move(job)});
   state.nbytes += nbytes;
-  if (!state.thread.joinable()) state.thread = std::thread([&state] { serve(state); });
   state.changed.notify_all();
   return true;
 }
 
-void Uploads::serve(State& state) noexcept {
+/// False where the system has no thread to give.
+bool Chores::start(State& state) {
+  // Handlers run in reverse order: what a chore uses has to be there before this one is registered.
+  static_cast<void>(support::log(support::Area::cache));
+  static std::once_flag registered;
+  std::call_once(registered, &finish_chores_before_exit);
+  try {
+    state.thread = std::thread([&state] { serve(state); });
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
+void Chores::serve(State& state) noexcept {
   const Stop is_over = [&state] {
     return Clock::now().time_since_epoch().count() > state.deadline_ns.load();
   };
@@ -59,13 +76,13 @@ void Uploads::serve(State& state) noexcept {
   }
 }
 
-void Uploads::wait() {
+void Chores::wait() {
   State& state = *state_.load();
   std::unique_lock lock(state.mutex);
   state.changed.wait(lock, [&] { return state.items.empty() && !state.is_working; });
 }
 
-void Uploads::finish(Clock::time_point deadline) {
+void Chores::finish(Clock::time_point deadline) {
   State& state = *state_.load();
   std::thread thread;
   {
@@ -78,10 +95,8 @@ void Uploads::finish(Clock::time_point deadline) {
   if (thread.joinable()) thread.join();
 }
 
-void finish_uploads_before_exit() {
-  static const int registered =
-      std::atexit([] { Uploads::process().finish(Clock::now() + time_at_exit); });
-  static_cast<void>(registered);
+void finish_chores_before_exit() {
+  std::atexit([] { Chores::process().finish(Clock::now() + time_at_exit); });
 }
 
 } // namespace kroton::cache
