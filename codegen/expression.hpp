@@ -32,9 +32,8 @@ public:
 
   static std::string type_name(DType t) { return is_bool(t) ? "bool" : std::string(to_string(t)); }
   static std::string value_name(int id) { return fmt::format("v{}", id); }
-  /// The array that keeps what is needed of each row, and the one of a reduction's rows.
+  /// The array that keeps what is needed of each row.
   static std::string saved_name(int id) { return fmt::format("q{}", id); }
-  static std::string row_results_name(int r) { return fmt::format("r{}_rows", r); }
   /// The array that random numbers are drawn into.
   static std::string run_name(int id) { return fmt::format("u{}", id); }
   static std::string axis_name(int axis) { return fmt::format("i{}", axis); }

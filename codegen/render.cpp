@@ -161,10 +161,6 @@ private:
       emit_array(value(id).dtype, run_name(id), longest_row_stretch * k_.axes.back().value(), 1);
     for (int id : lanes().saved)
       emit_array(value(id).dtype, saved_name(id), longest_row_stretch, 1);
-    for (std::size_t r = 0; r < k_.reductions.size(); ++r)
-      if (lanes().is_end(k_.reductions[r].value))
-        emit_array(k_.reductions[r].dtype, row_results_name(static_cast<int>(r)),
-                   longest_row_stretch, 1);
     line(1, fmt::format("for (i64 {0}_from = begin; {0}_from < end; {0}_from += {1}) {{", row,
                         longest_row_stretch));
     line(2, fmt::format("const i64 {0}_to = {0}_from + {1} < end ? {0}_from + {1} : end;", row,

@@ -329,27 +329,18 @@ void Statements::emit_saves(int indent) {
 void Statements::emit_row_ends(int indent) {
   if (lanes().ends.empty()) return;
   for (int id : lanes().saved) set_stand_in(id, fmt::format("load({} + i, m)", saved_name(id)));
-  line(indent, fmt::format("in_vectors<{}, 1>(0, i0_to - i0_from, [&](i64 i, auto m, int) {{",
-                           lanes().count));
-  for (int id : lanes().ends) emit_value(id, indent + 1);
   std::vector<int> sums;
   for (const Stage& s : k_.stages)
     std::ranges::copy_if(s.reductions, std::back_inserter(sums),
                          [&](int r) { return lanes().is_end(reduction(r).value); });
-  for (int r : sums)
-    line(indent + 1,
-         fmt::format("store({} + i, {}, m);", row_results_name(r), operand(reduction(r).value, 0)));
+  for (int r : sums) emit_lanes_start(r, 1, indent);
+  line(indent, fmt::format("in_vectors<{}, 1>(0, i0_to - i0_from, [&](i64 i, auto m, int k) {{",
+                           lanes().count));
+  for (int id : lanes().ends) emit_value(id, indent + 1);
+  for (int r : sums) emit_lanes_fold(r, 0, indent + 1);
   line(indent, "});");
+  for (int r : sums) emit_lanes_end(r, false, indent);
   clear_stand_ins();
-  line(indent, "for (i64 i = 0; i < i0_to - i0_from; ++i) {");
-  for (int r : sums) {
-    const std::string of_row = row_results_name(r) + "[i]";
-    if (is_stretched(r))
-      line(indent + 1, fmt::format("{0} = {0} + {1};", result_name(r), of_row));
-    else
-      emit_fold(reduction(r), result_name(r), {}, of_row, {}, indent + 1);
-  }
-  line(indent, "}");
 }
 
 void Statements::emit_run(int id, int axis, int indent) {
