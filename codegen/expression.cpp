@@ -1,5 +1,7 @@
 #include "codegen/expression.hpp"
 
+#include <algorithm>
+
 #include "codegen/literal.hpp"
 #include "lib/support/error.hpp"
 
@@ -56,6 +58,19 @@ std::string Expressions::dim_text(const Dim& d) const {
     return "-" + std::to_string(d.node()->a.value());
   KROTON_CHECK(false, "dim {} is no argument of the kernel", d.to_string());
   return {};
+}
+
+std::string Expressions::draw_name(int id) const {
+  const auto is_drawn = [](const Value& v) { return v.kind == ValueKind::uniform; };
+  return fmt::format("d{}", std::count_if(k_.values.begin(), k_.values.begin() + id, is_drawn));
+}
+
+std::vector<std::string> Expressions::number_names() const {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < sizes_.size(); ++i) names.push_back(fmt::format("n{}", i));
+  for (std::size_t i = 0; i < k_.values.size(); ++i)
+    if (k_.values[i].kind == ValueKind::uniform) names.push_back(draw_name(static_cast<int>(i)));
+  return names;
 }
 
 void Expressions::count_uses() {
@@ -241,7 +256,7 @@ Expressions::Text Expressions::definition(int id) const {
   }
   case ValueKind::uniform:
     return {fmt::format("uniform_{}({}, {}, {}, {})", to_string(v.dtype), operand(v.inputs[0], 0),
-                        v.draw, operand(v.inputs[1], 0), access_index(v.access)),
+                        draw_name(id), operand(v.inputs[1], 0), access_index(v.access)),
             9};
   case ValueKind::result:
     if (is_stretched(v.reduction) && lanes_.is_vector(id))

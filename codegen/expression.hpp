@@ -40,6 +40,8 @@ public:
   static std::string scratch_name(int s) { return fmt::format("s{}", s); }
   static std::string result_name(int r) { return fmt::format("r{}", r); }
   std::string dim_text(const Dim& d) const;
+  /// The argument that says which draw a random value is of.
+  std::string draw_name(int id) const;
   const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
   const Reduction& reduction(int r) const { return k_.reductions[static_cast<std::size_t>(r)]; }
   std::string access_index(const Access& a) const;
@@ -67,6 +69,8 @@ public:
   /// Names of the parameters: a read, y written, z both.
   const std::string& param_name(int param) const { return names_[static_cast<std::size_t>(param)]; }
   const std::vector<Dim>& sizes() const { return sizes_; }
+  /// The names of what follows the buffers: sizes, then draws.
+  std::vector<std::string> number_names() const;
   /// Whether random numbers are drawn for a stretch of rows at once: they are as many as they are
   /// in the rows, one after the other, and the rows are short. Others are drawn for a stretch of
   /// the loop that uses them.

@@ -42,7 +42,7 @@ private:
     for (std::size_t i = 0; i < k_.params.size(); ++i)
       text += fmt::format(", {}{}* __restrict {}", k_.params[i].is_written ? "" : "const ",
                           type_name(k_.params[i].dtype), param_name(static_cast<int>(i)));
-    for (std::size_t i = 0; i < sizes().size(); ++i) text += fmt::format(", i64 n{}", i);
+    for (const std::string& name : number_names()) text += ", i64 " + name;
     return text;
   }
   std::string scratch_parameters() const {
@@ -58,7 +58,7 @@ private:
     for (std::size_t i = 0; i < k_.params.size(); ++i)
       text += fmt::format(", ({}{}*)f.buffers[{}]", k_.params[i].is_written ? "" : "const ",
                           type_name(k_.params[i].dtype), i);
-    for (std::size_t i = 0; i < sizes().size(); ++i) text += fmt::format(", f.sizes[{}]", i);
+    for (std::size_t i = 0; i < number_names().size(); ++i) text += fmt::format(", f.sizes[{}]", i);
     return text;
   }
   /// Scratch pointers of chunk 0 (`worker` empty) or of a chunk.

@@ -356,7 +356,7 @@ void Statements::emit_run(int id, int axis, int indent) {
   if (const std::string start = access_index(before); start != "0") first = start + " + " + first;
   line(indent,
        fmt::format("fill_uniform_{}({}, {}, {}, {}, {}, {});", to_string(v.dtype), run_name(id),
-                   count, operand(v.inputs[0], 0), v.draw, operand(v.inputs[1], 0), first));
+                   count, operand(v.inputs[0], 0), draw_name(id), operand(v.inputs[1], 0), first));
 }
 
 void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,

@@ -13,6 +13,8 @@ Program::Program(BoundPlan bound, std::vector<LoadedKernel> kernels, const Signa
       threads_(threads), origin_(std::move(origin)) {
   for (const Expr& e : signature.inputs) argument_types_.emplace_back(e.dtype(), e.shape().size());
   bind_memory(signature, leaves);
+  for (const BoundPlan::Draw& d : bound_.draws)
+    bound_.sizes.initial[static_cast<std::size_t>(d.slot)] = leaves.draw(d.number);
   steps_.reserve(bound_.steps.size());
   for (BoundPlan::Step& step : bound_.steps) {
     most_arguments_ = std::max(most_arguments_, step.buffers.size() + 1);

@@ -34,6 +34,7 @@ private:
   void bind_scalars(const Dim& d);
   BoundPlan::Step bind_step(const plan::Step& step);
   void bind_kernel(const plan::KernelStep& kernel, BoundPlan::Step& step);
+  int slot_of_draw(std::int64_t draw);
   void bind_contraction(const plan::ContractionStep& contraction, BoundPlan::Step& step);
   BoundPlan::Operand bind_operand(const plan::Operand& operand) {
     return {operand.buffer, table_.slot(operand.offset), table_.slots(operand.strides)};
@@ -45,6 +46,7 @@ private:
   const Leaves& leaves_;
   SizeTable table_;
   std::map<int, bool> has_symbol_source_; ///< by slot
+  std::map<std::int64_t, int> draw_slots_;
   BoundPlan bound_;
 };
 
@@ -163,7 +165,17 @@ void Binder::bind_kernel(const plan::KernelStep& k, BoundPlan::Step& s) {
   s.buffers = k.buffers;
   s.first_size = static_cast<int>(bound_.step_sizes.size());
   for (const Dim& d : size_arguments(kernel)) bound_.step_sizes.push_back(table_.slot(d));
+  for (std::int64_t draw : draw_arguments(kernel)) bound_.step_sizes.push_back(slot_of_draw(draw));
   if (!kernel.scratch.empty()) s.scratch = table_.slot(scratch_offsets(kernel).back());
+}
+
+int Binder::slot_of_draw(std::int64_t draw) {
+  const auto [it, is_new] = draw_slots_.try_emplace(draw, -1);
+  if (is_new) {
+    it->second = table_.own_slot();
+    bound_.draws.push_back({it->second, leaves_.number_of_draw(draw)});
+  }
+  return it->second;
 }
 
 void Binder::bind_contraction(const plan::ContractionStep& c, BoundPlan::Step& s) {

@@ -54,6 +54,11 @@ struct BoundPlan {
     int slot = -1, argument = -1, axis = -1; ///< axis -1: the argument's value
     bool operator==(const SymbolSource&) const = default;
   };
+  /// A size that is the number of a draw from a random stream.
+  struct Draw {
+    int slot = -1, number = -1; ///< among the program's draws, see Leaves
+    bool operator==(const Draw&) const = default;
+  };
   struct AxisCheck {
     int argument = -1, axis = -1, slot = -1;
     bool operator==(const AxisCheck&) const = default;
@@ -89,6 +94,7 @@ struct BoundPlan {
   std::vector<Kernel> kernels;
   SizeCode sizes;
   std::vector<SymbolSource> symbols;
+  std::vector<Draw> draws;
   std::vector<AxisCheck> checks;
   std::vector<std::pair<int, int>> equal_slots; ///< of constraints between computed dims
   std::vector<BufferType> buffers;

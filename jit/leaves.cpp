@@ -8,8 +8,14 @@ namespace kroton::jit {
 Leaves::Leaves(const Signature& signature) : order_(ir::topological_order(roots_of(signature))) {
   for (const Expr& e : signature.inputs) add(*e.node());
   for (const Update& u : signature.updates) add(*u.first.node());
-  for (const ir::Node* n : order_)
+  for (const ir::Node* n : order_) {
     if (n->attrs.leaf) add(*n);
+    if (n->op == &ops::uniform) add_draw(n->attrs.ints[0]);
+  }
+}
+
+void Leaves::add_draw(std::int64_t draw) {
+  if (draw_numbers_.emplace(draw, draws_.size()).second) draws_.push_back(draw);
 }
 
 void Leaves::add(const ir::Node& node) {

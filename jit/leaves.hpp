@@ -21,6 +21,11 @@ public:
 
   int size() const { return static_cast<int>(nodes_.size()); }
   int number_of(const void* leaf) const;
+  /// The draws of random streams are numbered as well, as the walk meets them.
+  std::size_t draws() const { return draws_.size(); }
+  std::int64_t draw(int number) const { return draws_[static_cast<std::size_t>(number)]; }
+  /// `draw` is one of the program's.
+  int number_of_draw(std::int64_t draw) const { return draw_numbers_.at(draw); }
   const ir::ArrayLeaf* array(int number) const;
   ir::SharedState* shared(int number) const;
   /// What the walk went over: all nodes, inputs before users.
@@ -28,10 +33,13 @@ public:
 
 private:
   void add(const ir::Node& node);
+  void add_draw(std::int64_t draw);
 
   std::vector<const ir::Node*> order_;
   std::vector<const ir::Node*> nodes_;
   std::unordered_map<const void*, int> numbers_;
+  std::vector<std::int64_t> draws_;
+  std::unordered_map<std::int64_t, int> draw_numbers_;
 };
 
 } // namespace kroton::jit

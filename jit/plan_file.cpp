@@ -30,6 +30,7 @@ constexpr auto fields_of(Is<BoundPlan::Constant> auto& x) {
 constexpr auto fields_of(Is<BoundPlan::SymbolSource> auto& x) {
   return std::tie(x.slot, x.argument, x.axis);
 }
+constexpr auto fields_of(Is<BoundPlan::Draw> auto& x) { return std::tie(x.slot, x.number); }
 constexpr auto fields_of(Is<BoundPlan::AxisCheck> auto& x) {
   return std::tie(x.argument, x.axis, x.slot);
 }
@@ -48,8 +49,8 @@ constexpr auto fields_of(Is<BoundPlan::Step> auto& x) {
                   x.added, x.positions);
 }
 constexpr auto fields_of(Is<BoundPlan> auto& x) {
-  return std::tie(x.kernels, x.sizes, x.symbols, x.checks, x.equal_slots, x.buffers, x.sources,
-                  x.constants, x.temps, x.slot_bytes, x.step_sizes, x.steps, x.outputs);
+  return std::tie(x.kernels, x.sizes, x.symbols, x.draws, x.checks, x.equal_slots, x.buffers,
+                  x.sources, x.constants, x.temps, x.slot_bytes, x.step_sizes, x.steps, x.outputs);
 }
 template <class A, class B> constexpr auto fields_of(std::pair<A, B>& x) {
   return std::tie(x.first, x.second);

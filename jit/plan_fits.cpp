@@ -17,6 +17,10 @@ public:
     using std::ranges::all_of;
     return all_of(p_.sizes.code, [&](const auto& i) { return instruction(i); }) &&
            all_of(p_.symbols, [&](const auto& s) { return symbol(s); }) &&
+           all_of(p_.draws,
+                  [&](const auto& d) {
+                    return slot(d.slot) && is_index(d.number, leaves_.draws());
+                  }) &&
            all_of(p_.checks,
                   [&](const auto& c) { return axis(c.argument, c.axis) && slot(c.slot); }) &&
            all_of(p_.equal_slots, [&](const auto& e) { return slot(e.first) && slot(e.second); }) &&

@@ -111,7 +111,8 @@ void Encoder::put_node(const ir::Node& n) {
   put(n.inputs.size());
   for (const Expr& e : n.inputs) put(nodes_.at(e.node().get()));
   put(n.attrs.ints.size());
-  for (std::int64_t v : n.attrs.ints) put(static_cast<std::uint64_t>(v));
+  for (std::int64_t v : n.attrs.ints)
+    put(static_cast<std::uint64_t>(n.op == &ops::uniform ? in_.leaves.number_of_draw(v) : v));
   put_dims(n.attrs.dims);
   put(static_cast<std::uint64_t>(n.attrs.dtype));
   put(n.attrs.bits);

@@ -32,6 +32,8 @@ public:
   /// The slot that holds `d`; symbols and scalars get one that `run` does not fill.
   int slot(const Dim& d);
   std::vector<int> slots(std::span<const Dim> dims);
+  /// A slot that is no dim's and that `run` does not fill.
+  int own_slot() { return add(0); }
   const SizeCode& code() const { return code_; }
 
 private:

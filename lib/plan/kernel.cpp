@@ -117,6 +117,13 @@ std::vector<Dim> size_arguments(const Kernel& kernel) {
   return arguments;
 }
 
+std::vector<std::int64_t> draw_arguments(const Kernel& kernel) {
+  std::vector<std::int64_t> draws;
+  for (const Value& v : kernel.values)
+    if (v.kind == ValueKind::uniform) draws.push_back(v.draw);
+  return draws;
+}
+
 std::vector<Dim> scratch_offsets(const Kernel& kernel) {
   std::vector<Dim> offsets{Dim(0)};
   for (const Scratch& s : kernel.scratch) {

@@ -52,7 +52,7 @@ enum class ValueKind : std::uint8_t {
   index,   ///< offset + terms of access
   load,    ///< access
   op,      ///< an elementwise op on inputs
-  uniform, ///< random: inputs are seed and step, access the position, draw the stream
+  uniform, ///< random: inputs are seed and step, access the position; which draw is an argument
   result,  ///< of a reduction
 };
 
@@ -154,6 +154,10 @@ inline constexpr std::int64_t largest_literal_dim = 4096;
 
 /// The dims a kernel is passed at run time, each once, in order of first use.
 std::vector<Dim> size_arguments(const Kernel&);
+
+/// The draws of a kernel's random values, one for each in their order. They are arguments too, so
+/// that models made of the same stream one after the other have the same text.
+std::vector<std::int64_t> draw_arguments(const Kernel&);
 
 /// Where each scratch array starts in a chunk's scratch memory, in bytes; the last entry is the
 /// total.

@@ -103,6 +103,14 @@ TEST_CASE("numbers that lead nowhere do not fit", "[jit][plan]") {
       {"a size's operand", [](auto& p) { p.sizes.code.at(0).a = -1; }},
       {"a symbol's argument", [](auto& p) { p.symbols.at(0).argument = 3; }},
       {"a symbol's axis", [](auto& p) { p.symbols.at(0).axis = 2; }},
+      {"a draw's slot",
+       [](auto& p) {
+         p.draws.push_back({9999, 0});
+       }},
+      {"a draw of no program",
+       [](auto& p) {
+         p.draws.push_back({0, 0});
+       }},
       {"a matrix for a number", [](auto& p) { p.symbols.at(0).axis = -1; }},
       {"a buffer's shape", [](auto& p) { p.buffers.at(0).shape = {1 << 20}; }},
       {"a buffer of nothing", [](auto& p) { p.buffers.push_back({}); }},

@@ -88,6 +88,15 @@ TEST_CASE("data that decides nothing is no part of a key", "[jit][plan]") {
   CHECK(with_shared(1) == with_shared(2));
 }
 
+TEST_CASE("draws count by which of them are the same one", "[jit][plan]") {
+  Random rng(1);
+  const auto key = [](const Expr& a, const Expr& b) { return key_of({}, {a, a + b}); };
+  const Expr first = rng.uniform({9}), second = rng.uniform({9}), third = rng.uniform({9});
+  CHECK(key(first, second) == key(second, third));
+  CHECK(key(second, first) == key(first, second));
+  CHECK(key(first, first) != key(first, second));
+}
+
 TEST_CASE("the build has an identity", "[jit][plan]") { CHECK(build_id().size() >= 32); }
 
 } // namespace kroton::jit
