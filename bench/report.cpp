@@ -3,8 +3,7 @@
 #include <fstream>
 
 #include <fmt/format.h>
-
-#include "lib/support/json.hpp"
+#include <nlohmann/json.hpp>
 
 namespace bench {
 namespace {
@@ -58,31 +57,30 @@ std::string table_rows(std::span<const Row> rows) {
 }
 
 void write_json(const std::filesystem::path& file, std::span<const Row> rows) {
-  kroton::support::JsonWriter json;
-  json.begin_array();
+  using Json = nlohmann::ordered_json;
+  Json all = Json::array();
   for (const Row& row : rows) {
-    json.begin_object()
-        .member("suite", row.suite)
-        .member("case", row.name)
-        .member("size", row.size)
-        .member("threads", row.threads)
-        .member("system", row.system)
-        .member("median_ns", row.median_ns)
-        .member("p10_ns", row.p10_ns)
-        .member("p90_ns", row.p90_ns);
-    const auto number = [&](std::string_view name, const std::optional<double>& value) {
-      if (value) json.member(name, *value);
+    Json& json = all.emplace_back(Json{{"suite", row.suite},
+                                       {"case", row.name},
+                                       {"size", row.size},
+                                       {"threads", row.threads},
+                                       {"system", row.system},
+                                       {"median_ns", row.median_ns},
+                                       {"p10_ns", row.p10_ns},
+                                       {"p90_ns", row.p90_ns}});
+    const auto number = [&](const char* name, const std::optional<double>& value) {
+      if (value) json[name] = *value;
     };
     number("of_limit", row.of_limit);
     number("bound_of_limit", row.bound.of_limit);
     number("bound_ns", row.bound.ns);
     number("of_peer", row.of_peer);
     number("speedup", row.speedup);
-    if (!row.peer.empty()) json.member("peer", row.peer);
-    json.member("is_over", row.is_over()).end_object();
+    if (!row.peer.empty()) json["peer"] = row.peer;
+    json["is_over"] = row.is_over();
   }
   std::ofstream out(file);
-  out << json.end_array().text();
+  out << all.dump(2) << '\n';
   out.flush();
   if (!out) throw std::runtime_error(fmt::format("cannot write {}", file.string()));
 }

@@ -1,7 +1,8 @@
 #include "jit/plan_file.hpp"
 
+#include <algorithm>
 #include <concepts>
-#include <cstring>
+#include <span>
 #include <type_traits>
 
 namespace kroton::jit {
@@ -154,8 +155,8 @@ public:
   void get(E& v) { v = static_cast<E>(up_to(last_of(E{}))); }
   void get(std::string& text) { text = take(length()); }
   void get(support::Digest& d) {
-    const std::string_view bytes = take(d.bytes.size());
-    std::memcpy(d.bytes.data(), bytes.data(), bytes.size());
+    const auto bytes = std::as_bytes(std::span(take(d.bytes.size())));
+    std::ranges::copy(bytes, std::as_writable_bytes(std::span(d.bytes)).begin());
   }
   template <class T> void get(std::optional<T>& v) {
     bool has_value = false;

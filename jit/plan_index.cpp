@@ -9,7 +9,8 @@
 namespace kroton::jit {
 namespace {
 
-constexpr std::string_view plan_section = "plan", object_section = "object";
+constexpr std::string_view plan_section = "plan", object_section = "object",
+                           summary_section = "summary";
 
 /// Numbers the distinct kernels of a plan in order of first use.
 class Distinct {
@@ -45,6 +46,18 @@ std::vector<LoadedKernel> load(const BoundPlan& plan, const cache::Lookup& looku
   return kernels;
 }
 
+/// For people: all titles in a line, then the digest and title of each distinct kernel.
+std::string summary_of(const BoundPlan& plan) {
+  std::string titles, lines;
+  Distinct distinct;
+  for (const BoundPlan::Kernel& k : plan.kernels) {
+    if (!distinct.add(k.digest).second) continue;
+    titles += (titles.empty() ? "" : "; ") + k.title;
+    lines += fmt::format("{} {}\n", k.digest.hex(), k.title);
+  }
+  return fmt::format("plan: {}\n{}", titles.empty() ? "no kernels" : titles, lines);
+}
+
 } // namespace
 
 PlanLookup find_plan(cache::Store& store, const cache::Key& key, const Signature& signature,
@@ -78,6 +91,7 @@ void keep_plan(cache::Store& store, const cache::Key& key, const BoundPlan& plan
     if (distinct.add(k.digest).second)
       artifact.sections.push_back(
           {std::string(object_section), k.artifact->find(object_section)->bytes});
+  artifact.sections.push_back({std::string(summary_section), summary_of(plan)});
   store.publish(key, std::move(artifact));
 }
 

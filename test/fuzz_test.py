@@ -1,11 +1,12 @@
-"""Runs libFuzzer on everything that reads bytes from elsewhere: entries, bundles, objects.
+"""Runs libFuzzer on everything that reads bytes from elsewhere: entries, bundles, plans, objects.
 
     fuzz_test.py ROOT BUILD KROTON MAKE_CACHE SECONDS
 
-The targets are built with Clang and the sanitizers, and start from real entries, a real bundle and real
-objects. SECONDS is for all targets together. Without a Clang that has libFuzzer the test is skipped (77).
+The targets are built with Clang and the sanitizers, and start from real entries, a real bundle, real
+plans and real objects. SECONDS is for all targets together. Without a Clang that has libFuzzer the test is skipped (77).
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ ENTRY = ["cache/artifact.cpp", "cache/entry.cpp", "cache/key.cpp", "cache/sign.c
 TARGETS = {  # name -> what is compiled besides test/fuzz/NAME.cpp, what is linked
     "entry": (SUPPORT + ENTRY, ["-lfmt", "-lsodium", "-lz"]),
     "bundle": (SUPPORT + ["cache/bundle.cpp"], ["-lfmt", "-lsodium"]),
+    "plan": (SUPPORT + ["jit/plan_file.cpp"], ["-lfmt", "-lsodium"]),
     "object": (["tools/kroton/elf.cpp", "tools/kroton/disassemble.cpp"], ["-lfmt", "-lZydis"]),
 }
 FLAGS = ["-std=c++20", "-O1", "-g1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all", "-w"]
@@ -44,6 +46,9 @@ def fill_corpora(scratch, tool, make_cache):
     for path in (scratch / "cache").rglob("*.kro"):
         entry = path.read_bytes()
         (scratch / "entry" / path.name).write_bytes(entry)
+        plan = re.search(rb"\x04\x00{7}(.{8})\1plan", entry, re.DOTALL)  # a plain section of that name
+        if plan:
+            (scratch / "plan" / path.name).write_bytes(entry[plan.end():][:int.from_bytes(plan[1], "little")])
         at = entry.find(b"\x7fELF")
         if at >= 0:  # what follows the object is as good as any other damage
             (scratch / "object" / path.name).write_bytes(entry[at:])

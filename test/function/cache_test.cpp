@@ -82,7 +82,7 @@ std::string path_of_self() {
 /// The output of the child test case of that tag on a CPU that qemu imitates.
 std::string run_on_cpu(const std::string& cpu, const std::string& tag, const Environment& given) {
   const TempDir dir;
-  std::string command;
+  std::string command = "env -u KROTON_TEST_PATTERN -u KROTON_TEST_RESULTS ";
   for (const auto& [name, value] : given) command += fmt::format("{}='{}' ", name, value);
   command += fmt::format("qemu-x86_64 -cpu {} {} '{}' >{}/output 2>&1", cpu, path_of_self(), tag,
                          dir.path().string());

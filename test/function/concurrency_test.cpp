@@ -241,10 +241,11 @@ TEST_CASE("a warm start compiles nothing and loads no compiler", "[function][cac
       field(cold.output, "ms").c_str(), field(warm.output, "ms").c_str());
 }
 
-TEST_CASE("eight processes on one empty cache agree", "[function][cache]") {
+TEST_CASE("64 processes on one empty cache compile each kernel about once", "[function][cache]") {
+  constexpr int processes = 64;
   const TempDir dir;
   std::vector<std::unique_ptr<Child>> children;
-  for (int i = 0; i < threads; ++i)
+  for (int i = 0; i < processes; ++i)
     children.push_back(std::make_unique<Child>(
         "[.train]", kt::test::Environment{{"KROTON_TEST_CACHE_DIR", dir.path().string()}}));
   std::set<std::string> losses;
@@ -261,9 +262,10 @@ TEST_CASE("eight processes on one empty cache agree", "[function][cache]") {
   }
   CHECK(losses.size() == 1);
   CHECK(entries(dir.path()).size() == expected);
-  std::printf("8 processes, %d kernels: %d compilations\n", kernels, compiled);
-  // One that finds its claim taken waits for the entry; a process may die, so it is no promise.
-  CHECK(compiled < threads * kernels);
+  std::printf("%d processes, %d kernels: %d compilations\n", processes, kernels, compiled);
+  // A claim is believed for five seconds; a machine with 64 processes may let one stand that long.
+  CHECK(compiled >= kernels);
+  CHECK(compiled <= 4 * kernels);
 }
 
 TEST_CASE("damaged entries are compiled again and repaired", "[function][cache]") {

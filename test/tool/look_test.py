@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import support
 
@@ -93,6 +94,54 @@ def test_inspect(tool):
         assert list(tool.json("inspect", key, "--asm")) == ["key", "assembly"]
 
 
+def test_plans(tool):
+    """A whole function's entry is listed by its kernels, and inspect shows all of their code."""
+    kernels = {e["key"]: e["title"] for e in tool.json("cache", "ls")}
+    plans = tool.restore_plans()
+    listed = {e["key"]: e for e in tool.json("cache", "ls", "--tag", "plan/1")}
+    assert set(listed) == set(plans) and len(plans) == 4, listed
+    for key, entry in listed.items():
+        assert entry["title"].startswith("plan: ") and len(entry["title"]) > len("plan: "), entry
+        summary = tool.out("inspect", key, "--summary").splitlines()
+        assert summary[0] == entry["title"]
+        for line in summary[1:]:
+            digest, title = line.split(" ", 1)
+            assert kernels[digest].startswith(title) and title in summary[0], (line, kernels)
+        assembly = tool.out("inspect", key, "--asm")
+        assert assembly.count("\nkernel:\n") == len(summary) - 1, (summary, assembly.count("kernel:"))
+        assert set(tool.json("inspect", key)) == {"key", "record", "summary", "source", "assembly", "log"}
+    assert [d["field"] for d in tool.json("cache", "why", plans[0])["differences"]] == ["graph"]
+    assert tool.json("cache", "verify")["sound"] == 8
+
+
+def test_levels(tool):
+    """inspect, show and why look in every directory; the first that has a key wins, and prefixes are of all of them."""
+    first, second, third, fourth = tool.keys()
+    shared, lost = tool.home / "shared", tool.home / "lost"
+    for key in (second, third):
+        target = shared / "v2" / key[:2] / f"{key}.kro"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(tool.path(key), target)
+    shutil.copytree(tool.cache / "v2" / first[:2], shared / "v2" / first[:2], dirs_exist_ok=True)
+    env = {"KROTON_CACHE_PATH": f"{lost}:{shared}"}
+    assert tool.json("cache", "show", first, env=env)["level"] == str(tool.cache)
+    assert tool.json("cache", "show", second, env=env)["level"] == str(shared)
+    assert str(shared / "v2" / second[:2]) in tool.out("cache", "show", second, env=env)
+    assert 'void kernel(' in tool.out("inspect", second[:12], "--source", env=env)
+    assert tool.json("cache", "why", second, fourth, env=env)["second"] == fourth
+    assert tool.json("cache", "why", second, env=env)["second"] in (first, third, fourth)
+    for key, options in ((second, []), (second, ["--dir", tool.cache])):
+        given = env if options else {}
+        assert f"begins with {key}" in tool.error("inspect", key, *options, status=1, env=given)
+    twin = second[:8] + ("0" if second[8] != "0" else "1") + second[9:]
+    tool.path(twin).parent.mkdir(exist_ok=True)
+    shutil.copy(tool.path(fourth), tool.path(twin))
+    message = tool.error("inspect", second[:8], status=1, env=env)
+    assert "names 2 entries" in message and twin in message and second in message
+    alone = {**env, "HOME": "", "KROTON_CACHE_DIR": ""}
+    assert tool.json("cache", "show", second, env=alone)["level"] == str(shared), "no directory of one's own is needed"
+
+
 def test_doctor(tool):
     """doctor finds the library, the compiler and the cache, and what is wrong with them."""
     report = tool.json("doctor")
@@ -114,6 +163,43 @@ def test_alone(tool):
     linked = subprocess.run(["ldd", tool.program], capture_output=True, text=True, check=True).stdout
     for library in ("LLVM", "clang", "libkroton", "curl"):
         assert library not in linked, linked
+
+
+def test_without_the_library(tool):
+    """The command alone, as in a container that only keeps a cache, does all but speak for the library."""
+    lonely = tool.home / "bin" / "kroton"
+    lonely.parent.mkdir()
+    library = str(Path(tool.program).resolve().parents[2] / "jit").encode()  # the run path of the build tree
+    program = Path(tool.program).read_bytes()
+    assert library in program
+    lonely.write_bytes(program.replace(library, b"/" + b"x" * (len(library) - 1)))
+    lonely.chmod(0o755)
+    tool.program = str(lonely)
+    report = tool.json("doctor", status=1)
+    facts = {fact["what"]: fact for fact in report["facts"]}
+    assert facts["library"]["is"] == "not found" and "libkroton.so" in facts["library"]["problem"], facts
+    assert "4 entries" in facts["cache directory"]["is"] and not report["is_fine"]
+    assert not any("problem" in fact for name, fact in facts.items() if name != "library"), facts
+    key = tool.keys()[0]
+    assert "kernel:" in tool.out("inspect", key, "--asm") and tool.json("cache", "verify")["sound"] == 4
+
+
+def test_manual(tool):
+    """The manual page has every command and option that --help has, and no others."""
+    page = (Path(__file__).parents[2] / "docs/kroton.1").read_text()
+    commands = re.findall(r"^  ([a-z-]+) ", tool.out("cache", "--help").split("Subcommands:")[1], re.MULTILINE)
+    assert len(commands) == 13, commands
+    told = dict(re.findall(r"^\.It Cm (?:cache )?([a-z-]+)(.*)$", page, re.MULTILINE))
+    assert set(told) == {*commands, "doctor", "inspect"}, told
+    common = {"help", "json", "dir"}
+    for command in told:
+        words = [command] if command in ("doctor", "inspect") else ["cache", command]
+        options = set(re.findall(r"^  (?:-\w,)?--([a-z-]+)", tool.out(*words, "--help"), re.MULTILINE))
+        assert set(re.findall(r"Fl -([a-z-]+)", told[command])) == options - common, (command, options)
+    if shutil.which("man"):
+        shown = subprocess.run(["man", "--warnings", "-l", Path(__file__).parents[2] / "docs/kroton.1"],
+                               capture_output=True, text=True, env={**tool.env, "MANWIDTH": "100", "LC_ALL": "C.UTF-8"})
+        assert "serve-check" in shown.stdout and not shown.stderr, shown.stderr
 
 
 def test_colours(tool):

@@ -1,8 +1,13 @@
 """How `kroton` examines the levels that others fill: serve-check, and what doctor says of them."""
 import contextlib
 import http.server
+import os
+import shutil
+import socket
+import subprocess
 import sys
 import threading
+import time
 
 import support
 
@@ -44,6 +49,34 @@ def store(**habits):
         server.server_close()
 
 
+@contextlib.contextmanager
+def nginx(home, methods):
+    """The URL and the folder of a real nginx that lets through the WebDAV methods named."""
+    root = home / "nginx"
+    (root / "kept").mkdir(parents=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    temporary = "".join(f"  {kind}_temp_path {root}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (root / "conf").write_text(
+        ("user root;\n" if os.geteuid() == 0 else "") + f"daemon off;\nmaster_process off;\npid {root}/pid;\n"
+        f"error_log {root}/log;\nevents {{}}\nhttp {{\n{temporary}  access_log off;\n  server {{\n    listen 127.0.0.1:{port};\n"
+        f"    root {root}/kept;\n    location / {{ dav_methods {methods}; create_full_put_path on; }}\n  }}\n}}\n")
+    server = subprocess.Popen(["nginx", "-p", root, "-e", root / "log", "-c", root / "conf"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(1000):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert server.poll() is None, (root / "log").read_text()
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{port}/kernels", root / "kept" / "kernels"
+    finally:
+        server.kill()
+        server.wait()
+
+
 def problems(tool, url, *options, status=1):
     checks = tool.json("cache", "serve-check", url, *options, status=status)["checks"]
     return {check["what"].split()[0] + ("?" if "not there" in check["what"] else ""): check.get("problem") for check in checks}
@@ -77,6 +110,38 @@ def test_bad_stores(tool):
         assert "Content-Length" in problems(tool, url)["HEAD"]
     with store(GET=500) as url:
         assert "500" in problems(tool, url)["GET"]
+
+
+def test_nginx(tool):
+    """A real nginx with WebDAV passes, one without is told apart, and what it keeps can be looked at by its digest."""
+    if not shutil.which("nginx"):
+        print("nginx is not installed: tools/install_deps.sh --test installs it")
+        return
+    with nginx(tool.home / "with", "PUT") as (url, kept):
+        for _ in range(2):
+            assert problems(tool, url, status=0) == {"GET?": None, "PUT": None, "HEAD": None, "GET": None}
+        assert len(list(kept.rglob("*.kro"))) == 1
+        key, other = tool.keys()[:2]
+        source = tool.out("inspect", key, "--source")
+        (kept / "v2" / key[:2]).mkdir(parents=True, exist_ok=True)
+        shutil.move(tool.path(key), kept / "v2" / key[:2])
+        env = {"KROTON_CACHE_URL": url.replace("//", "//user:secret@")}
+        assert tool.out("inspect", key, "--source", env=env) == source
+        shown = tool.json("cache", "show", key, env=env)
+        assert shown["level"] == url and shown["nbytes"] == (kept / "v2" / key[:2] / f"{key}.kro").stat().st_size
+        assert "last used" not in tool.out("cache", "show", key, env=env)
+        assert tool.json("cache", "why", other, key, env=env)["second"] == key
+        assert "begins with" in tool.error("inspect", key[:12], status=1, env=env)
+        shutil.copy(tool.path(other), kept / "v2" / key[:2] / f"{key}.kro")
+        assert "it belongs to another key" in tool.run("cache", "show", key, env=env, status=1).stdout
+        (kept / "v2" / key[:2] / f"{key}.kro").write_bytes(b"<html>")
+        assert url in tool.error("inspect", key, env=env, status=1)
+    gone = tool.error("inspect", key, env=env, status=3)
+    assert "onnect" in gone and "secret" not in gone, gone
+    with nginx(tool.home / "without", "off") as (url, _):
+        found = problems(tool, url)
+        assert "405" in found["PUT"] and found["GET?"] is None, found
+        assert problems(tool, url, "--read-only", status=0) == {"GET?": None}
 
 
 def test_no_store(tool):

@@ -1,9 +1,13 @@
 """How `kroton` carries entries from one user to another: keygen, trust, sign, export, import."""
+import hashlib
 import os
+import pty
 import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import support
 
@@ -18,12 +22,83 @@ class User:
         self.env = {"HOME": str(home), "KROTON_CACHE_DIR": str(self.cache)}
 
     def __getattr__(self, method):
+        if method == "program":
+            return self.tool.program
         return lambda *arguments, **options: getattr(self.tool, method)(
             *arguments, **{**options, "env": {**self.env, **options.get("env", {})}})
 
 
 def public_key(user):
     return user.home / ".config/kroton/keys/signing.pub"
+
+
+def write_entries(tool, count):
+    """Fills the cache with sound entries, small ones, as docs/cache-format.md describes them."""
+    def integer(value, nbytes):
+        return value.to_bytes(nbytes, "little")
+
+    for i in range(count):
+        record = b"made/1\nnumber %d\n%d\n" % (len(str(i)), i)
+        body = integer(len(record), 4) + integer(0, 4) + integer(0, 4) + record + bytes(32 + 64)
+        entry = b"KROTON\x1a\n" + integer(2, 4) + integer(20 + len(body) + 32, 8) + body
+        path = tool.path(hashlib.blake2b(record, digest_size=32).hexdigest())
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(entry + hashlib.blake2b(entry, digest_size=32).digest())
+        path.chmod(0o600)
+
+
+def on_terminal(user, *arguments):
+    """What a command that ends well writes to stderr if that is a terminal; its output is read late."""
+    parent, child = pty.openpty()
+    process = subprocess.Popen([user.program, *map(str, arguments)], env=user.env, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=child)
+    os.close(child)
+    drain = threading.Timer(0.4, process.stdout.read)  # a bar is for what takes longer than a moment
+    drain.start()
+    written = b""
+    try:
+        while more := os.read(parent, 1 << 16):
+            written += more
+    except OSError:  # the end, as Linux tells it of a terminal
+        pass
+    os.close(parent)
+    drain.join()
+    assert process.wait(timeout=60) == 0
+    process.stdout.close()
+    return written
+
+
+def test_progress(tool):
+    """export and import of many entries show a bar on a terminal, and nothing elsewhere."""
+    write_entries(tool, 800)
+    bundle = tool.home / "many.ktb"
+    assert b"exporting [" in on_terminal(tool, "cache", "export", "-")
+    assert tool.run("cache", "export", bundle).stderr == ""
+    reader = User(tool, "reader")
+    reader.env = {**tool.env, **reader.env}
+    start = time.monotonic()
+    bar = on_terminal(reader, "cache", "import", "--unsigned", bundle)
+    assert b"importing [" in bar or time.monotonic() - start < 0.7, "on a disk without latency there is nothing to show"
+    assert reader.json("cache", "verify")["sound"] == 804
+
+
+def test_killed_import(tool):
+    """An import that is killed leaves whole entries; the next one does the rest."""
+    write_entries(tool, 300)
+    bundle = tool.home / "many.ktb"
+    tool.out("cache", "export", bundle)
+    reader = User(tool, "reader")
+    process = subprocess.Popen([tool.program, "cache", "import", "--unsigned", bundle], env={**tool.env, **reader.env},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(list(reader.cache.rglob("*.kro"))) < 20 and process.poll() is None:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    there = reader.json("cache", "verify")
+    assert there["sound"] >= 20 and there["damaged"] == there["unread"] == 0, there
+    again = reader.json("cache", "import", "--unsigned", bundle)
+    assert again == {"imported": 304 - there["sound"], "there_already": there["sound"]}, (again, there)
+    assert reader.json("cache", "verify")["sound"] == 304
 
 
 def test_keygen(tool):

@@ -19,6 +19,7 @@ class Tool:
 
     def __init__(self, program, home, filled):
         self.program, self.home, self.cache = program, Path(home), Path(home) / "cache"
+        self.filled = filled  # whole functions too
         shutil.copytree(filled, self.cache)
         self.env = {key: value for key, value in os.environ.items()
                     if not key.startswith(("KROTON_", "XDG_")) and key != "NO_COLOR"}
@@ -54,6 +55,16 @@ class Tool:
 
     def path(self, key):
         return self.cache / "v2" / key[:2] / f"{key}.kro"
+
+    def restore_plans(self):
+        """Puts the entries of whole functions back; their keys."""
+        plans = []
+        for file in self.filled.rglob("*.kro"):
+            if not self.path(file.stem).exists():
+                self.path(file.stem).parent.mkdir(exist_ok=True)
+                shutil.copy2(file, self.path(file.stem))
+                plans.append(file.stem)
+        return plans
 
     def flip(self, key, at):
         """Changes one byte of an entry."""

@@ -72,6 +72,7 @@ private:
     command->add_flag("--source", inspect_.source, "Only the source");
     command->add_flag("--asm", inspect_.assembly, "Only the assembly, in Intel's syntax");
     command->add_flag("--record", inspect_.record, "Only the record");
+    command->add_flag("--summary", inspect_.summary, "Only what a plan's kernels are");
     command->add_flag("--log", inspect_.log, "Only what the compiler said");
   }
 

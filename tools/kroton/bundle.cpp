@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "cache/admission.hpp"
@@ -14,8 +15,6 @@
 
 namespace kroton::tool {
 namespace {
-
-using support::JsonWriter;
 
 /// A file that appears under its name when all of it has been written, or stdout for "-".
 class OutputFile {
@@ -177,9 +176,7 @@ int export_bundle(const ExportOptions& options, Context& context) {
   }
   file.keep(writer.finish());
   if (context.wants_json) {
-    JsonWriter json;
-    context.print(
-        json.begin_object().member("exported", exported).member("left_out", left).end_object());
+    context.print_json(Json{{"exported", exported}, {"left_out", left}});
   } else if (options.file != "-") {
     context.print(
         fmt::format("{} exported{}\n", exported,
@@ -203,11 +200,7 @@ int import_bundle(const ImportOptions& options, Context& context) {
   });
   const std::uint64_t installed = install(bundle, count, trusted, context);
   if (context.wants_json) {
-    JsonWriter json;
-    context.print(json.begin_object()
-                      .member("imported", installed)
-                      .member("there_already", count - installed)
-                      .end_object());
+    context.print_json(Json{{"imported", installed}, {"there_already", count - installed}});
   } else {
     context.print(fmt::format("{} imported, {} there already\n", installed, count - installed));
   }

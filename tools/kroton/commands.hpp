@@ -92,9 +92,10 @@ int check_store(const ServeCheckOptions&, Context&);
 
 struct InspectOptions {
   std::string key;
-  bool source = false, assembly = false, record = false, log = false; ///< None: all.
+  bool source = false, assembly = false, record = false, log = false,
+       summary = false; ///< None: all.
 };
-/// kroton inspect: source, assembly, record and log of one entry.
+/// kroton inspect: record, source, assembly and log of one entry; of a plan, its summary too.
 int inspect(const InspectOptions&, Context&);
 
 /// kroton doctor: versions, target, cache, and what is wrong with them.

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace kroton::tool {
 
@@ -11,6 +12,10 @@ void Context::print(std::string_view text) {
   errno = 0;
   if (error_ == 0 && std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
     error_ = errno == 0 ? EIO : errno;
+}
+
+void Context::print_json(const Json& json) {
+  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void Context::print_foreign(std::string_view text) {

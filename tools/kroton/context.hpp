@@ -10,10 +10,14 @@
 #include <string>
 #include <string_view>
 
-#include "lib/support/json.hpp"
+#include <nlohmann/json_fwd.hpp>
+
 #include "tools/kroton/terminal.hpp"
 
 namespace kroton::tool {
+
+/// Members stay in the order in which they were added.
+using Json = nlohmann::ordered_json;
 
 /// Exit statuses, as docs/kroton.md promises them.
 namespace status {
@@ -44,7 +48,8 @@ public:
 
   /// Writes to stdout. That nobody reads it any more shows at the end, in `finish`.
   void print(std::string_view text);
-  void print(const support::JsonWriter& json) { print(json.text()); }
+  /// Indented, with a line feed at its end. Bytes of strings that are not UTF-8 become U+FFFD.
+  void print_json(const Json&);
   /// Text from an entry: exact into a file or pipe, harmless on a terminal.
   void print_foreign(std::string_view text);
   /// A line on stderr.

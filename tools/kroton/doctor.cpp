@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "cache/directory.hpp"
 #include "lib/support/doctor_abi.hpp"
@@ -64,14 +65,12 @@ int doctor(Context& context) {
   for (const Fact& fact : facts) is_fine = is_fine && fact.problem.empty();
 
   if (context.wants_json) {
-    support::JsonWriter json;
-    json.begin_object().key("facts").begin_array();
+    Json told = Json::array();
     for (const Fact& fact : facts) {
-      json.begin_object().member("what", fact.what).member("is", fact.is);
-      if (!fact.problem.empty()) json.member("problem", fact.problem);
-      json.end_object();
+      Json& json = told.emplace_back(Json{{"what", fact.what}, {"is", fact.is}});
+      if (!fact.problem.empty()) json["problem"] = fact.problem;
     }
-    context.print(json.end_array().member("is_fine", is_fine).end_object());
+    context.print_json(Json{{"facts", std::move(told)}, {"is_fine", is_fine}});
   } else {
     for (const Fact& fact : facts) {
       context.print(fmt::format("{:<28}{}\n", fact.what, printable(fact.is)));

@@ -1,5 +1,8 @@
 /// inspect: what an entry holds, for people to read.
+#include <algorithm>
+
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "tools/kroton/commands.hpp"
 #include "tools/kroton/disassemble.hpp"
@@ -9,10 +12,9 @@
 namespace kroton::tool {
 namespace {
 
-/// The machine code as text, and what it asks the linker for.
-std::string assembly_text(const LoadedEntry& loaded) {
-  if (!loaded.entry->artifact.find("object")) return {};
-  const auto bytes = loaded.section("object");
+/// The machine code of one object as text, and what it asks the linker for.
+std::string assembly_of(const cache::Section& section) {
+  const auto bytes = cache::content_of(section);
   if (!bytes) return "; the object cannot be decoded\n";
   const ParsedElf parsed = parse_elf(*bytes);
   if (!parsed.object) return fmt::format("; the object: {}\n", parsed.fault);
@@ -24,14 +26,24 @@ std::string assembly_text(const LoadedEntry& loaded) {
   return text;
 }
 
+/// The machine code of all objects: a kernel has one, a plan one for each of its kernels.
+std::string assembly_text(const cache::Artifact& artifact) {
+  const auto is_object = [](const cache::Section& s) { return s.name == "object"; };
+  const auto count = std::count_if(artifact.sections.begin(), artifact.sections.end(), is_object);
+  std::string text;
+  int number = 0;
+  for (const cache::Section& section : artifact.sections) {
+    if (!is_object(section)) continue;
+    if (count > 1) text += fmt::format("; object {} of {}\n", ++number, count);
+    text += assembly_of(section);
+  }
+  return text;
+}
+
 } // namespace
 
 int inspect(const InspectOptions& options, Context& context) {
-  const OpenedCache opened = open_cache(context);
-  const LoadedEntry loaded = load(opened, find_one(opened, options.key));
-  if (!loaded.entry)
-    throw Failure(loaded.is_unread ? status::failed : status::wrong,
-                  fmt::format("{}: {}", loaded.file.path, loaded.fault));
+  const LoadedEntry loaded = whole(find_in_levels(context, options.key));
 
   struct Part {
     const char* name;
@@ -39,23 +51,27 @@ int inspect(const InspectOptions& options, Context& context) {
     std::string text;
   };
   std::vector<Part> parts = {{"record", options.record, {}},
+                             {"summary", options.summary, {}},
                              {"source", options.source, {}},
                              {"assembly", options.assembly, {}},
                              {"log", options.log, {}}};
   int wanted = 0;
   for (const Part& part : parts) wanted += part.is_wanted;
   for (Part& part : parts) part.is_wanted = part.is_wanted || wanted == 0;
-  if (parts[0].is_wanted) parts[0].text = loaded.entry->record;
-  if (parts[1].is_wanted) parts[1].text = loaded.source();
-  if (parts[2].is_wanted) parts[2].text = assembly_text(loaded);
-  if (parts[3].is_wanted) parts[3].text = loaded.section("log").value_or("");
+  const auto text_of = [&](std::string_view name) {
+    if (name == "record") return loaded.entry->record;
+    if (name == "source") return loaded.source();
+    if (name == "assembly") return assembly_text(loaded.entry->artifact);
+    return loaded.section(name).value_or("");
+  };
+  for (Part& part : parts)
+    if (part.is_wanted) part.text = text_of(part.name);
 
   if (context.wants_json) {
-    support::JsonWriter json;
-    json.begin_object().member("key", loaded.file.digest);
+    Json json{{"key", loaded.file.digest}};
     for (const Part& part : parts)
-      if (part.is_wanted) json.member(part.name, part.text);
-    context.print(json.end_object());
+      if (part.is_wanted) json[part.name] = part.text;
+    context.print_json(json);
   } else {
     for (const Part& part : parts) {
       if (!part.is_wanted || (part.text.empty() && wanted == 0)) continue;
@@ -65,7 +81,7 @@ int inspect(const InspectOptions& options, Context& context) {
     }
   }
   if (loaded.fault.empty()) return status::fine;
-  context.warn(fmt::format("{}: {}", loaded.file.path, loaded.fault));
+  context.warn(fmt::format("{}: {}", loaded.place(), loaded.fault));
   return status::wrong;
 }
 

@@ -2,6 +2,7 @@
 #include <cerrno>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "cache/keyring.hpp"
@@ -11,8 +12,6 @@
 
 namespace kroton::tool {
 namespace {
-
-using support::JsonWriter;
 
 constexpr std::uint64_t max_key_bytes = 1024;
 
@@ -36,19 +35,16 @@ cache::PublicKey read_public_key(const std::string& file) {
 
 int list_trusted(Context& context) {
   const cache::TrustedKeys trusted = cache::load_trusted_keys(cache::config_directory());
-  JsonWriter json;
-  json.begin_object().key("keys").begin_array();
+  Json json{{"keys", Json::array()}, {"problems", trusted.problems}};
   for (const cache::TrustedKey& key : trusted.keys) {
-    json.begin_object().member("name", key.name).member("key", key.key.hex()).end_object();
+    json["keys"].push_back({{"name", key.name}, {"key", key.key.hex()}});
     if (!context.wants_json)
       context.print(fmt::format("{}  {}\n", key.key.hex(), context.style.bold(key.name)));
   }
-  json.end_array().key("problems").begin_array();
-  for (const std::string& problem : trusted.problems) {
-    json.value(problem);
-    if (!context.wants_json) context.warn(problem);
-  }
-  if (context.wants_json) context.print(json.end_array().end_object());
+  if (context.wants_json)
+    context.print_json(json);
+  else
+    for (const std::string& problem : trusted.problems) context.warn(problem);
   return trusted.problems.empty() ? status::fine : status::wrong;
 }
 
@@ -68,11 +64,7 @@ int make_keys(Context& context) {
   require(cache::write_key_pair(config, key));
   const std::string shown = cache::signing_key_path(config).replace_extension(".pub").string();
   if (context.wants_json) {
-    JsonWriter json;
-    context.print(json.begin_object()
-                      .member("key", key.public_key().hex())
-                      .member("public_file", shown)
-                      .end_object());
+    context.print_json(Json{{"key", key.public_key().hex()}, {"public_file", shown}});
   } else {
     context.print(fmt::format("{}\nwhat you publish from now on is signed; hand out {}\n",
                               key.public_key().hex(), shown));
@@ -121,9 +113,7 @@ int sign(const std::vector<std::string>& keys, Context& context) {
     }
   }
   if (context.wants_json) {
-    JsonWriter json;
-    context.print(
-        json.begin_object().member("signed", signed_entries).member("left", left).end_object());
+    context.print_json(Json{{"signed", signed_entries}, {"left", left}});
   } else {
     context.print(fmt::format("{} signed as {:.16}\n", signed_entries, key.public_key().hex()));
   }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <kroton/cache.hpp>
+#include <nlohmann/json.hpp>
 
 #include "cache/directory.hpp"
 #include "cache/http.hpp"
@@ -15,8 +16,6 @@
 
 namespace kroton::tool {
 namespace {
-
-using support::JsonWriter;
 
 /// A digest that no entry has: nobody knows a text with it.
 std::string absent_digest() {
@@ -143,6 +142,17 @@ std::vector<Fact> examine_shared_levels() {
   return facts;
 }
 
+std::optional<FetchedEntry> fetch_entry(const std::string& digest) {
+  const CacheOptions options = CacheOptions::from_environment();
+  if (options.url.empty()) return {};
+  cache::HttpLevel store = open_store(options, options.url);
+  cache::HttpAnswer answer = store.ask("GET", digest);
+  if (answer.is_absent) return {};
+  if (!answer.is_success)
+    throw Failure(status::failed, fmt::format("{}: {}", store.describe(), answer.reason));
+  return FetchedEntry{store.describe(), std::move(answer.body)};
+}
+
 int check_store(const ServeCheckOptions& wanted, Context& context) {
   const CacheOptions options = CacheOptions::from_environment();
   const std::string url = wanted.url.empty() ? options.url : wanted.url;
@@ -152,23 +162,21 @@ int check_store(const ServeCheckOptions& wanted, Context& context) {
   const std::vector<Check> checks = run_checks(store, wanted.is_read_only);
 
   bool is_fine = true;
-  JsonWriter json;
-  json.begin_object().member("store", store.describe()).key("checks").begin_array();
+  Json told = Json::array();
   for (const Check& check : checks) {
     is_fine = is_fine && check.problem.empty();
-    json.begin_object()
-        .member("what", check.what)
-        .member("took_ms", check.took.count())
-        .member("is_fine", check.problem.empty());
-    if (!check.problem.empty()) json.member("problem", check.problem);
-    json.end_object();
+    Json& json = told.emplace_back(Json{
+        {"what", check.what}, {"took_ms", check.took.count()}, {"is_fine", check.problem.empty()}});
+    if (!check.problem.empty()) json["problem"] = check.problem;
     if (!context.wants_json)
       context.print(fmt::format("{:<36}{:>8.1f} ms  {}\n", check.what, check.took.count(),
                                 check.problem.empty()
                                     ? context.style.green("fine")
                                     : context.style.red(printable(check.problem))));
   }
-  if (context.wants_json) context.print(json.end_array().member("is_fine", is_fine).end_object());
+  if (context.wants_json)
+    context.print_json(
+        Json{{"store", store.describe()}, {"checks", std::move(told)}, {"is_fine", is_fine}});
   return is_fine ? status::fine : status::wrong;
 }
 

@@ -2,14 +2,13 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "tools/kroton/commands.hpp"
 #include "tools/kroton/store.hpp"
 
 namespace kroton::tool {
 namespace {
-
-using support::JsonWriter;
 
 std::int64_t used_s(const cache::StoredFile& file) { return file.status.st_mtim.tv_sec; }
 
@@ -34,22 +33,19 @@ void sort_entries(std::vector<cache::StoredFile>& files, Order order) {
                    });
 }
 
-void describe(JsonWriter& json, const LoadedEntry& loaded) {
-  json.member("key", loaded.file.digest)
-      .member("path", loaded.file.path)
-      .member("nbytes", loaded.file.nbytes())
-      .member("used", time_text(used_s(loaded.file)));
-  if (!loaded.fault.empty()) json.member("fault", loaded.fault);
-  if (!loaded.entry) return;
-  const cache::Record record = loaded.record();
-  json.member("tag", record.tag)
-      .member("title", loaded.title())
-      .member("requirements", loaded.entry->artifact.requirements)
-      .key("signer");
-  if (const std::string signer = signer_text(*loaded.entry); !signer.empty())
-    json.value(signer);
-  else
-    json.value(nullptr);
+Json describe(const LoadedEntry& loaded) {
+  Json json{{"key", loaded.file.digest},
+            {"path", loaded.file.path},
+            {"nbytes", loaded.file.nbytes()},
+            {"used", time_text(used_s(loaded.file))}};
+  if (!loaded.fault.empty()) json["fault"] = loaded.fault;
+  if (!loaded.entry) return json;
+  json["tag"] = loaded.record().tag;
+  json["title"] = loaded.title();
+  json["requirements"] = loaded.entry->artifact.requirements;
+  const std::string signer = signer_text(*loaded.entry);
+  json["signer"] = signer.empty() ? Json(nullptr) : Json(signer);
+  return json;
 }
 
 std::string table_line(const LoadedEntry& loaded, const Style& style) {
@@ -80,13 +76,10 @@ int stats(Context& context) {
       {"claims", all.claims}, {"temporaries", all.temporaries}, {"unknown", all.unknown}};
 
   if (context.wants_json) {
-    JsonWriter json;
-    json.begin_object().member("directory", opened.directory.string());
-    for (const auto& [name, count] : rows) {
-      json.key(name).begin_object();
-      json.member("files", count.files).member("nbytes", count.nbytes).end_object();
-    }
-    context.print(json.end_object());
+    Json json{{"directory", opened.directory.string()}};
+    for (const auto& [name, count] : rows)
+      json[name] = {{"files", count.files}, {"nbytes", count.nbytes}};
+    context.print_json(json);
     return status::fine;
   }
   context.print(fmt::format("{:<16}{}\n", "directory", opened.directory.string()));
@@ -105,8 +98,7 @@ int list(const ListOptions& options, Context& context) {
   std::vector<cache::StoredFile> files = find_all(opened, {});
   sort_entries(files, options.order);
 
-  JsonWriter json;
-  json.begin_array();
+  Json json = Json::array();
   std::uint64_t shown = 0;
   bool is_damaged = false;
   for (const cache::StoredFile& file : files) {
@@ -115,42 +107,36 @@ int list(const ListOptions& options, Context& context) {
     if (!options.tag.empty() && loaded.record().tag != options.tag) continue;
     ++shown;
     is_damaged = is_damaged || !loaded.fault.empty();
-    if (context.wants_json) {
-      json.begin_object();
-      describe(json, loaded);
-      json.end_object();
-    } else {
+    if (context.wants_json)
+      json.push_back(describe(loaded));
+    else
       context.print(table_line(loaded, context.style));
-    }
   }
-  if (context.wants_json) context.print(json.end_array());
+  if (context.wants_json) context.print_json(json);
   return is_damaged ? status::wrong : status::fine;
 }
 
 int show(const ShowOptions& options, Context& context) {
-  const OpenedCache opened = open_cache(context);
-  const LoadedEntry loaded = load(opened, find_one(opened, options.key));
+  const LoadedEntry loaded = find_in_levels(context, options.key);
   const int status = loaded.fault.empty() ? status::fine : status::wrong;
   const cache::Record record = loaded.record();
   const std::string statistics = loaded.section("statistics").value_or("");
 
   if (context.wants_json) {
-    JsonWriter json;
-    json.begin_object();
-    describe(json, loaded);
+    Json json = describe(loaded);
+    json["level"] = loaded.level;
     if (loaded.entry) {
-      json.key("record").begin_object();
-      for (const cache::Field& field : record.fields) json.member(field.name, field.value);
-      json.end_object().key("sections").begin_array();
+      json["record"] = Json::object();
+      for (const cache::Field& field : record.fields)
+        json["record"][std::string(field.name)] = field.value;
+      json["sections"] = Json::array();
       for (const cache::Section& section : loaded.entry->artifact.sections)
-        json.begin_object()
-            .member("name", section.name)
-            .member("nbytes", section.bytes.size())
-            .member("is_compressed", section.encoding != cache::Encoding::plain)
-            .end_object();
-      json.end_array().member("statistics", statistics);
+        json["sections"].push_back({{"name", section.name},
+                                    {"nbytes", section.bytes.size()},
+                                    {"is_compressed", section.encoding != cache::Encoding::plain}});
+      json["statistics"] = statistics;
     }
-    context.print(json.end_object());
+    context.print_json(json);
     return status;
   }
 
@@ -163,9 +149,9 @@ int show(const ShowOptions& options, Context& context) {
     context.print(context.style.bold(fmt::format("\n{}\n", text)));
   };
   line("key", loaded.file.digest);
-  line("file", (opened.directory / loaded.file.path).string());
+  line("file", loaded.place());
   line("size", bytes_text(loaded.file.nbytes()));
-  line("last used", time_text(used_s(loaded.file)));
+  if (used_s(loaded.file) != 0) line("last used", time_text(used_s(loaded.file)));
   if (!loaded.fault.empty()) line("fault", context.style.red(loaded.fault));
   if (!loaded.entry) return status;
   line("requires", loaded.entry->artifact.requirements.empty()

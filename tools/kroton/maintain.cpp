@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "cache/store.hpp"
@@ -13,8 +14,6 @@
 
 namespace kroton::tool {
 namespace {
-
-using support::JsonWriter;
 
 /// What is wrong with an entry beyond what reading it has shown.
 std::string content_fault(const cache::Entry& entry) {
@@ -39,8 +38,7 @@ int verify(const VerifyOptions& options, Context& context) {
   const OpenedCache opened = open_cache(context);
   const std::vector<cache::StoredFile> files = find_all(opened, options.keys);
   std::uint64_t sound = 0, damaged = 0, unread = 0, removed = 0;
-  JsonWriter json;
-  json.begin_object().key("faults").begin_array();
+  Json faults = Json::array();
   {
     Progress progress("verifying", files.size());
     for (const cache::StoredFile& file : files) {
@@ -55,23 +53,19 @@ int verify(const VerifyOptions& options, Context& context) {
       const bool is_removed = options.removes && !loaded.is_unread && remove(opened, file);
       removed += is_removed;
       if (context.wants_json)
-        json.begin_object()
-            .member("path", file.path)
-            .member("fault", loaded.fault)
-            .member("is_removed", is_removed)
-            .end_object();
+        faults.push_back(
+            {{"path", file.path}, {"fault", loaded.fault}, {"is_removed", is_removed}});
       else
         context.print(fmt::format("{}: {}{}\n", file.path, context.style.red(loaded.fault),
                                   is_removed ? "; removed" : ""));
     }
   }
   if (context.wants_json)
-    context.print(json.end_array()
-                      .member("sound", sound)
-                      .member("damaged", damaged)
-                      .member("unread", unread)
-                      .member("removed", removed)
-                      .end_object());
+    context.print_json(Json{{"faults", std::move(faults)},
+                            {"sound", sound},
+                            {"damaged", damaged},
+                            {"unread", unread},
+                            {"removed", removed}});
   else
     context.print(fmt::format("{} sound, {} damaged, {} unread\n", sound, damaged, unread));
   if (damaged > 0) return status::wrong;
@@ -83,12 +77,8 @@ int collect(const CollectOptions& options, Context& context) {
   const std::uint64_t bound = options.max_bytes.value_or(cache::Store::Options{}.max_bytes);
   const cache::SweepResult result = cache::sweep(opened.fd.get(), bound);
   if (context.wants_json) {
-    JsonWriter json;
-    context.print(json.begin_object()
-                      .member("evicted", result.evicted)
-                      .member("nbytes_left", result.nbytes_left)
-                      .member("max_bytes", bound)
-                      .end_object());
+    context.print_json(Json{
+        {"evicted", result.evicted}, {"nbytes_left", result.nbytes_left}, {"max_bytes", bound}});
   } else {
     context.print(fmt::format("{} evicted, {} left of at most {}\n", result.evicted,
                               bytes_text(result.nbytes_left), bytes_text(bound)));
@@ -111,11 +101,7 @@ int clear(Context& context) {
     return true;
   });
   if (context.wants_json) {
-    JsonWriter json;
-    context.print(json.begin_object()
-                      .member("removed", removed.files)
-                      .member("nbytes", removed.nbytes)
-                      .end_object());
+    context.print_json(Json{{"removed", removed.files}, {"nbytes", removed.nbytes}});
   } else {
     context.print(fmt::format("{} files removed, {}\n", removed.files, bytes_text(removed.nbytes)));
   }

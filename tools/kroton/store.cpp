@@ -1,18 +1,21 @@
 #include "tools/kroton/store.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <kroton/cache.hpp>
 
 #include "cache/keyring.hpp"
 #include "cache/layout.hpp"
 #include "cache/store.hpp"
+#include "tools/kroton/levels.hpp"
 
 namespace kroton::tool {
 namespace {
 
-constexpr std::size_t least_digits = 4;
+constexpr std::size_t least_digits = 4, digest_digits = 64;
 
 bool is_path(std::string_view key) {
   return key.find('/') != key.npos || key.ends_with(cache::entry_suffix);
@@ -38,6 +41,47 @@ std::string ambiguity(const std::string& key, const std::vector<cache::StoredFil
   return found.size() > most_shown ? text + "\n  …" : text;
 }
 
+void require_digits(const std::string& key) {
+  if (key.size() >= least_digits && key.find_first_not_of("0123456789abcdef") == key.npos) return;
+  throw Failure(status::usage,
+                fmt::format("'{}' names no entry; a KEY is {} or more hexadecimal digits of a "
+                            "digest, or the path of a file",
+                            key, least_digits));
+}
+
+/// Takes in what was read of an entry, whose digest is known unless it came from a file of any
+/// name.
+void parse(LoadedEntry& loaded, std::string bytes) {
+  cache::ParsedEntry parsed = cache::parse_entry(bytes);
+  if (!parsed.entry) {
+    loaded.fault = cache::to_string(parsed.fault);
+    return;
+  }
+  const std::string digest = support::digest_of(parsed.entry->record).hex();
+  loaded.entry = std::move(parsed.entry);
+  loaded.bytes = std::move(bytes);
+  if (loaded.file.digest.empty())
+    loaded.file.digest = digest;
+  else if (loaded.file.digest != digest)
+    loaded.fault = fmt::format("it belongs to another key, {}", digest);
+}
+
+LoadedEntry received(const std::string& digest, FetchedEntry fetched) {
+  LoadedEntry loaded;
+  loaded.level = std::move(fetched.store);
+  loaded.file.digest = digest;
+  loaded.file.status.st_size = static_cast<off_t>(fetched.bytes.size());
+  parse(loaded, std::move(fetched.bytes));
+  return loaded;
+}
+
+std::string names_of(const std::vector<OpenedCache>& directories) {
+  std::string names;
+  for (const OpenedCache& opened : directories)
+    names += (names.empty() ? "" : ", ") + opened.directory.string();
+  return names;
+}
+
 } // namespace
 
 OpenedCache open_cache(const Context& context) {
@@ -50,6 +94,19 @@ OpenedCache open_cache(const Context& context) {
     throw Failure(status::failed, fmt::format("cannot open {}: {}", context.directory.string(),
                                               cache::error_text(errno)));
   return {context.directory, std::move(fd)};
+}
+
+std::vector<OpenedCache> open_directories(const Context& context) {
+  const std::vector<std::string> path = context.is_directory_given
+                                            ? std::vector<std::string>{}
+                                            : CacheOptions::from_environment().path;
+  std::vector<OpenedCache> opened;
+  if (path.empty() || !context.directory.empty()) opened.push_back(open_cache(context));
+  for (const std::string& directory : path) {
+    cache::Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd) opened.push_back({directory, std::move(fd)});
+  }
+  return opened;
 }
 
 cache::Record LoadedEntry::record() const {
@@ -67,12 +124,19 @@ std::string LoadedEntry::source() const {
 }
 
 std::string LoadedEntry::title() const {
-  const std::string text = source();
-  return text.starts_with("// ") ? printable(text.substr(3, text.find('\n') - 3)) : "";
+  std::string text = section("summary").value_or("");
+  if (text.empty() && source().starts_with("// ")) text = source().substr(3);
+  return printable(text.substr(0, text.find('\n')));
+}
+
+std::string LoadedEntry::place() const {
+  if (file.path.empty()) return level;
+  return (std::filesystem::path(level) / file.path).string();
 }
 
 LoadedEntry load(const OpenedCache& opened, const cache::StoredFile& file) {
   LoadedEntry loaded;
+  loaded.level = opened.directory.string();
   loaded.file = file;
   cache::FileBytes bytes = cache::read_file(opened.fd.get(), file.path.c_str(),
                                             cache::max_entry_bytes, {cache::Owner::any});
@@ -81,36 +145,47 @@ LoadedEntry load(const OpenedCache& opened, const cache::StoredFile& file) {
     loaded.fault = "not a regular file, or too long for an entry";
   else if (bytes.error != 0)
     loaded.fault = fmt::format("cannot be read: {}", cache::error_text(bytes.error));
-  if (loaded.is_unread) return loaded;
-
-  cache::ParsedEntry parsed = cache::parse_entry(bytes.bytes);
-  if (!parsed.entry) {
-    loaded.fault = cache::to_string(parsed.fault);
-    return loaded;
-  }
-  const std::string digest = support::digest_of(parsed.entry->record).hex();
-  loaded.entry = std::move(parsed.entry);
-  loaded.bytes = std::move(bytes.bytes);
-  if (loaded.file.digest.empty())
-    loaded.file.digest = digest;
-  else if (loaded.file.digest != digest)
-    loaded.fault = fmt::format("it belongs to another key, {}", digest);
+  if (!loaded.is_unread) parse(loaded, std::move(bytes.bytes));
   return loaded;
 }
 
 cache::StoredFile find_one(const OpenedCache& opened, const std::string& key) {
   if (is_path(key)) return file_at(key);
-  if (key.size() < least_digits || key.find_first_not_of("0123456789abcdef") != key.npos)
-    throw Failure(status::usage,
-                  fmt::format("'{}' names no entry; a KEY is {} or more hexadecimal digits of a "
-                              "digest, or the path of a file",
-                              key, least_digits));
+  require_digits(key);
   const auto found = cache::find_entries(opened.fd.get(), cache::entry_version, key);
   if (found.empty())
     throw Failure(status::wrong,
                   fmt::format("no entry of {} begins with {}", opened.directory.string(), key));
   if (found.size() > 1) throw Failure(status::wrong, ambiguity(key, found));
   return found.front();
+}
+
+LoadedEntry find_in_levels(const Context& context, const std::string& key) {
+  if (is_path(key)) return load({}, file_at(key));
+  require_digits(key);
+  const std::vector<OpenedCache> directories = open_directories(context);
+  std::vector<cache::StoredFile> found;
+  const OpenedCache* first = nullptr;
+  for (const OpenedCache& opened : directories)
+    for (cache::StoredFile& file :
+         cache::find_entries(opened.fd.get(), cache::entry_version, key)) {
+      const auto is_same = [&](const cache::StoredFile& f) { return f.digest == file.digest; };
+      if (std::any_of(found.begin(), found.end(), is_same)) continue; // an earlier level's is used
+      if (!first) first = &opened;
+      found.push_back(std::move(file));
+    }
+  if (found.size() > 1) throw Failure(status::wrong, ambiguity(key, found));
+  if (first) return load(*first, found.front());
+  if (key.size() == digest_digits && !context.is_directory_given)
+    if (auto fetched = fetch_entry(key)) return received(key, std::move(*fetched));
+  throw Failure(status::wrong,
+                fmt::format("no entry of {} begins with {}", names_of(directories), key));
+}
+
+LoadedEntry whole(LoadedEntry loaded) {
+  if (loaded.entry) return loaded;
+  throw Failure(loaded.is_unread ? status::failed : status::wrong,
+                fmt::format("{}: {}", loaded.place(), loaded.fault));
 }
 
 std::vector<cache::StoredFile> find_all(const OpenedCache& opened,

@@ -29,8 +29,13 @@ struct OpenedCache {
 /// or if it was named on the command line and is not there.
 OpenedCache open_cache(const Context&);
 
+/// The directories that are searched for an entry: the context's, and those of KROTON_CACHE_PATH
+/// that can be opened, unless one was named on the command line. Throws Failure if there is none.
+std::vector<OpenedCache> open_directories(const Context&);
+
 /// An entry, read and checked as far as its own bytes go.
 struct LoadedEntry {
+  std::string level; ///< The directory or store that it comes from.
   cache::StoredFile file;
   std::string bytes; ///< The file as it is.
   std::optional<cache::Entry> entry;
@@ -45,15 +50,27 @@ struct LoadedEntry {
   std::optional<std::string> section(std::string_view name) const;
   /// The source that it was compiled from; empty if it holds none.
   std::string source() const;
-  /// What kind of kernel it is: the first line of its source, if that is a comment.
+  /// What it computes, in a line: of a kernel, the first line of its source, if that is a comment;
+  /// of a plan, that of its summary.
   std::string title() const;
+  /// Where it lies: a path, or the store's address.
+  std::string place() const;
 };
 
 LoadedEntry load(const OpenedCache&, const cache::StoredFile&);
 
-/// The one entry that `key` names: the first digits of its digest, four or more, or a file's path,
-/// which has a slash or ends in .kro. Throws Failure if there is none or more than one.
+/// The one entry of a directory that `key` names: the first digits of its digest, four or more, or
+/// a file's path, which has a slash or ends in .kro. Throws Failure if there is none or more than
+/// one.
 cache::StoredFile find_one(const OpenedCache&, const std::string& key);
+
+/// The entry that `key` names, from the first level that has it: the directories above and, for all
+/// 64 digits of a digest, the store of KROTON_CACHE_URL, which cannot be searched. Throws Failure
+/// if there is none or more than one.
+LoadedEntry find_in_levels(const Context&, const std::string& key);
+
+/// The same entry; throws Failure if it could not be read or parsed.
+LoadedEntry whole(LoadedEntry);
 
 /// The entries that `keys` name, or all of the current format version if there are no keys.
 std::vector<cache::StoredFile> find_all(const OpenedCache&, const std::vector<std::string>& keys);

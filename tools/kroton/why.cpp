@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "tools/kroton/commands.hpp"
 #include "tools/kroton/diff.hpp"
@@ -11,8 +12,6 @@
 
 namespace kroton::tool {
 namespace {
-
-using support::JsonWriter;
 
 constexpr std::size_t context_lines = 1;
 constexpr std::size_t most_lines = 24;
@@ -37,30 +36,23 @@ std::tuple<std::size_t, std::size_t> distance(const std::string& a, const std::s
   return {cache::explain_difference(a, b).size(), nbytes_between_common_ends(a, b)};
 }
 
-LoadedEntry load_whole(const OpenedCache& opened, const cache::StoredFile& file) {
-  LoadedEntry loaded = load(opened, file);
-  if (!loaded.entry)
-    throw Failure(loaded.is_unread ? status::failed : status::wrong,
-                  fmt::format("{}: {}", file.path, loaded.fault));
-  return loaded;
-}
-
 /// The entry of the same tag whose record is the least different one.
-LoadedEntry find_nearest(const OpenedCache& opened, const LoadedEntry& entry) {
+LoadedEntry find_nearest(const Context& context, const LoadedEntry& entry) {
   LoadedEntry nearest;
   auto least = std::tuple(std::numeric_limits<std::size_t>::max(), std::size_t{0});
-  for (const cache::StoredFile& file : find_all(opened, {})) {
-    if (file.digest == entry.file.digest) continue;
-    LoadedEntry other = load(opened, file);
-    if (!other.fault.empty() || other.record().tag != entry.record().tag) continue;
-    if (const auto d = distance(other.entry->record, entry.entry->record); d < least) {
-      least = d;
-      nearest = std::move(other);
+  for (const OpenedCache& opened : open_directories(context))
+    for (const cache::StoredFile& file : find_all(opened, {})) {
+      if (file.digest == entry.file.digest) continue;
+      LoadedEntry other = load(opened, file);
+      if (!other.fault.empty() || other.record().tag != entry.record().tag) continue;
+      if (const auto d = distance(other.entry->record, entry.entry->record); d < least) {
+        least = d;
+        nearest = std::move(other);
+      }
     }
-  }
   if (!nearest.entry)
-    throw Failure(status::wrong, fmt::format("{} has no other entry with the tag {}",
-                                             opened.directory.string(), entry.record().tag));
+    throw Failure(status::wrong,
+                  fmt::format("there is no other entry with the tag {}", entry.record().tag));
   return nearest;
 }
 
@@ -113,25 +105,22 @@ std::string field_text(std::string_view name, std::optional<std::string_view> a,
 } // namespace
 
 int why(const WhyOptions& options, Context& context) {
-  const OpenedCache opened = open_cache(context);
-  const LoadedEntry entry = load_whole(opened, find_one(opened, options.key));
-  const LoadedEntry other = options.other.empty()
-                                ? find_nearest(opened, entry)
-                                : load_whole(opened, find_one(opened, options.other));
+  const LoadedEntry entry = whole(find_in_levels(context, options.key));
+  const LoadedEntry other = options.other.empty() ? find_nearest(context, entry)
+                                                  : whole(find_in_levels(context, options.other));
   const auto names = cache::explain_difference(entry.entry->record, other.entry->record);
   const cache::Record a = entry.record(), b = other.record();
 
   if (context.wants_json) {
-    JsonWriter json;
-    json.begin_object().member("first", entry.file.digest).member("second", other.file.digest);
-    json.key("differences").begin_array();
+    Json differences = Json::array();
     for (const std::string& name : names) {
-      json.begin_object().member("field", name);
-      if (const auto value = value_of(a, name)) json.member("first", *value);
-      if (const auto value = value_of(b, name)) json.member("second", *value);
-      json.end_object();
+      Json& json = differences.emplace_back(Json{{"field", name}});
+      if (const auto value = value_of(a, name)) json["first"] = *value;
+      if (const auto value = value_of(b, name)) json["second"] = *value;
     }
-    context.print(json.end_array().end_object());
+    context.print_json(Json{{"first", entry.file.digest},
+                            {"second", other.file.digest},
+                            {"differences", std::move(differences)}});
     return status::fine;
   }
   context.print(fmt::format("{} {}\n{} {}\n", context.style.red(entry.short_digest()),
