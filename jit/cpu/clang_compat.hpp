@@ -1,9 +1,11 @@
 #pragma once
-/// Where Clang's API differs between LLVM 19 and 22. Only clang_plugin.cpp includes this.
+/// Where Clang's API differs between LLVM 19 and 22. Only clang_plugin.cpp and optimizer.cpp
+/// include this.
 ///
 /// Each function asks which form the headers have (`requires`) where that can be asked, so that a
 /// signature moved by a point release still builds; LLVM_VERSION_MAJOR decides the rest.
 #include <memory>
+#include <string>
 
 #include <clang/Basic/Diagnostic.h>
 #include <clang/Basic/DiagnosticIDs.h>
@@ -13,8 +15,11 @@
 #include <clang/Frontend/CompilerInstance.h>
 #include <clang/Frontend/TextDiagnosticPrinter.h>
 #include <llvm/Config/llvm-config.h>
+#include <llvm/MC/TargetRegistry.h>
 #include <llvm/Support/VirtualFileSystem.h>
 #include <llvm/Support/raw_ostream.h>
+#include <llvm/Target/TargetMachine.h>
+#include <llvm/TargetParser/Triple.h>
 
 #if LLVM_VERSION_MAJOR < 19 || LLVM_VERSION_MAJOR > 22
 #error "Kroton builds with LLVM 19 to 22; choose one with meson setup -Dllvm=22"
@@ -60,6 +65,26 @@ void set_files(Instance& instance, llvm::IntrusiveRefCntPtr<llvm::vfs::FileSyste
     instance.setVirtualFileSystem(files);
     instance.createFileManager();
   }
+}
+
+/// Targets are looked up and made by the text of a triple at first, then by the triple; null if
+/// LLVM does not know it.
+template <class Registry = llvm::TargetRegistry>
+std::unique_ptr<llvm::TargetMachine>
+make_target_machine(const llvm::Triple& triple, llvm::StringRef cpu, llvm::StringRef features,
+                    const llvm::TargetOptions& options, llvm::CodeGenOptLevel level) {
+  std::string error;
+  const auto make = [&](const auto& name) -> llvm::TargetMachine* {
+    const auto* target = Registry::lookupTarget(name, error);
+    return target ? target->createTargetMachine(name, cpu, features, options, llvm::Reloc::PIC_,
+                                                llvm::CodeModel::Small, level)
+                  : nullptr;
+  };
+#if LLVM_VERSION_MAJOR < 22
+  return std::unique_ptr<llvm::TargetMachine>(make(llvm::StringRef(triple.str())));
+#else
+  return std::unique_ptr<llvm::TargetMachine>(make(triple));
+#endif
 }
 
 } // namespace kroton::jit::clang_compat

@@ -5,6 +5,7 @@
 /// disk, and an #include in a kernel is an error.
 #include "jit/cpu/plugin_abi.hpp"
 #include "jit/cpu/clang_compat.hpp"
+#include "jit/cpu/optimizer.hpp"
 
 #include <memory>
 #include <mutex>
@@ -16,6 +17,10 @@
 #include <clang/Frontend/CompilerInvocation.h>
 #include <llvm-c/Core.h>
 #include <llvm/ADT/SmallVector.h>
+#include <llvm/IR/DiagnosticInfo.h>
+#include <llvm/IR/DiagnosticPrinter.h>
+#include <llvm/IR/LLVMContext.h>
+#include <llvm/IR/Module.h>
 #include <llvm/Object/ObjectFile.h>
 #include <llvm/Support/MemoryBuffer.h>
 #include <llvm/Support/TargetSelect.h>
@@ -87,6 +92,37 @@ bool needs_memory_functions(llvm::StringRef object) {
   return false;
 }
 
+/// What LLVM finds wrong after the front end, such as a text that takes more registers than there
+/// are. Left to itself it ends the process.
+struct LlvmErrors {
+  llvm::raw_ostream& log;
+  bool has_error = false;
+
+  static void add(const llvm::DiagnosticInfo* info, void* to) {
+    if (info->getSeverity() != llvm::DS_Error) return;
+    auto& errors = *static_cast<LlvmErrors*>(to);
+    errors.has_error = true;
+    llvm::DiagnosticPrinterRawOStream printer(errors.log);
+    info->print(printer);
+    errors.log << '\n';
+  }
+};
+
+/// The front end: text to a module as Clang emits it, not yet optimised; null if it refuses.
+std::unique_ptr<llvm::Module> parse(clang::CompilerInstance& instance, std::string_view source,
+                                    llvm::LLVMContext& context) {
+  llvm::IntrusiveRefCntPtr<llvm::vfs::InMemoryFileSystem> files(new llvm::vfs::InMemoryFileSystem);
+  files->setCurrentWorkingDirectory("/");
+  files->addFile(input_name, 0, llvm::MemoryBuffer::getMemBuffer({source.data(), source.size()}));
+  clang_compat::set_files(instance, files);
+  // "1 error generated." would go to the program's stderr.
+  instance.setVerboseOutputStream(std::make_unique<llvm::raw_null_ostream>());
+  instance.getCodeGenOpts().DisableLLVMPasses = true;
+  clang::EmitLLVMOnlyAction action(&context);
+  if (!instance.ExecuteAction(action)) return nullptr;
+  return action.takeModule();
+}
+
 bool run(const KrotonClangRequest& request, std::string_view source, bool wants_assembly,
          Result& result) {
   result.log_text.clear();
@@ -98,25 +134,23 @@ bool run(const KrotonClangRequest& request, std::string_view source, bool wants_
   std::vector<const char*> arguments(request.arguments, request.arguments + request.argument_count);
   arguments.push_back(input_name);
 
-  llvm::IntrusiveRefCntPtr<llvm::vfs::InMemoryFileSystem> files(new llvm::vfs::InMemoryFileSystem);
-  files->setCurrentWorkingDirectory("/");
-  files->addFile(input_name, 0, llvm::MemoryBuffer::getMemBuffer({source.data(), source.size()}));
-
+  llvm::LLVMContext context;
   clang::CompilerInstance instance;
   if (!clang::CompilerInvocation::CreateFromArgs(instance.getInvocation(), arguments, *diagnostics))
     return false;
   clang_compat::set_diagnostics(instance, diagnostics);
-  clang_compat::set_files(instance, files);
-  // "1 error generated." would go to the program's stderr.
-  instance.setVerboseOutputStream(std::make_unique<llvm::raw_null_ostream>());
-  instance.setOutputStream(std::make_unique<llvm::raw_svector_ostream>(result.output_bytes));
+  const auto module = parse(instance, source, context);
+  if (!module || diagnostics->hasErrorOccurred()) return false;
 
-  std::unique_ptr<clang::FrontendAction> action;
-  if (wants_assembly)
-    action = std::make_unique<clang::EmitAssemblyAction>();
-  else
-    action = std::make_unique<clang::EmitObjAction>();
-  return instance.ExecuteAction(*action) && !diagnostics->hasErrorOccurred();
+  LlvmErrors errors{log};
+  context.setDiagnosticHandlerCallBack(LlvmErrors::add, &errors);
+  const unsigned optimization = instance.getCodeGenOpts().OptimizationLevel;
+  const auto machine = make_target_machine(instance.getTargetOpts(), optimization);
+  if (!machine) return false;
+  optimize(*module, *machine, optimization);
+  const auto type =
+      wants_assembly ? llvm::CodeGenFileType::AssemblyFile : llvm::CodeGenFileType::ObjectFile;
+  return emit(*module, *machine, type, result.output_bytes) && !errors.has_error;
 }
 
 KrotonClangResult* compile(const KrotonClangRequest* request) {

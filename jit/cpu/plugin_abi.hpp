@@ -5,13 +5,14 @@
 ///   KrotonClangResult* result = api->compile(&request);  …  api->release(result);
 ///
 /// The plugin exports that one symbol and nothing else; no C++ type crosses the border, so the two
-/// sides may be built by different compilers. Raise `kroton_clang_abi_version` on any change here.
+/// sides may be built by different compilers. Raise `kroton_clang_abi_version` on any change here,
+/// and when the plugin makes other code of the same text: the number is part of every kernel's key.
 #include <cstddef>
 #include <cstdint>
 
 extern "C" {
 
-enum : std::uint32_t { kroton_clang_abi_version = 1 };
+enum : std::uint32_t { kroton_clang_abi_version = 2 };
 
 struct KrotonClangRequest {
   const char* source;

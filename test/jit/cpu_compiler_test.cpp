@@ -114,6 +114,52 @@ TEST_CASE("contraction follows the options", "[jit]") {
   CHECK(assembly(jit::Contraction::within_expression).find("vfm") != std::string::npos);
 }
 
+TEST_CASE("functions of a text are inlined wherever they are called, noinline ones nowhere",
+          "[jit]") {
+  const auto out = jit::compiler().compile({.source = R"(
+static int twice(int x) { return x * 2; }
+template <class T> static T quadruple(T x) { return twice(twice(x)); }
+[[gnu::noinline]] static int apart(int x) { return x ^ 5; }
+extern "C" int f(int x) { return quadruple(apart(x)) + quadruple(x); }
+)",
+                                            .name = "probe",
+                                            .arguments = compile_arguments(CpuTarget::host()),
+                                            .wants_assembly = true});
+  CHECK_THAT(out.assembly, contains("apart"));
+  CHECK(out.assembly.find("twice") == std::string::npos);
+  CHECK(out.assembly.find("quadruple") == std::string::npos);
+}
+
+TEST_CASE("functions that call each other compile", "[jit]") {
+  const jit::Module module = build(R"(
+static bool is_odd(int n);
+static bool is_even(int n) { return n == 0 || is_odd(n - 1); }
+static bool is_odd(int n) { return n != 0 && is_even(n - 1); }
+extern "C" int f(int n) { return is_even(n); }
+)");
+  CHECK(function_of<int(int)>(module, "f")(10) == 1);
+  CHECK(function_of<int(int)>(module, "f")(7) == 0);
+}
+
+TEST_CASE("every optimization level compiles", "[jit]") {
+  for (int level = 0; level <= 3; ++level) {
+    const auto out = jit::compiler().compile(
+        {.source = elementwise_text,
+         .name = "probe",
+         .arguments = compile_arguments(CpuTarget::host(), {.optimization = level})});
+    const jit::Module module = jit::Module::load(out.object, "probe");
+    std::vector<float> x(5, 1.0f), z(5);
+    function_of<void(const float*, const float*, float*, long)>(module, "z")(x.data(), x.data(),
+                                                                             z.data(), 5);
+    CHECK(z[4] == 4.0f);
+  }
+}
+
+TEST_CASE("what goes wrong after the front end is an error too", "[jit]") {
+  CHECK_THROWS_WITH(compile_text("extern \"C\" void f() { asm(\"no_such_instruction\"); }\n"),
+                    contains("no_such_instruction"));
+}
+
 TEST_CASE("loops that fill or copy memory stay loops", "[jit]") {
   const jit::Module module = build(R"(
 extern "C" void fill(char* out, long n) { for (long i = 0; i < n; ++i) out[i] = 0; }
