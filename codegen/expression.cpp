@@ -38,6 +38,7 @@ std::string replaced(std::string text, std::string_view what, std::string_view w
 Expressions::Expressions(const Kernel& kernel, Lanes lanes)
     : k_(kernel), lanes_(std::move(lanes)), sizes_(size_arguments(kernel)) {
   name_params();
+  find_checks();
   count_uses();
 }
 
@@ -58,6 +59,33 @@ std::string Expressions::dim_text(const Dim& d) const {
     return "-" + std::to_string(d.node()->a.value());
   KROTON_CHECK(false, "dim {} is no argument of the kernel", d.to_string());
   return {};
+}
+
+void Expressions::find_checks() {
+  checks_.resize(k_.sites.size());
+  std::vector<const ComputedTerm*> in_scope;
+  const auto find = [&](const Block& b) {
+    for (int id : b.values)
+      for (const ComputedTerm& t : value(id).access.computed) {
+        const auto same = std::ranges::find_if(in_scope, [&](const ComputedTerm* c) {
+          return c->value == t.value && dims::same(c->bound, t.bound);
+        });
+        checks_[static_cast<std::size_t>(t.site)] = same == in_scope.end() ? t.site : (*same)->site;
+        if (same == in_scope.end()) in_scope.push_back(&t);
+      }
+  };
+  find(k_.prologue);
+  const std::size_t of_call = in_scope.size();
+  for (const Stage& s : k_.stages) {
+    find(s.row);
+    const std::size_t of_row = in_scope.size();
+    find(s.loop);
+    in_scope.resize(of_row);
+  }
+  for (const Finish& f : k_.finish) {
+    in_scope.resize(of_call);
+    find(f.block);
+  }
 }
 
 std::string Expressions::draw_name(int id) const {
@@ -88,7 +116,8 @@ void Expressions::count_uses() {
       const Value& v = value(id);
       home_[static_cast<std::size_t>(id)] = &b;
       for (int i : v.inputs) use(i, &b);
-      for (const ComputedTerm& t : v.access.computed) use(t.value, &b);
+      for (const ComputedTerm& t : v.access.computed)
+        if (checked_at(t) == t.site) use(t.value, &b);
     }
     for (const Store& s : b.stores) use(s.value, &b);
   };
@@ -137,7 +166,7 @@ std::string Expressions::access_index(const Access& a) const {
   if (!a.offset.is(0)) plus(dim_text(a.offset));
   for (const Term& t : a.terms) plus(product(axis_name(t.axis), t.coefficient));
   for (const ComputedTerm& t : a.computed)
-    if (!t.coefficient.is(0)) plus(product(fmt::format("p{}", t.site), t.coefficient));
+    if (!t.coefficient.is(0)) plus(product(position_name(checked_at(t)), t.coefficient));
   return text.empty() ? "0" : text;
 }
 
@@ -150,7 +179,7 @@ std::string Expressions::element(const Access& a) const {
 std::string Expressions::is_inside(const Access& a) const {
   std::string text;
   for (const ComputedTerm& t : a.computed)
-    text += fmt::format("{}p{} >= 0", text.empty() ? "" : " && ", t.site);
+    text += fmt::format("{}{} >= 0", text.empty() ? "" : " && ", position_name(checked_at(t)));
   return text;
 }
 

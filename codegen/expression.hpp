@@ -46,6 +46,10 @@ public:
   const Reduction& reduction(int r) const { return k_.reductions[static_cast<std::size_t>(r)]; }
   std::string access_index(const Access& a) const;
   std::string element(const Access& a) const;
+  /// The site whose check serves a computed position: its own, or that of an earlier check of the
+  /// same value against the same bound, which is still in scope there.
+  int checked_at(const ComputedTerm& t) const { return checks_[static_cast<std::size_t>(t.site)]; }
+  static std::string position_name(int site) { return fmt::format("p{}", site); }
   /// Where an access lies: "a0 + i0 * 10".
   std::string place(const Access& a) const;
   /// What an access holds for the lanes of the vector along `axis`.
@@ -80,6 +84,7 @@ public:
 
 private:
   void name_params();
+  void find_checks();
   void count_uses();
   std::string_view spelling_of(const Value& v) const;
   bool decide_inline(int id) const;
@@ -92,7 +97,7 @@ private:
   Lanes lanes_;
   std::vector<Dim> sizes_;
   std::vector<std::string> names_;
-  std::vector<int> uses_;
+  std::vector<int> uses_, checks_;
   std::map<int, std::string> stand_ins_;
   mutable std::vector<std::optional<bool>> inline_;
   std::vector<const Block*> home_, use_block_;

@@ -24,8 +24,9 @@ void Statements::emit_values(const Block& b, int indent) {
   for (int id : b.values) {
     const Value& v = value(id);
     for (const ComputedTerm& t : v.access.computed)
-      line(indent, fmt::format("const i64 p{} = checked(rt, {}, {}, {});", t.site, t.site,
-                               operand(t.value, 0), dim_text(t.bound)));
+      if (checked_at(t) == t.site)
+        line(indent, fmt::format("const i64 {} = checked(rt, {}, {}, {});", position_name(t.site),
+                                 t.site, operand(t.value, 0), dim_text(t.bound)));
     if (!lanes().is_end(id)) emit_value(id, indent);
   }
 }
