@@ -155,6 +155,9 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     if (job.missed.artifact) finish_found(job, std::move(job.missed));
     if (!job.result.module) misses.push_back(&job);
   }
+  // A thread that begins the dearest kernel last keeps the others waiting. Long texts are dear.
+  std::ranges::stable_sort(misses, std::greater{},
+                           [](const Job* job) { return job->kernel->text.size(); });
   const std::size_t at_a_time = compiling.threads > 0
                                     ? static_cast<std::size_t>(compiling.threads)
                                     : std::max<std::size_t>(1, std::thread::hardware_concurrency());
