@@ -1,6 +1,6 @@
-"""Compiles and runs the programs of README.md.
+"""Compiles and runs the programs of README.md, or of another page.
 
-    readme_test.py README BUILD CXX
+    readme_test.py PAGE BUILD CXX
 
 A ```cpp block with a main function is a program: it must compile against the build tree with
 warnings as errors and exit with 0. Where it ends with comment lines after "// prints:", its output
