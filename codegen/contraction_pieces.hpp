@@ -33,23 +33,30 @@ template <int half, int... lane> KROTON_INLINE void exchange(Vec& x, Vec& y, Lan
 }
 )text";
 
+// Written out, the exchanges of a whole square would be half of what there is to compile.
 inline constexpr std::string_view transpose = R"text(
-template <int half = lanes / 2> KROTON_INLINE void transpose(Vec (&x)[lanes]) {
-  for (int i = 0; i < lanes; ++i)
-    if (!(i & half)) exchange<half>(x[i], x[i + half], AllLanes{});
-  if constexpr (half > 1) transpose<half / 2>(x);
-}
-
 struct Square {
   alignas(64) T at[lanes][lanes];
 };
 
-[[gnu::noinline]] static void transpose(Square& s) {
-  Vec x[lanes];
-  for (int i = 0; i < lanes; ++i) x[i] = load_from<lanes>(s.at[i]);
-  transpose(x);
-  for (int i = 0; i < lanes; ++i) store_to(s.at[i], x[i]);
+// Exchanges blocks of half x half, then those of half that size, and so on: two sizes in one walk over the
+// rows, of which four at a time belong together.
+template <int half = lanes / 2> KROTON_INLINE void exchange_all(Square& s) {
+  constexpr int rows = half > 1 ? 4 : 2, step = half > 1 ? half / 2 : 1;
+PLAIN_LOOP
+  for (i64 n = 0; n < lanes / rows; ++n) {
+    const i64 first = n / step * step * rows + n % step;
+    Vec x[rows];
+    for (int i = 0; i < rows; ++i) x[i] = load_from<lanes>(s.at[first + i * step]);
+    if constexpr (half > 1)
+      for (int i = 0; i < 2; ++i) exchange<half>(x[i], x[i + 2], AllLanes{});
+    for (int i = 0; i < rows; i += 2) exchange<step>(x[i], x[i + 1], AllLanes{});
+    for (int i = 0; i < rows; ++i) store_to(s.at[first + i * step], x[i]);
+  }
+  if constexpr (half > 2) exchange_all<half / 4>(s);
 }
+
+[[gnu::noinline]] static void transpose(Square& s) { exchange_all(s); }
 )text";
 
 // Copies for the work memory: to[r * line + q] = from[r * row + q * col] for r < rows and q < cols,
