@@ -131,8 +131,8 @@ std::vector<std::string> compile_arguments(const CpuTarget& target, const CodeOp
 }
 
 std::string_view compiler_fingerprint() noexcept {
-  static constexpr std::string_view text = "clang " LLVM_VERSION_STRING " plugin 2";
-  static_assert(kroton_clang_abi_version == 2, "the text above names it");
+  static constexpr std::string_view text = "clang " LLVM_VERSION_STRING " plugin 3";
+  static_assert(kroton_clang_abi_version == 3, "the text above names it");
   return text;
 }
 

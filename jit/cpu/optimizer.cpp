@@ -36,8 +36,6 @@ constexpr std::string_view function_pipeline =
     "simplifycfg,"
     "loop-mssa(licm<allowspeculation>),"
     "gvn,"
-    "dse,"
-    "instcombine<no-verify-fixpoint>,"
     "loop(indvars),"
     "loop-vectorize,"
     "loop-unroll<O3>,"

@@ -12,7 +12,7 @@
 
 extern "C" {
 
-enum : std::uint32_t { kroton_clang_abi_version = 2 };
+enum : std::uint32_t { kroton_clang_abi_version = 3 };
 
 struct KrotonClangRequest {
   const char* source;
