@@ -7,10 +7,13 @@
 ///   content_of(*a.find("source"));               // text
 ///
 /// entry.hpp puts it into a file.
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kroton::cache {
@@ -37,11 +40,34 @@ Section compressed(std::string name, std::string_view content);
 /// Allocates no more than that length, nor more than zlib can make of the bytes.
 std::optional<std::string> content_of(const Section&);
 
+/// What somebody made of an artifact, kept with it in this process for whoever asks next: no part
+/// of what the artifact is, nor of its size. Safe to use from many threads.
+class Attachment {
+public:
+  Attachment() = default;
+  Attachment(const Attachment& other) : value_(other.get()) {}
+  Attachment& operator=(const Attachment& other) {
+    set(other.get());
+    return *this;
+  }
+  ~Attachment() = default;
+
+  std::shared_ptr<const void> get() const { return value_.load(std::memory_order_acquire); }
+  void set(std::shared_ptr<const void> value) const {
+    value_.store(std::move(value), std::memory_order_release);
+  }
+  bool operator==(const Attachment&) const { return true; }
+
+private:
+  mutable std::atomic<std::shared_ptr<const void>> value_;
+};
+
 struct Artifact {
   std::vector<Section> sections;
   /// Words, each one space apart, for all that a CPU must have to run this: an x86-64 level, or a
   /// feature as LLVM spells it ("x86-64-v3 avx512bf16"). Empty: any will do.
   std::string requirements = {};
+  Attachment attachment = {};
 
   bool operator==(const Artifact&) const = default;
   /// The first section of that name, or null.

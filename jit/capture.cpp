@@ -32,8 +32,7 @@ void check_inputs(const Signature& s) {
   }
   std::string missing;
   std::vector<Expr> named;
-  const auto roots = roots_of(s);
-  for (const ir::Node* n : ir::topological_order(roots)) {
+  for (const ir::Node* n : s.order) {
     if (n->op != &ops::input || given.contains(n)) continue;
     missing += fmt::format("{}{} {}", missing.empty() ? "" : ", ",
                            n->name.empty() ? "an unnamed input" : n->name, n->type.to_string());
@@ -65,6 +64,25 @@ void check_update(const Signature& s, const Update& u) {
         "the update of {} gives {}", variable.label(), value.label());
 }
 
+/// Those of random streams that are not updated otherwise; whether there are any.
+bool add_default_updates(Signature& s, std::set<const ir::SharedState*>& updated) {
+  const std::size_t before = s.updates.size();
+  for (const ir::Node* n : s.order) {
+    if (n->op != &ops::shared) continue;
+    auto state = std::const_pointer_cast<ir::SharedState>(
+        std::static_pointer_cast<const ir::SharedState>(n->attrs.leaf));
+    if (!state->default_update || !updated.insert(state.get()).second) continue;
+    for (const ir::Node* m : ir::topological_order(std::vector{Expr(state->default_update)}))
+      if (m->attrs.leaf == n->attrs.leaf) {
+        // The variable's own expression: the one its update is written with.
+        for (const Expr& e : state->default_update->inputs)
+          if (e.node().get() == m)
+            s.updates.emplace_back(Shared(e, state), Expr(state->default_update));
+      }
+  }
+  return s.updates.size() > before;
+}
+
 } // namespace
 
 Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs,
@@ -93,21 +111,9 @@ Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs,
     }
     s.updates.emplace_back(u.first, std::move(value));
   }
+  s.order = ir::topological_order(roots_of(s));
   check_inputs(s);
-  const auto roots = roots_of(s);
-  for (const ir::Node* n : ir::topological_order(roots)) {
-    if (n->op != &ops::shared) continue;
-    auto state = std::const_pointer_cast<ir::SharedState>(
-        std::static_pointer_cast<const ir::SharedState>(n->attrs.leaf));
-    if (!state->default_update || !updated.insert(state.get()).second) continue;
-    for (const ir::Node* m : ir::topological_order(std::vector{Expr(state->default_update)}))
-      if (m->attrs.leaf == n->attrs.leaf) {
-        // The variable's own expression: the one its update is written with.
-        for (const Expr& e : state->default_update->inputs)
-          if (e.node().get() == m)
-            s.updates.emplace_back(Shared(e, state), Expr(state->default_update));
-      }
-  }
+  if (add_default_updates(s, updated)) s.order = ir::topological_order(roots_of(s));
   return s;
 }
 

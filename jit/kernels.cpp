@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
@@ -20,20 +21,41 @@ using support::Area;
 /// Code in use, so that functions with the same kernel share it; it goes when the last one does.
 class LoadedModules {
 public:
-  std::shared_ptr<Module> get(const support::Digest& digest, std::string_view object,
-                              std::string_view name) {
+  /// The modules of these kernels; what nobody uses yet is linked together.
+  std::vector<std::shared_ptr<Module>> get(std::span<const KernelObject> wanted) {
     const std::lock_guard lock(mutex_);
-    std::weak_ptr<Module>& known = modules_[digest];
-    if (auto alive = known.lock()) return alive;
-    auto module = std::make_shared<Module>(Module::load(std::as_bytes(std::span(object)), name));
-    known = module;
-    std::erase_if(modules_, [](const auto& entry) { return entry.second.expired(); });
-    return module;
+    std::vector<std::shared_ptr<Module>> modules(wanted.size());
+    std::vector<Object> objects;
+    std::vector<std::size_t> missing;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (const auto known = modules_.find(wanted[i].digest); known != modules_.end())
+        modules[i] = known->second.lock();
+      if (modules[i]) continue;
+      objects.push_back({std::as_bytes(std::span(wanted[i].bytes)), wanted[i].title});
+      missing.push_back(i);
+    }
+    if (missing.empty()) return modules;
+    std::vector<Module> loaded = Module::load(objects);
+    for (std::size_t i = 0; i < missing.size(); ++i) {
+      auto& module = modules[missing[i]];
+      module = std::make_shared<Module>(std::move(loaded[i]));
+      modules_.insert_or_assign(wanted[missing[i]].digest, module);
+    }
+    forget_dead();
+    return modules;
   }
 
 private:
+  /// Looks at all only when they have doubled, so that each costs the same however many there are.
+  void forget_dead() {
+    if (modules_.size() < 2 * alive_) return;
+    std::erase_if(modules_, [](const auto& entry) { return entry.second.expired(); });
+    alive_ = std::max<std::size_t>(modules_.size(), 64);
+  }
+
   std::mutex mutex_;
-  std::map<support::Digest, std::weak_ptr<Module>> modules_;
+  std::unordered_map<support::Digest, std::weak_ptr<Module>, support::DigestHash> modules_;
+  std::size_t alive_ = 64; ///< when they were last looked at
 };
 
 LoadedModules& loaded_modules() {
@@ -63,13 +85,19 @@ cache::Artifact compile_kernel(const KernelText& kernel, const CpuTarget& target
 
 } // namespace
 
-LoadedKernel load_kernel(const support::Digest& digest, std::string_view object,
-                         std::string_view title) {
-  LoadedKernel kernel{.module = loaded_modules().get(digest, object, title), .digest = digest};
-  if (!kernel.module->symbols().contains("kernel"))
-    support::fail<CompileError>("jit", {}, "the object of kernel {} defines no kernel", title);
-  kernel.entry = reinterpret_cast<KernelEntry>(kernel.module->symbol("kernel"));
-  return kernel;
+std::vector<LoadedKernel> load_kernels(std::span<const KernelObject> objects) {
+  const auto modules = loaded_modules().get(objects);
+  std::vector<LoadedKernel> kernels;
+  kernels.reserve(objects.size());
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    if (!modules[i]->symbols().contains("kernel"))
+      support::fail<CompileError>("jit", {}, "the object of kernel {} defines no kernel",
+                                  objects[i].title);
+    LoadedKernel& k =
+        kernels.emplace_back(LoadedKernel{.module = modules[i], .digest = objects[i].digest});
+    k.entry = reinterpret_cast<KernelEntry>(k.module->symbol("kernel"));
+  }
+  return kernels;
 }
 
 cache::Key kernel_key(const std::string& text, const CpuTarget& target,
@@ -91,7 +119,7 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   struct Job {
     const KernelText* kernel;
     cache::Key key;
-    cache::Lookup missed;
+    cache::Lookup found, missed;
     LoadedKernel result;
     std::exception_ptr error;
     bool is_unusable = false; // what some level has cannot be loaded
@@ -101,17 +129,21 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   std::map<std::string_view, std::size_t> known;
   for (const KernelText& t : texts) {
     const auto [it, is_new] = known.emplace(t.text, jobs.size());
-    if (is_new) jobs.push_back({&t, kernel_key(t.text, target, options), {}, {}, {}, false});
+    if (is_new) jobs.push_back({&t, kernel_key(t.text, target, options), {}, {}, {}, {}, false});
     job_of.push_back(it->second);
   }
 
   cache::Store& store = compiling.store ? *compiling.store : process_store();
-  auto finish = [&](Job& job, cache::Lookup lookup) {
+  auto object_of = [](const Job& job, const cache::Lookup& lookup) -> KernelObject {
     const cache::Section* object = lookup.artifact->find("object");
     if (!object || object->encoding != cache::Encoding::plain)
       support::fail<CompileError>("cache", {}, "the object of kernel {} is missing",
                                   job.key.digest.hex());
-    job.result = load_kernel(job.key.digest, object->bytes, job.kernel->title);
+    return {job.key.digest, object->bytes, job.kernel->title};
+  };
+  auto finish = [&](Job& job, cache::Lookup lookup) {
+    const KernelObject object = object_of(job, lookup);
+    job.result = load_kernels({&object, 1}).front();
     job.result.artifact = std::move(lookup.artifact);
     job.result.outcome = lookup.outcome;
     job.result.took = lookup.took;
@@ -151,8 +183,20 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   // What some level has takes microseconds: only compiling is worth threads.
   std::vector<Job*> misses;
   for (Job& job : jobs) {
-    job.missed = store.look_up(job.key);
-    if (job.missed.artifact) finish_found(job, std::move(job.missed));
+    cache::Lookup lookup = store.look_up(job.key);
+    (lookup.artifact ? job.found : job.missed) = std::move(lookup);
+  }
+  // Linked together, then taken one by one, so that it is known which of them will not do.
+  std::vector<LoadedKernel> together;
+  try {
+    std::vector<KernelObject> objects;
+    for (const Job& job : jobs)
+      if (job.found.artifact) objects.push_back(object_of(job, job.found));
+    together = load_kernels(objects);
+  } catch (const CompileError&) {
+  }
+  for (Job& job : jobs) {
+    if (job.found.artifact) finish_found(job, std::move(job.found));
     if (!job.result.module) misses.push_back(&job);
   }
   // A thread that begins the dearest kernel last keeps the others waiting. Long texts are dear.

@@ -6,7 +6,9 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cache/store.hpp"
@@ -54,9 +56,15 @@ struct GivenUp {};
 std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target,
                                       const CodeOptions& options, const Compiling& compiling = {});
 
-/// The kernel of that digest from its object, or the one that is in use already. Throws
-/// CompileError for bytes that are no kernel's.
-LoadedKernel load_kernel(const support::Digest& digest, std::string_view object,
-                         std::string_view title);
+/// A kernel as a cache has it.
+struct KernelObject {
+  support::Digest digest; ///< of its key
+  std::string_view bytes;
+  std::string_view title;
+};
+
+/// The kernels of these objects; those that are in use already are shared, the others linked
+/// together. No digest comes twice. Throws CompileError if any of the bytes are no kernel's.
+std::vector<LoadedKernel> load_kernels(std::span<const KernelObject> objects);
 
 } // namespace kroton::jit

@@ -1,11 +1,10 @@
 #include "jit/leaves.hpp"
 
-#include "jit/capture.hpp"
 #include "lib/ops/ops.hpp"
 
 namespace kroton::jit {
 
-Leaves::Leaves(const Signature& signature) : order_(ir::topological_order(roots_of(signature))) {
+Leaves::Leaves(const Signature& signature) : order_(signature.order) {
   for (const Expr& e : signature.inputs) add(*e.node());
   for (const Update& u : signature.updates) add(*u.first.node());
   for (const ir::Node* n : order_) {

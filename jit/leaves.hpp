@@ -28,14 +28,14 @@ public:
   int number_of_draw(std::int64_t draw) const { return draw_numbers_.at(draw); }
   const ir::ArrayLeaf* array(int number) const;
   ir::SharedState* shared(int number) const;
-  /// What the walk went over: all nodes, inputs before users.
+  /// The signature's.
   const std::vector<const ir::Node*>& order() const { return order_; }
 
 private:
   void add(const ir::Node& node);
   void add_draw(std::int64_t draw);
 
-  std::vector<const ir::Node*> order_;
+  const std::vector<const ir::Node*>& order_;
   std::vector<const ir::Node*> nodes_;
   std::unordered_map<const void*, int> numbers_;
   std::vector<std::int64_t> draws_;

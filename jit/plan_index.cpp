@@ -26,23 +26,27 @@ private:
 };
 
 /// The kernels of a plan; throws CompileError for an object that is none.
-std::vector<LoadedKernel> load(const BoundPlan& plan, const cache::Lookup& lookup) {
-  const auto& sections = lookup.artifact->sections;
-  std::vector<LoadedKernel> kernels;
-  kernels.reserve(plan.kernels.size());
+std::vector<LoadedKernel> load(const BoundPlan& plan, const cache::Artifact& artifact) {
+  const auto& sections = artifact.sections;
   Distinct distinct;
+  std::vector<KernelObject> objects;
+  std::vector<std::size_t> object_of;
   for (const BoundPlan::Kernel& k : plan.kernels) {
+    const auto [number, is_new] = distinct.add(k.digest);
+    object_of.push_back(number);
+    if (!is_new) continue;
     // Objects follow the plan.
-    const std::size_t section = 1 + distinct.add(k.digest).first;
+    const std::size_t section = 1 + number;
     if (section >= sections.size() || sections[section].name != object_section ||
         sections[section].encoding != cache::Encoding::plain)
       support::fail<CompileError>("cache", {}, "the object of kernel {} is missing",
                                   k.digest.hex());
-    kernels.push_back(load_kernel(k.digest, sections[section].bytes, k.title));
-    kernels.back().outcome = lookup.outcome;
-    kernels.back().level = lookup.level;
-    kernels.back().took = lookup.took;
+    objects.push_back({k.digest, sections[section].bytes, k.title});
   }
+  const std::vector<LoadedKernel> loaded = load_kernels(objects);
+  std::vector<LoadedKernel> kernels;
+  kernels.reserve(object_of.size());
+  for (const std::size_t number : object_of) kernels.push_back(loaded[number]);
   return kernels;
 }
 
@@ -58,6 +62,27 @@ std::string summary_of(const BoundPlan& plan) {
   return fmt::format("plan: {}\n{}", titles.empty() ? "no kernels" : titles, lines);
 }
 
+/// A plan with its code, as it is attached to its artifact: a function that is made again while the
+/// process remembers the artifact needs neither files nor the linker.
+struct Ready {
+  BoundPlan plan;
+  std::vector<LoadedKernel> kernels;
+};
+
+/// What was made of an artifact before, or is now. Throws CompileError.
+std::shared_ptr<const Ready> ready(const cache::Artifact& artifact, const cache::Key& key) {
+  if (auto known = artifact.attachment.get()) return std::static_pointer_cast<const Ready>(known);
+  const cache::Section* section = artifact.find(plan_section);
+  auto plan = section && section->encoding == cache::Encoding::plain
+                  ? read_plan(section->bytes, key.digest)
+                  : std::nullopt;
+  if (!plan) support::fail<CompileError>("cache", {}, "it is no plan of this function");
+  auto kernels = load(*plan, artifact);
+  auto made = std::make_shared<const Ready>(std::move(*plan), std::move(kernels));
+  artifact.attachment.set(made);
+  return made;
+}
+
 } // namespace
 
 PlanLookup find_plan(cache::Store& store, const cache::Key& key, const Signature& signature,
@@ -66,14 +91,15 @@ PlanLookup find_plan(cache::Store& store, const cache::Key& key, const Signature
   PlanLookup result{std::nullopt, lookup.outcome, lookup.level, lookup.miss_reason};
   if (!lookup.artifact) return result;
   try {
-    const cache::Section* section = lookup.artifact->find(plan_section);
-    auto plan = section && section->encoding == cache::Encoding::plain
-                    ? read_plan(section->bytes, key.digest)
-                    : std::nullopt;
-    if (!plan || !fits(*plan, signature, leaves))
+    const auto whole = ready(*lookup.artifact, key);
+    if (!fits(whole->plan, signature, leaves))
       support::fail<CompileError>("cache", {}, "it is no plan of this function");
-    auto kernels = load(*plan, lookup);
-    result.found.emplace(std::move(*plan), std::move(kernels));
+    auto& kernels = result.found.emplace(whole->plan, whole->kernels).kernels;
+    for (LoadedKernel& k : kernels) {
+      k.outcome = lookup.outcome;
+      k.level = lookup.level;
+      k.took = lookup.took;
+    }
   } catch (const CompileError& error) {
     result.miss_reason = fmt::format("entry unusable: {}", error.what());
     support::log(support::Area::cache)
@@ -92,6 +118,10 @@ void keep_plan(cache::Store& store, const cache::Key& key, const BoundPlan& plan
       artifact.sections.push_back(
           {std::string(object_section), k.artifact->find(object_section)->bytes});
   artifact.sections.push_back({std::string(summary_section), summary_of(plan)});
+  std::vector<LoadedKernel> code;
+  for (const LoadedKernel& k : kernels)
+    code.push_back({.module = k.module, .entry = k.entry, .digest = k.digest});
+  artifact.attachment.set(std::make_shared<const Ready>(plan, std::move(code)));
   store.publish(key, std::move(artifact));
 }
 

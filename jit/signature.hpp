@@ -13,6 +13,8 @@ struct Signature {
   std::vector<Expr> inputs;
   std::vector<Expr> outputs;
   std::vector<Update> updates; ///< explicit ones, then those that random streams bring
+  /// All nodes that outputs and new values are made of, inputs before users.
+  std::vector<const ir::Node*> order = {};
 };
 
 } // namespace kroton::jit

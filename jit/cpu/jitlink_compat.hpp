@@ -1,5 +1,6 @@
 #pragma once
-/// Where JITLink's API differs between LLVM 19 and 22. Only loader.cpp includes this.
+/// Where JITLink's API differs between LLVM 19 and 22. Only loader.cpp and
+/// code_memory.hpp include this.
 #include <memory>
 #include <string_view>
 

@@ -1,11 +1,8 @@
 #include "jit/cpu/loader.hpp"
-#include "jit/cpu/jitlink_compat.hpp"
+#include "jit/cpu/code_memory.hpp"
 #include "lib/support/error.hpp"
 
-#include <optional>
 #include <utility>
-
-#include <unistd.h>
 
 namespace kroton::jit {
 namespace {
@@ -13,25 +10,18 @@ namespace {
 namespace jl = llvm::jitlink;
 
 /// What one link produced; filled by the callbacks of `Context`, which JITLink calls before
-/// `link` returns, since every allocation and lookup here completes at once.
+/// `CodeMemory::place` returns, since every lookup here completes at once.
 struct Outcome {
   std::map<std::string, void*, std::less<>> symbols;
-  std::size_t allocation = 0;
   std::string error;
 };
 
-/// Lives as long as the process: a Module may be destroyed during static destruction.
-jl::InProcessMemoryManager& memory() {
-  static auto& manager =
-      *new jl::InProcessMemoryManager(static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)));
-  return manager;
-}
-
 class Context final : public jl::JITLinkContext {
 public:
-  explicit Context(Outcome& outcome) : JITLinkContext(nullptr), outcome_(outcome) {}
+  Context(CodeMemory& memory, Outcome& outcome)
+      : JITLinkContext(nullptr), memory_(memory), outcome_(outcome) {}
 
-  jl::JITLinkMemoryManager& getMemoryManager() override { return memory(); }
+  jl::JITLinkMemoryManager& getMemoryManager() override { return memory_; }
 
   void notifyFailed(llvm::Error error) override {
     outcome_.error = llvm::toString(std::move(error));
@@ -55,7 +45,7 @@ public:
   }
 
   void notifyFinalized(jl::JITLinkMemoryManager::FinalizedAlloc allocation) override {
-    outcome_.allocation = allocation.release().getValue();
+    allocation.release(); // the mapping holds it
   }
 
   /// Keeps everything: an object holds one kernel, and the compiler dropped what it does not use.
@@ -64,6 +54,7 @@ public:
   }
 
 private:
+  CodeMemory& memory_;
   Outcome& outcome_;
 };
 
@@ -98,16 +89,16 @@ bool is_writable_code(const jl::Section& section) {
   return has(llvm::orc::MemProt::Write) && has(llvm::orc::MemProt::Exec);
 }
 
-} // namespace
-
-Module Module::load(std::span<const std::byte> object, std::string_view name) {
-  const llvm::MemoryBufferRef buffer({reinterpret_cast<const char*>(object.data()), object.size()},
+/// The object as a graph that may be linked. Throws CompileError.
+std::unique_ptr<jl::LinkGraph> checked_graph(const Object& object) {
+  const auto& [bytes, name] = object;
+  const llvm::MemoryBufferRef buffer({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
                                      {name.data(), name.size()});
   auto graph = jitlink_compat::make_graph(buffer);
   if (!graph)
     support::fail<CompileError>("jit", {.hint = "compile the kernel again"},
                                 "kernel {} is not a loadable x86-64 object of {} bytes: {}", name,
-                                object.size(), llvm::toString(graph.takeError()));
+                                bytes.size(), llvm::toString(graph.takeError()));
   if (const std::string outside = outside_names(**graph); !outside.empty())
     support::fail<CompileError>(
         "jit", {.hint = "a kernel may call only what its Runtime argument points at"},
@@ -123,38 +114,37 @@ Module Module::load(std::span<const std::byte> object, std::string_view name) {
                                   "kernel {} has a section {} that is writable and executable",
                                   name, name_of(section));
   }
-
-  Outcome outcome;
-  jl::link_ELF_x86_64(std::move(*graph), std::make_unique<Context>(outcome));
-  if (!outcome.error.empty())
-    support::fail<CompileError>("jit", {.hint = "compile the kernel again"},
-                                "kernel {} could not be linked: {}", name, outcome.error);
-  Module module{std::string(name)};
-  module.symbols_ = std::move(outcome.symbols);
-  module.allocation_ = outcome.allocation;
-  return module;
+  return std::move(*graph);
 }
 
-Module::Module(Module&& other) noexcept
-    : name_(std::move(other.name_)), symbols_(std::move(other.symbols_)),
-      allocation_(std::exchange(other.allocation_, 0)) {}
+} // namespace
 
-Module& Module::operator=(Module&& other) noexcept {
-  if (this == &other) return *this;
-  free();
-  name_ = std::move(other.name_);
-  symbols_ = std::move(other.symbols_);
-  allocation_ = std::exchange(other.allocation_, 0);
-  return *this;
+Module Module::load(std::span<const std::byte> object, std::string_view name) {
+  const Object one{object, name};
+  return std::move(load(std::span(&one, 1)).front());
 }
 
-Module::~Module() { free(); }
+std::vector<Module> Module::load(std::span<const Object> objects) {
+  std::vector<std::unique_ptr<jl::LinkGraph>> graphs;
+  for (const Object& object : objects) graphs.push_back(checked_graph(object));
 
-void Module::free() noexcept {
-  if (allocation_ == 0) return;
-  std::vector<jl::JITLinkMemoryManager::FinalizedAlloc> allocations;
-  allocations.emplace_back(llvm::orc::ExecutorAddr(std::exchange(allocation_, 0)));
-  llvm::consumeError(memory().deallocate(std::move(allocations)));
+  std::vector<Outcome> outcomes(objects.size());
+  CodeMemory memory;
+  for (std::size_t i = 0; i < objects.size(); ++i)
+    jl::link_ELF_x86_64(std::move(graphs[i]), std::make_unique<Context>(memory, outcomes[i]));
+  const auto mapping = memory.place();
+  for (std::size_t i = 0; i < objects.size(); ++i)
+    if (!outcomes[i].error.empty())
+      support::fail<CompileError>("jit", {.hint = "compile the kernel again"},
+                                  "kernel {} could not be linked: {}", objects[i].name,
+                                  outcomes[i].error);
+  mapping->seal();
+
+  std::vector<Module> modules;
+  for (std::size_t i = 0; i < objects.size(); ++i)
+    modules.push_back(
+        Module(std::string(objects[i].name), std::move(outcomes[i].symbols), mapping));
+  return modules;
 }
 
 void* Module::symbol(std::string_view name) const {

@@ -7,14 +7,26 @@
 /// Objects come from the compiler or from a cache; nothing of the compiler is needed to load them.
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace kroton::jit {
 
-/// Machine code in this process; its memory is given back when the Module dies, so every pointer
-/// that `symbol` returned dies with it. Pages are never writable and executable at once.
+class CodeMapping;
+
+/// An x86-64 ELF relocatable file, and what errors call it.
+struct Object {
+  std::span<const std::byte> bytes;
+  std::string_view name;
+};
+
+/// Machine code in this process. Its memory is given back when it dies, and all that were loaded
+/// together with it; every pointer that `symbol` returned dies with it. Pages are never writable
+/// and executable at once.
 class Module {
 public:
   /// Links `object`, an x86-64 ELF relocatable file. `name` is what errors call it. Throws
@@ -22,10 +34,9 @@ public:
   /// define (kernels reach the outside only through their Runtime argument), if they want code run
   /// at load time, or if they want memory that is writable and executable.
   static Module load(std::span<const std::byte> object, std::string_view name);
-
-  Module(Module&& other) noexcept;
-  Module& operator=(Module&& other) noexcept;
-  ~Module();
+  /// All of them, one module each, in one mapping with the system calls of one. Throws what the
+  /// first that will not do would.
+  static std::vector<Module> load(std::span<const Object> objects);
 
   /// The address of a function or object the file defines with external linkage; throws
   /// InternalError if there is none of that name.
@@ -36,12 +47,13 @@ public:
   const std::string& name() const noexcept { return name_; }
 
 private:
-  explicit Module(std::string name) : name_(std::move(name)) {}
-  void free() noexcept;
+  using Symbols = std::map<std::string, void*, std::less<>>;
+  Module(std::string name, Symbols symbols, std::shared_ptr<const CodeMapping> mapping)
+      : name_(std::move(name)), symbols_(std::move(symbols)), mapping_(std::move(mapping)) {}
 
   std::string name_;
-  std::map<std::string, void*, std::less<>> symbols_;
-  std::size_t allocation_ = 0; ///< JITLink's handle; 0 when there is none.
+  Symbols symbols_;
+  std::shared_ptr<const CodeMapping> mapping_;
 };
 
 } // namespace kroton::jit

@@ -209,6 +209,44 @@ TEST_CASE("at no time while modules are linked is a page writable and executable
   CHECK(writable_code().empty());
 }
 
+TEST_CASE("objects that are loaded together share pages and nothing else", "[jit]") {
+  const auto first = compile_text("long counter = 10; extern const long fixed = 1;\n"
+                                  "extern \"C\" long kernel() { return counter += fixed; }")
+                         .object;
+  const auto second = compile_text("long counter = 20; extern const long fixed = 2;\n"
+                                   "extern \"C\" long kernel() { return counter += fixed; }")
+                          .object;
+  const jit::Object both[] = {{first, "first"}, {second, "second"}};
+  std::vector<Module> modules = Module::load(both);
+  REQUIRE(modules.size() == 2);
+  CHECK(function_of<long()>(modules[0], "kernel")() == 11);
+  CHECK(function_of<long()>(modules[1], "kernel")() == 22);
+  CHECK(function_of<long()>(modules[0], "kernel")() == 12);
+  for (const Module& m : modules) {
+    CHECK(permissions_of(m.symbol("kernel")) == "r-xp");
+    CHECK(permissions_of(m.symbol("fixed")) == "r--p");
+    CHECK(permissions_of(m.symbol("counter")) == "rw-p");
+  }
+  const auto page = [](const void* at) { return reinterpret_cast<std::uintptr_t>(at) / 4096; };
+  CHECK(page(modules[0].symbol("kernel")) == page(modules[1].symbol("kernel")));
+
+  const void* code = modules[1].symbol("kernel");
+  modules.erase(modules.begin());
+  CHECK(function_of<long()>(modules[0], "kernel")() == 24);
+  modules.clear();
+  CHECK(permissions_of(code) != "r-xp");
+}
+
+TEST_CASE("one object that will not do spoils those that are loaded with it", "[jit]") {
+  const auto good = compile_text("extern \"C\" int kernel() { return 1; }").object,
+             bad = compile_text("extern \"C\" int puts(const char*);\n"
+                                "extern \"C\" int kernel() { return puts(\"\"); }")
+                       .object;
+  const jit::Object both[] = {{good, "good"}, {bad, "bad"}};
+  CHECK_THROWS_WITH(Module::load(both), contains("kernel bad refers to symbols outside"));
+  CHECK(Module::load({}).empty());
+}
+
 TEST_CASE("a module moves, and its code with it", "[jit]") {
   Module first = build("extern \"C\" int f() { return 1; }");
   Module second = build("extern \"C\" int f() { return 2; }");

@@ -1,0 +1,41 @@
+/// Plans in the cache, and the code that stays with them.
+#include <kroton/kroton.hpp>
+
+#include "jit/bind.hpp"
+#include "jit/capture.hpp"
+#include "jit/plan_index.hpp"
+#include "jit/recipe.hpp"
+#include "test/support/catch.hpp"
+
+namespace kroton::jit {
+
+TEST_CASE("the code of a plan stays in the process with its artifact", "[jit][plan]") {
+  const Expr x = vector<float>("x");
+  const Recipe recipe{make_signature({x}, {x + 1.0F, sum(x * x)}, {}, Location::current()), {}};
+  const Leaves leaves(recipe.signature);
+  const Derivation d = recipe.derive({});
+  const auto key = cache::KeyBuilder{"plan/1"}.add("graph", "of this test").build();
+  const auto code_of = [&](cache::Store& store) {
+    const PlanLookup lookup = find_plan(store, key, recipe.signature, leaves);
+    REQUIRE(lookup.found);
+    REQUIRE(lookup.found->kernels.size() == d.texts.kernels.size());
+    return std::weak_ptr<Module>(lookup.found->kernels[0].module);
+  };
+
+  cache::Store store({.memory_only = true});
+  std::weak_ptr<Module> made;
+  {
+    const auto kernels = get_kernels(d.texts.kernels, CpuTarget::parse(""), {}, {.store = &store});
+    std::vector<support::Digest> digests;
+    for (const LoadedKernel& k : kernels) digests.push_back(k.digest);
+    made = kernels[0].module;
+    keep_plan(store, key, bind_plan(d, recipe.signature, leaves, digests), kernels, "");
+  }
+  CHECK(made.lock());
+  CHECK(code_of(store).lock() == made.lock());
+
+  store.publish(key, {{{"plan", "another"}}});
+  CHECK_FALSE(made.lock());
+}
+
+} // namespace kroton::jit
