@@ -21,8 +21,8 @@ namespace {
 
 constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
 
-  --suite NAME     only the cases of one suite: start, compile, call, elementwise, rows,
-                   training, network
+  --suite NAME     only the cases of one suite: start, compile, cache, call, elementwise,
+                   rows, training, network, products
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
                    (the hand-written code always uses one)
@@ -98,6 +98,7 @@ Arguments parse(int argc, char** argv) {
 std::vector<Case> chosen_cases(const Arguments& a) {
   std::vector<Case> cases;
   add_start_cases(cases);
+  add_cache_cases(cases);
   add_call_cases(cases);
   add_elementwise_cases(cases);
   add_rows_cases(cases);

@@ -12,6 +12,7 @@
 /// PROGRAM is regression (a training step of softmax regression), network (one of the network
 /// 16-30-30-10) or activations (an elementwise chain). SHAPE is chain, tree or recurrence (a layer
 /// of matrix product, bias and tanh, again and again).
+#include "bench/resident.hpp"
 #include "bench/training.hpp"
 #include "examples/network/model.hpp"
 
@@ -107,18 +108,12 @@ kt::Expr recurrence(const kt::Expr& x, long nodes) {
   return h;
 }
 
-long resident_kb() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss;
-}
-
 /// Prints the line of one start for "chain-1000" and the like.
 int grow(const std::string& what) {
   const auto dash = what.find('-');
   const std::string shape = what.substr(0, dash);
   const long nodes = std::stol(what.substr(dash + 1));
-  const long before_kb = resident_kb();
+  const long before_kb = bench::resident_kb();
   const auto start = Clock::now();
   const kt::Expr x = kt::matrix<float>("x");
   const kt::Expr in = kt::tensor<float>({4, 8}, "x");
@@ -132,7 +127,7 @@ int grow(const std::string& what) {
   (void)f.graph(); // worked out now if the function came from the cache
   const kt::FunctionStats s = f.stats();
   std::printf("%.0f %d %d %ld 0\n", expression.count() + 1e6 * (s.rewrite_ms + s.plan_ms),
-              is_clang_loaded() ? 1 : 0, s.compiled, resident_kb() - before_kb);
+              is_clang_loaded() ? 1 : 0, s.compiled, bench::resident_kb() - before_kb);
   return 0;
 }
 
@@ -150,11 +145,12 @@ int main(int argc, char** argv) {
   if (mode == "result") (void)f(program.arguments);
   const auto ns = std::chrono::nanoseconds(Clock::now() - start).count();
 
+  const long resident_kb = bench::resident_kb();
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const auto cpu_ns = [](const timeval& t) {
     return t.tv_sec * 1'000'000'000ll + t.tv_usec * 1000ll;
   };
   std::printf("%lld %d %d %ld %lld\n", static_cast<long long>(ns), is_clang_loaded() ? 1 : 0,
-              f.stats().compiled, usage.ru_maxrss, cpu_ns(usage.ru_utime) + cpu_ns(usage.ru_stime));
+              f.stats().compiled, resident_kb, cpu_ns(usage.ru_utime) + cpu_ns(usage.ru_stime));
 }

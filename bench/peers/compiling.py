@@ -22,13 +22,11 @@ def forgetful_jax(make, is_warm):
 
     def work():
         jax.clear_caches()
-        jax.config.update("jax_compilation_cache_dir", folder.name if is_warm else None)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        keep_jax_functions(folder.name if is_warm else None)
         try:
             return make()()
         finally:
-            jax.config.update("jax_compilation_cache_dir", None)
+            keep_jax_functions(None)
 
     return work
 

@@ -34,6 +34,13 @@ def use_threads(n):
         torch.set_num_threads(n)
 
 
+def keep_jax_functions(folder):
+    """Every compiled function is kept in the folder, or none if that is None."""
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
 def words(shape, stream):
     i = np.arange(int(np.prod(shape)), dtype=np.uint64)
     return ((i * 2654435761 + stream * 1013904223) & 0xFFFFFFFF).reshape(shape)

@@ -99,9 +99,8 @@ def descent_by_jax(x, y, start, rate):
     return work
 
 
-def descent_by_torch(x, y, start, rate):
+def torch_step(x, y, parameters, rate, compile_loss):
     s, t = torch.from_numpy(x), torch.from_numpy(y)
-    parameters = [torch.from_numpy(a.copy()).requires_grad_() for a in start]
     descent = torch.optim.SGD(parameters, lr=rate)
     scores = scores_of(torch)
 
@@ -109,20 +108,29 @@ def descent_by_torch(x, y, start, rate):
         result = scores(s, *parameters)
         return torch.nn.functional.cross_entropy(result, t), result.argmax(1)
 
-    def step_with(loss_of):
-        def step():
-            descent.zero_grad(set_to_none=True)
-            loss, _ = loss_of(*parameters)
-            loss.backward()
-            descent.step()
-            return loss.detach()
+    loss_of = compile_loss(loss_of)
 
-        return step
+    def step():
+        descent.zero_grad(set_to_none=True)
+        loss, _ = loss_of(*parameters)
+        loss.backward()
+        descent.step()
+        return loss.detach()
 
-    yield "torch", step_with(loss_of)
-    for p, a in zip(parameters, start):
-        p.data.copy_(torch.from_numpy(a))
-    yield "torch.compile", step_with(torch.compile(loss_of))
+    return step
+
+
+def torch_parameters(start):
+    return [torch.from_numpy(a.copy()).requires_grad_() for a in start]
+
+
+def compiled_descent_by_torch(x, y, start, rate):
+    return torch_step(x, y, torch_parameters(start), rate, torch.compile)
+
+
+def descent_by_torch(x, y, start, rate):
+    yield "torch", torch_step(x, y, torch_parameters(start), rate, lambda loss_of: loss_of)
+    yield "torch.compile", compiled_descent_by_torch(x, y, start, rate)
 
 
 def descent_by_pytensor(x, y, start, rate):

@@ -5,6 +5,7 @@
 namespace bench {
 
 void add_start_cases(std::vector<Case>& cases);
+void add_cache_cases(std::vector<Case>& cases);
 void add_call_cases(std::vector<Case>& cases);
 void add_elementwise_cases(std::vector<Case>& cases);
 void add_rows_cases(std::vector<Case>& cases);
