@@ -5,6 +5,7 @@
 /// Each function asks which form the headers have (`requires`) where that can be asked, so that a
 /// signature moved by a point release still builds; LLVM_VERSION_MAJOR decides the rest.
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <clang/Basic/Diagnostic.h>
@@ -67,24 +68,32 @@ void set_files(Instance& instance, llvm::IntrusiveRefCntPtr<llvm::vfs::FileSyste
   }
 }
 
-/// Targets are looked up and made by the text of a triple at first, then by the triple; null if
-/// LLVM does not know it.
+/// For position-independent code; null if LLVM does not know the target. Triples were passed as
+/// text at first; LLVM 21 and 22 take them as they are.
 template <class Registry = llvm::TargetRegistry>
 std::unique_ptr<llvm::TargetMachine>
 make_target_machine(const llvm::Triple& triple, llvm::StringRef cpu, llvm::StringRef features,
                     const llvm::TargetOptions& options, llvm::CodeGenOptLevel level) {
-  std::string error;
-  const auto make = [&](const auto& name) -> llvm::TargetMachine* {
-    const auto* target = Registry::lookupTarget(name, error);
-    return target ? target->createTargetMachine(name, cpu, features, options, llvm::Reloc::PIC_,
-                                                llvm::CodeModel::Small, level)
-                  : nullptr;
+  const llvm::StringRef text = triple.str();
+  const auto look_up = [](const auto& by_triple, const auto& by_text) {
+    std::string error;
+    if constexpr (requires { Registry::lookupTarget(by_triple, error); })
+      return Registry::lookupTarget(by_triple, error);
+    else
+      return Registry::lookupTarget(by_text, error);
   };
-#if LLVM_VERSION_MAJOR < 22
-  return std::unique_ptr<llvm::TargetMachine>(make(llvm::StringRef(triple.str())));
-#else
-  return std::unique_ptr<llvm::TargetMachine>(make(triple));
-#endif
+  const auto make = [&](const auto& target, const auto&... rest) {
+    if constexpr (requires { target.createTargetMachine(triple, rest...); })
+      return target.createTargetMachine(triple, rest...);
+    else
+      return target.createTargetMachine(text, rest...);
+  };
+  const auto* target = look_up(triple, text);
+  return std::unique_ptr<llvm::TargetMachine>(
+      target ? make(*target, cpu, features, options,
+                    std::optional<llvm::Reloc::Model>(llvm::Reloc::PIC_),
+                    std::optional<llvm::CodeModel::Model>(llvm::CodeModel::Small), level)
+             : nullptr);
 }
 
 } // namespace kroton::jit::clang_compat

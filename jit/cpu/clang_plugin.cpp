@@ -112,7 +112,7 @@ struct LlvmErrors {
 std::unique_ptr<llvm::Module> parse(clang::CompilerInstance& instance, std::string_view source,
                                     llvm::LLVMContext& context) {
   llvm::IntrusiveRefCntPtr<llvm::vfs::InMemoryFileSystem> files(new llvm::vfs::InMemoryFileSystem);
-  files->setCurrentWorkingDirectory("/");
+  if (files->setCurrentWorkingDirectory("/")) return nullptr;
   files->addFile(input_name, 0, llvm::MemoryBuffer::getMemBuffer({source.data(), source.size()}));
   clang_compat::set_files(instance, files);
   // "1 error generated." would go to the program's stderr.
