@@ -28,7 +28,8 @@ constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written c
                    (the hand-written code always uses one)
   --rounds N       rounds of each case; default 25 (a third of it where a round starts a process)
   --peers          also other libraries, with the Python that KROTON_PEERS_PYTHON names, else python3
-  --json FILE      writes the rows: case, size, threads, system, median_ns, p10_ns, p90_ns, ratios
+  --json FILE      writes the rows: case, size, threads, system, median_ns, p10_ns, p90_ns, ratios,
+                   remarks
   --svg FILE       draws them (an option of ./dev bench, which gives the rows to bench/picture.py)
   --list           the cases
   --help           this text

@@ -77,6 +77,7 @@ void write_json(const std::filesystem::path& file, std::span<const Row> rows) {
     number("of_peer", row.of_peer);
     number("speedup", row.speedup);
     if (!row.peer.empty()) json["peer"] = row.peer;
+    if (row.remark) json["remark"] = row.remark->text;
     json["is_over"] = row.is_over();
   }
   std::ofstream out(file);

@@ -8,6 +8,7 @@ As a program, one start, measured from its inside:
 Each start imports its own library alone, so imports stand in functions here.
 """
 
+import functools
 import os
 import subprocess
 import sys
@@ -18,12 +19,18 @@ LIBRARIES = ("jax", "torch")
 NAMES = {"jax": "jax", "torch": "torch.compile"}
 
 
+@functools.lru_cache(maxsize=None)
+def folder_of(library, program):
+    """Where the starts of a program keep what they compile."""
+    return tempfile.TemporaryDirectory()
+
+
 class Start:
     """Work that is a process of its own: `measure` tells the time of its part that a case is about."""
 
     def __init__(self, library, program, threads, is_whole):
-        self.folder = tempfile.TemporaryDirectory()
-        self.command = [sys.executable, __file__, library, program, self.folder.name, str(threads)]
+        folder = folder_of(library, program).name
+        self.command = [sys.executable, __file__, library, program, folder, str(threads)]
         self.is_whole = is_whole
 
     def __call__(self):
