@@ -157,7 +157,7 @@ require_by_hand() {
   local tool missing=()
   for tool in g++ meson ninja pkg-config python3; do command -v "$tool" >/dev/null || missing+=("$tool"); done
   if command -v pkg-config >/dev/null; then
-    for tool in fmt spdlog libsodium zlib libcurl; do pkg-config --exists "$tool" || missing+=("$tool"); done
+    for tool in fmt spdlog libsodium zlib libcurl CLI11 nlohmann_json; do pkg-config --exists "$tool" || missing+=("$tool"); done
     pkg-config --exists catch2 || missing+=("Catch2 (2.13 or 3)")
   fi
   [[ -n $(llvm_on_path) ]] || missing+=("LLVM and Clang ${llvm_versions[*]} with headers (any one)")

@@ -5,6 +5,7 @@
 /// disk, and an #include in a kernel is an error.
 #include "jit/cpu/plugin_abi.hpp"
 #include "jit/cpu/clang_compat.hpp"
+#include "jit/cpu/plugin_fingerprint.hpp"
 #include "jit/cpu/optimizer.hpp"
 
 #include <memory>
@@ -188,7 +189,8 @@ void release(KrotonClangResult* result) { delete static_cast<Result*>(result); }
 
 extern "C" __attribute__((visibility("default"))) const KrotonClangApi* kroton_clang_api() {
   static const std::string compiler = kroton::jit::running_version();
-  static const KrotonClangApi api{kroton_clang_abi_version, compiler.c_str(), kroton::jit::compile,
+  static const KrotonClangApi api{kroton_clang_abi_version, compiler.c_str(),
+                                  kroton::jit::plugin_fingerprint, kroton::jit::compile,
                                   kroton::jit::release};
   return &api;
 }

@@ -1,6 +1,7 @@
 #include "jit/cpu/compiler.hpp"
 #include "jit/background.hpp"
 #include "jit/cpu/plugin_abi.hpp"
+#include "jit/cpu/plugin_fingerprint.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
 #include "lib/support/plugin.hpp"
@@ -46,6 +47,10 @@ const KrotonClangApi* open_plugin(const std::filesystem::path& path) {
                                 "the compiler plugin {} has interface version {}, expected {}",
                                 path.string(), api ? api->abi_version : 0,
                                 static_cast<std::uint32_t>(kroton_clang_abi_version));
+  if (compiler_fingerprint() != api->fingerprint)
+    support::fail<CompileError>("jit", {.hint = std::string(reinstall)},
+                                "the compiler plugin {} is {}, expected {}", path.string(),
+                                api->fingerprint, compiler_fingerprint());
   if (built_with != api->compiler)
     support::log(support::Area::jit)
         ->warn("the compiler plugin runs {}, Kroton was built with {}: kernels of both share cache "
@@ -130,11 +135,7 @@ std::vector<std::string> compile_arguments(const CpuTarget& target, const CodeOp
   return arguments;
 }
 
-std::string_view compiler_fingerprint() noexcept {
-  static constexpr std::string_view text = "clang " LLVM_VERSION_STRING " plugin 3";
-  static_assert(kroton_clang_abi_version == 3, "the text above names it");
-  return text;
-}
+std::string_view compiler_fingerprint() noexcept { return plugin_fingerprint; }
 
 CompileOutput Compiler::compile(const CompileInput& input) {
   const KrotonClangApi& api = plugin();

@@ -29,7 +29,8 @@ struct CodeOptions {
 std::vector<std::string> compile_arguments(const CpuTarget& target,
                                            const CodeOptions& options = {});
 
-/// "clang 22.1.8 plugin 3", fixed when Kroton was built; a field of every key. Loads nothing.
+/// "clang 22.1.8 plugin 5d41402abc4b2a76", the version and a digest of the plugin's sources, fixed
+/// when Kroton was built; a field of every key. Loads nothing.
 std::string_view compiler_fingerprint() noexcept;
 
 struct CompileInput {

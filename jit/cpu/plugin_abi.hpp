@@ -5,14 +5,13 @@
 ///   KrotonClangResult* result = api->compile(&request);  …  api->release(result);
 ///
 /// The plugin exports that one symbol and nothing else; no C++ type crosses the border, so the two
-/// sides may be built by different compilers. Raise `kroton_clang_abi_version` on any change here,
-/// and when the plugin makes other code of the same text: the number is part of every kernel's key.
+/// sides may be built by different compilers. Raise `kroton_clang_abi_version` on any change here.
 #include <cstddef>
 #include <cstdint>
 
 extern "C" {
 
-enum : std::uint32_t { kroton_clang_abi_version = 3 };
+enum : std::uint32_t { kroton_clang_abi_version = 4 };
 
 struct KrotonClangRequest {
   const char* source;
@@ -32,7 +31,10 @@ struct KrotonClangResult {
 
 struct KrotonClangApi {
   std::uint32_t abi_version;
-  const char* compiler; ///< "clang 22.1.8"
+  const char* compiler; ///< The LLVM it runs with: "clang 22.1.8".
+  /// What it was built from: "clang 22.1.8 plugin 5d41402abc4b2a76". A library of another
+  /// fingerprint would file its code under the wrong keys.
+  const char* fingerprint;
   /// Never null, never throws; safe to call from any number of threads at once.
   KrotonClangResult* (*compile)(const KrotonClangRequest*);
   void (*release)(KrotonClangResult*);

@@ -238,6 +238,14 @@ int run_afresh(const char* tag, std::initializer_list<std::array<std::string, 2>
   return status;
 }
 
+/// The plugin that this process has loaded.
+std::string path_of_plugin() {
+  std::ifstream file("/proc/self/maps");
+  for (std::string line; std::getline(file, line);)
+    if (line.ends_with("/libkroton-clang.so")) return line.substr(line.find('/'));
+  return {};
+}
+
 bool maps_contain(const char* name) {
   std::ifstream file("/proc/self/maps");
   for (std::string line; std::getline(file, line);)
@@ -285,6 +293,24 @@ TEST_CASE("child: a plugin that is none is refused", "[.bad-plugin]") {
   CHECK_THROWS_WITH(compile_text(""), contains("libkroton-clang.so cannot be loaded"));
 }
 
+TEST_CASE("child: a plugin of another build is refused", "[.other-plugin]") {
+  CHECK_THROWS_WITH(compile_text(""),
+                    contains("expected " + std::string(jit::compiler_fingerprint())));
+}
+
+TEST_CASE("a plugin that was built from other sources is refused", "[jit]") {
+  compile_text("");
+  std::string bytes = read_file(path_of_plugin());
+  const std::string fingerprint(jit::compiler_fingerprint());
+  const auto at = bytes.find(fingerprint);
+  REQUIRE(at != bytes.npos);
+  char& last = bytes[at + fingerprint.size() - 1];
+  last = last == '0' ? '1' : '0';
+  const TempDir dir;
+  write_file(dir.path() / "libkroton-clang.so", bytes);
+  CHECK(run_afresh("[.other-plugin]", {{"KROTON_PLUGIN_DIR", dir.path().string()}}) == 0);
+}
+
 TEST_CASE("without a usable plugin the error says what to do", "[jit]") {
   CHECK(run_afresh("[.no-plugin]", {{"KROTON_PLUGIN_DIR", "/nowhere"}}) == 0);
   const TempDir dir;
@@ -293,6 +319,9 @@ TEST_CASE("without a usable plugin the error says what to do", "[jit]") {
 }
 
 TEST_CASE("the fingerprint names the compiler", "[jit]") {
-  CHECK_THAT(std::string(jit::compiler_fingerprint()), Catch::Matchers::StartsWith("clang "));
-  CHECK_THAT(std::string(jit::compiler_fingerprint()), contains(" plugin "));
+  const std::string fingerprint(jit::compiler_fingerprint());
+  CHECK_THAT(fingerprint, Catch::Matchers::StartsWith("clang "));
+  const auto digest = fingerprint.substr(fingerprint.rfind(' ') + 1);
+  CHECK((digest.size() == 16 && digest.find_first_not_of("0123456789abcdef") == digest.npos));
+  CHECK_THAT(fingerprint, contains(" plugin "));
 }
