@@ -15,6 +15,10 @@ namespace {
 namespace jl = llvm::jitlink;
 using llvm::orc::MemProt;
 
+/// A kernel takes some KB. Its own addresses reach 2 GiB; what a damaged object asks for does not
+/// end.
+constexpr std::size_t most_bytes = std::size_t{1} << 30;
+
 [[noreturn]] void fail_for_memory(std::size_t nbytes) {
   support::fail<CompileError>("jit", {.hint = "see ulimit -v and vm.max_map_count"},
                               "no memory for {} bytes of code: {}", nbytes, std::strerror(errno));
@@ -95,6 +99,12 @@ std::shared_ptr<CodeMapping> CodeMemory::place() {
                                       "an object wants to lie at multiples of {} bytes",
                                       segment.Alignment.value());
         at = rounded_up(at, segment.Alignment.value());
+        if (segment.ContentSize > most_bytes || segment.ZeroFillSize > most_bytes ||
+            at + segment.ContentSize + segment.ZeroFillSize > most_bytes)
+          support::fail<CompileError>(
+              "jit", {.hint = "compile the kernel again"},
+              "objects want {} bytes and more, of which {} at most are given",
+              segment.ContentSize + segment.ZeroFillSize, most_bytes);
         segment.Addr = llvm::orc::ExecutorAddr(at); // from the mapping's begin, for now
         at += segment.ContentSize + segment.ZeroFillSize;
       }

@@ -143,6 +143,20 @@ TEST_CASE("an object with a function that the linker would have to call is refus
   CHECK_THROWS_AS(Module::load(changed, "indirect"), CompileError);
 }
 
+TEST_CASE("an object that asks for more memory than code can reach is refused", "[jit]") {
+  const Bytes object =
+      compile_text("static int counts[8]; extern \"C\" int* address() { return counts; }").object;
+  CHECK_NOTHROW(Module::load(object, "counts"));
+  for (const std::uint64_t nbytes :
+       {std::uint64_t{1} << 31, std::uint64_t{1} << 50, ~std::uint64_t{15}}) {
+    const Bytes changed = with_sections(object, [&](Elf64_Shdr& s) {
+      if (s.sh_type == SHT_NOBITS) s.sh_size = nbytes;
+    });
+    REQUIRE(changed != object);
+    CHECK_THROWS_AS(Module::load(changed, "counts"), CompileError);
+  }
+}
+
 TEST_CASE("bytes that are no object are refused", "[jit]") {
   CHECK_THROWS_AS(Module::load({}, "empty"), CompileError);
   const std::vector<std::byte> noise(4096, std::byte{0x5a});
