@@ -1,5 +1,6 @@
 #include "lib/ir/eval.hpp"
 
+#include <ranges>
 #include <utility>
 
 #include "lib/support/visit_dtype.hpp"
@@ -96,8 +97,7 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
         done.emplace(id, true);
       } else {
         stack.emplace_back(id, true);
-        const auto& inputs = graph[id].inputs;
-        for (auto i = inputs.rbegin(); i != inputs.rend(); ++i) stack.emplace_back(*i, false);
+        for (NodeId i : std::views::reverse(graph[id].inputs)) stack.emplace_back(i, false);
       }
     }
   }

@@ -28,20 +28,27 @@ Dim Graph::canonical(const Dim& d) const {
   });
 }
 
+DimList Graph::canonical(const DimList& shape) const {
+  if (dim_of_.empty()) return shape;
+  std::vector<Dim> dims;
+  bool has_changed = false;
+  for (const Dim& d : shape) {
+    dims.push_back(canonical(d));
+    has_changed = has_changed || !dims::same(d, dims.back());
+  }
+  return has_changed ? DimList(std::move(dims)) : shape;
+}
+
 Graph Graph::capture(std::span<const Expr> outputs, Unify unify, std::span<const DimValue> sizes) {
   Graph g;
   for (const DimValue& s : sizes) g.dim_of_.emplace(s.dim, Dim(s.value));
-  const auto order = topological_order(outputs);
-  std::unordered_map<const Node*, Expr> handles; // to keep culprits and leaves alive
-  for (const Expr& e : outputs) handles.emplace(e.node().get(), e);
-  for (const Node* n : order)
-    for (const Expr& e : n->inputs) handles.emplace(e.node().get(), e);
+  const auto order = topological_handles(outputs);
 
   if (unify != Unify::nothing) {
-    for (const Node* n : order) {
-      for (const Constraint& c : n->constraints) {
+    for (const Expr* e : order) {
+      for (const Constraint& c : e->node()->constraints) {
         if (c.is_assumed && unify != Unify::assumed) continue;
-        g.checks_.push_back({c, handles.at(n)});
+        g.checks_.push_back({c, *e});
         Dim a = g.canonical(c.a), b = g.canonical(c.b);
         if (dims::same(a, b)) continue;
         if (is_better(b, a)) std::swap(a, b);
@@ -53,19 +60,19 @@ Graph Graph::capture(std::span<const Expr> outputs, Unify unify, std::span<const
     }
   }
 
-  for (const Node* n : order) {
-    std::vector<NodeId> inputs;
-    inputs.reserve(n->inputs.size());
-    for (const Expr& e : n->inputs) inputs.push_back(g.captured_.at(e.node().get()));
+  g.captured_.reserve(order.size());
+  for (const Expr* e : order) {
+    const Node* n = e->node().get();
+    NodeIds inputs;
+    for (const Expr& i : n->inputs) inputs.push_back(*g.captured_.find(i.node().get()));
     Attrs attrs = n->attrs;
-    for (Dim& d : attrs.dims) d = g.canonical(d);
+    attrs.dims = g.canonical(attrs.dims);
     const NodeId id = g.add(*n->op, std::move(inputs), std::move(attrs), n->where);
-    if (!n->name.empty() && g.nodes_[static_cast<std::size_t>(id)].name.empty())
-      g.nodes_[static_cast<std::size_t>(id)].name = n->name;
+    if (!n->name.empty() && g[id].name.empty()) g.nodes_[static_cast<std::size_t>(id)].name = n->name;
     g.captured_.emplace(n, id);
-    if (n->op->has(Trait::leaf)) g.leaves_.emplace(id, handles.at(n));
+    if (n->op->has(Trait::leaf)) g.leaves_.emplace(id, *e);
   }
-  for (const Expr& e : outputs) g.outputs_.push_back(g.captured_.at(e.node().get()));
+  for (const Expr& e : outputs) g.outputs_.push_back(*g.captured_.find(e.node().get()));
   return g;
 }
 
@@ -80,19 +87,8 @@ bool Graph::equal(const GraphNode& a, const GraphNode& b) const {
 }
 
 NodeId Graph::find_equal(std::size_t key, const GraphNode& node, NodeId except) const {
-  const auto [first, last] = by_key_.equal_range(key);
-  for (auto it = first; it != last; ++it)
-    if (it->second != except && equal((*this)[it->second], node)) return it->second;
-  return no_node;
-}
-
-void Graph::forget(std::size_t key, NodeId id) {
-  const auto [first, last] = by_key_.equal_range(key);
-  for (auto it = first; it != last; ++it)
-    if (it->second == id) {
-      by_key_.erase(it);
-      return;
-    }
+  return by_key_.find(
+      key, [&](NodeId other) { return other != except && equal((*this)[other], node); });
 }
 
 NodeId Graph::insert(GraphNode node) {
@@ -102,7 +98,7 @@ NodeId Graph::insert(GraphNode node) {
   return id;
 }
 
-NodeId Graph::add(const Op& op, std::vector<NodeId> inputs, Attrs attrs, Location where) {
+NodeId Graph::add(const Op& op, NodeIds inputs, Attrs attrs, Location where) {
   GraphNode node;
   node.op = &op;
   node.inputs = std::move(inputs);
@@ -110,15 +106,15 @@ NodeId Graph::add(const Op& op, std::vector<NodeId> inputs, Attrs attrs, Locatio
   node.attrs = std::move(attrs);
   const std::size_t key = key_of(node);
   if (const NodeId found = find_equal(key, node, no_node); found != no_node) return found;
-  std::vector<const Type*> types;
+  support::SmallVector<const Type*, 4> types;
   for (NodeId i : node.inputs) types.push_back(&(*this)[i].type);
   std::vector<Constraint> implied; // by those captured: rewrites keep shapes
   InferContext context{op, types, node.attrs, {}, where, implied};
   node.type = op.infer(context);
-  for (Dim& d : node.type.shape) d = canonical(d);
+  node.type.shape = canonical(node.type.shape);
   node.where = where;
   const NodeId id = insert(std::move(node));
-  by_key_.emplace(key, id);
+  by_key_.insert(key, id);
   return id;
 }
 
@@ -136,17 +132,16 @@ void Graph::replace(NodeId from, NodeId to, std::vector<NodeId>* changed) {
     new_id = resolve(new_id);
     if (old_id == new_id) continue;
     GraphNode& old_node = nodes_[static_cast<std::size_t>(old_id)];
-    forget(key_of(old_node), old_id);
+    by_key_.erase(key_of(old_node), old_id);
     old_node.replaced_by = new_id;
-    std::vector<NodeId> users = std::move(old_node.users);
-    old_node.users.clear();
+    const NodeIds users = std::move(old_node.users);
     for (NodeId& o : outputs_)
       if (o == old_id) o = new_id;
     for (NodeId user : users) {
       GraphNode& u = nodes_[static_cast<std::size_t>(user)];
       if (u.replaced_by != no_node || std::ranges::find(u.inputs, old_id) == u.inputs.end())
         continue;
-      forget(key_of(u), user);
+      by_key_.erase(key_of(u), user);
       for (NodeId& i : u.inputs)
         if (i == old_id) {
           i = new_id;
@@ -154,10 +149,10 @@ void Graph::replace(NodeId from, NodeId to, std::vector<NodeId>* changed) {
         }
       const std::size_t key = key_of(u);
       if (const NodeId twin = find_equal(key, u, user); twin != no_node) {
-        by_key_.emplace(key, user); // so that the merge finds it to forget
+        by_key_.insert(key, user); // so that the merge finds it to forget
         pending.emplace_back(user, twin);
       } else {
-        by_key_.emplace(key, user);
+        by_key_.insert(key, user);
       }
       if (changed) changed->push_back(user);
     }
@@ -165,8 +160,8 @@ void Graph::replace(NodeId from, NodeId to, std::vector<NodeId>* changed) {
 }
 
 NodeId Graph::find(const Expr& e) const {
-  const auto it = captured_.find(e.node().get());
-  return it == captured_.end() ? no_node : resolve(it->second);
+  const NodeId* id = captured_.find(e.node().get());
+  return id && *id != no_node ? resolve(*id) : no_node;
 }
 
 std::vector<NodeId> Graph::order() const { return order(outputs_); }
@@ -198,43 +193,49 @@ std::vector<NodeId> Graph::order(std::span<const NodeId> roots) const {
 }
 
 std::vector<Expr> Graph::to_exprs(std::span<const NodeId> ids) const {
-  std::unordered_map<NodeId, Expr> made;
+  std::vector<Expr> made(nodes_.size(), Expr(nullptr));
+  auto expr_of = [&](NodeId id) -> Expr& { return made[static_cast<std::size_t>(id)]; };
   for (NodeId id : order(ids)) {
     const GraphNode& n = (*this)[id];
     if (const auto leaf = leaves_.find(id); leaf != leaves_.end()) {
-      made.emplace(id, leaf->second);
+      expr_of(id) = leaf->second;
       continue;
     }
-    std::vector<Expr> inputs;
-    for (NodeId i : n.inputs) inputs.push_back(made.at(i));
-    made.emplace(id, make(*n.op, std::move(inputs), n.attrs, n.where));
+    Exprs inputs;
+    for (NodeId i : n.inputs) inputs.push_back(expr_of(i));
+    expr_of(id) = make(*n.op, std::move(inputs), n.attrs, n.where);
   }
   std::vector<Expr> result;
-  for (NodeId id : ids) result.push_back(made.at(id));
+  for (NodeId id : ids) result.push_back(expr_of(id));
   return result;
 }
 
-Graph Graph::compact() const {
-  Graph g;
-  g.checks_ = checks_;
-  g.dim_of_ = dim_of_;
-  std::unordered_map<NodeId, NodeId> number;
-  for (NodeId id : order()) {
-    GraphNode n = (*this)[id];
+void Graph::compact() {
+  const std::vector<NodeId> live = order();
+  std::vector<NodeId> number(nodes_.size(), no_node); // of each node among the live ones
+  for (std::size_t i = 0; i < live.size(); ++i)
+    number[static_cast<std::size_t>(live[i])] = static_cast<NodeId>(i);
+  auto renumber = [&](NodeId& id) { id = number[static_cast<std::size_t>(id)]; };
+  captured_.for_each([&](const Node*, NodeId& id) {
+    if (id != no_node) renumber(id = resolve(id));
+  });
+  for (NodeId& o : outputs_) renumber(o);
+  std::unordered_map<NodeId, Expr> leaves;
+  for (auto& [id, leaf] : leaves_)
+    if (const NodeId now = number[static_cast<std::size_t>(id)]; now != no_node)
+      leaves.emplace(now, std::move(leaf));
+  leaves_ = std::move(leaves);
+  nodes_.gather({live.begin(), live.end()});
+  by_key_ = {};
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    GraphNode& n = nodes_[i];
     n.users.clear();
-    for (NodeId& i : n.inputs) i = number.at(i);
-    const std::size_t key = g.key_of(n);
-    const NodeId made = g.insert(std::move(n));
-    g.by_key_.emplace(key, made);
-    number.emplace(id, made);
-    if (const auto leaf = leaves_.find(id); leaf != leaves_.end())
-      g.leaves_.emplace(made, leaf->second);
+    for (NodeId& input : n.inputs) {
+      renumber(input);
+      nodes_[static_cast<std::size_t>(input)].users.push_back(static_cast<NodeId>(i));
+    }
+    by_key_.insert(key_of(n), static_cast<NodeId>(i));
   }
-  for (NodeId o : outputs_) g.outputs_.push_back(number.at(o));
-  for (const auto& [node, id] : captured_)
-    if (const auto it = number.find(resolve(id)); it != number.end())
-      g.captured_.emplace(node, it->second);
-  return g;
 }
 
 } // namespace kroton::ir

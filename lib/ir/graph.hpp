@@ -11,21 +11,24 @@
 #include <unordered_map>
 #include <vector>
 
+#include "lib/ir/node_table.hpp"
 #include "lib/ir/op.hpp"
+#include "lib/support/chunked_vector.hpp"
+#include "lib/support/flat_map.hpp"
 
 namespace kroton::ir {
 
-using NodeId = std::int32_t;
-inline constexpr NodeId no_node = -1;
+/// The operands or users of a node.
+using NodeIds = support::SmallVector<NodeId, 4>;
 
 struct GraphNode {
   const Op* op = nullptr;
-  std::vector<NodeId> inputs;
+  NodeIds inputs;
   Attrs attrs;
   Type type;
   Location where;
-  std::string name;          ///< leaves only
-  std::vector<NodeId> users; ///< may hold a user once for each use
+  std::string name; ///< leaves only
+  NodeIds users;    ///< may hold a user once for each use
   NodeId replaced_by = no_node;
 
   bool is_leaf() const { return op->has(Trait::leaf); }
@@ -56,8 +59,9 @@ public:
   static Graph capture(std::span<const Expr> outputs, Unify unify = Unify::assumed,
                        std::span<const DimValue> sizes = {});
 
-  /// The node of `op`, an existing one if there is an equal one.
-  NodeId add(const Op& op, std::vector<NodeId> inputs, Attrs attrs, Location where);
+  /// The node of `op`, an existing one if there is an equal one. References to other nodes stay
+  /// valid.
+  NodeId add(const Op& op, NodeIds inputs, Attrs attrs, Location where);
   /// Makes every user of `from` use `to` instead; users that become equal to others are merged.
   /// `changed`, if given, receives the nodes whose inputs changed.
   void replace(NodeId from, NodeId to, std::vector<NodeId>* changed = nullptr);
@@ -74,6 +78,7 @@ public:
   const std::vector<DimCheck>& checks() const { return checks_; }
   /// The dim that stands for `d` after unification.
   Dim canonical(const Dim& d) const;
+  DimList canonical(const DimList& shape) const;
 
   /// Live nodes, inputs before users; depends on the graph's structure alone.
   std::vector<NodeId> order() const;
@@ -82,8 +87,8 @@ public:
   /// Expressions for `ids`; leaves are the captured ones.
   std::vector<Expr> to_exprs(std::span<const NodeId> ids) const;
 
-  /// A graph with only the live nodes, numbered in order.
-  Graph compact() const;
+  /// Drops all but the live nodes, and numbers these in order.
+  void compact();
   /// Indented text, one line a node: `%3 = add %1, %2 : f32[?,10]`.
   std::string to_string() const;
   std::string to_dot() const;
@@ -93,13 +98,12 @@ private:
   bool equal(const GraphNode& a, const GraphNode& b) const;
   NodeId insert(GraphNode node);
   NodeId find_equal(std::size_t key, const GraphNode& node, NodeId except) const;
-  void forget(std::size_t key, NodeId id);
 
-  std::vector<GraphNode> nodes_;
+  support::ChunkedVector<GraphNode> nodes_;
   std::vector<NodeId> outputs_;
   std::vector<DimCheck> checks_;
-  std::unordered_multimap<std::size_t, NodeId> by_key_;
-  std::unordered_map<const Node*, NodeId> captured_;
+  NodeTable by_key_;
+  support::FlatMap<const Node*, NodeId> captured_;
   std::unordered_map<NodeId, Expr> leaves_;
   std::unordered_map<Dim, Dim, dims::Hash, dims::Same> dim_of_;
 };

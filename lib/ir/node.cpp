@@ -1,9 +1,8 @@
 #include "lib/ir/node.hpp"
 
-#include <unordered_set>
-
 #include "lib/ir/op.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/flat_map.hpp"
 
 namespace kroton {
 
@@ -25,13 +24,17 @@ std::string Type::to_string() const {
   return std::string(kroton::to_string(dtype)) + dims::to_string(shape);
 }
 
+bool same(const DimList& a, const DimList& b) {
+  return a.is(b) || dims::same(a.dims(), b.dims());
+}
+
 bool same(const Type& a, const Type& b) {
-  return a.dtype == b.dtype && dims::same(a.shape, b.shape);
+  return a.dtype == b.dtype && same(a.shape, b.shape);
 }
 
 bool same(const Attrs& a, const Attrs& b) {
   return a.ints == b.ints && a.dtype == b.dtype && a.bits == b.bits && a.leaf == b.leaf &&
-         dims::same(a.dims, b.dims);
+         same(a.dims, b.dims);
 }
 
 std::size_t hash(const Attrs& a) {
@@ -42,7 +45,8 @@ std::size_t hash(const Attrs& a) {
 }
 
 Node::~Node() {
-  std::vector<Expr> doomed = std::move(inputs);
+  std::vector<Expr> doomed;
+  for (Expr& e : inputs) doomed.push_back(std::move(e));
   while (!doomed.empty()) {
     Expr e = std::move(doomed.back());
     doomed.pop_back();
@@ -54,13 +58,12 @@ Node::~Node() {
   }
 }
 
-Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where,
+Expr make(const Op& op, Exprs inputs, Attrs attrs, Location where,
           std::vector<Constraint> assumed) {
   auto node = std::make_shared<Node>();
   node->constraints = std::move(assumed);
   node->op = &op;
-  std::vector<const Type*> types;
-  types.reserve(inputs.size());
+  support::SmallVector<const Type*, 4> types;
   for (const Expr& e : inputs) types.push_back(&e.node()->type);
   InferContext context{op, types, attrs, inputs, where, node->constraints};
   node->type = op.infer(context);
@@ -70,28 +73,36 @@ Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where,
   return Expr(std::move(node));
 }
 
-std::vector<const Node*> topological_order(std::span<const Expr> roots) {
-  std::vector<const Node*> order;
-  std::unordered_set<const Node*> seen;
+std::vector<const Expr*> topological_handles(std::span<const Expr> roots) {
+  std::vector<const Expr*> order;
+  support::FlatSet<const Node*> seen;
   struct Frame {
-    const Node* node;
+    const Expr* handle;
     std::size_t next;
   };
   std::vector<Frame> stack;
   for (const Expr& root : roots) {
-    if (!seen.insert(root.node().get()).second) continue;
-    stack.push_back({root.node().get(), 0});
+    if (!seen.insert(root.node().get())) continue;
+    stack.push_back({&root, 0});
     while (!stack.empty()) {
       Frame& top = stack.back();
-      if (top.next < top.node->inputs.size()) {
-        const Node* input = top.node->inputs[top.next++].node().get();
-        if (seen.insert(input).second) stack.push_back({input, 0});
+      const Exprs& inputs = top.handle->node()->inputs;
+      if (top.next < inputs.size()) {
+        const Expr& input = inputs[top.next++];
+        if (seen.insert(input.node().get())) stack.push_back({&input, 0});
       } else {
-        order.push_back(top.node);
+        order.push_back(top.handle);
         stack.pop_back();
       }
     }
   }
+  return order;
+}
+
+std::vector<const Node*> topological_order(std::span<const Expr> roots) {
+  const std::vector<const Expr*> handles = topological_handles(roots);
+  std::vector<const Node*> order(handles.size());
+  std::ranges::transform(handles, order.begin(), [](const Expr* e) { return e->node().get(); });
   return order;
 }
 

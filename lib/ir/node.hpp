@@ -11,6 +11,8 @@
 #include <kroton/shared.hpp>
 
 #include "lib/ir/dim.hpp"
+#include "lib/ir/dim_list.hpp"
+#include "lib/support/small_vector.hpp"
 
 namespace kroton::ir {
 
@@ -18,17 +20,18 @@ struct Op;
 
 struct Type {
   DType dtype = DType::f32;
-  std::vector<Dim> shape;
+  DimList shape;
 
   int rank() const { return static_cast<int>(shape.size()); }
   std::string to_string() const; ///< "f32[?,784]"
 };
+bool same(const DimList& a, const DimList& b);
 bool same(const Type& a, const Type& b);
 
 /// What an op is parameterised by. Each row says which fields it reads.
 struct Attrs {
   std::vector<std::int64_t> ints = {}; ///< axes, permutations, steps
-  std::vector<Dim> dims = {};          ///< a target shape, starts
+  DimList dims = {};                     ///< a target shape, starts
   DType dtype = DType::bool_;          ///< of a cast or a generator
   std::uint64_t bits = 0;              ///< a scalar constant's value, as the bits of its dtype
   std::shared_ptr<const void> leaf = nullptr; ///< identity of an input, shared variable or array
@@ -46,9 +49,12 @@ struct Constraint {
   std::string op = {}; ///< The function that the user called; empty: it is named like the op.
 };
 
+/// The operands of a node.
+using Exprs = support::SmallVector<Expr, 2>;
+
 struct Node {
   const Op* op = nullptr;
-  std::vector<Expr> inputs;
+  Exprs inputs;
   Attrs attrs;
   Type type;
   std::vector<Constraint> constraints;
@@ -81,12 +87,14 @@ struct SharedState {
 };
 
 /// Builds a node of `op`, inferring its type; throws the row's errors, placed at `where`.
-Expr make(const Op& op, std::vector<Expr> inputs, Attrs attrs, Location where,
+Expr make(const Op& op, Exprs inputs, Attrs attrs, Location where,
           std::vector<Constraint> assumed = {});
 
 /// Every node that `roots` reach, inputs before users, in an order that depends on the
 /// expressions alone.
 std::vector<const Node*> topological_order(std::span<const Expr> roots);
+/// The same as handles, which lie in `roots` and in the nodes themselves.
+std::vector<const Expr*> topological_handles(std::span<const Expr> roots);
 
 /// Place text for messages: "train.cpp:41; W from train.cpp:12".
 std::string place_of(Location where, std::span<const Expr> involved);

@@ -17,10 +17,10 @@ using ir::Type;
 /// Inputs: the array, then k position arrays of one shape S; the result is S + the array's axes
 /// from k on.
 Type infer_gather(InferContext& c) {
-  Type t{c.in(0).dtype, c.in(1).shape};
+  std::vector<Dim> shape = c.in(1).shape;
   const auto k = static_cast<std::ptrdiff_t>(c.inputs.size() - 1);
-  t.shape.insert(t.shape.end(), c.in(0).shape.begin() + k, c.in(0).shape.end());
-  return t;
+  shape.insert(shape.end(), c.in(0).shape.begin() + k, c.in(0).shape.end());
+  return {c.in(0).dtype, std::move(shape)};
 }
 
 /// Inputs: what is added, then the position arrays; attrs.dims is the shape of the result.

@@ -26,10 +26,10 @@ Type infer_reshape(InferContext& c) {
 
 /// attrs.ints is the permutation.
 Type infer_transpose(InferContext& c) {
-  Type t{c.in(0).dtype, {}};
+  std::vector<Dim> shape;
   for (std::int64_t axis : c.attrs.ints)
-    t.shape.push_back(c.in(0).shape[static_cast<std::size_t>(axis)]);
-  return t;
+    shape.push_back(c.in(0).shape[static_cast<std::size_t>(axis)]);
+  return {c.in(0).dtype, std::move(shape)};
 }
 
 /// attrs.dims is the new shape.
@@ -38,24 +38,27 @@ Type infer_broadcast(InferContext& c) {
   if (from.size() > to.size())
     c.fail<ShapeError>("squeeze drops axes of size 1", "{} has more axes than {}", c.label(0),
                        dims::to_string(to));
-  Type t{c.in(0).dtype, to};
+  std::vector<Dim> shape = to;
+  bool has_changed = false;
   for (std::size_t i = 0; i < from.size(); ++i) {
-    Dim& d = t.shape[to.size() - from.size() + i];
-    if (from[i].is(1)) continue;
+    Dim& d = shape[to.size() - from.size() + i];
+    if (from[i].is(1) || dims::same(d, from[i])) continue;
     d = c.require_equal(d, from[i],
                         fmt::format("axis {} of {} has {}, which cannot become {} of {}", i,
                                     c.label(0), from[i].to_string(), d.to_string(),
                                     dims::to_string(to)),
                         "only a dim known to be 1 is broadcast");
+    has_changed = true;
   }
-  return t;
+  return {c.in(0).dtype, has_changed ? ir::DimList(std::move(shape)) : to};
 }
 
 /// attrs.ints are the steps; attrs.dims the starts, then the lengths.
 Type infer_slice(InferContext& c) {
   const std::size_t rank = c.in(0).shape.size();
   return {c.in(0).dtype,
-          {c.attrs.dims.begin() + static_cast<std::ptrdiff_t>(rank), c.attrs.dims.end()}};
+          std::vector<Dim>(c.attrs.dims.begin() + static_cast<std::ptrdiff_t>(rank),
+                           c.attrs.dims.end())};
 }
 
 /// attrs.ints are the steps; attrs.dims the starts, then the shape of the result.

@@ -21,15 +21,15 @@ using ir::Wide;
 
 /// attrs.ints are the reduced axes, sorted.
 Type infer_reduction(InferContext& c) {
-  Type t{c.op.result == Result::position ? DType::i64 : c.in(0).dtype, {}};
+  std::vector<Dim> shape;
   std::size_t next = 0;
   for (std::size_t i = 0; i < c.in(0).shape.size(); ++i) {
     if (next < c.attrs.ints.size() && c.attrs.ints[next] == static_cast<std::int64_t>(i))
       ++next;
     else
-      t.shape.push_back(c.in(0).shape[i]);
+      shape.push_back(c.in(0).shape[i]);
   }
-  return t;
+  return {c.op.result == Result::position ? DType::i64 : c.in(0).dtype, std::move(shape)};
 }
 
 /// The input seen as [kept, reduced], dense.

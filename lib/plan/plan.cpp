@@ -109,7 +109,8 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   std::vector<const void*> updated_leaf;
   for (NodeId id : options.updated) updated_leaf.push_back(graph[id].attrs.leaf.get());
   Plan plan;
-  plan.graph = graph.compact();
+  graph.compact();
+  plan.graph = std::move(graph);
   const Graph& g = plan.graph;
   const auto order = g.order();
 

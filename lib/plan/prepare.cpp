@@ -27,7 +27,7 @@ NodeId base_of(const Graph& g, NodeId id) {
 
 /// A reduction over axes of size 1 alone moves nothing.
 NodeId trivial_reduction(Graph& g, NodeId id) {
-  const ir::GraphNode n = g[id];
+  const ir::GraphNode& n = g[id];
   if (n.op->has(ir::Trait::arg_reduction)) {
     const NodeId zero = g.add(ops::constant, {}, {.dtype = DType::i64}, n.where);
     return g.add(ops::broadcast_to, {zero}, {.dims = n.type.shape}, n.where);
@@ -39,7 +39,7 @@ NodeId trivial_reduction(Graph& g, NodeId id) {
 
 void prepare(Graph& g) {
   for (NodeId id : g.order()) {
-    const ir::GraphNode n = g[id];
+    const ir::GraphNode& n = g[id];
     if (n.replaced_by != ir::no_node) continue;
     if (n.op->has(ir::Trait::reduction)) {
       const auto& shape = g[n.inputs[0]].type.shape;
@@ -49,7 +49,7 @@ void prepare(Graph& g) {
         g.replace(id, trivial_reduction(g, id));
       continue;
     }
-    std::vector<NodeId> inputs = n.inputs;
+    ir::NodeIds inputs = n.inputs;
     auto need_memory = [&](std::size_t i) {
       if (!has_memory(g, inputs[i])) inputs[i] = copy_of(g, inputs[i]);
     };

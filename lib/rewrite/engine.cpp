@@ -158,7 +158,7 @@ bool Engine::apply(NodeId id, const Entry& entry, const Bound& bound) {
       // An operand that was left out may have given the shape.
       KROTON_CHECK(graph_[to].type.rank() <= want.rank(), "rule {} turned {} into {}", rule.name,
                    want.to_string(), graph_[to].type.to_string());
-      to = site.broadcast(to, std::vector<Dim>(want.shape));
+      to = site.broadcast(to, want.shape);
       is_hit = to != id;
     }
   }

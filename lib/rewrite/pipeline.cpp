@@ -62,7 +62,7 @@ PipelineReport run_pipeline(ir::Graph& graph, const PipelineOptions& options) {
   report.rules = engine.counts();
   std::erase_if(report.rules, [](const RuleCount& c) { return c.tries == 0; });
   report.applications = engine.applications();
-  graph = graph.compact();
+  graph.compact();
   return report;
 }
 

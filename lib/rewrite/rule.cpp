@@ -43,7 +43,7 @@ Rule make_rule(std::string_view name, Pattern from, Fp fp) {
 NodeId build(const Pattern& p, Site& s, DType dtype) {
   if (p.kind == Pattern::Kind::constant) return s.constant(p.value, dtype);
   if (p.kind != Pattern::Kind::op) return s[p.name];
-  std::vector<NodeId> inputs(p.inputs.size(), ir::no_node);
+  ir::NodeIds inputs(p.inputs.size(), ir::no_node);
   DType common = dtype;
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (p.inputs[i].kind != Pattern::Kind::constant) {
@@ -98,7 +98,7 @@ NodeId Site::operator[](std::string_view name) const {
   return bound_.nodes[it - rule_.names.begin()];
 }
 
-NodeId Site::make(const ir::Op& op, std::vector<NodeId> inputs, ir::Attrs attrs) {
+NodeId Site::make(const ir::Op& op, ir::NodeIds inputs, ir::Attrs attrs) {
   return graph_.add(op, std::move(inputs), std::move(attrs), graph_[root_].where);
 }
 
@@ -106,14 +106,14 @@ NodeId Site::constant(double value, DType dtype) {
   return make(ops::constant, {}, {.dtype = dtype, .bits = ops::float_bits(dtype, value)});
 }
 
-NodeId Site::reshape(NodeId id, std::vector<Dim> shape) {
-  return ir::dims::same(type(id).shape, shape)
+NodeId Site::reshape(NodeId id, ir::DimList shape) {
+  return ir::same(type(id).shape, shape)
              ? id
              : make(ops::reshape, {id}, {.dims = std::move(shape)});
 }
 
-NodeId Site::broadcast(NodeId id, std::vector<Dim> shape) {
-  return ir::dims::same(type(id).shape, shape)
+NodeId Site::broadcast(NodeId id, ir::DimList shape) {
+  return ir::same(type(id).shape, shape)
              ? id
              : make(ops::broadcast_to, {id}, {.dims = std::move(shape)});
 }

@@ -36,11 +36,11 @@ public:
   }
 
   /// Adds a node at the root's source location.
-  NodeId make(const ir::Op& op, std::vector<NodeId> inputs, ir::Attrs attrs = {});
+  NodeId make(const ir::Op& op, ir::NodeIds inputs, ir::Attrs attrs = {});
   /// A rank-0 constant.
   NodeId constant(double value, DType dtype);
-  NodeId reshape(NodeId id, std::vector<Dim> shape);
-  NodeId broadcast(NodeId id, std::vector<Dim> shape);
+  NodeId reshape(NodeId id, ir::DimList shape);
+  NodeId broadcast(NodeId id, ir::DimList shape);
 
 private:
   ir::Graph& graph_;

@@ -36,7 +36,7 @@ NodeId gather_operand(Site& s, NodeId operand, const std::vector<Dim>& whole,
                       std::span<const NodeId> positions, bool must_read_all) {
   const std::vector<Dim> shape = s.type(operand).shape;
   const std::size_t missing = whole.size() - shape.size();
-  std::vector<NodeId> inputs;
+  ir::NodeIds inputs{ir::no_node}; // the source, which is made last
   std::vector<Dim> kept;
   for (std::size_t axis = 0; axis < whole.size(); ++axis) {
     if (axis >= positions.size()) {
@@ -49,26 +49,26 @@ NodeId gather_operand(Site& s, NodeId operand, const std::vector<Dim>& whole,
     }
   }
   const NodeId source = s.reshape(operand, std::move(kept));
-  if (inputs.empty()) return source;
-  inputs.insert(inputs.begin(), source);
+  if (inputs.size() == 1) return source;
+  inputs.front() = source;
   return s.make(ops::gather, std::move(inputs));
 }
 
 /// gather(f(a, b), p) is f(gather(a, p), gather(b, p)). Every axis of f's result comes from some
 /// operand, whose gather keeps checking the position.
 NodeId gather_elementwise(Site& s) {
-  const ir::GraphNode root = s.node(s.root());
-  const ir::GraphNode inner = s.node(root.inputs[0]);
+  const ir::GraphNode& root = s.node(s.root());
+  const ir::GraphNode& inner = s.node(root.inputs[0]);
   if (!inner.op->has(ir::Trait::elementwise) || !is_not_larger(s, s.root())) return ir::no_node;
   const auto positions = std::span(root.inputs).subspan(1);
-  std::vector<NodeId> inputs;
+  ir::NodeIds inputs;
   for (NodeId i : inner.inputs)
     inputs.push_back(gather_operand(s, i, inner.type.shape, positions, false));
   return s.make(*inner.op, std::move(inputs), inner.attrs);
 }
 
 NodeId gather_broadcast(Site& s) {
-  const ir::GraphNode root = s.node(s.root());
+  const ir::GraphNode& root = s.node(s.root());
   const NodeId source = s.node(root.inputs[0]).inputs[0];
   const std::vector<Dim> whole = s.type(root.inputs[0]).shape;
   const NodeId read = gather_operand(s, source, whole, std::span(root.inputs).subspan(1), true);
@@ -121,7 +121,7 @@ NodeId along(Site& s, NodeId id, std::size_t axis, std::size_t rank) {
 /// index_add at rows 0, 1, … adds to each row once: g where the other axes are at their
 /// positions, else 0.
 NodeId index_add_rows(Site& s) {
-  const ir::GraphNode n = s.node(s.root());
+  const ir::GraphNode& n = s.node(s.root());
   const std::vector<Dim> shape = n.type.shape;
   const std::size_t k = n.inputs.size() - 1;
   if (s.type(n.inputs[1]).rank() != 1 || !is_iota_of(s.graph(), n.inputs[1], shape[0]))
@@ -161,8 +161,8 @@ NodeId selected_position(const Site& s, NodeId condition, std::int64_t axis, int
 
 /// sum(where(i == p, v, 0)) over i is v, if p is known to be one of the i.
 NodeId sum_one_hot(Site& s) {
-  const ir::GraphNode root = s.node(s.root());
-  const ir::GraphNode select = s.node(root.inputs[0]);
+  const ir::GraphNode& root = s.node(s.root());
+  const ir::GraphNode& select = s.node(root.inputs[0]);
   if (root.attrs.ints.size() != 1) return ir::no_node;
   const int rank = select.type.rank();
   const std::int64_t axis = root.attrs.ints[0];
@@ -209,7 +209,7 @@ NodeId sum_one_hot(Site& s) {
 /// unslice has no kernel. Where the slice cannot be empty, each element reads the one it came
 /// from, or is 0; else (positions of an empty axis cannot be read) the elements are added to zeros.
 NodeId take_unslice_apart(Site& s) {
-  const ir::GraphNode n = s.node(s.root());
+  const ir::GraphNode& n = s.node(s.root());
   const NodeId x = n.inputs[0];
   const std::vector<Dim> shape = n.type.shape, part = s.type(x).shape;
   const std::size_t rank = shape.size();
@@ -227,7 +227,7 @@ NodeId take_unslice_apart(Site& s) {
   bool is_never_empty = true;
   for (std::size_t i = 0; i < k; ++i)
     is_never_empty = is_never_empty && (is_whole(i) || (part[i].is_static() && !part[i].is(0)));
-  std::vector<NodeId> inputs{x};
+  ir::NodeIds inputs{x};
   if (!is_never_empty) {
     const std::vector<Dim> positions(part.begin(), part.begin() + static_cast<std::ptrdiff_t>(k));
     for (std::size_t i = 0; i < k; ++i) {

@@ -1,5 +1,7 @@
 /// Movement: compositions become one, identities go, and broadcasts that an elementwise user
 /// does anyway are left to it. Exact.
+#include <algorithm>
+
 #include "lib/ops/build.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 
@@ -63,7 +65,7 @@ NodeId drop_ones_under_broadcast(Site& s) {
 
 /// f(reshape(x)) is reshape(f(x)), so that f joins what computes x.
 NodeId reshape_after_unary(Site& s) {
-  const ir::GraphNode root = s.node(s.root());
+  const ir::GraphNode& root = s.node(s.root());
   if (root.inputs.size() != 1 || s.node(root.inputs[0]).op != &ops::reshape) return ir::no_node;
   const NodeId computed = s.make(*root.op, {input_of(s, root.inputs[0])}, root.attrs);
   return s.reshape(computed, root.type.shape);
@@ -71,13 +73,13 @@ NodeId reshape_after_unary(Site& s) {
 
 NodeId drop_implied_broadcast(Site& s) {
   const NodeId root = s.root();
-  const std::vector<NodeId> inputs = s.node(root).inputs;
-  const auto shape = s.type(root).shape;
-  bool has_broadcast = false;
-  for (NodeId i : inputs) has_broadcast = has_broadcast || behind_broadcast(s, i) != ir::no_node;
-  if (!has_broadcast) return ir::no_node;
+  const ir::NodeIds& inputs = s.node(root).inputs;
+  const ir::DimList& shape = s.type(root).shape;
+  if (std::ranges::all_of(inputs,
+                          [&](NodeId i) { return behind_broadcast(s, i) == ir::no_node; }))
+    return ir::no_node;
   // Every axis of the result must still come from some input.
-  auto is_covered = [&](const std::vector<NodeId>& ids) {
+  auto is_covered = [&](const ir::NodeIds& ids) {
     for (std::size_t axis = 0; axis < shape.size(); ++axis) {
       bool is_given = false, is_longest = false;
       for (NodeId i : ids) {
@@ -90,7 +92,7 @@ NodeId drop_implied_broadcast(Site& s) {
     }
     return true;
   };
-  std::vector<NodeId> reduced = inputs;
+  ir::NodeIds reduced = inputs;
   bool has_changed = false;
   for (NodeId& i : reduced) {
     const NodeId kept = i, behind = behind_broadcast(s, i);
@@ -118,20 +120,21 @@ NodeId drop_identity_slice(Site& s) {
 NodeId compose_slices(Site& s) {
   const ir::GraphNode &outer = s.node(s.root()), &inner = s.node(s["inner"]);
   const std::size_t rank = outer.attrs.ints.size();
-  ir::Attrs attrs;
+  std::vector<std::int64_t> steps;
+  std::vector<Dim> sizes; // starts, then lengths
   for (std::size_t i = 0; i < rank; ++i) {
     if (outer.attrs.ints[i] < 0 || inner.attrs.ints[i] < 0) return ir::no_node;
-    attrs.ints.push_back(outer.attrs.ints[i] * inner.attrs.ints[i]);
-    attrs.dims.push_back(
+    steps.push_back(outer.attrs.ints[i] * inner.attrs.ints[i]);
+    sizes.push_back(
         dims::add(inner.attrs.dims[i], dims::mul(outer.attrs.dims[i], Dim(inner.attrs.ints[i]))));
   }
-  attrs.dims.insert(attrs.dims.end(), outer.type.shape.begin(), outer.type.shape.end());
-  return s.make(ops::slice, {s["x"]}, std::move(attrs));
+  sizes.insert(sizes.end(), outer.type.shape.begin(), outer.type.shape.end());
+  return s.make(ops::slice, {s["x"]}, {.ints = std::move(steps), .dims = std::move(sizes)});
 }
 
 /// f(broadcast(x)) is broadcast(f(x)): f is computed on fewer elements.
 NodeId broadcast_after_unary(Site& s) {
-  const ir::GraphNode root = s.node(s.root());
+  const ir::GraphNode& root = s.node(s.root());
   if (root.inputs.size() != 1 || s.node(root.inputs[0]).op != &ops::broadcast_to)
     return ir::no_node;
   return s.broadcast(s.make(*root.op, {input_of(s, root.inputs[0])}, root.attrs), root.type.shape);

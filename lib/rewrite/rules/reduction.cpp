@@ -36,7 +36,7 @@ NodeId drop_unit_axes(Site& s) {
 /// The sum of n equal terms is n times one of them, rounded once. For n known and not 0: inf * 0 is
 /// NaN.
 NodeId sum_of_equal(Site& s) {
-  const ir::GraphNode n = s.node(s.root());
+  const ir::GraphNode& n = s.node(s.root());
   const auto whole = s.type(n.inputs[0]).shape;
   const NodeId x = s["x"];
   if (!is_float(n.type.dtype) ||
