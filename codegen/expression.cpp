@@ -66,7 +66,7 @@ void Expressions::find_checks() {
   std::vector<const ComputedTerm*> in_scope;
   const auto find = [&](const Block& b) {
     for (int id : b.values)
-      for (const ComputedTerm& t : value(id).access.computed) {
+      for (const ComputedTerm& t : value(id).access->computed) {
         const auto same = std::ranges::find_if(in_scope, [&](const ComputedTerm* c) {
           return c->value == t.value && dims::same(c->bound, t.bound);
         });
@@ -116,7 +116,7 @@ void Expressions::count_uses() {
       const Value& v = value(id);
       home_[static_cast<std::size_t>(id)] = &b;
       for (int i : v.inputs) use(i, &b);
-      for (const ComputedTerm& t : v.access.computed)
+      for (const ComputedTerm& t : v.access->computed)
         if (checked_at(t) == t.site) use(t.value, &b);
     }
     for (const Store& s : b.stores) use(s.value, &b);
@@ -235,7 +235,7 @@ Expressions::Text Expressions::vector_definition(int id) const {
   case ValueKind::load:
     if (lanes_.is_walk[static_cast<std::size_t>(id)])
       return {fmt::format("load_ahead({}, m)", place(v.access)), 9};
-    if (v.access.computed.empty()) return {elements(v.access, axis), 9};
+    if (v.access->computed.empty()) return {elements(v.access, axis), 9};
     return {fmt::format("{} ? {} : vec<{}, {}>({})", is_inside(v.access), elements(v.access, axis),
                         type_name(v.dtype), n, literal(v.dtype, 0)),
             0};
@@ -272,13 +272,13 @@ Expressions::Text Expressions::definition(int id) const {
     return {std::move(text), strength};
   }
   case ValueKind::size:
-    return {dim_text(v.size), v.size.is_static() ? 9 : 3};
+    return {dim_text(v.access->offset), v.access->offset.is_static() ? 9 : 3};
   case ValueKind::index: {
     std::string text = access_index(v.access);
     return {text, text.find(' ') == text.npos ? 9 : 1};
   }
   case ValueKind::load: {
-    if (v.access.computed.empty()) return {element(v.access), 9};
+    if (v.access->computed.empty()) return {element(v.access), 9};
     return {
         fmt::format("{} ? {} : {}", is_inside(v.access), element(v.access), literal(v.dtype, 0)),
         0};
@@ -329,8 +329,8 @@ bool Expressions::decide_inline(int id) const {
   if (uses_[i] != 1 || use_block_[i] != home_[i]) return false;
   if (v.kind == ValueKind::load)
     // What this kernel also writes must be read before it is written.
-    return v.access.computed.empty() && v.access.param >= 0 &&
-           !k_.params[static_cast<std::size_t>(v.access.param)].is_written;
+    return v.access->computed.empty() && v.access->param >= 0 &&
+           !k_.params[static_cast<std::size_t>(v.access->param)].is_written;
   // Narrow integers wrap when they are stored to a variable, not in the middle of an expression.
   if (v.kind == ValueKind::op)
     return (is_float(v.dtype) || is_bool(v.dtype) || item_size(v.dtype) >= 4) &&

@@ -94,7 +94,7 @@ private:
     const auto use = [&](int id) { ++uses_[static_cast<std::size_t>(id)]; };
     for (const Value& v : k_.values) {
       std::ranges::for_each(v.inputs, use);
-      for (const ComputedTerm& t : v.access.computed) use(t.value);
+      for (const ComputedTerm& t : v.access->computed) use(t.value);
     }
     const auto block = [&](const Block& b) {
       for (const Store& s : b.stores) use(s.value);
@@ -117,10 +117,10 @@ private:
     for (const Stage& s : k_.stages)
       for (int id : s.loop.values) {
         const Value& v = value(id);
-        if (v.kind != ValueKind::load || v.access.param < 0) continue;
-        const auto param = static_cast<std::size_t>(v.access.param);
+        if (v.kind != ValueKind::load || v.access->param < 0) continue;
+        const auto param = static_cast<std::size_t>(v.access->param);
         lanes_.is_walk[static_cast<std::size_t>(id)] =
-            !is_near[param] && v.access.computed.empty() && step_along(v.access, axis).is(1) &&
+            !is_near[param] && v.access->computed.empty() && step_along(v.access, axis).is(1) &&
             moves(v.access, k_.rows - 1);
         is_near[param] = true;
       }
@@ -151,7 +151,7 @@ private:
       const Value& v = value(id);
       bool is_vector = false;
       for (int i : v.inputs) is_vector = is_vector || lanes_.axis[static_cast<std::size_t>(i)] >= 0;
-      for (const ComputedTerm& t : v.access.computed)
+      for (const ComputedTerm& t : v.access->computed)
         if (lanes_.axis[static_cast<std::size_t>(t.value)] >= 0) return false;
       switch (v.kind) {
       case ValueKind::index:

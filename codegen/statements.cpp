@@ -23,7 +23,7 @@ void Statements::line(int indent, const std::string& text) {
 void Statements::emit_values(const Block& b, int indent) {
   for (int id : b.values) {
     const Value& v = value(id);
-    for (const ComputedTerm& t : v.access.computed)
+    for (const ComputedTerm& t : v.access->computed)
       if (checked_at(t) == t.site)
         line(indent, fmt::format("const i64 {} = checked(rt, {}, {}, {});", position_name(t.site),
                                  t.site, operand(t.value, 0), dim_text(t.bound)));
@@ -250,7 +250,7 @@ bool Statements::is_column_fold() const {
     return false;
   const Stage& s = k_.stages[0];
   const auto is_load = [&](int id) {
-    return value(id).kind == ValueKind::load && value(id).access.computed.empty();
+    return value(id).kind == ValueKind::load && value(id).access->computed.empty();
   };
   return s.row.stores.empty() && s.loop.stores.empty() &&
          std::ranges::all_of(s.row.values, is_load) && draws_for_rows_only(s) &&

@@ -1,6 +1,7 @@
 #include "jit/derivation.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "codegen/render.hpp"
 #include "lib/support/error.hpp"
@@ -26,7 +27,9 @@ void render_product(const codegen::ContractionShape& shape, Texts& texts) {
   Texts::Product& product = texts.products.emplace_back(shape);
   for (codegen::ContractionScheme scheme : codegen::possible_schemes(shape)) {
     product.of_scheme[static_cast<std::size_t>(scheme)] = static_cast<int>(texts.kernels.size());
-    texts.kernels.push_back({codegen::render_contraction(shape, scheme).text, "contraction"});
+    texts.kernels.push_back({std::make_shared<const std::string>(
+                                 codegen::render_contraction(shape, scheme).text),
+                             "contraction"});
     texts.notes.emplace_back();
   }
 }
@@ -49,11 +52,18 @@ codegen::ContractionShape product_shape(const plan::ContractionStep& step, int v
 Texts render_texts(const plan::Plan& plan, int vector_bytes,
                    const std::function<void(std::string&)>& tamper) {
   Texts texts{.vector_bytes = vector_bytes};
+  // A recurrence has one text a thousand times.
+  std::unordered_map<std::string_view, std::shared_ptr<const std::string>> known;
   for (const plan::Kernel& k : plan.kernels) {
     codegen::KernelSource source = codegen::render(k, vector_bytes);
     if (tamper) tamper(source.text);
     texts.notes.push_back(notes_of(source, plan.graph));
-    texts.kernels.push_back({std::move(source.text), k.title});
+    auto text = known.find(source.text);
+    if (text == known.end()) {
+      auto made = std::make_shared<const std::string>(std::move(source.text));
+      text = known.emplace(*made, made).first;
+    }
+    texts.kernels.push_back({text->second, k.title});
   }
   for (const plan::Step& step : plan.steps)
     if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))

@@ -3,7 +3,7 @@
 /// program that was found whole in the cache has none of it until somebody asks.
 ///
 ///   Derivation d = derive(recipe, assumptions);
-///   d.plan.to_string(); d.texts.kernels[0].text;
+///   d.plan.to_string(); *d.texts.kernels[0].text;
 #include <array>
 #include <atomic>
 #include <functional>

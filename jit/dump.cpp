@@ -57,9 +57,9 @@ void dump_function(const std::string& directory, const Signature& signature,
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const std::string stem =
         fmt::format("kernel-{:02}-{:.12}", i, compiled.program->loaded()[i].digest.hex());
-    write(folder / (stem + ".cpp"), texts[i].text);
+    write(folder / (stem + ".cpp"), *texts[i].text);
     if (i < plan.kernels.size()) write(folder / (stem + ".ir.txt"), plan.kernels[i].to_string());
-    const CompileOutput out = compiler().compile({.source = texts[i].text,
+    const CompileOutput out = compiler().compile({.source = *texts[i].text,
                                                   .name = texts[i].title,
                                                   .arguments = compile_arguments(target, options),
                                                   .wants_assembly = true});

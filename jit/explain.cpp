@@ -67,7 +67,7 @@ std::string source_of(const Program& p) {
   for (std::size_t i : distinct_kernels(p)) {
     text += fmt::format("{}// ---- kernel {:.12}\n", text.empty() ? "" : "\n",
                         p.loaded()[i].digest.hex());
-    text += p.texts().kernels[i].text;
+    text += *p.texts().kernels[i].text;
     if (p.texts().notes[i].empty()) continue;
     text += "\n// Where the lines of this kernel come from:\n";
     for (const auto& [line, what] : p.texts().notes[i])

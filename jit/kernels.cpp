@@ -66,7 +66,7 @@ LoadedModules& loaded_modules() {
 cache::Artifact compile_kernel(const KernelText& kernel, const CpuTarget& target,
                                const CodeOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  CompileOutput out = compiler().compile({.source = kernel.text,
+  CompileOutput out = compiler().compile({.source = *kernel.text,
                                           .name = kernel.title,
                                           .arguments = compile_arguments(target, options)});
   std::string object(out.object.size(), '\0');
@@ -75,9 +75,9 @@ cache::Artifact compile_kernel(const KernelText& kernel, const CpuTarget& target
   std::string statistics =
       fmt::format("compile_us {}\nobject_bytes {}\nsource_bytes {}\n",
                   std::chrono::duration_cast<std::chrono::microseconds>(took).count(),
-                  object.size(), kernel.text.size());
+                  object.size(), kernel.text->size());
   return {{{"object", std::move(object)},
-           cache::compressed("source", kernel.text),
+           cache::compressed("source", *kernel.text),
            cache::compressed("log", out.log),
            {"statistics", std::move(statistics)}},
           target.requirements()};
@@ -128,8 +128,8 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   std::vector<std::size_t> job_of;
   std::map<std::string_view, std::size_t> known;
   for (const KernelText& t : texts) {
-    const auto [it, is_new] = known.emplace(t.text, jobs.size());
-    if (is_new) jobs.push_back({&t, kernel_key(t.text, target, options), {}, {}, {}, {}, false});
+    const auto [it, is_new] = known.emplace(*t.text, jobs.size());
+    if (is_new) jobs.push_back({&t, kernel_key(*t.text, target, options), {}, {}, {}, {}, false});
     job_of.push_back(it->second);
   }
 
@@ -201,7 +201,7 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   }
   // A thread that begins the dearest kernel last keeps the others waiting. Long texts are dear.
   std::ranges::stable_sort(misses, std::greater{},
-                           [](const Job* job) { return job->kernel->text.size(); });
+                           [](const Job* job) { return job->kernel->text->size(); });
   const std::size_t at_a_time = compiling.threads > 0
                                     ? static_cast<std::size_t>(compiling.threads)
                                     : std::max<std::size_t>(1, std::thread::hardware_concurrency());

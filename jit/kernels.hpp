@@ -34,7 +34,7 @@ struct LoadedKernel {
 };
 
 struct KernelText {
-  std::string text;
+  std::shared_ptr<const std::string> text; ///< equal ones may be one
   std::string title;
 };
 

@@ -74,7 +74,28 @@ Expr elementwise(const Op& op, std::initializer_list<const Operand*> operands) {
   return ir::make(op, std::move(exprs), {}, at);
 }
 
-std::vector<Dim> broadcast_shapes(ir::InferContext& c) {
+namespace {
+
+/// Whether an array of shape `from` is broadcast to the very dims of `to`.
+bool leaves_alone(const ir::DimList& to, const ir::DimList& from) {
+  if (to.is(from)) return true;
+  if (from.size() > to.size()) return false;
+  const std::size_t offset = to.size() - from.size();
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const Dim &d = from[i], &own = to[offset + i];
+    if (!d.is(1) && (d.node() != own.node() || d.value() != own.value())) return false;
+  }
+  return true;
+}
+
+} // namespace
+
+ir::DimList broadcast_shapes(ir::InferContext& c) {
+  // Most operands have one shape, or none: the result then shares it.
+  for (const ir::Type* t : c.inputs)
+    if (std::ranges::all_of(c.inputs,
+                            [&](const ir::Type* u) { return leaves_alone(t->shape, u->shape); }))
+      return t->shape;
   int rank = 0;
   for (const ir::Type* t : c.inputs) rank = std::max(rank, t->rank());
   std::vector<Dim> shape(static_cast<std::size_t>(rank), Dim(1));

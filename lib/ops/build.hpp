@@ -35,7 +35,7 @@ Expr sum_to(const Expr& g, const Expr& like, Location where);
 Expr dim_expr(const Dim& d, Location where);
 
 /// The shape of a broadcast result; requires dims that are not 1 to be equal.
-std::vector<Dim> broadcast_shapes(ir::InferContext& context);
+ir::DimList broadcast_shapes(ir::InferContext& context);
 /// Infer functions shared by rows.
 ir::Type infer_elementwise(ir::InferContext& context);
 

@@ -1,8 +1,8 @@
 /// Greedy fusion. A producer joins its consumer's kernel when one kernel can compute both and no
 /// path between them runs through a third.
 #include <algorithm>
+#include <array>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 #include "lib/ops/ops.hpp"
@@ -16,10 +16,16 @@ constexpr std::size_t max_members = 96;
 constexpr int max_cost = 600;
 constexpr std::size_t max_visits = 4096;
 
+constexpr int none = -1;
+
+std::size_t at(NodeId id) { return static_cast<std::size_t>(id); }
+
 class Fuser {
 public:
-  Fuser(const Graph& graph, const std::vector<NodeId>& order) : graph_(graph), order_(order) {
-    for (std::size_t i = 0; i < order.size(); ++i) position_.emplace(order[i], static_cast<int>(i));
+  Fuser(const Graph& graph, const std::vector<NodeId>& order)
+      : graph_(graph), order_(order), position_(graph.numel(), 0), group_of_(graph.numel(), none),
+        seen_(graph.numel()) {
+    for (std::size_t i = 0; i < order.size(); ++i) position_[at(order[i])] = static_cast<int>(i);
   }
 
   Fusion run(bool one_each) {
@@ -29,14 +35,14 @@ public:
       groups_.push_back({id});
       cost_.push_back(graph_[id].op->cost);
       is_plain_.push_back(is_plain(id));
-      group_of_.emplace(id, own);
+      group_of_[at(id)] = own;
       if (one_each) continue;
-      std::vector<NodeId> producers;
+      support::SmallVector<NodeId, 4> producers;
       for (const Edge& e : edges_.of(id))
-        if (group_of_.contains(e.view.base) &&
+        if (group_of_[at(e.view.base)] != none &&
             std::ranges::find(producers, e.view.base) == producers.end())
           producers.push_back(e.view.base);
-      std::ranges::sort(producers, std::greater{}, [&](NodeId p) { return position_.at(p); });
+      std::ranges::sort(producers, std::greater{}, [&](NodeId p) { return position_[at(p)]; });
       for (NodeId p : producers) try_merge(p, id);
     }
     if (!one_each) {
@@ -49,13 +55,13 @@ public:
 
 private:
   void try_merge(NodeId producer, NodeId consumer) {
-    const int a = group_of_.at(producer), b = group_of_.at(consumer);
+    const int a = group_of_[at(producer)], b = group_of_[at(consumer)];
     if (a == b) return;
-    std::string why = merge_problem(a, b, are_plain(a, b));
+    const std::string_view why = merge_problem(a, b, are_plain(a, b));
     if (why.empty())
       merge(a, b);
     else
-      cuts_.push_back({producer, consumer, std::move(why)});
+      cuts_.push_back({producer, consumer, why});
   }
 
   /// Whether a node is computed element by element over its own shape from arrays of that shape
@@ -87,20 +93,20 @@ private:
   }
 
   /// Why two groups cannot be one; empty if they can. `can_lay_out`: one loop is known to do.
-  std::string merge_problem(int a, int b, bool can_lay_out = false) {
+  std::string_view merge_problem(int a, int b, bool can_lay_out = false) {
     const auto& ga = groups_[static_cast<std::size_t>(a)];
     const auto& gb = groups_[static_cast<std::size_t>(b)];
     if (ga.size() + gb.size() > max_members) return "the kernel would be too large";
     if (cost_[static_cast<std::size_t>(a)] + cost_[static_cast<std::size_t>(b)] > max_cost)
       return "the kernel would be too large";
     if (!can_lay_out)
-      if (std::string why = layout_problem(joined(ga, gb)); !why.empty()) return why;
+      if (const std::string_view why = layout_problem(joined(ga, gb)); !why.empty()) return why;
     if (has_path_between(a, b)) return "a path between them runs through another kernel";
     return {};
   }
 
-  std::string layout_problem(const std::vector<NodeId>& ids) {
-    std::string why;
+  std::string_view layout_problem(const std::vector<NodeId>& ids) {
+    std::string_view why;
     const auto group = lay_out(graph_, ids, edges_, &why);
     if (!group) return why;
     if (!draws_in_order(*group)) return "random numbers are drawn many at a time";
@@ -119,10 +125,9 @@ private:
   }
 
   std::vector<NodeId> joined(const std::vector<NodeId>& a, const std::vector<NodeId>& b) const {
-    std::vector<NodeId> all;
-    std::ranges::merge(
-        a, b, std::back_inserter(all), {}, [&](NodeId id) { return position_.at(id); },
-        [&](NodeId id) { return position_.at(id); });
+    std::vector<NodeId> all(a.size() + b.size());
+    const auto position = [&](NodeId id) { return position_[at(id)]; };
+    std::ranges::merge(a, b, all.begin(), {}, position, position);
     return all;
   }
 
@@ -130,9 +135,12 @@ private:
     auto& ga = groups_[static_cast<std::size_t>(a)];
     auto& gb = groups_[static_cast<std::size_t>(b)];
     is_plain_[static_cast<std::size_t>(a)] = are_plain(a, b);
-    ga = joined(ga, gb);
-    for (NodeId id : gb) group_of_[id] = a;
-    gb.clear();
+    if (position_[at(ga.back())] < position_[at(gb.front())])
+      ga.insert(ga.end(), gb.begin(), gb.end());
+    else
+      ga = joined(ga, gb);
+    for (NodeId id : gb) group_of_[at(id)] = a;
+    gb = {};
     cost_[static_cast<std::size_t>(a)] += cost_[static_cast<std::size_t>(b)];
   }
 
@@ -141,31 +149,27 @@ private:
 
   bool has_outside_path(int from, int to) {
     const auto& start = groups_[static_cast<std::size_t>(from)];
-    const int earliest = position_.at(start.front());
-    auto group = [&](NodeId id) {
-      const auto it = group_of_.find(id);
-      return it == group_of_.end() ? -1 : it->second;
-    };
+    const int earliest = position_[at(start.front())];
     // Views between the two groups are no third party: they are walked through, but reaching
     // `from` counts only after leaving through a node that some kernel or library call computes.
-    struct Step {
-      NodeId id;
-      bool left;
-    };
-    std::vector<Step> steps;
-    std::unordered_set<NodeId> seen_left, seen_direct;
+    ++walk_;
+    steps_.clear();
+    std::size_t visits = 0;
     auto visit = [&](NodeId id, bool left) {
       for (NodeId i : graph_[id].inputs) {
-        if (position_.at(i) < earliest) continue;
-        if ((left ? seen_left : seen_direct).insert(i).second) steps.push_back({i, left});
+        if (position_[at(i)] < earliest) continue;
+        int& last_walk = seen_[at(i)][left ? 1 : 0];
+        if (std::exchange(last_walk, walk_) == walk_) continue;
+        steps_.push_back({i, left});
+        ++visits;
       }
     };
     for (NodeId id : groups_[static_cast<std::size_t>(to)]) visit(id, false);
-    while (!steps.empty()) {
-      const Step s = steps.back();
-      steps.pop_back();
-      if (seen_left.size() + seen_direct.size() > max_visits) return true;
-      const int g = group(s.id);
+    while (!steps_.empty()) {
+      const Step s = steps_.back();
+      steps_.pop_back();
+      if (visits > max_visits) return true;
+      const int g = group_of_[at(s.id)];
       if (g == from) {
         if (s.left) return true;
         continue;
@@ -187,8 +191,7 @@ private:
     std::unordered_map<NodeId, std::vector<NodeId>> readers;
     std::vector<NodeId> bases;
     for (NodeId id : order_) {
-      const auto it = group_of_.find(id);
-      if (it == group_of_.end()) continue;
+      if (group_of_[at(id)] == none) continue;
       for (const Edge& e : edges_.of(id)) {
         if (graph_[e.view.base].type.shape.empty()) continue;
         auto& list = readers[e.view.base];
@@ -199,7 +202,7 @@ private:
     for (NodeId base : bases) {
       const auto& list = readers[base];
       for (std::size_t i = 1; i < list.size() && i < 16; ++i) {
-        const int a = group_of_.at(list[0]), b = group_of_.at(list[i]);
+        const int a = group_of_[at(list[0])], b = group_of_[at(list[i])];
         if (a != b && merge_problem(a, b).empty()) merge(a, b);
       }
     }
@@ -212,9 +215,8 @@ private:
     // Units: the groups, then the nodes outside groups.
     std::vector<std::vector<int>> users(groups_.size() + order_.size()), makers(users.size());
     auto unit = [&](NodeId id) {
-      const auto it = group_of_.find(id);
-      return it == group_of_.end() ? static_cast<int>(groups_.size()) + position_.at(id)
-                                   : it->second;
+      const int group = group_of_[at(id)];
+      return group == none ? static_cast<int>(groups_.size()) + position_[at(id)] : group;
     };
     for (NodeId id : order_) {
       if (is_view(graph_, id)) continue; // part of whoever reads through it
@@ -255,7 +257,7 @@ private:
     const std::vector<NodeId> apart =
         std::exchange(groups_[static_cast<std::size_t>(smallest)], {});
     for (NodeId id : apart) {
-      group_of_[id] = static_cast<int>(groups_.size());
+      group_of_[at(id)] = static_cast<int>(groups_.size());
       groups_.push_back({id});
       cost_.push_back(graph_[id].op->cost);
       is_plain_.push_back(is_plain(id));
@@ -266,12 +268,15 @@ private:
 
   Fusion finish() {
     Fusion fusion;
+    fusion.groups.reserve(static_cast<std::size_t>(
+        std::ranges::count_if(groups_, [](const auto& ids) { return !ids.empty(); })));
     for (const auto& ids : groups_) {
       if (ids.empty()) continue;
-      std::string why;
+      std::string_view why;
       auto group = lay_out(graph_, ids, edges_, &why);
       KROTON_CHECK(group, "{} alone cannot be laid out: {}", graph_[ids.front()].op->name, why);
       fusion.groups.push_back(std::move(*group));
+      for (NodeId id : ids) edges_.forget(id);
     }
     fusion.cuts = std::move(cuts_);
     return fusion;
@@ -280,12 +285,21 @@ private:
   const Graph& graph_;
   EdgeCache edges_{graph_};
   const std::vector<NodeId>& order_;
-  std::unordered_map<NodeId, int> position_;
-  std::unordered_map<NodeId, int> group_of_;
+  std::vector<int> position_; ///< of each node in `order_`
+  std::vector<int> group_of_; ///< of each node, or `none`
   std::vector<std::vector<NodeId>> groups_; ///< sorted by position; empty once merged away
   std::vector<int> cost_;
   std::vector<bool> is_plain_; ///< of each group: see are_plain
   std::vector<Cut> cuts_;
+
+  /// A node that has_outside_path has reached, and whether another kernel lies on the way.
+  struct Step {
+    NodeId id;
+    bool left;
+  };
+  std::vector<Step> steps_;
+  std::vector<std::array<int, 2>> seen_; ///< the last walk that reached each node, by Step::left
+  int walk_ = 0;
 };
 
 } // namespace

@@ -5,14 +5,17 @@
 /// rest by inner loops, several times where a reduction's result is needed to go on. A softmax
 /// over [n, c] is one group of axes (n, c) with one row axis and three stages: the largest, the
 /// sum of exponentials, the quotients.
-#include <map>
+#include <memory>
 #include <optional>
-#include <set>
-#include <unordered_map>
+#include <string_view>
 
 #include "lib/plan/view.hpp"
+#include "lib/support/small_vector.hpp"
 
 namespace kroton::plan {
+
+/// Some axes of a group.
+using AxisList = support::SmallVector<int, 4>;
 
 /// Where in a kernel a node is computed.
 enum class Site : std::uint8_t {
@@ -23,11 +26,10 @@ enum class Site : std::uint8_t {
 
 struct Member {
   NodeId id = ir::no_node;
-  std::vector<int> axes; ///< the group's axis of each axis it is computed over (a reduction's
-                         ///< input's); -1 for size 1
-  std::vector<int>
-      domain; ///< group axes it is computed over, sorted; a reduction's include the reduced
-  std::vector<int> reduced; ///< group axes it reduces, sorted
+  AxisList axes;    ///< the group's axis of each axis it is computed over (a reduction's input's);
+                    ///< -1 for size 1
+  AxisList domain;  ///< group axes it is computed over, sorted; a reduction's include the reduced
+  AxisList reduced; ///< group axes it reduces, sorted
   Site site = Site::main;
   int level = 0;
   bool is_reduction = false;
@@ -49,21 +51,23 @@ struct Edge {
   std::size_t operand;
   View view;
 };
-std::vector<Edge> elementwise_edges(const Graph& graph, NodeId id);
+using Edges = support::SmallVector<Edge, 2>;
+Edges elementwise_edges(const Graph& graph, NodeId id);
 
 /// Remembers the edges of nodes: fusion asks for them each time a group is tried.
 class EdgeCache {
 public:
-  explicit EdgeCache(const Graph& graph) : graph_(graph) {}
-  const std::vector<Edge>& of(NodeId id) {
-    const auto [it, is_new] = edges_.try_emplace(id);
-    if (is_new) it->second = elementwise_edges(graph_, id);
-    return it->second;
+  explicit EdgeCache(const Graph& graph) : graph_(graph), edges_(graph.numel()) {}
+  const Edges& of(NodeId id) {
+    std::unique_ptr<Edges>& edges = edges_[static_cast<std::size_t>(id)];
+    if (!edges) edges = std::make_unique<Edges>(elementwise_edges(graph_, id));
+    return *edges;
   }
+  void forget(NodeId id) { edges_[static_cast<std::size_t>(id)].reset(); }
 
 private:
   const Graph& graph_;
-  std::unordered_map<NodeId, std::vector<Edge>> edges_;
+  std::vector<std::unique_ptr<Edges>> edges_;
 };
 
 /// True for nodes that kernels compute: elementwise, reductions, gathers and random numbers.
@@ -72,7 +76,7 @@ bool is_fusable(const Graph& graph, NodeId id);
 /// Lays out loops for `members` (sorted by topological position) as one kernel; nothing if they
 /// cannot be one, with the reason in `why`.
 std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members,
-                             EdgeCache& edges, std::string* why = nullptr);
+                             EdgeCache& edges, std::string_view* why = nullptr);
 
 /// True if one loop over all elements does: every member and every array it reads is walked front
 /// to back, or is a scalar.
@@ -80,7 +84,7 @@ bool is_flat(const Group& group, EdgeCache& edges);
 
 struct Cut {
   NodeId producer, consumer;
-  std::string why;
+  std::string_view why;
 };
 
 struct Fusion {

@@ -9,7 +9,8 @@ namespace {
 
 /// Calls `f` with every access of the kernel, reductions' and scratch arrays' own included.
 template <class K, class F> void for_each_access(K& kernel, F f) {
-  for (auto& v : kernel.values) f(v.access);
+  for (auto& v : kernel.values)
+    if (auto* access = v.access.get()) f(*access);
   auto block = [&](auto& b) {
     for (auto& s : b.stores) f(s.access);
   };
@@ -111,8 +112,6 @@ std::vector<Dim> size_arguments(const Kernel& kernel) {
     }
   };
   for_each_access(kernel, add_access);
-  for (const Value& v : kernel.values)
-    if (v.kind == ValueKind::size) add(v.size);
   for (const Dim& d : scratch_offsets(kernel)) add(d);
   return arguments;
 }
@@ -167,7 +166,7 @@ std::string Kernel::to_string() const {
         what = fmt::format("literal 0x{:x}", v.bits);
         break;
       case ValueKind::size:
-        what = "size " + v.size.to_string();
+        what = "size " + v.access->offset.to_string();
         break;
       case ValueKind::index:
         what = "index " + access_text(v.access);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lib/ir/graph.hpp"
+#include "lib/support/box.hpp"
 
 namespace kroton::plan {
 
@@ -48,7 +49,7 @@ struct Access {
 
 enum class ValueKind : std::uint8_t {
   literal, ///< bits
-  size,    ///< a dim
+  size,    ///< a dim: the offset of access
   index,   ///< offset + terms of access
   load,    ///< access
   op,      ///< an elementwise op on inputs
@@ -60,10 +61,9 @@ struct Value {
   ValueKind kind = ValueKind::op;
   DType dtype = DType::f32;
   const ir::Op* op = nullptr;
-  std::vector<int> inputs = {};
+  support::SmallVector<int, 2> inputs = {};
   std::uint64_t bits = 0;
-  Dim size{0};
-  Access access = {};
+  support::Box<Access> access = {};
   int reduction = -1;
   std::int64_t draw = 0;
   ir::NodeId node = ir::no_node; ///< the graph node it is, if any

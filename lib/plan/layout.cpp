@@ -21,9 +21,9 @@ bool is_fusable(const Graph& graph, NodeId id) {
          &op == &ops::uniform;
 }
 
-std::vector<Edge> elementwise_edges(const Graph& graph, NodeId id) {
+Edges elementwise_edges(const Graph& graph, NodeId id) {
   const ir::GraphNode& n = graph[id];
-  std::vector<Edge> edges;
+  Edges edges;
   if (n.op->has(Trait::elementwise)) {
     for (std::size_t i = 0; i < n.inputs.size(); ++i)
       edges.push_back({i, resolve_view(graph, n.inputs[i], n.type.rank())});
@@ -38,7 +38,7 @@ std::vector<Edge> elementwise_edges(const Graph& graph, NodeId id) {
 
 namespace {
 
-using Set = std::vector<int>; // sorted group axes
+using Set = AxisList; // sorted
 
 bool contains(const Set& s, int v) { return std::ranges::binary_search(s, v); }
 bool includes(const Set& big, const Set& small) { return std::ranges::includes(big, small); }
@@ -53,8 +53,9 @@ bool disjoint(const Set& a, const Set& b) {
 
 class Layout {
 public:
-  Layout(const Graph& graph, const std::vector<NodeId>& ids, EdgeCache& edges, std::string* why)
+  Layout(const Graph& graph, const std::vector<NodeId>& ids, EdgeCache& edges, std::string_view* why)
       : graph_(graph), edges_(edges), why_(why) {
+    group_.members.reserve(ids.size());
     for (NodeId id : ids) {
       const ir::GraphNode& n = graph[id];
       Member m;
@@ -88,9 +89,9 @@ private:
   }
 
   /// The slot (computed-over axis) of each axis of a member's result.
-  std::vector<int> result_slots(std::size_t k) const {
+  AxisList result_slots(std::size_t k) const {
     const Member& m = group_.members[k];
-    std::vector<int> slots;
+    AxisList slots;
     const auto& reduced = graph_[m.id].attrs.ints;
     for (int i = 0; i < over(m).rank(); ++i)
       if (!m.is_reduction || std::ranges::find(reduced, i) == reduced.end())
@@ -130,8 +131,8 @@ private:
     }
     return true;
   }
-  bool refuse(std::string reason) {
-    if (why_) *why_ = std::move(reason);
+  bool refuse(std::string_view reason) {
+    if (why_) *why_ = reason;
     return false;
   }
 
@@ -333,7 +334,7 @@ private:
 
   const Graph& graph_;
   EdgeCache& edges_;
-  std::string* why_;
+  std::string_view* why_;
   Group group_;
   std::unordered_map<NodeId, std::size_t> index_;
   std::vector<int> first_slot_;
@@ -345,13 +346,13 @@ private:
 
 bool is_flat(const Group& group, EdgeCache& edges) {
   // The group's axes that move, in the order in which an array or a member has them.
-  auto walks_all = [&](const std::vector<int>& axes) {
+  auto walks_all = [&](const AxisList& axes) {
     if (axes.empty()) return true;
     if (axes.size() != group.axes.size()) return false;
     return std::ranges::is_sorted(axes);
   };
-  auto moving = [](const std::vector<int>& axes) {
-    std::vector<int> result;
+  auto moving = [](const AxisList& axes) {
+    AxisList result;
     std::ranges::copy_if(axes, std::back_inserter(result), [](int a) { return a >= 0; });
     return result;
   };
@@ -359,7 +360,7 @@ bool is_flat(const Group& group, EdgeCache& edges) {
     if (!walks_all(moving(m.axes))) return false;
     if (m.is_reduction && m.reduced.size() != group.axes.size()) return false;
     return std::ranges::all_of(edges.of(m.id), [&](const Edge& e) {
-      std::vector<int> axes;
+      AxisList axes;
       for (const AxisMap& map : e.view.axes)
         axes.push_back(map.axis < 0 ? -1 : m.axes[static_cast<std::size_t>(map.axis)]);
       return e.view.is_pure() && walks_all(moving(axes));
@@ -368,7 +369,7 @@ bool is_flat(const Group& group, EdgeCache& edges) {
 }
 
 std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members,
-                             EdgeCache& edges, std::string* why) {
+                             EdgeCache& edges, std::string_view* why) {
   return Layout(graph, members, edges, why).run();
 }
 

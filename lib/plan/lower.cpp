@@ -34,6 +34,7 @@ public:
     lower_finish();
     kernel_.title = title();
     simplify_loops(kernel_);
+    kernel_.values.shrink_to_fit();
     return {std::move(kernel_), std::move(params_)};
   }
 
@@ -75,8 +76,8 @@ private:
   }
 
   /// The reader's axes as group axes, turned into terms over the memory of `base`.
-  Access access_of(NodeId base, const std::vector<AxisMap>& maps,
-                   const std::vector<int>& reader_axes, bool reads) {
+  Access access_of(NodeId base, const AxisMaps& maps,
+                   const AxisList& reader_axes, bool reads) {
     Access a;
     a.param = param_of(base, reads);
     const auto strides = padding_.strides(base);
@@ -85,7 +86,7 @@ private:
   }
 
   void add_axis(Access& a, const AxisMap& map, const Dim& stride,
-                const std::vector<int>& reader_axes) {
+                const AxisList& reader_axes) {
     if (!map.start.is(0)) a.offset = dims::add(a.offset, dims::mul(map.start, stride));
     if (map.axis < 0) return;
     const int axis = reader_axes[static_cast<std::size_t>(map.axis)];
@@ -99,7 +100,7 @@ private:
   Access own_element(const Member& m, NodeId buffer, bool reads) {
     Access a;
     a.param = param_of(buffer, reads);
-    std::vector<int> axes;
+    AxisList axes;
     const auto& ints = graph_[m.id].attrs.ints;
     for (std::size_t i = 0; i < m.axes.size(); ++i)
       if (!m.is_reduction || std::ranges::find(ints, static_cast<std::int64_t>(i)) == ints.end())
@@ -111,21 +112,37 @@ private:
   }
 
   /// The value of `view` as read by a member with `reader_axes`.
-  int read(const View& view, const std::vector<int>& reader_axes, Scope& scope) {
+  int read(const View& view, const AxisList& reader_axes, Scope& scope) {
     const ir::GraphNode& n = graph_[view.base];
     if (const Member* m = group_.find(view.base)) return member_value(*m, scope);
     if (n.op == &ops::constant) return literal(n.type.dtype, n.attrs.bits, scope);
     if (n.op == &ops::size) {
       Value v{
-          .kind = ValueKind::size, .dtype = DType::i64, .size = n.attrs.dims[0], .node = view.base};
+          .kind = ValueKind::size, .dtype = DType::i64, .access = Access{.offset = n.attrs.dims[0]},
+          .node = view.base};
       return add_value(*scope.block, std::move(v));
     }
     if (n.op == &ops::iota) {
-      Value v{.kind = ValueKind::index, .dtype = DType::i64};
-      add_axis(v.access, view.axes[0], Dim(1), reader_axes);
-      return add_value(*scope.block, std::move(v));
+      Access position;
+      add_axis(position, view.axes[0], Dim(1), reader_axes);
+      return add_value(
+          *scope.block,
+          {.kind = ValueKind::index, .dtype = DType::i64, .access = std::move(position)});
     }
     return load(access_of(view.base, view.axes, reader_axes, true), n.type.dtype, view.base, scope);
+  }
+
+  /// What a scope has loaded.
+  struct Load {
+    const void* place;
+    Scope::Kind kind;
+    int value;
+  };
+  static bool is_same(const Access& a, const Access& b) {
+    return a.param == b.param && dims::same(a.offset, b.offset) &&
+           std::ranges::equal(a.terms, b.terms, [](const Term& s, const Term& t) {
+             return s.axis == t.axis && dims::same(s.coefficient, t.coefficient);
+           });
   }
 
   /// Loads once in each scope, and as far out as the element stays the same.
@@ -138,15 +155,14 @@ private:
       home = &scope.enclosing(Scope::row);
     // Row values stay visible in later stages; what a loop loads is its own.
     const void* place = home->kind == Scope::inside ? static_cast<void*>(home->block) : nullptr;
-    std::string key = fmt::format("{} {} {} {}", place, static_cast<int>(home->kind), access.param,
-                                  access.offset.to_string());
-    for (const Term& t : access.terms)
-      key += fmt::format(" {}*{}", t.axis, t.coefficient.to_string());
-    if (const auto it = loads_.find(key); it != loads_.end()) return it->second;
+    for (const Load& l : loads_)
+      if (l.place == place && l.kind == home->kind &&
+          is_same(kernel_.values[static_cast<std::size_t>(l.value)].access, access))
+        return l.value;
     const int id = add_value(
         *home->block,
         {.kind = ValueKind::load, .dtype = dtype, .access = std::move(access), .node = node});
-    loads_.emplace(std::move(key), id);
+    loads_.push_back({place, home->kind, id});
     return id;
   }
 
@@ -177,8 +193,8 @@ private:
               .dtype = graph_[m.id].type.dtype,
               .access = kept->second,
               .node = m.id};
-      if (v.access.param >= 0)
-        kernel_.params[static_cast<std::size_t>(v.access.param)].is_read = true;
+      if (v.access->param >= 0)
+        kernel_.params[static_cast<std::size_t>(v.access->param)].is_read = true;
       id = add_value(*scope.block, std::move(v));
     } else {
       id = compute(m, scope);
@@ -191,7 +207,7 @@ private:
     const ir::GraphNode& n = graph_[m.id];
     if (n.op->has(Trait::gather)) return gather(m, scope);
     if (n.op == &ops::uniform) return uniform(m, scope);
-    std::vector<int> inputs;
+    support::SmallVector<int, 2> inputs;
     for (const Edge& e : elementwise_edges(graph_, m.id))
       inputs.push_back(read(e.view, m.axes, scope));
     if (n.op == &ops::copy) return inputs[0];
@@ -208,7 +224,7 @@ private:
     const std::size_t position_rank = graph_[n.inputs[1]].type.shape.size();
     const auto& source_shape = graph_[n.inputs[0]].type.shape;
     // The source's trailing axes follow the result's, its leading ones are computed.
-    std::vector<AxisMap> maps(source_shape.size());
+    AxisMaps maps(source_shape.size());
     for (std::size_t i = positions; i < maps.size(); ++i)
       if (!source_shape[i].is(1)) maps[i].axis = static_cast<int>(position_rank + i - positions);
     // Markers past the result's axes stand for the computed positions.
@@ -217,30 +233,30 @@ private:
     const View source = resolve_view(graph_, n.inputs[0], maps);
 
     const auto edges = elementwise_edges(graph_, m.id);
-    Value v{.kind = ValueKind::load, .dtype = n.type.dtype, .node = m.id};
-    v.access.param = param_of(source.base, true);
+    Access read_at;
+    read_at.param = param_of(source.base, true);
     const auto strides = padding_.strides(source.base);
     std::vector<bool> is_used(positions, false);
     auto computed = [&](std::size_t k, Dim coefficient) {
       const int site = static_cast<int>(kernel_.sites.size());
       kernel_.sites.emplace_back(m.id, static_cast<int>(k));
       const int value = read(edges[k].view, m.axes, scope);
-      v.access.computed.push_back({value, std::move(coefficient), source_shape[k], site});
+      read_at.computed.push_back({value, std::move(coefficient), source_shape[k], site});
       is_used[k] = true;
     };
     for (std::size_t i = 0; i < source.axes.size(); ++i) {
       const AxisMap& map = source.axes[i];
       if (map.axis < marker) {
-        add_axis(v.access, map, strides[i], m.axes);
+        add_axis(read_at, map, strides[i], m.axes);
         continue;
       }
       if (!map.start.is(0))
-        v.access.offset = dims::add(v.access.offset, dims::mul(map.start, strides[i]));
+        read_at.offset = dims::add(read_at.offset, dims::mul(map.start, strides[i]));
       const auto k = static_cast<std::size_t>(map.axis - marker);
       Dim c = dims::mul(strides[i], Dim(std::abs(map.step)));
       if (map.step < 0) c = dims::sub(Dim(0), c);
       if (covers_axis(edges[k].view, source_shape[k])) {
-        add_axis(v.access, {edges[k].view.axes[0].axis, Dim(0), 1}, c, m.axes);
+        add_axis(read_at, {edges[k].view.axes[0].axis, Dim(0), 1}, c, m.axes);
         is_used[k] = true;
       } else {
         computed(k, std::move(c));
@@ -249,7 +265,10 @@ private:
     // Positions on axes that do not move (broadcast, or of size 1) are still checked.
     for (std::size_t k = 0; k < positions; ++k)
       if (!is_used[k] && !covers_axis(edges[k].view, source_shape[k])) computed(k, Dim(0));
-    return add_value(*scope.block, std::move(v));
+    return add_value(*scope.block, {.kind = ValueKind::load,
+                                    .dtype = n.type.dtype,
+                                    .access = std::move(read_at),
+                                    .node = m.id});
   }
 
   /// True for 0 … n-1 over an axis of exactly n: such positions need no check.
@@ -270,11 +289,13 @@ private:
             .op = n.op,
             .draw = n.attrs.ints[0],
             .node = m.id};
+    Access position;
     v.inputs = {load(std::move(seed), DType::u64, ir::no_node, scope),
                 load(std::move(step), DType::u64, ir::no_node, scope)};
     const auto strides = dense_strides(n.type.shape);
     for (std::size_t i = 0; i < m.axes.size(); ++i)
-      if (m.axes[i] >= 0) v.access.terms.push_back({m.axes[i], strides[i]});
+      if (m.axes[i] >= 0) position.terms.push_back({m.axes[i], strides[i]});
+    v.access = std::move(position);
     return add_value(*scope.block, std::move(v));
   }
 
@@ -487,7 +508,7 @@ private:
   std::map<NodeId, Access> kept_, later_; ///< inner values that memory holds for later stages
   std::vector<NodeId> tail_stores_;
   std::map<int, std::vector<NodeId>> next_stores_;
-  std::map<std::string, int> loads_;
+  std::vector<Load> loads_;
 };
 
 } // namespace

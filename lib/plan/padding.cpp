@@ -81,18 +81,29 @@ private:
 
 } // namespace
 
-std::vector<Dim> dense_strides(const std::vector<Dim>& shape) {
+std::vector<Dim> dense_strides(std::span<const Dim> shape) {
   std::vector<Dim> strides(shape.size(), Dim(1));
   for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = dims::mul(strides[i], shape[i]);
   return strides;
 }
 
-std::vector<Dim> Padding::strides(NodeId id) const {
-  std::vector<Dim> shape = graph_[id].type.shape;
-  if (has(id)) {
-    const std::int64_t items = items_of_line(graph_[id].type.dtype);
-    shape.back() = Dim((shape.back().value() + items - 1) / items * items);
+Padding::Padding(const Graph& graph) : graph_(graph) {
+  for (std::size_t i = 0; i < graph.numel(); ++i) {
+    const ir::DimList& shape = graph[static_cast<NodeId>(i)].type.shape;
+    if (shape.empty() || dense_.contains(shape.data())) continue;
+    std::vector<Dim> strides = dense_strides(shape);
+    Dim numel = dims::mul(strides.front(), shape.front());
+    dense_.emplace(shape.data(), {std::move(strides), std::move(numel)});
   }
+}
+
+ir::DimList Padding::strides(NodeId id) const {
+  const ir::Type& t = graph_[id].type;
+  if (t.shape.empty()) return {};
+  if (!has(id)) return dense_.find(t.shape.data())->strides;
+  const std::int64_t items = items_of_line(t.dtype);
+  std::vector<Dim> shape = t.shape;
+  shape.back() = Dim((shape.back().value() + items - 1) / items * items);
   return dense_strides(shape);
 }
 
@@ -100,6 +111,7 @@ Dim Padding::bytes(NodeId id) const {
   const ir::Type& t = graph_[id].type;
   const Dim item(static_cast<std::int64_t>(item_size(t.dtype)));
   if (t.shape.empty()) return item;
+  if (!has(id)) return dims::mul(dense_.find(t.shape.data())->numel, item);
   return dims::mul(dims::mul(strides(id).front(), t.shape.front()), item);
 }
 

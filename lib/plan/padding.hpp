@@ -16,17 +16,24 @@ namespace kroton::plan {
 
 class Padding {
 public:
-  explicit Padding(const Graph& graph) : graph_(graph) {}
+  explicit Padding(const Graph& graph);
 
   void add(NodeId id) { padded_.insert(id); }
   bool has(NodeId id) const { return padded_.contains(id); }
   /// In elements, one for each axis.
-  std::vector<Dim> strides(NodeId id) const;
+  ir::DimList strides(NodeId id) const;
   /// Bytes of the memory of a node, the ends of padded rows included.
   Dim bytes(NodeId id) const;
 
 private:
+  /// A shape without padding. Worked out once: nodes share shapes.
+  struct Dense {
+    ir::DimList strides;
+    Dim numel{1};
+  };
+
   const Graph& graph_;
+  support::FlatMap<const Dim*, Dense> dense_; ///< by where the shape lies
   std::set<NodeId> padded_;
 };
 
@@ -36,6 +43,6 @@ private:
 Padding choose_padding(const Graph& graph, const std::vector<Group>& groups);
 
 /// Row-major strides of a shape.
-std::vector<Dim> dense_strides(const std::vector<Dim>& shape);
+std::vector<Dim> dense_strides(std::span<const Dim> shape);
 
 } // namespace kroton::plan

@@ -31,7 +31,7 @@ bool may_share(const Kernel& k, int out, int in) {
   auto block = [&](const Block& b) {
     for (int id : b.values) {
       const Value& v = k.values[static_cast<std::size_t>(id)];
-      if (v.kind == ValueKind::load && v.access.param == in) loads.emplace_back(block_number, &v);
+      if (v.kind == ValueKind::load && v.access->param == in) loads.emplace_back(block_number, &v);
     }
     for (const Store& s : b.stores) {
       if (s.access.param == in) ok = false;
@@ -63,7 +63,8 @@ void merge_params(Kernel& k, std::vector<NodeId>& params, int stays, int gone) {
     if (a.param == gone) a.param = stays;
     if (a.param > gone) --a.param;
   };
-  for (Value& v : k.values) fix(v.access);
+  for (Value& v : k.values)
+    if (Access* a = v.access.get()) fix(*a);
   auto block = [&](Block& b) {
     for (Store& s : b.stores) fix(s.access);
   };
@@ -140,7 +141,9 @@ int Placement::take_slot(const Dim& bytes) {
     free_slots_.erase(it);
     return slot;
   }
-  plan_.slots.push_back(bytes);
+  // Slots of one size share its dims.
+  const bool is_same = !plan_.slots.empty() && dims::same(plan_.slots.back(), bytes);
+  plan_.slots.push_back(is_same ? plan_.slots.back() : bytes);
   return static_cast<int>(plan_.slots.size()) - 1;
 }
 

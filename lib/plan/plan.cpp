@@ -106,8 +106,9 @@ OperandView operand_of(const Graph& g, NodeId id, const Padding& padding) {
 Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   prepare(graph);
   // Numbers change when the dead are dropped; leaves are found again by what they stand for.
-  std::vector<const void*> updated_leaf;
-  for (NodeId id : options.updated) updated_leaf.push_back(graph[id].attrs.leaf.get());
+  std::vector<const void*> updated_leaf; // null for variables that the graph does not read
+  for (NodeId id : options.updated)
+    updated_leaf.push_back(id == ir::no_node ? nullptr : graph[id].attrs.leaf.get());
   Plan plan;
   graph.compact();
   plan.graph = std::move(graph);
@@ -159,8 +160,9 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
     placement.is_output(g.outputs()[i], static_cast<int>(i));
   for (std::size_t i = options.outputs; i < g.outputs().size(); ++i) {
     const void* leaf = updated_leaf[i - options.outputs];
-    const auto shared = std::ranges::find_if(
-        order, [&](NodeId id) { return g[id].is_leaf() && g[id].attrs.leaf.get() == leaf; });
+    const auto shared = std::ranges::find_if(order, [&](NodeId id) {
+      return leaf && g[id].is_leaf() && g[id].attrs.leaf.get() == leaf;
+    });
     placement.is_update(g.outputs()[i], shared == order.end() ? ir::no_node : *shared,
                         static_cast<int>(i - options.outputs));
   }
@@ -168,6 +170,9 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
     for (NodeId id : items[s].needs)
       placement.is_read(id, static_cast<int>(s), items[s].is_fallible);
 
+  plan.steps.reserve(items.size());
+  plan.kernels.reserve(fusion.groups.size());
+  plan.groups.reserve(fusion.groups.size());
   for (std::size_t s = 0; s < items.size(); ++s) {
     Item& item = items[s];
     Step step;

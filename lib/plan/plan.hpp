@@ -27,8 +27,8 @@ struct Buffer {
   BufferKind kind = BufferKind::temp;
   int index = -1;
   DType dtype = DType::f32;
-  std::vector<Dim> shape;
-  std::vector<Dim> strides; ///< in elements; row-major, with room behind each row if it is padded
+  ir::DimList shape;
+  ir::DimList strides; ///< in elements; row-major, with room behind each row if it is padded
 };
 
 /// A strided look at a buffer: one stride, in elements, for each axis of the operand.
@@ -52,7 +52,7 @@ struct ContractionStep {
   std::optional<int>
       c; ///< dense, as `out` is then; the same buffer as `out` when it accumulates in place
   std::optional<Operand> alpha;
-  std::vector<Dim> shape;
+  ir::DimList shape;
   Dim k{0};
 };
 
@@ -84,7 +84,8 @@ struct Plan {
 
 struct PlanOptions {
   std::size_t outputs = 0; ///< the graph's first outputs are the function's, the rest new values
-  std::vector<NodeId> updated;  ///< the shared leaf that each further output is the new value of
+  std::vector<NodeId> updated;  ///< the shared leaf that each further output is the new value of;
+                                ///< no_node if the graph does not read it
   bool one_kernel_each = false; ///< no fusion
 };
 

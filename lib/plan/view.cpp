@@ -45,20 +45,20 @@ bool is_alias(const Graph& graph, NodeId id) {
 
 View resolve_view(const Graph& graph, NodeId operand, int rank) {
   const auto& shape = graph[operand].type.shape;
-  std::vector<AxisMap> axes(shape.size());
+  AxisMaps axes(shape.size());
   const int offset = rank - static_cast<int>(shape.size());
   for (std::size_t i = 0; i < shape.size(); ++i)
     if (!shape[i].is(1)) axes[i].axis = offset + static_cast<int>(i);
   return resolve_view(graph, operand, std::move(axes));
 }
 
-View resolve_view(const Graph& graph, NodeId operand, std::vector<AxisMap> axes) {
+View resolve_view(const Graph& graph, NodeId operand, AxisMaps axes) {
   NodeId id = operand;
   while (is_view(graph, id)) {
     const ir::GraphNode& n = graph[id];
     const NodeId input = n.inputs[0];
     const auto& from = graph[input].type.shape;
-    std::vector<AxisMap> next(from.size());
+    AxisMaps next(from.size());
     if (n.op == &ops::transpose) {
       for (std::size_t i = 0; i < axes.size(); ++i)
         next[static_cast<std::size_t>(n.attrs.ints[i])] = axes[i];

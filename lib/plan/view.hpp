@@ -19,9 +19,12 @@ struct AxisMap {
   std::int64_t step = 1;
 };
 
+/// One for each axis of a base.
+using AxisMaps = support::SmallVector<AxisMap, 2>;
+
 struct View {
   NodeId base = ir::no_node;
-  std::vector<AxisMap> axes; ///< one for each axis of the base
+  AxisMaps axes;
 
   /// Every element at the reader's own position (or the only one, along axes of size 1).
   bool is_pure() const;
@@ -36,7 +39,7 @@ bool is_alias(const Graph& graph, NodeId id);
 /// `operand` as read by a node of `rank` axes, aligned to the right; axes of size 1 do not move.
 View resolve_view(const Graph& graph, NodeId operand, int rank);
 /// `operand` read along `axes` of the reader, one for each of its own axes.
-View resolve_view(const Graph& graph, NodeId operand, std::vector<AxisMap> axes);
+View resolve_view(const Graph& graph, NodeId operand, AxisMaps axes);
 
 /// The node whose buffer an alias shares; `id` itself if it is none.
 NodeId storage_of(const Graph& graph, NodeId id);

@@ -98,7 +98,7 @@ TEST_CASE("softmax, loss and their gradient are one kernel", "[conformance][thea
   INFO(plan_of(f).to_string());
   std::size_t with_exp = 0;
   for (const jit::KernelText& k : f.compiled().program->texts().kernels)
-    with_exp += count(k.text, "= exp_f32(") > 0 || count(k.text, "+= exp_f32(") > 0;
+    with_exp += count(*k.text, "= exp_f32(") > 0 || count(*k.text, "+= exp_f32(") > 0;
   CHECK(plan_of(f).kernels.size() == 1);
   CHECK(with_exp == 1);
 }

@@ -20,7 +20,7 @@ struct Sample {
   explicit Sample(Signature signature) : recipe{std::move(signature), {}} {
     const Derivation d = recipe.derive({});
     std::vector<support::Digest> digests;
-    for (const KernelText& t : d.texts.kernels) digests.push_back(support::digest_of(t.text));
+    for (const KernelText& t : d.texts.kernels) digests.push_back(support::digest_of(*t.text));
     plan = bind_plan(d, recipe.signature, leaves, digests);
   }
   bool fits(const BoundPlan& p) const { return jit::fits(p, recipe.signature, leaves); }
