@@ -68,7 +68,8 @@ Graph Graph::capture(std::span<const Expr> outputs, Unify unify, std::span<const
     Attrs attrs = n->attrs;
     attrs.dims = g.canonical(attrs.dims);
     const NodeId id = g.add(*n->op, std::move(inputs), std::move(attrs), n->where);
-    if (!n->name.empty() && g[id].name.empty()) g.nodes_[static_cast<std::size_t>(id)].name = n->name;
+    if (!n->name.empty() && g[id].name.empty())
+      g.nodes_[static_cast<std::size_t>(id)].name = n->name;
     g.captured_.emplace(n, id);
     if (n->op->has(Trait::leaf)) g.leaves_.emplace(id, *e);
   }
@@ -87,8 +88,8 @@ bool Graph::equal(const GraphNode& a, const GraphNode& b) const {
 }
 
 NodeId Graph::find_equal(std::size_t key, const GraphNode& node, NodeId except) const {
-  return by_key_.find(
-      key, [&](NodeId other) { return other != except && equal((*this)[other], node); });
+  return by_key_.find(key,
+                      [&](NodeId other) { return other != except && equal((*this)[other], node); });
 }
 
 NodeId Graph::insert(GraphNode node) {

@@ -24,13 +24,9 @@ std::string Type::to_string() const {
   return std::string(kroton::to_string(dtype)) + dims::to_string(shape);
 }
 
-bool same(const DimList& a, const DimList& b) {
-  return a.is(b) || dims::same(a.dims(), b.dims());
-}
+bool same(const DimList& a, const DimList& b) { return a.is(b) || dims::same(a.dims(), b.dims()); }
 
-bool same(const Type& a, const Type& b) {
-  return a.dtype == b.dtype && same(a.shape, b.shape);
-}
+bool same(const Type& a, const Type& b) { return a.dtype == b.dtype && same(a.shape, b.shape); }
 
 bool same(const Attrs& a, const Attrs& b) {
   return a.ints == b.ints && a.dtype == b.dtype && a.bits == b.bits && a.leaf == b.leaf &&

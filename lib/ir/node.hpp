@@ -31,7 +31,7 @@ bool same(const Type& a, const Type& b);
 /// What an op is parameterised by. Each row says which fields it reads.
 struct Attrs {
   std::vector<std::int64_t> ints = {}; ///< axes, permutations, steps
-  DimList dims = {};                     ///< a target shape, starts
+  DimList dims = {};                   ///< a target shape, starts
   DType dtype = DType::bool_;          ///< of a cast or a generator
   std::uint64_t bits = 0;              ///< a scalar constant's value, as the bits of its dtype
   std::shared_ptr<const void> leaf = nullptr; ///< identity of an input, shared variable or array

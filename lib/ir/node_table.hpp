@@ -70,8 +70,8 @@ private:
     used_ = live_;
   }
 
-  std::vector<Slot> slots_;           ///< a power of two, at most half of them used
-  std::size_t used_ = 0, live_ = 0;   ///< `used_` counts what was erased, too
+  std::vector<Slot> slots_;         ///< a power of two, at most half of them used
+  std::size_t used_ = 0, live_ = 0; ///< `used_` counts what was erased, too
 };
 
 } // namespace kroton::ir

@@ -56,9 +56,8 @@ Type infer_broadcast(InferContext& c) {
 /// attrs.ints are the steps; attrs.dims the starts, then the lengths.
 Type infer_slice(InferContext& c) {
   const std::size_t rank = c.in(0).shape.size();
-  return {c.in(0).dtype,
-          std::vector<Dim>(c.attrs.dims.begin() + static_cast<std::ptrdiff_t>(rank),
-                           c.attrs.dims.end())};
+  return {c.in(0).dtype, std::vector<Dim>(c.attrs.dims.begin() + static_cast<std::ptrdiff_t>(rank),
+                                          c.attrs.dims.end())};
 }
 
 /// attrs.ints are the steps; attrs.dims the starts, then the shape of the result.

@@ -285,8 +285,8 @@ private:
   const Graph& graph_;
   EdgeCache edges_{graph_};
   const std::vector<NodeId>& order_;
-  std::vector<int> position_; ///< of each node in `order_`
-  std::vector<int> group_of_; ///< of each node, or `none`
+  std::vector<int> position_;               ///< of each node in `order_`
+  std::vector<int> group_of_;               ///< of each node, or `none`
   std::vector<std::vector<NodeId>> groups_; ///< sorted by position; empty once merged away
   std::vector<int> cost_;
   std::vector<bool> is_plain_; ///< of each group: see are_plain

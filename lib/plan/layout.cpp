@@ -53,7 +53,8 @@ bool disjoint(const Set& a, const Set& b) {
 
 class Layout {
 public:
-  Layout(const Graph& graph, const std::vector<NodeId>& ids, EdgeCache& edges, std::string_view* why)
+  Layout(const Graph& graph, const std::vector<NodeId>& ids, EdgeCache& edges,
+         std::string_view* why)
       : graph_(graph), edges_(edges), why_(why) {
     group_.members.reserve(ids.size());
     for (NodeId id : ids) {

@@ -76,8 +76,7 @@ private:
   }
 
   /// The reader's axes as group axes, turned into terms over the memory of `base`.
-  Access access_of(NodeId base, const AxisMaps& maps,
-                   const AxisList& reader_axes, bool reads) {
+  Access access_of(NodeId base, const AxisMaps& maps, const AxisList& reader_axes, bool reads) {
     Access a;
     a.param = param_of(base, reads);
     const auto strides = padding_.strides(base);
@@ -85,8 +84,7 @@ private:
     return a;
   }
 
-  void add_axis(Access& a, const AxisMap& map, const Dim& stride,
-                const AxisList& reader_axes) {
+  void add_axis(Access& a, const AxisMap& map, const Dim& stride, const AxisList& reader_axes) {
     if (!map.start.is(0)) a.offset = dims::add(a.offset, dims::mul(map.start, stride));
     if (map.axis < 0) return;
     const int axis = reader_axes[static_cast<std::size_t>(map.axis)];
@@ -117,9 +115,10 @@ private:
     if (const Member* m = group_.find(view.base)) return member_value(*m, scope);
     if (n.op == &ops::constant) return literal(n.type.dtype, n.attrs.bits, scope);
     if (n.op == &ops::size) {
-      Value v{
-          .kind = ValueKind::size, .dtype = DType::i64, .access = Access{.offset = n.attrs.dims[0]},
-          .node = view.base};
+      Value v{.kind = ValueKind::size,
+              .dtype = DType::i64,
+              .access = Access{.offset = n.attrs.dims[0]},
+              .node = view.base};
       return add_value(*scope.block, std::move(v));
     }
     if (n.op == &ops::iota) {

@@ -107,9 +107,8 @@ NodeId Site::constant(double value, DType dtype) {
 }
 
 NodeId Site::reshape(NodeId id, ir::DimList shape) {
-  return ir::same(type(id).shape, shape)
-             ? id
-             : make(ops::reshape, {id}, {.dims = std::move(shape)});
+  return ir::same(type(id).shape, shape) ? id
+                                         : make(ops::reshape, {id}, {.dims = std::move(shape)});
 }
 
 NodeId Site::broadcast(NodeId id, ir::DimList shape) {

@@ -61,7 +61,7 @@ private:
   /// Where `key` lies or would lie.
   std::size_t place_of(const Key& key) const noexcept {
     const std::size_t mask = slots_.size() - 1;
-    const std::uint64_t mixed = std::hash<Key>{}(key) * 0x9E3779B97F4A7C15ull;
+    const std::uint64_t mixed = std::hash<Key>{}(key)*0x9E3779B97F4A7C15ull;
     std::size_t at = static_cast<std::size_t>(mixed >> 32) & mask;
     while (slots_[at].is_used && slots_[at].key != key) at = (at + 1) & mask;
     return at;

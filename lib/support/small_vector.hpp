@@ -37,7 +37,7 @@ public:
   }
   template <std::ranges::forward_range R>
   requires(!std::same_as<std::remove_cvref_t<R>, SmallVector>)
-  SmallVector(R&& range) // NOLINT: a list is a list
+      SmallVector(R&& range) // NOLINT: a list is a list
       : SmallVector(std::ranges::begin(range), std::ranges::end(range)) {}
   SmallVector(const SmallVector& other) : SmallVector(other.begin(), other.end()) {}
   SmallVector(SmallVector&& other) noexcept { take(other); }

@@ -34,8 +34,8 @@ void check(const std::string& name, const std::vector<Expr>& inputs,
                              options);
   std::string text;
   for (std::size_t i = 0; i < f.compiled().program->plan().kernels.size(); ++i)
-    text +=
-        (text.empty() ? "" : "\n") + without_prelude(*f.compiled().program->texts().kernels[i].text);
+    text += (text.empty() ? "" : "\n") +
+            without_prelude(*f.compiled().program->texts().kernels[i].text);
   const auto file =
       std::filesystem::path(source_root) / "test/conformance/golden" / (name + ".cpp.txt");
   if (const char* update = std::getenv("KROTON_UPDATE_GOLDENS"); update && *update == '1')

@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-
 #include "lib/ir/node_table.hpp"
 #include "lib/support/box.hpp"
 #include "lib/support/chunked_vector.hpp"

@@ -75,8 +75,7 @@ NodeId drop_implied_broadcast(Site& s) {
   const NodeId root = s.root();
   const ir::NodeIds& inputs = s.node(root).inputs;
   const ir::DimList& shape = s.type(root).shape;
-  if (std::ranges::all_of(inputs,
-                          [&](NodeId i) { return behind_broadcast(s, i) == ir::no_node; }))
+  if (std::ranges::all_of(inputs, [&](NodeId i) { return behind_broadcast(s, i) == ir::no_node; }))
     return ir::no_node;
   // Every axis of the result must still come from some input.
   auto is_covered = [&](const ir::NodeIds& ids) {
