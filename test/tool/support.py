@@ -22,7 +22,7 @@ class Tool:
         self.filled = filled  # whole functions too
         shutil.copytree(filled, self.cache)
         self.env = {key: value for key, value in os.environ.items()
-                    if not key.startswith(("KROTON_", "XDG_")) and key != "NO_COLOR"}
+                    if not key.startswith(("KROTON_", "XDG_")) and key not in ("NO_COLOR", "LD_LIBRARY_PATH")}
         self.env.update(HOME=str(home), KROTON_CACHE_DIR=str(self.cache), TERM="xterm")
         for entry in self.json("cache", "ls"):  # the tests count kernels alone
             if not entry["tag"].startswith("kernel/"):
