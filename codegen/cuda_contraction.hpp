@@ -1,0 +1,29 @@
+#pragma once
+/// Matrix products and scatter-adds as CUDA C++ text.
+///
+///   CudaText t = render_cuda_contraction(step);      // out = a·b, or out += alpha · (a·b)
+///
+/// The text depends on what is known of the step before any call (as ContractionShape has it), the
+/// launches on its dims. Arguments of every entry of a product, in this order:
+///   pointers  a, b, out, and alpha if it accumulates; then scratch, if `scratch_bytes` is not 0
+///   i64       m, n, k, a_row, a_col, b_row, b_col, c_row, batches, a_batch, b_batch, c_batch
+/// Strides are in elements. `a`, `b` and `alpha` point at the operands' first elements; they are
+/// aligned to an element, `out` to 16 bytes. Product i of `batches` is that of a + i * a_batch and
+/// b + i * b_batch, written to out + i * c_batch. Where batches are not so regular the step is
+/// launched for each regular run of them. With `c` in the step, `out` holds it already.
+///
+/// A scatter-add: out holds zeros already;
+///   pointers  out, added, each of positions; then scratch
+///   i64       count (of positions, one after the other), width (elements that each moves),
+///             then for each positions array the size of the axis of `out` that it indexes
+///   pointer   the failure record (`site` is the number of the positions array), see cuda.hpp
+#include "codegen/cuda.hpp"
+#include "lib/plan/plan.hpp"
+
+namespace kroton::codegen {
+
+CudaText render_cuda_contraction(const plan::ContractionStep& step);
+
+CudaText render_cuda_scatter(const plan::Plan& plan, const plan::ScatterStep& step);
+
+} // namespace kroton::codegen
