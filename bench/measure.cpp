@@ -74,6 +74,7 @@ std::vector<Row> measure(const Case& what, const Prepared& prepared, const Setti
     for (std::size_t turn = 0; turn < systems.size(); ++turn) {
       const std::size_t s = (round + turn) % systems.size();
       if (systems[s].before_round) systems[s].before_round();
+      if (!prepared.is_single_shot) systems[s].time(repetitions[s] / 2 + 1);
       samples[s].push_back(systems[s].time(repetitions[s]) / static_cast<double>(repetitions[s]));
     }
 

@@ -30,7 +30,8 @@ struct Rounds {
 };
 
 /// Measures all systems round by round, in turns, so that whatever else the machine does meets all
-/// of them alike; the order turns too.
+/// of them alike; the order turns too. Before its time is taken each works untimed for half as long,
+/// since the caches are full of the arrays of whoever was before.
 std::vector<Row> measure(const Case& what, const Prepared& prepared, const Setting& setting,
                          const Rounds& rounds);
 
