@@ -12,6 +12,11 @@
 /// `broadcast_to`, shares the elements; `copy()` makes dense ones of its own. Handles may be copied
 /// and read from many threads; writing elements that another thread uses needs its own lock.
 /// A moved-from Array may only be assigned to or destroyed.
+///
+/// Elements may also lie on a device (`device()`), as those of functions compiled for one do. Such
+/// an array is read like any other: the first read fetches all its memory to the host, where it
+/// stays until the memory is written again. Single elements are not written from the host:
+/// `to_host()` gives a copy that can be.
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
@@ -25,6 +30,7 @@
 #include <utility>
 #include <vector>
 
+#include <kroton/device.hpp>
 #include <kroton/dtype.hpp>
 #include <kroton/error.hpp>
 
@@ -33,7 +39,13 @@ namespace kroton {
 /// Sizes of the axes, outermost first; also used for strides.
 using Shape = std::vector<std::int64_t>;
 
+namespace data {
+class DeviceMemory;
+}
+
 namespace detail {
+
+struct ArrayAccess;
 
 /// What a handle points to. It never changes once made, so that handles copy without locks and
 /// without allocating.
@@ -44,7 +56,8 @@ struct ArrayRep {
   std::int64_t numel = 0;
   Shape shape;
   Shape strides;
-  std::byte* data = nullptr;   ///< Element [0, …, 0].
+  std::byte* data = nullptr; ///< Element [0, …, 0]; on the device, if there is a …
+  data::DeviceMemory* device_memory = nullptr; ///< … which `owner` keeps; null for host memory.
   std::shared_ptr<void> owner; ///< Keeps the memory alive; null for memory of the caller's, and …
   bool holds_elements = false; ///< … for elements that lie behind this, in one allocation.
   std::byte* first = nullptr;  ///< The memory known to be valid is [first, last).
@@ -248,6 +261,12 @@ public:
   /// False for a view of const memory and for a `broadcast_to`, whose elements repeat:
   /// `!Array::view(const_pointer, {3}).is_writable()`.
   bool is_writable() const noexcept { return rep_->is_writable; }
+  /// Where the elements lie: `Array().device() == Device{}`, the host.
+  Device device() const noexcept {
+    if (rep_->device_memory != nullptr) [[unlikely]]
+      return memory_device();
+    return {};
+  }
   /// Whether the memory spanned by both intersects, so that writing one may change the other. The
   /// even and the odd columns of a matrix count as overlapping: `a.overlaps(a.transpose())`.
   bool overlaps(const Array& other) const noexcept;
@@ -264,31 +283,31 @@ public:
   template <Element T> T item(Location where = Location::current()) const {
     require_one_element(where);
     require_dtype("item", dtype_of<T>, where);
-    return *reinterpret_cast<const T*>(rep_->data);
+    return *reinterpret_cast<const T*>(host_data());
   }
 
   /// Element [0, …, 0]; the others lie at `strides()`: `float* p = a.data<float>()`. Throws
-  /// TypeError for another dtype, and for a read-only array unless a const is asked for, which
-  /// `a.data<const float>()` does, as any const Array does.
+  /// TypeError for another dtype, and for an array that is read-only or on a device unless a const
+  /// is asked for, which `a.data<const float>()` does, as any const Array does. Reading an array on
+  /// a device throws DeviceError where that fails.
   template <class T>
   requires Element<std::remove_const_t<T>> T* data(Location where = Location::current()) {
     require_dtype("data", dtype_of<std::remove_const_t<T>>, where);
-    if constexpr (!std::is_const_v<T>) require_writable("data", where);
-    return reinterpret_cast<T*>(rep_->data);
+    if constexpr (std::is_const_v<T>)
+      return reinterpret_cast<T*>(host_data());
+    else
+      return reinterpret_cast<T*>(writable_data("data", where));
   }
   template <class T>
   requires Element<std::remove_const_t<T>>
   const T* data(Location where = Location::current()) const {
     require_dtype("data", dtype_of<std::remove_const_t<T>>, where);
-    return reinterpret_cast<const T*>(rep_->data);
+    return reinterpret_cast<const T*>(host_data());
   }
 
   /// As `data`, of any dtype: `std::memcpy(a.raw(), source, a.nbytes())` if `a.is_contiguous()`.
-  void* raw(Location where = Location::current()) {
-    require_writable("raw", where);
-    return rep_->data;
-  }
-  const void* raw() const noexcept { return rep_->data; }
+  void* raw(Location where = Location::current()) { return writable_data("raw", where); }
+  const void* raw() const { return host_data(); }
 
   /// One element, to read or write: `a.at<float>({1, 2}) = 7`. Negative indices count from the end.
   /// Throws IndexError outside the shape, TypeError as `data` does.
@@ -296,29 +315,34 @@ public:
   requires Element<std::remove_const_t<T>> T& at(std::initializer_list<std::int64_t> index,
                                                  Location where = Location::current()) {
     require_dtype("at", dtype_of<std::remove_const_t<T>>, where);
-    if constexpr (!std::is_const_v<T>) require_writable("at", where);
-    return *reinterpret_cast<T*>(element({index.begin(), index.size()}, where));
+    const std::ptrdiff_t offset = offset_of({index.begin(), index.size()}, where);
+    if constexpr (std::is_const_v<T>)
+      return *reinterpret_cast<T*>(host_data() + offset);
+    else
+      return *reinterpret_cast<T*>(writable_data("at", where) + offset);
   }
   template <class T>
   requires Element<std::remove_const_t<T>>
   const T& at(std::initializer_list<std::int64_t> index,
               Location where = Location::current()) const {
     require_dtype("at", dtype_of<std::remove_const_t<T>>, where);
-    return *reinterpret_cast<const T*>(element({index.begin(), index.size()}, where));
+    const std::ptrdiff_t offset = offset_of({index.begin(), index.size()}, where);
+    return *reinterpret_cast<const T*>(host_data() + offset);
   }
   /// The same with an index made at run time: `a.at<float>(std::span<const std::int64_t>(index))`.
   template <Element T>
   const T& at(std::span<const std::int64_t> index, Location where = Location::current()) const {
     require_dtype("at", dtype_of<T>, where);
-    return *reinterpret_cast<const T*>(element(index, where));
+    const std::ptrdiff_t offset = offset_of(index, where);
+    return *reinterpret_cast<const T*>(host_data() + offset);
   }
 
   /// All elements in row-major order, whatever the strides: `a.to_vector<float>()`.
   /// Converts nothing; throws TypeError for another dtype.
   template <Element T> std::vector<T> to_vector(Location where = Location::current()) const {
     require_dtype("to_vector", dtype_of<T>, where);
-    const Array dense = contiguous();
-    const T* from = reinterpret_cast<const T*>(dense.rep_->data);
+    const Array dense = contiguous(where);
+    const T* from = reinterpret_cast<const T*>(dense.host_data());
     return std::vector<T>(from, from + numel());
   }
 
@@ -334,7 +358,7 @@ public:
   Array slice(int axis, std::optional<std::int64_t> start, std::optional<std::int64_t> stop = {},
               std::int64_t step = 1, Location where = Location::current()) const;
   /// The same elements in row-major order under another shape; one dim may be −1, then it is
-  /// computed: `a.reshape({-1, 784})`. Copies if no strides could say it.
+  /// computed: `a.reshape({-1, 784})`. Copies, to host memory, if no strides could say it.
   Array reshape(const Shape& shape, Location where = Location::current()) const;
   /// NumPy's broadcasting: axes of size 1, and axes missing on the left, repeat. The result is
   /// read-only: `bias.broadcast_to({600, 10})`.
@@ -344,13 +368,16 @@ public:
   /// outside.
   Array as_strided(const Shape& shape, const Shape& strides = {}, std::int64_t offset = 0,
                    Location where = Location::current()) const;
-  /// Itself if contiguous, else a dense copy: `a.transpose().contiguous()`.
+  /// Itself if contiguous, else a dense copy in host memory: `a.transpose().contiguous()`.
   Array contiguous(Location where = Location::current()) const;
 
   // --- copies
   // -------------------------------------------------------------------------------------
 
-  /// A dense copy with memory of its own: `Array snapshot = w.copy()`.
+  /// Itself if it lies in host memory, else a dense copy there, fetched from the device anew:
+  /// `f({x})[0].to_host()`. Throws DeviceError if that fails.
+  Array to_host(Location where = Location::current()) const;
+  /// A dense copy with host memory of its own: `Array snapshot = w.copy()`.
   Array copy(Location where = Location::current()) const;
   /// A dense copy cast to `dtype`: `labels.astype(DType::f32)`. Integers wrap; floats become
   /// integers by truncation, saturating at the ends, with nan giving 0; anything not 0 is true.
@@ -362,6 +389,8 @@ public:
   void copy_to(Array to, Location where = Location::current()) const;
 
 private:
+  friend struct detail::ArrayAccess;
+
   explicit Array(std::shared_ptr<const detail::ArrayRep> rep) noexcept : rep_(std::move(rep)) {}
 
   static Array copy_of(DType, const void* values, std::size_t count, const Shape&, const Location&);
@@ -371,9 +400,16 @@ private:
     if (asked != rep_->dtype) [[unlikely]]
       wrong_dtype(op, asked, where);
   }
-  void require_writable(const char* op, const Location& where) const {
-    if (!rep_->is_writable) [[unlikely]]
+  /// Element [0, …, 0] in host memory, to read.
+  const std::byte* host_data() const {
+    if (rep_->device_memory != nullptr) [[unlikely]]
+      return mirrored_data();
+    return rep_->data;
+  }
+  std::byte* writable_data(const char* op, const Location& where) const {
+    if (!rep_->is_writable || rep_->device_memory != nullptr) [[unlikely]]
       not_writable(op, where);
+    return rep_->data;
   }
   void require_one_element(const Location& where) const {
     if (rep_->numel != 1) [[unlikely]]
@@ -382,7 +418,10 @@ private:
   [[noreturn]] void wrong_dtype(const char* op, DType asked, const Location&) const;
   [[noreturn]] void not_writable(const char* op, const Location&) const;
   [[noreturn]] void not_one_element(const Location&) const;
-  std::byte* element(std::span<const std::int64_t> index, const Location&) const;
+  const std::byte* mirrored_data() const;
+  Device memory_device() const noexcept;
+  /// In bytes from element [0, …, 0].
+  std::ptrdiff_t offset_of(std::span<const std::int64_t> index, const Location&) const;
   Array with(Shape shape, Shape strides, std::byte* data, bool is_writable) const;
 
   std::shared_ptr<const detail::ArrayRep> rep_;
@@ -390,7 +429,9 @@ private:
 
 /// Copies all elements of `from` into `to`, of the same dtype and shape, with any strides:
 /// `copy_elements(batch, images.slice(0, 0, 600))`. Where both overlap, the result is as if `from`
-/// had been copied first. Throws TypeError or ShapeError if they differ or `to` is read-only.
+/// had been copied first. Either may lie on a device; between two devices elements go through host
+/// memory. Throws TypeError or ShapeError if they differ or `to` is read-only, DeviceError if a
+/// device fails.
 void copy_elements(Array to, const Array& from, Location where = Location::current());
 
 /// Whether both have the same dtype, shape and elements, bit for bit (so nan equals itself, and

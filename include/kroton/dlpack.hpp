@@ -4,6 +4,13 @@
 ///   DLManagedTensor* out = kt::to_dlpack(array);   // whoever takes it calls out->deleter(out)
 ///   kt::Array back = kt::from_dlpack(out);         // takes it; shares the memory
 ///
+/// Tensors may lie in host memory, pinned or not, and on CUDA devices, managed memory included. The
+/// C interface has no place for a stream, so tensors on devices change hands when the device has
+/// nothing to do: both functions wait for that, and so does the deleter of a tensor given away.
+/// Whoever gives pinned host memory has waited for copies to it. What another library writes to
+/// memory that is shared is seen by `Array::to_host()`, and by other reads once the tensor came
+/// back.
+///
 /// The structs are the C interface of DLPack 0.8 (https://dmlc.github.io/dlpack), whose layout is
 /// fixed. A program that also uses the official header includes that one first.
 #include <cstdint>
@@ -74,13 +81,13 @@ namespace kroton {
 
 /// A description of `array` that shares its memory and keeps it alive until `deleter` is called:
 /// `auto* t = kt::to_dlpack(a); …; t->deleter(t);`. Throws TypeError for a read-only array, which
-/// DLPack 0.8 cannot say.
+/// DLPack 0.8 cannot say, and DeviceError if waiting for a device fails.
 DLManagedTensor* to_dlpack(const Array& array, Location where = Location::current());
 
 /// An array that shares the tensor's memory and calls its deleter when the last handle is gone:
-/// `kt::Array a = kt::from_dlpack(t)`. Memory must be the host's. Throws UnsupportedError for
-/// another device, TypeError for another element type, ShapeError for a shape or alignment that
-/// cannot be; the tensor then still belongs to the caller.
+/// `kt::Array a = kt::from_dlpack(t)`. Throws UnsupportedError for another kind of device,
+/// TypeError for another element type, ShapeError for a shape or alignment that cannot be,
+/// DeviceError if the device cannot be used; the tensor then still belongs to the caller.
 Array from_dlpack(DLManagedTensor* tensor, Location where = Location::current());
 
 } // namespace kroton

@@ -5,6 +5,7 @@
 ///   namespace kt = kroton;
 #include <kroton/array.hpp>
 #include <kroton/cache.hpp>
+#include <kroton/device.hpp>
 #include <kroton/dim.hpp>
 #include <kroton/dlpack.hpp>
 #include <kroton/dtype.hpp>

@@ -59,28 +59,6 @@ template <class T> struct WithElements {
   template <class U> bool operator==(const WithElements<U>&) const { return true; }
 };
 
-/// numel, checked so that numel * item_size is a valid object size too.
-std::int64_t checked_numel(DType dtype, const Shape& shape, const Location& where) {
-  std::int64_t nonzero = 1;
-  bool is_empty = false, overflows = false;
-  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-    if (shape[axis] < 0)
-      fail<ShapeError>("array", {.place = describe(where)}, "axis {} of {} has a negative dim",
-                       axis, data::label(dtype, shape));
-    if (shape[axis] == 0)
-      is_empty = true;
-    else
-      overflows |= __builtin_mul_overflow(nonzero, shape[axis], &nonzero);
-  }
-  std::int64_t nbytes = 0;
-  overflows |=
-      __builtin_mul_overflow(nonzero, static_cast<std::int64_t>(item_size(dtype)), &nbytes);
-  if (overflows)
-    fail<ShapeError>("array", {.place = describe(where)}, "{} has more bytes than an int64 counts",
-                     data::label(dtype, shape));
-  return is_empty ? 0 : nonzero;
-}
-
 int checked_axis(const char* op, const Array& a, int axis, const Location& where) {
   const int positive = axis < 0 ? axis + a.rank() : axis;
   if (positive < 0 || positive >= a.rank())
@@ -113,6 +91,27 @@ std::string list(std::span<const std::int64_t> values) {
 
 std::string label(DType dtype, const Shape& shape) {
   return fmt::format("{}[{}]", kroton::to_string(dtype), fmt::join(shape, ","));
+}
+
+std::int64_t checked_numel(DType dtype, const Shape& shape, const Location& where) {
+  std::int64_t nonzero = 1;
+  bool is_empty = false, overflows = false;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (shape[axis] < 0)
+      fail<ShapeError>("array", {.place = describe(where)}, "axis {} of {} has a negative dim",
+                       axis, label(dtype, shape));
+    if (shape[axis] == 0)
+      is_empty = true;
+    else
+      overflows |= __builtin_mul_overflow(nonzero, shape[axis], &nonzero);
+  }
+  std::int64_t nbytes = 0;
+  overflows |=
+      __builtin_mul_overflow(nonzero, static_cast<std::int64_t>(item_size(dtype)), &nbytes);
+  if (overflows)
+    fail<ShapeError>("array", {.place = describe(where)}, "{} has more bytes than an int64 counts",
+                     label(dtype, shape));
+  return is_empty ? 0 : nonzero;
 }
 
 Shape dense_strides(const Shape& shape) {
@@ -198,7 +197,7 @@ Array::Array() {
 }
 
 Array Array::empty(DType dtype, Shape shape, Location where) {
-  const std::int64_t numel = checked_numel(dtype, shape, where);
+  const std::int64_t numel = data::checked_numel(dtype, shape, where);
   const std::size_t nbytes = static_cast<std::size_t>(numel) * item_size(dtype);
   std::shared_ptr<detail::ArrayRep> rep;
   if (nbytes <= largest_behind) {
@@ -236,7 +235,7 @@ Array Array::full(DType dtype, const Shape& shape, const Array& value, Location 
 
 Array Array::copy_of(DType dtype, const void* values, std::size_t count, const Shape& shape,
                      const Location& where) {
-  const std::int64_t numel = checked_numel(dtype, shape, where);
+  const std::int64_t numel = data::checked_numel(dtype, shape, where);
   if (static_cast<std::size_t>(numel) != count)
     fail<ShapeError>("from", {.place = describe(where)},
                      "{} has {} element{}, but {} value{} given", data::label(dtype, shape), numel,
@@ -250,7 +249,7 @@ Array Array::view_of(DType dtype, const void* memory, const Shape& shape, const 
                      std::shared_ptr<void> keep_alive, bool is_writable, const Location& where) {
   auto rep = std::make_shared<detail::ArrayRep>();
   rep->dtype = dtype;
-  rep->numel = checked_numel(dtype, shape, where);
+  rep->numel = data::checked_numel(dtype, shape, where);
   rep->shape = shape;
   rep->strides = strides.empty() ? data::dense_strides(shape) : strides;
   check_rank_of_strides(shape, rep->strides, dtype, where);
@@ -302,7 +301,7 @@ std::int64_t Array::dim(int axis, Location where) const {
 std::string Array::label() const { return data::label(dtype(), shape()); }
 
 bool Array::overlaps(const Array& other) const noexcept {
-  if (numel() == 0 || other.numel() == 0) return false;
+  if (numel() == 0 || other.numel() == 0 || device() != other.device()) return false;
   const auto span_of = [](const Array& a) {
     const auto data = reinterpret_cast<std::intptr_t>(a.rep_->data);
     if (a.is_contiguous()) return std::pair(data, data + static_cast<std::intptr_t>(a.nbytes()));
@@ -327,6 +326,14 @@ void Array::wrong_dtype(const char* op, DType asked, const Location& where) cons
 }
 
 void Array::not_writable(const char* op, const Location& where) const {
+  if (rep_->is_writable)
+    fail<TypeError>(
+        op,
+        {.place = describe(where),
+         .hint = "data<const T>() or a const Array reads it; to_host() makes one that can be "
+                 "written, and copy_elements() brings that back"},
+        "{} lies on {}, where the host writes no single elements", label(),
+        kroton::to_string(device()));
   fail<TypeError>(
       op,
       {.place = describe(where),
@@ -340,7 +347,7 @@ void Array::not_one_element(const Location& where) const {
       "{} has {} elements, not one", label(), numel());
 }
 
-std::byte* Array::element(std::span<const std::int64_t> index, const Location& where) const {
+std::ptrdiff_t Array::offset_of(std::span<const std::int64_t> index, const Location& where) const {
   if (index.size() != shape().size())
     fail<IndexError>("at", {.place = describe(where)}, "{} takes {} ind{}, but {} given: {}",
                      label(), rank(), rank() == 1 ? "ex" : "ices",
@@ -356,7 +363,7 @@ std::byte* Array::element(std::span<const std::int64_t> index, const Location& w
                        label(), dim);
     offset += i * strides()[axis];
   }
-  return rep_->data + offset * static_cast<std::int64_t>(item_size(dtype()));
+  return offset * static_cast<std::int64_t>(item_size(dtype()));
 }
 
 // --- views
@@ -418,7 +425,7 @@ Array Array::reshape(const Shape& asked, Location where) const {
                        numel(), label());
     *open = numel() / others;
   }
-  const std::int64_t wanted = checked_numel(dtype(), new_shape, where);
+  const std::int64_t wanted = data::checked_numel(dtype(), new_shape, where);
   if (wanted != numel())
     fail<ShapeError>("reshape", {.place = describe(where)}, "{} has {} elements, but {} has {}",
                      label(), numel(), data::label(dtype(), new_shape), wanted);
@@ -429,7 +436,7 @@ Array Array::reshape(const Shape& asked, Location where) const {
 }
 
 Array Array::broadcast_to(const Shape& asked, Location where) const {
-  checked_numel(dtype(), asked, where);
+  data::checked_numel(dtype(), asked, where);
   const std::size_t n = asked.size(), missing = n - std::min(n, shape().size());
   bool fits = shape().size() <= n;
   Shape new_strides(n, 0);
@@ -449,7 +456,7 @@ Array Array::broadcast_to(const Shape& asked, Location where) const {
 
 Array Array::as_strided(const Shape& asked, const Shape& asked_strides, std::int64_t offset,
                         Location where) const {
-  const std::int64_t count = checked_numel(dtype(), asked, where);
+  const std::int64_t count = data::checked_numel(dtype(), asked, where);
   const Shape new_strides = asked_strides.empty() ? data::dense_strides(asked) : asked_strides;
   check_rank_of_strides(asked, new_strides, dtype(), where);
   const auto size = static_cast<std::int64_t>(item_size(dtype()));

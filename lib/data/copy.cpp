@@ -3,6 +3,7 @@
 
 #include <kroton/array.hpp>
 
+#include "lib/data/device_memory.hpp"
 #include "lib/data/strided.hpp"
 #include "lib/support/error.hpp"
 
@@ -123,8 +124,10 @@ void copy_elements(Array to, const Array& from, Location where) {
     fail<ShapeError>(
         "copy", {.place = describe(where), .hint = "broadcast_to or reshape makes shapes equal"},
         "the elements of {} do not fit into {}: the shapes differ", from.label(), to.label());
+  if (data::device_memory(to)) return data::copy_to_device(to, from, where);
   void* const target = to.raw(where);
   if (to.numel() == 0) return;
+  if (data::device_memory(from)) return data::copy_from_device(to, from, where);
   if (target == from.raw() && to.strides() == from.strides()) return;
   if (to.overlaps(from)) return copy_elements(std::move(to), from.copy(where), where);
   if (to.is_contiguous() && from.is_contiguous()) {
@@ -147,7 +150,7 @@ void copy_elements(Array to, const Array& from, Location where) {
 
 Array Array::astype(DType to, Location where) const {
   if (to == dtype()) return copy(where);
-  const Array dense = contiguous(where);
+  const Array dense = to_host(where).contiguous(where);
   Array out = empty(to, shape(), where);
   with_type(dtype(), [&](auto* from_type) {
     with_type(to, [&](auto* to_type) {

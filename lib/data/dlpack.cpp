@@ -1,7 +1,8 @@
-#include <kroton/dlpack.hpp>
+#include "lib/data/dlpack.hpp"
 
 #include "lib/data/strided.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/log.hpp"
 
 namespace kroton {
 namespace {
@@ -73,51 +74,98 @@ struct Exported {
   Shape shape, strides; ///< Copies, because DLPack's consumers may write to them.
 };
 
+/// The consumer's work may still be running, and may have written.
+void take_back(DLManagedTensor* self) {
+  const std::unique_ptr<Exported> exported(static_cast<Exported*>(self->manager_ctx));
+  data::DeviceMemory* const memory = data::device_memory(exported->array);
+  if (memory == nullptr) return;
+  memory->drop_mirror();
+  try {
+    memory->synchronize();
+  } catch (const Error& e) { // a deleter is C's and cannot throw
+    support::log(support::Area::jit)->warn("taking {} back: {}", exported->array.label(), e.what());
+  }
+}
+
+/// A tensor of another library's, given back when the last array of it is gone.
+struct Taken {
+  Taken() = default;
+  Taken(const Taken&) = delete;
+  Taken& operator=(const Taken&) = delete;
+  ~Taken() {
+    if (tensor != nullptr && tensor->deleter != nullptr) tensor->deleter(tensor);
+  }
+  DLManagedTensor* tensor = nullptr; ///< None until all checks have passed.
+};
+
+/// As `view`, which has been checked but whose elements lie on a device.
+Array view_on_device(const Array& view, Device device, const data::Adopt& adopt,
+                     const std::shared_ptr<void>& owner, const Location& where) {
+  const data::Extent reach = *data::extent(view.shape(), view.strides());
+  const auto size = static_cast<std::int64_t>(item_size(view.dtype()));
+  const std::int64_t numel = reach.highest - reach.lowest + 1;
+  const std::shared_ptr<data::DeviceMemory> memory =
+      adopt({.device = device,
+             .address = data::address_of(view) + reach.lowest * size,
+             .nbytes = static_cast<std::size_t>(numel * size),
+             .owner = owner});
+  memory->synchronize();
+  return data::device_array(memory, view.dtype(), {numel}, where)
+      .as_strided(view.shape(), view.strides(), -reach.lowest, where);
+}
+
 } // namespace
 
 DLManagedTensor* to_dlpack(const Array& array, Location where) {
   if (!array.is_writable())
     fail<TypeError>("to_dlpack", {.place = describe(where), .hint = "give array.copy() away"},
                     "{} is read-only, and DLPack has no way to say so", array.label());
+  if (const data::DeviceMemory* memory = data::device_memory(array)) memory->synchronize();
   auto out = std::make_unique<Exported>(array);
+  const Device device = array.device();
   DLTensor& tensor = out->tensor.dl_tensor;
-  tensor.data = out->array.raw();
-  tensor.device = {kDLCPU, 0};
+  tensor.data = data::address_of(array);
+  tensor.device = {device.kind == Device::cpu ? kDLCPU : kDLCUDA, device.index};
   tensor.ndim = array.rank();
   tensor.dtype = dl_type(array.dtype());
   tensor.shape = out->shape.data();
   tensor.strides = out->strides.data();
   tensor.byte_offset = 0;
   out->tensor.manager_ctx = out.get();
-  out->tensor.deleter = [](DLManagedTensor* self) {
-    delete static_cast<Exported*>(self->manager_ctx);
-  };
+  out->tensor.deleter = take_back;
   return &out.release()->tensor;
 }
 
-Array from_dlpack(DLManagedTensor* tensor, Location where) {
+Array data::take_dlpack(DLManagedTensor* tensor, const Adopt& adopt, const Location& where) {
   if (tensor == nullptr)
     fail<TypeError>("from_dlpack", {.place = describe(where)}, "the tensor is a null pointer");
   const DLTensor& t = tensor->dl_tensor;
-  // Memory pinned by CUDA is host memory.
-  if (t.device.device_type != kDLCPU && t.device.device_type != kDLCUDAHost)
-    fail<UnsupportedError>(
-        "from_dlpack", {.place = describe(where), .hint = "copy it to the host first"},
-        "the tensor lies on {}; only host memory is taken", device_name(t.device));
+  // Memory pinned by CUDA is host memory; managed memory is reached through its device.
+  const DLDeviceType type = t.device.device_type;
+  const bool is_host = type == kDLCPU || type == kDLCUDAHost;
+  const bool is_cuda = type == kDLCUDA || type == kDLCUDAManaged;
+  if (!is_host && !(is_cuda && adopt))
+    fail<UnsupportedError>("from_dlpack",
+                           {.place = describe(where), .hint = "copy it to the host first"},
+                           "the tensor lies on {}; only {} is taken", device_name(t.device),
+                           adopt ? "memory of the host or of CUDA devices" : "host memory");
   const DType dtype = dtype_from(t.dtype, where);
   if (t.ndim < 0 || (t.ndim > 0 && t.shape == nullptr))
     fail<ShapeError>("from_dlpack", {.place = describe(where)}, "the tensor has {} axes and {}",
                      t.ndim, t.shape == nullptr ? "no shape" : "a shape");
   const Shape shape(t.shape, t.shape + t.ndim);
   const Shape strides = t.strides == nullptr ? Shape{} : Shape(t.strides, t.strides + t.ndim);
-  void* data = static_cast<std::byte*>(t.data) + t.byte_offset;
-  // The checks come first, on a view that owns nothing: until they pass the tensor is the caller's.
-  Array::view(dtype, data, shape, strides, nullptr, where);
-  const std::shared_ptr<void> owner(tensor, [](void* taken) {
-    auto* given = static_cast<DLManagedTensor*>(taken);
-    if (given->deleter != nullptr) given->deleter(given);
-  });
-  return Array::view(dtype, data, shape, strides, owner, where);
+  const auto owner = std::make_shared<Taken>();
+  const Array view = Array::view(dtype, static_cast<std::byte*>(t.data) + t.byte_offset, shape,
+                                 strides, is_host ? owner : nullptr, where);
+  const Device device{Device::cuda, t.device.device_id};
+  const Array taken = is_host ? view : view_on_device(view, device, adopt, owner, where);
+  owner->tensor = tensor;
+  return taken;
+}
+
+Array from_dlpack(DLManagedTensor* tensor, Location where) {
+  return data::take_dlpack(tensor, {}, where);
 }
 
 } // namespace kroton

@@ -296,7 +296,7 @@ Array load_npy(const std::filesystem::path& path) {
 }
 
 void save_npy(const std::filesystem::path& path, const Array& array) {
-  const Array dense = array.contiguous();
+  const Array dense = array.to_host().contiguous();
   const std::string header = make_header(dense);
   TemporaryFile file(path);
   file.write(header.data(), header.size());

@@ -14,6 +14,10 @@ std::string label(DType dtype, const Shape& shape);
 /// "float", "std::int32_t"; as one writes it in C++.
 std::string_view cpp_name(DType dtype);
 
+/// numel, checked so that numel * item_size is a valid object size too. Throws ShapeError for a
+/// negative dim or a product that overflows.
+std::int64_t checked_numel(DType dtype, const Shape& shape, const Location& where);
+
 /// Row-major without gaps. Axes of size 0 count as 1, so that no stride is 0.
 Shape dense_strides(const Shape& shape);
 bool is_dense(const Shape& shape, const Shape& strides);
