@@ -95,8 +95,9 @@ std::string filter_for(const std::string& pattern, bool slow) {
 
 } // namespace
 
-/// Asked by the leak sanitizer, where there is one, at the end of a process. A forked child lacks the
-/// threads of its parent, whose stacks hold what would seem lost in it: only the parent is checked.
+/// Asked by the leak sanitizer, where there is one, at the end of a process. A forked child lacks
+/// the threads of its parent, whose stacks hold what would seem lost in it: only the parent is
+/// checked.
 extern "C" int __lsan_is_turned_off() { return getpid() != main_process; }
 
 int main(int argc, char** argv) {

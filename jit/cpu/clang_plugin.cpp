@@ -130,6 +130,7 @@ bool run(const KrotonClangRequest& request, std::string_view source, bool wants_
   result.output_bytes.clear();
   llvm::raw_string_ostream log(result.log_text);
   auto options = clang_compat::make_diagnostic_options();
+  options->ShowPresumedLoc = true; // a text may say by #line which lines are the user's
   auto diagnostics = clang_compat::make_diagnostics(options, log);
 
   std::vector<const char*> arguments(request.arguments, request.arguments + request.argument_count);

@@ -15,6 +15,7 @@
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/ErrorHandling.h>
+#include <llvm/Transforms/Instrumentation/ThreadSanitizer.h>
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
 #include <llvm/Transforms/Scalar/SROA.h>
 #include <llvm/Transforms/Utils/Cloning.h>
@@ -137,6 +138,12 @@ void inline_all(llvm::Module& module, llvm::FunctionAnalysisManager& analyses) {
   }
 }
 
+bool is_watched(const llvm::Module& module) {
+  return llvm::any_of(module, [](const llvm::Function& function) {
+    return function.hasFnAttribute(llvm::Attribute::SanitizeThread);
+  });
+}
+
 } // namespace
 
 std::unique_ptr<llvm::TargetMachine> make_target_machine(const clang::TargetOptions& options,
@@ -167,6 +174,9 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, unsigned optim
         "function<eager-inv>(" + std::string(function_pipeline) + "),globaldce";
     llvm::cantFail(builder.parsePassPipeline(passes, pipeline));
   }
+  // With -fsanitize=thread a text defines what is called at its accesses to memory.
+  if (is_watched(module))
+    passes.addPass(llvm::createModuleToFunctionPassAdaptor(llvm::ThreadSanitizerPass()));
   passes.run(module, analyses.modules);
 }
 

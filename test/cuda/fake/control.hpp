@@ -1,0 +1,67 @@
+#pragma once
+/// What tests tell the fake libcuda, and ask of it.
+///
+///   Control& fake = control();
+///   fake.fail("cuMemAlloc_v2", 2, 2);              // the second call from now says: out of memory
+///   …
+///   CHECK(fake.live() == Live{});
+///
+/// The fakes of libcuda, libnvrtc and libcublasLt are one shared object, which KROTON_CUDA_DRIVER,
+/// KROTON_NVRTC and KROTON_CUBLASLT name. Device memory is memory of the host. A "cubin" is the
+/// text that the fake libnvrtc was given; the emulator runs it.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "test/cuda/emulator/launch.hpp"
+
+namespace kroton::test::fake {
+
+/// What has been made and not yet given back.
+struct Live {
+  std::size_t allocations = 0, host_allocations = 0, streams = 0, events = 0, graphs = 0,
+              executables = 0, libraries = 0;
+  bool operator==(const Live&) const = default;
+};
+
+/// The driver's names for the errors that tests inject.
+inline constexpr int out_of_memory = 2, unknown_error = 999;
+
+class Control {
+public:
+  virtual ~Control() = default;
+
+  /// Takes back all that was set, finds lost devices again and empties the log. What is live stays.
+  virtual void reset() = 0;
+
+  /// The order of the threads of kernels that are launched from now on.
+  virtual void set_schedule(const emulator::Schedule& schedule) = 0;
+  /// Work on a stream is done only when somebody waits for it: at a synchronisation, or before work
+  /// that waits for an event of it.
+  virtual void set_deferred(bool is_deferred) = 0;
+  /// The memory of each device, 1 GiB until set.
+  virtual void set_memory(std::size_t nbytes) = 0;
+
+  /// The nth call of `function` from now on (1: the next) does nothing and returns `error`.
+  virtual void fail(const std::string& function, int nth, int error) = 0;
+  /// The nth call of any function from now on.
+  virtual void fail_any(int nth, int error) = 0;
+  /// Whether what was last set to fail has been called.
+  virtual bool has_failed() const = 0;
+
+  virtual Live live() const = 0;
+  /// The calls since the last reset, such as "cuMemAlloc_v2" and "cuLaunchKernel add (4,1,1) x
+  /// (128,1,1)".
+  virtual std::vector<std::string> log() const = 0;
+  /// How many of them are of `function`.
+  virtual int count(const std::string& function) const = 0;
+  /// What the kernel did that lost a device last; empty if none did.
+  virtual std::string fault() const = 0;
+};
+
+/// Points the three variables at the fakes, and returns their control. It must come before the
+/// first use of a device.
+Control& control();
+
+} // namespace kroton::test::fake

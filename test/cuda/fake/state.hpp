@@ -1,0 +1,200 @@
+#pragma once
+/// What the fake libcuda is made of.
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "jit/cuda/driver.hpp"
+#include "test/cuda/emulator/module.hpp"
+#include "test/cuda/fake/control.hpp"
+
+namespace kroton::test::fake {
+
+using jit::cuda::Address;
+using jit::cuda::Result;
+
+/// The driver's other answers.
+inline constexpr Result invalid_context{201}, invalid_handle{400};
+
+struct DeviceState {
+  int number = 0;
+  std::size_t used = 0;
+  Result lost = Result::success; ///< What every call says since a kernel failed.
+  emulator::MemoryMap memory;
+};
+
+/// Work on a stream.
+struct Operation {
+  std::string what; ///< Operations of the same kind on the same kernel have the same.
+  std::function<Result()> run;
+};
+
+} // namespace kroton::test::fake
+
+// What the driver's handles point at.
+namespace kroton::jit::cuda {
+
+struct CUctx_st {
+  test::fake::DeviceState device;
+};
+struct CUgraph_st {
+  std::vector<test::fake::Operation> operations;
+};
+struct CUgraphExec_st {
+  std::vector<test::fake::Operation> operations;
+};
+struct CUstream_st {
+  CUctx_st* context;
+  std::deque<test::fake::Operation> queue;
+  std::uint64_t done = 0; ///< Operations.
+  CUgraph_st* capture = nullptr;
+
+  std::uint64_t issued() const { return done + queue.size(); }
+};
+struct CUevent_st {
+  CUctx_st* context;
+  CUstream_st* stream = nullptr; ///< Of the last record; null if that is done, or there was none.
+  std::uint64_t position = 0;    ///< How many of the stream's operations come before it.
+};
+struct CUfunc_st {
+  const emulator::Kernel* kernel;
+  std::size_t dynamic_shared_bytes = 48 * 1024;
+};
+struct CUkern_st {
+  CUfunc_st function;
+};
+struct CUlib_st {
+  std::shared_ptr<const emulator::Module> module;
+  std::map<std::string, CUkern_st> kernels;
+};
+
+} // namespace kroton::jit::cuda
+
+namespace kroton::test::fake {
+
+using jit::cuda::CUctx_st;
+using jit::cuda::CUevent_st;
+using jit::cuda::CUfunc_st;
+using jit::cuda::CUgraph_st;
+using jit::cuda::CUgraphExec_st;
+using jit::cuda::CUlib_st;
+using jit::cuda::CUstream_st;
+
+/// Memory of a device or pinned memory.
+struct Block {
+  std::unique_ptr<std::byte[]> memory;
+  std::byte* begin = nullptr;
+  std::size_t nbytes = 0;
+  CUctx_st* context = nullptr; ///< Null for pinned memory.
+};
+
+template <class T> using Owned = std::map<T*, std::unique_ptr<T>>;
+
+/// The nth call from now.
+struct Injection {
+  std::string function; ///< Empty: any.
+  int calls_left = 0;
+  Result error = Result::success;
+};
+
+class State final : public Control {
+public:
+  State();
+
+  void reset() override;
+  void set_schedule(const emulator::Schedule& schedule) override;
+  void set_deferred(bool is_deferred) override;
+  void set_memory(std::size_t nbytes) override;
+  void fail(const std::string& function, int nth, int error) override;
+  void fail_any(int nth, int error) override { fail("", nth, error); }
+  bool has_failed() const override;
+  Live live() const override;
+  std::vector<std::string> log() const override;
+  int count(const std::string& function) const override;
+  std::string fault() const override;
+
+  /// Notes the call and answers it: with the injected error if it is its turn, else with what
+  /// `body` returns.
+  template <class Body> Result call(const char* function, Body body) {
+    const std::lock_guard lock(mutex_);
+    if (const Result r = begin_call(function); r != Result::success) return r;
+    return body();
+  }
+  /// As `call`, with the current context. Without one, or if its device is lost, that is the
+  /// answer; `is_release` calls do their work all the same.
+  template <class Body>
+  Result call_in_context(const char* function, Body body, bool is_release = false) {
+    return call(function, [&]() -> Result {
+      CUctx_st* const context = current();
+      if (!context) return invalid_context;
+      const Result lost = context->device.lost;
+      if (lost != Result::success && !is_release) return lost;
+      const Result r = body(*context);
+      return lost != Result::success ? lost : r;
+    });
+  }
+  /// Adds to the line of the log that the running call has.
+  void note(const std::string& text) { log_.back() += " " + text; }
+
+  static std::vector<CUctx_st*>& context_stack();
+  static CUctx_st* current() { return context_stack().empty() ? nullptr : context_stack().back(); }
+
+  /// Puts work on a stream, or into the graph that it captures.
+  Result enqueue(CUstream_st* stream, Operation operation);
+  /// Does the stream's first `position` operations, and what they wait for.
+  Result drain(CUstream_st* stream, std::uint64_t position);
+  Result drain(CUstream_st* stream) { return drain(stream, stream->issued()); }
+  Result drain_device(CUctx_st& context);
+  bool is_stream(CUstream_st* stream) const { return streams_.contains(stream); }
+
+  Result allocate(CUctx_st& context, Address& address, std::size_t nbytes);
+  Result release(Address address);
+  Block* block_at(Address address, std::size_t nbytes);
+  Block* pinned_at(const void* address, std::size_t nbytes);
+  Result run_kernel(const CUfunc_st& function, const emulator::Grid& grid,
+                    const std::vector<std::vector<std::byte>>& arguments, CUctx_st& context);
+
+  std::vector<std::unique_ptr<CUctx_st>> contexts; ///< One a device.
+  std::map<Address, Block> blocks;
+  std::map<const void*, Block> pinned;
+  Owned<CUstream_st> streams_;
+  Owned<CUevent_st> events;
+  Owned<CUgraph_st> graphs;
+  Owned<CUgraphExec_st> executables;
+  Owned<CUlib_st> libraries;
+  std::size_t memory_bytes;
+
+private:
+  Result begin_call(const char* function);
+
+  mutable std::recursive_mutex mutex_;
+  std::vector<std::string> log_;
+  Injection injection_;
+  emulator::Schedule schedule_;
+  bool is_deferred_ = false;
+  std::string fault_;
+};
+
+/// The fake itself. It lives to the end of the process: what is torn down last may still call it.
+State& state();
+
+/// The module of a text; equal texts are compiled once in a process.
+std::shared_ptr<const emulator::Module> module_of(const std::string& text,
+                                                  const emulator::Build& build);
+
+/// What the fake libnvrtc gives for a text, and back. Text with a size before it, since a driver is
+/// not told the size.
+std::string image_of(const std::string& text, const emulator::Build& build);
+struct Image {
+  std::string text;
+  emulator::Build build;
+  bool is_image = false;
+};
+Image read_image(const void* code);
+
+} // namespace kroton::test::fake
