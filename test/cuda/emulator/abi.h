@@ -47,6 +47,8 @@ struct Table {
   int (*barrier)(BarrierOp op, int predicate, int line);
   unsigned long (*warp)(WarpOp op, unsigned mask, unsigned long value, int argument, int width, int line);
   void (*fence)();
+  void* (*move)(void* to, const void* from, unsigned long nbytes);
+  void* (*set)(void* to, int value, unsigned long nbytes);
   float (*fma_f32)(float, float, float);
   double (*fma_f64)(double, double, double);
 };

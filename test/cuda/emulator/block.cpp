@@ -77,6 +77,10 @@ struct Block::Calls {
     return t.result;
   }
   static void fence() { running_block->races_.fence(); }
+  static void* move(void* to, const void* from, unsigned long n) {
+    return std::memmove(to, from, n);
+  }
+  static void* set(void* to, int value, unsigned long n) { return std::memset(to, value, n); }
   static float fma_f32(float a, float b, float c) { return std::fma(a, b, c); }
   static double fma_f64(double a, double b, double c) { return std::fma(a, b, c); }
 
@@ -88,6 +92,8 @@ struct Block::Calls {
                                .barrier = barrier,
                                .warp = warp,
                                .fence = fence,
+                               .move = move,
+                               .set = set,
                                .fma_f32 = fma_f32,
                                .fma_f64 = fma_f64};
 

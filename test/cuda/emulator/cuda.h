@@ -17,8 +17,7 @@ namespace kroton::emulator {
 
 KROTON_EMULATED const Table& table() { return kroton_emulator_state.table; }
 
-__attribute__((always_inline, no_sanitize("thread"))) inline void seen(const void* address, unsigned long nbytes,
-                                                                       Access kind) {
+KROTON_UNSEEN inline void seen(const void* address, unsigned long nbytes, Access kind) {
   const State& s = kroton_emulator_state;
   if ((unsigned long)address - s.stack_begin < s.stack_bytes) return;
   if ((unsigned long)address - (unsigned long)&s < sizeof s) return;
@@ -46,28 +45,25 @@ template <class T> struct Guarded {
 
 // What the sanitizers call.
 
-#define KROTON_HOOK(name, nbytes, kind)                                                                                \
-  extern "C" KROTON_UNSEEN void name(void* p) {                                                                        \
-    kroton::emulator::seen(p, nbytes, kroton::emulator::Access::kind);                                                 \
+#define KROTON_HOOK(kind, nbytes)                                                                  \
+  extern "C" KROTON_UNSEEN void __tsan_##kind##nbytes(void* p) {                                   \
+    kroton::emulator::seen(p, nbytes, kroton::emulator::Access::kind);                             \
   }
-KROTON_HOOK(__tsan_read1, 1, read)
-KROTON_HOOK(__tsan_read2, 2, read)
-KROTON_HOOK(__tsan_read4, 4, read)
-KROTON_HOOK(__tsan_read8, 8, read)
-KROTON_HOOK(__tsan_read16, 16, read)
-KROTON_HOOK(__tsan_unaligned_read2, 2, read)
-KROTON_HOOK(__tsan_unaligned_read4, 4, read)
-KROTON_HOOK(__tsan_unaligned_read8, 8, read)
-KROTON_HOOK(__tsan_unaligned_read16, 16, read)
-KROTON_HOOK(__tsan_write1, 1, write)
-KROTON_HOOK(__tsan_write2, 2, write)
-KROTON_HOOK(__tsan_write4, 4, write)
-KROTON_HOOK(__tsan_write8, 8, write)
-KROTON_HOOK(__tsan_write16, 16, write)
-KROTON_HOOK(__tsan_unaligned_write2, 2, write)
-KROTON_HOOK(__tsan_unaligned_write4, 4, write)
-KROTON_HOOK(__tsan_unaligned_write8, 8, write)
-KROTON_HOOK(__tsan_unaligned_write16, 16, write)
+#define KROTON_UNALIGNED_HOOK(kind, nbytes)                                                        \
+  KROTON_HOOK(kind, nbytes)                                                                        \
+  extern "C" void __tsan_unaligned_##kind##nbytes(void*)                                           \
+      __attribute__((alias("__tsan_" #kind #nbytes)));
+KROTON_HOOK(read, 1)
+KROTON_UNALIGNED_HOOK(read, 2)
+KROTON_UNALIGNED_HOOK(read, 4)
+KROTON_UNALIGNED_HOOK(read, 8)
+KROTON_UNALIGNED_HOOK(read, 16)
+KROTON_HOOK(write, 1)
+KROTON_UNALIGNED_HOOK(write, 2)
+KROTON_UNALIGNED_HOOK(write, 4)
+KROTON_UNALIGNED_HOOK(write, 8)
+KROTON_UNALIGNED_HOOK(write, 16)
+#undef KROTON_UNALIGNED_HOOK
 #undef KROTON_HOOK
 
 extern "C" KROTON_UNSEEN void __tsan_func_entry(void*) {}
@@ -76,21 +72,14 @@ extern "C" KROTON_UNSEEN void __tsan_func_exit() {}
 extern "C" KROTON_UNSEEN void* __tsan_memmove(void* to, const void* from, unsigned long n) {
   kroton::emulator::seen(from, n, kroton::emulator::Access::read);
   kroton::emulator::seen(to, n, kroton::emulator::Access::write);
-  char* out = (char*)to;
-  const char* in = (const char*)from;
-  if (out <= in)
-    for (unsigned long i = 0; i < n; ++i) out[i] = in[i];
-  else
-    for (unsigned long i = n; i > 0; --i) out[i - 1] = in[i - 1];
-  return to;
+  return kroton::emulator::table().move(to, from, n);
 }
 extern "C" KROTON_UNSEEN void* __tsan_memcpy(void* to, const void* from, unsigned long n) {
   return __tsan_memmove(to, from, n);
 }
 extern "C" KROTON_UNSEEN void* __tsan_memset(void* to, int value, unsigned long n) {
   kroton::emulator::seen(to, n, kroton::emulator::Access::write);
-  for (unsigned long i = 0; i < n; ++i) ((char*)to)[i] = (char)value;
-  return to;
+  return kroton::emulator::table().set(to, value, n);
 }
 
 namespace kroton::emulator {

@@ -1,0 +1,37 @@
+#pragma once
+/// What the functions of the fake libcuda share. Their signatures are those of Kroton's own table.
+#include "test/cuda/fake/state.hpp"
+
+using namespace kroton::jit::cuda; // the types of the signatures
+
+#define KROTON_FAKE_DECLARED(symbol, parameters)                                                   \
+  extern "C" __attribute__((visibility("default"))) Result symbol parameters;
+KROTON_CUDA_DRIVER_FUNCTIONS(KROTON_FAKE_DECLARED)
+#undef KROTON_FAKE_DECLARED
+
+namespace kroton::test::fake {
+
+/// The object, taken from its owner: it dies with what is returned.
+template <class T> std::unique_ptr<T> taken(Owned<T>& owned, T* handle) {
+  auto node = owned.extract(handle);
+  return node ? std::move(node.mapped()) : nullptr;
+}
+
+template <class T> T* kept(Owned<T>& owned, std::unique_ptr<T> made) {
+  T* const handle = made.get();
+  owned.emplace(handle, std::move(made));
+  return handle;
+}
+
+/// Runs `body` if the stream is one of the current context.
+template <class Body> Result call_on(const char* function, CUstream_st* stream, Body body) {
+  return state().call_in_context(function, [&](CUctx_st& context) -> Result {
+    if (!state().is_stream(stream) || stream->context != &context) return invalid_handle;
+    return body(context);
+  });
+}
+
+/// What every fake device says of itself.
+int value_of(jit::cuda::DeviceAttribute attribute);
+
+} // namespace kroton::test::fake
