@@ -66,6 +66,7 @@ public:
   std::string operand(int id, int needed) const;
   /// From here on `text`, which is a call, stands for a value, until stand-ins are cleared.
   void set_stand_in(int id, std::string text) { stand_ins_.insert_or_assign(id, std::move(text)); }
+  bool has_stand_in(int id) const { return stand_ins_.contains(id); }
   void clear_stand_ins() { stand_ins_.clear(); }
   /// Whether a reduction's running result is wider than what it folds.
   bool is_stretched(int r) const { return reduction(r).accumulator != reduction(r).dtype; }

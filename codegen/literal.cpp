@@ -23,14 +23,14 @@ std::string literal(DType dtype, std::uint64_t bits) {
     std::memcpy(&v, &bits, sizeof v);
     if (std::isnan(v))
       return fmt::format("from_bits_f32(0x{:08x}u)", static_cast<std::uint32_t>(bits));
-    if (std::isinf(v)) return v > 0 ? "__builtin_inff()" : "-__builtin_inff()";
+    if (std::isinf(v)) return v > 0 ? "infinity_f32()" : "-infinity_f32()";
     return finite(v) + "f";
   }
   if (dtype == DType::f64) {
     double v = 0;
     std::memcpy(&v, &bits, sizeof v);
     if (std::isnan(v)) return fmt::format("from_bits_f64(0x{:016x}ul)", bits);
-    if (std::isinf(v)) return v > 0 ? "__builtin_inf()" : "-__builtin_inf()";
+    if (std::isinf(v)) return v > 0 ? "infinity_f64()" : "-infinity_f64()";
     return finite(v);
   }
   if (is_bool(dtype)) return bits ? "true" : "false";
@@ -48,8 +48,8 @@ std::string limit(DType dtype, std::string_view name) {
   if (name == "zero") return literal(dtype, 0);
   const bool low = name == "lowest";
   KROTON_CHECK(low || name == "highest", "no limit is called {}", name);
-  if (dtype == DType::f32) return low ? "-__builtin_inff()" : "__builtin_inff()";
-  if (dtype == DType::f64) return low ? "-__builtin_inf()" : "__builtin_inf()";
+  if (dtype == DType::f32) return low ? "-infinity_f32()" : "infinity_f32()";
+  if (dtype == DType::f64) return low ? "-infinity_f64()" : "infinity_f64()";
   if (is_bool(dtype)) return low ? "false" : "true";
   const int width = static_cast<int>(item_size(dtype)) * 8;
   const std::uint64_t all = ~std::uint64_t{0} >> (64 - width);

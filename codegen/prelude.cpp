@@ -10,23 +10,25 @@ namespace kroton::codegen {
 
 namespace {
 
-std::span<const PreludeEntry> entries() { return {prelude_table, prelude_table_size}; }
+/// A dialect's table, and its positions by name.
+struct Table {
+  explicit Table(std::span<const PreludeEntry> table) : entries(table) {
+    for (std::size_t i = 0; i < entries.size(); ++i) positions.emplace(entries[i].name, i);
+  }
+  std::size_t index_of(std::string_view name) const {
+    const auto found = positions.find(name);
+    if (found == positions.end())
+      support::fail<InternalError>("prelude", {}, "no fragment is named '{}'", name);
+    return found->second;
+  }
 
-/// The table's positions by name.
-const std::unordered_map<std::string_view, std::size_t>& positions() {
-  static const auto all = [] {
-    std::unordered_map<std::string_view, std::size_t> of;
-    for (std::size_t i = 0; i < prelude_table_size; ++i) of.emplace(prelude_table[i].name, i);
-    return of;
-  }();
-  return all;
-}
+  std::span<const PreludeEntry> entries;
+  std::unordered_map<std::string_view, std::size_t> positions;
+};
 
-std::size_t index_of(std::string_view name) {
-  const auto found = positions().find(name);
-  if (found == positions().end())
-    support::fail<InternalError>("prelude", {}, "no fragment is named '{}'", name);
-  return found->second;
+const Table& table_of(Dialect dialect) {
+  static const Table cpu(prelude_table), cuda(cuda_prelude_table);
+  return dialect == Dialect::cpu ? cpu : cuda;
 }
 
 template <class Visit> void for_each_word(std::string_view text, Visit visit) {
@@ -46,42 +48,47 @@ constexpr std::array<std::string_view, 11> aliases = {
 
 } // namespace
 
-std::string_view prelude_fragment(std::string_view name) { return entries()[index_of(name)].text; }
+std::string_view prelude_fragment(std::string_view name, Dialect dialect) {
+  const Table& table = table_of(dialect);
+  return table.entries[table.index_of(name)].text;
+}
 
-std::string prelude_for(std::span<const std::string_view> names) {
-  std::vector<bool> needed(prelude_table_size, false);
-  for (std::string_view name : names) needed[index_of(name)] = true;
+std::string prelude_for(std::span<const std::string_view> names, Dialect dialect) {
+  const Table& table = table_of(dialect);
+  std::vector<bool> needed(table.entries.size(), false);
+  for (std::string_view name : names) needed[table.index_of(name)] = true;
   // An entry's dependencies stand before it, so one walk from the end finds them all.
-  for (std::size_t i = prelude_table_size; i-- > 0;)
+  for (std::size_t i = needed.size(); i-- > 0;)
     if (needed[i])
-      for_each_word(prelude_table[i].needs,
-                    [&](std::string_view need) { needed[index_of(need)] = true; });
+      for_each_word(table.entries[i].needs,
+                    [&](std::string_view need) { needed[table.index_of(need)] = true; });
   std::string text;
-  for (std::size_t i = 0; i < prelude_table_size; ++i) {
+  for (std::size_t i = 0; i < needed.size(); ++i) {
     if (!needed[i]) continue;
     if (!text.empty()) text += '\n';
-    text += prelude_table[i].text;
+    text += table.entries[i].text;
   }
   return text;
 }
 
-std::vector<std::string_view> prelude_names() {
+std::vector<std::string_view> prelude_names(Dialect dialect) {
   std::vector<std::string_view> names;
-  for (const PreludeEntry& entry : entries()) names.push_back(entry.name);
+  for (const PreludeEntry& entry : table_of(dialect).entries) names.push_back(entry.name);
   return names;
 }
 
-std::vector<std::string_view> prelude_names_in(std::string_view text) {
-  std::vector<bool> occurs(prelude_table_size, false);
+std::vector<std::string_view> prelude_names_in(std::string_view text, Dialect dialect) {
+  const Table& table = table_of(dialect);
+  std::vector<bool> occurs(table.entries.size(), false);
   for_each_word(text, [&](std::string_view word) {
-    if (const auto found = positions().find(word); found != positions().end())
+    if (const auto found = table.positions.find(word); found != table.positions.end())
       occurs[found->second] = true;
     else if (std::ranges::find(aliases, word) != aliases.end())
-      occurs[index_of("types")] = true;
+      occurs[table.index_of("types")] = true;
   });
   std::vector<std::string_view> names;
-  for (std::size_t i = 0; i < prelude_table_size; ++i)
-    if (occurs[i]) names.push_back(prelude_table[i].name);
+  for (std::size_t i = 0; i < occurs.size(); ++i)
+    if (occurs[i]) names.push_back(table.entries[i].name);
   return names;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-/// The table that codegen/prelude/embed.py writes; `codegen/prelude.hpp` is the way to it.
-#include <cstddef>
+/// The tables that codegen/prelude/embed.py writes; `codegen/prelude.hpp` is the way to them.
+#include <span>
 #include <string_view>
 
 namespace kroton::codegen {
@@ -12,7 +12,6 @@ struct PreludeEntry {
 };
 
 /// Dependencies stand before what needs them.
-extern const PreludeEntry prelude_table[];
-extern const std::size_t prelude_table_size;
+extern const std::span<const PreludeEntry> prelude_table, cuda_prelude_table;
 
 } // namespace kroton::codegen

@@ -15,42 +15,9 @@ constexpr std::int64_t longest_run = 1024;
 
 } // namespace
 
-void Statements::line(int indent, const std::string& text) {
-  out_ += std::string(static_cast<std::size_t>(indent) * 2, ' ') + text + "\n";
-  ++line_number_;
-}
-
-void Statements::emit_values(const Block& b, int indent) {
-  for (int id : b.values) {
-    const Value& v = value(id);
-    for (const ComputedTerm& t : v.access->computed)
-      if (checked_at(t) == t.site)
-        line(indent, fmt::format("const i64 {} = checked(rt, {}, {}, {});", position_name(t.site),
-                                 t.site, operand(t.value, 0), dim_text(t.bound)));
-    if (!lanes().is_end(id)) emit_value(id, indent);
-  }
-}
-
-void Statements::emit_value(int id, int indent) {
-  if (is_inline(id) || uses(id) == 0) return;
-  const Value& v = value(id);
-  if (v.node != ir::no_node) lines_.emplace_back(line_number_ + 1, v.node);
-  line(indent, fmt::format("const {} {} = {};", lanes().is_vector(id) ? "auto" : type_name(v.dtype),
-                           value_name(id), definition(id).text));
-}
-
-void Statements::emit_stores(const Block& b, int indent) {
-  for (const Store& s : b.stores) {
-    if (const ir::NodeId node = value(s.value).node; node != ir::no_node && is_inline(s.value))
-      lines_.emplace_back(line_number_ + 1, node);
-    line(indent, fmt::format("{} = {};", element(s.access), operand(s.value, 0)));
-  }
-}
-
 void Statements::emit_vector_stores(const Block& b, int axis, int indent) {
   for (const Store& s : b.stores) {
-    if (const ir::NodeId node = value(s.value).node; node != ir::no_node && is_inline(s.value))
-      lines_.emplace_back(line_number_ + 1, node);
+    note_stored(s.value);
     line(indent, store(s.access, axis, vector_operand(s.value)));
   }
 }
@@ -60,27 +27,6 @@ std::string Statements::vector_operand(int id) const {
   return lanes().is_vector(id)
              ? text
              : fmt::format("vec<{}, {}>({})", type_name(value(id).dtype), lanes().count, text);
-}
-
-void Statements::emit_fold(const Reduction& r, const std::string& so_far, const std::string& best,
-                           const std::string& value, const std::string& position, int indent) {
-  if (r.op->better.empty()) {
-    line(indent, fmt::format("{} = {};", so_far, folded(r, false, so_far, value)));
-    return;
-  }
-  line(indent, fmt::format("if ({}) {{", better(r, best, value)));
-  line(indent + 1, fmt::format("{} = {};", best, value));
-  line(indent + 1, fmt::format("{} = {};", so_far, position));
-  line(indent, "}");
-}
-
-std::string Statements::folded(const Reduction& r, bool is_vector, std::string_view so_far,
-                               std::string_view value) const {
-  return replaced(replaced(fold(r, is_vector), "{0}", so_far), "{1}", value);
-}
-
-std::string Statements::better(const Reduction& r, std::string_view best, std::string_view value) {
-  return replaced(replaced(std::string(r.op->better), "{0}", best), "{1}", value);
 }
 
 bool Statements::is_stretched_variable(int r) const {
@@ -126,12 +72,6 @@ void Statements::emit_start(int r, int indent) {
   while (depth > indent) line(--depth, "}");
 }
 
-std::string Statements::loop_over(int axis) const {
-  const std::string i = axis_name(axis);
-  return fmt::format("for (i64 {0} = 0; {0} < {1}; ++{0}) {{", i,
-                     dim_text(k_.axes[static_cast<std::size_t>(axis)]));
-}
-
 void Statements::open_loop(int axis, int indent) {
   const Dim& d = k_.axes[static_cast<std::size_t>(axis)];
   if (d.is_static() && d.value() > most_unrolled)
@@ -142,8 +82,6 @@ void Statements::open_loop(int axis, int indent) {
 bool Statements::folds_in_loop(int r) const {
   return !has_inner() || !reduction(r).kept.empty() || !reduction(r).reduced.empty();
 }
-
-bool Statements::has_inner() const { return k_.rows < static_cast<int>(k_.axes.size()); }
 
 void Statements::fold_all(const Stage& s, int indent, bool inside_loop) {
   for (int r : s.reductions) {

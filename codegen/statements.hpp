@@ -9,32 +9,22 @@
 #include <utility>
 #include <vector>
 
-#include "codegen/expression.hpp"
+#include "codegen/writer.hpp"
 
 namespace kroton::codegen {
 
-class Statements : public Expressions {
+class Statements : public Writer {
 protected:
   Statements(const Kernel& kernel, Lanes lanes)
-      : Expressions(kernel, std::move(lanes)), k_(kernel) {}
+      : Writer(kernel, std::move(lanes), "rt"), k_(kernel) {}
 
-  void line(int indent, const std::string& text);
-  void emit_values(const Block& b, int indent);
-  void emit_value(int id, int indent);
-  void emit_stores(const Block& b, int indent);
   void emit_vector_stores(const Block& b, int axis, int indent);
   /// An operand as a vector, whether or not it differs from lane to lane.
   std::string vector_operand(int id) const;
-  void emit_fold(const Reduction& r, const std::string& so_far, const std::string& best,
-                 const std::string& value, const std::string& position, int indent);
-  std::string folded(const Reduction& r, bool is_vector, std::string_view so_far,
-                     std::string_view value) const;
   void emit_start(int r, int indent);
-  std::string loop_over(int axis) const;
   /// Opens a loop inside a row. Clang writes out loops of constant length before it looks for
   /// vectors: a softmax row of 40 then took it a second, and rows of 10 ran slower than in a loop.
   void open_loop(int axis, int indent);
-  bool has_inner() const;
   /// The loop `for (axis from begin to end)` around `body`, in stretches if `s` sums f32 in it.
   void emit_loop(const std::vector<Stage>& stages, int axis, const std::string& begin,
                  const std::string& end, bool is_short, int indent,
@@ -63,13 +53,7 @@ protected:
   /// Draws those of the elements from `axis`_from to `axis`_to.
   void emit_run(int id, int axis, int indent);
 
-  /// Hands over what was written, and begins anew.
-  std::string take() { return std::exchange(out_, {}); }
-  /// The nodes that lines of the text compute; the first line written is 1.
-  const std::vector<std::pair<int, ir::NodeId>>& lines() const { return lines_; }
-
 private:
-  static std::string better(const Reduction& r, std::string_view best, std::string_view value);
   /// Whether stretches of it are folded in a narrower variable first; elements of arrays are not.
   bool is_stretched_variable(int r) const;
   /// The array that elements are folded into one by one.
@@ -99,9 +83,6 @@ private:
   bool has_stretches(const Stage& s) const;
 
   const Kernel& k_;
-  std::string out_;
-  int line_number_ = 0;
-  std::vector<std::pair<int, ir::NodeId>> lines_;
 };
 
 } // namespace kroton::codegen

@@ -99,6 +99,18 @@ template <class U> KROTON_INLINE like<U, f32> from_bits_f32(U x) { return __buil
 //# from_bits_f64: types like
 template <class U> KROTON_INLINE like<U, f64> from_bits_f64(U x) { return __builtin_bit_cast(like<U, f64>, x); }
 
+//# infinity_f32: types
+KROTON_INLINE f32 infinity_f32() { return __builtin_inff(); }
+
+//# infinity_f64: types
+KROTON_INLINE f64 infinity_f64() { return __builtin_inf(); }
+
+//# nan_f32: types
+KROTON_INLINE f32 nan_f32() { return __builtin_nanf(""); }
+
+//# nan_f64: types
+KROTON_INLINE f64 nan_f64() { return __builtin_nan(""); }
+
 /// table[index % 32] in each lane.
 //# looked_up: types vec lanes_of like
 #ifdef __AVX512F__
@@ -322,17 +334,3 @@ template <class A, class B> KROTON_INLINE auto minimum_f64(A x, B y) {
   return a != a ? a : ordered;
 #endif
 }
-
-/// max(x, +0): a NaN stays, -0 becomes +0.
-//# relu_f32: types
-template <class F> KROTON_INLINE F relu_f32(F x) { return x <= 0.0f ? 0.0f : x; }
-
-//# relu_f64: types
-template <class F> KROTON_INLINE F relu_f64(F x) { return x <= 0.0 ? 0.0 : x; }
-
-/// -1 or 1; zeros (with their sign) and NaN are returned as they are.
-//# sign_f32: types
-template <class F> KROTON_INLINE F sign_f32(F x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x; }
-
-//# sign_f64: types
-template <class F> KROTON_INLINE F sign_f64(F x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x; }

@@ -18,15 +18,15 @@ template <class F> KROTON_INLINE F log_sum_f32(F e, F f) {
 }
 
 /// x = 2^e (1 + f) with 1 + f in [2/3, 4/3); denormals are scaled into the normal range first.
-//# log_f32: types convert bits_f32 from_bits_f32 log_sum_f32
+//# log_f32: types convert bits_f32 from_bits_f32 log_sum_f32 infinity_f32 nan_f32
 template <class F> KROTON_INLINE F log_f32(F x) {
   auto tiny = x < 0x1p-126f;
   auto offset = bits_f32(tiny ? x * 0x1p23f : x) - 0x3f2aaaabu;
   F e = convert<f32>(convert<i32>(offset) >> 23) - (tiny ? 23.0f : 0.0f);
   F y = log_sum_f32(e, from_bits_f32((offset & 0x7fffffu) + 0x3f2aaaabu) - 1.0f);
-  y = x == __builtin_inff() ? x : y;
-  y = x > 0.0f ? y : __builtin_nanf("");
-  return x == 0.0f ? -__builtin_inff() : y;
+  y = x == infinity_f32() ? x : y;
+  y = x > 0.0f ? y : nan_f32();
+  return x == 0.0f ? -infinity_f32() : y;
 }
 
 /// log(1 + x) for finite x > -1. The exponent e is that of the rounded 1 + x; f = x 2^-e + (2^-e - 1) is
@@ -39,12 +39,12 @@ template <class F> KROTON_INLINE F log1p_finite_f32(F x) {
   return log_sum_f32(convert<f32>(convert<i32>(exponent) >> 23), f);
 }
 
-//# log1p_f32: types log1p_finite_f32
+//# log1p_f32: types log1p_finite_f32 infinity_f32 nan_f32
 template <class F> KROTON_INLINE F log1p_f32(F x) {
   F y = log1p_finite_f32(x);
-  y = x == 0.0f || x == __builtin_inff() ? x : y;
-  y = x > -1.0f ? y : __builtin_nanf("");
-  return x == -1.0f ? -__builtin_inff() : y;
+  y = x == 0.0f || x == infinity_f32() ? x : y;
+  y = x > -1.0f ? y : nan_f32();
+  return x == -1.0f ? -infinity_f32() : y;
 }
 
 /// log(1 + e^x) as max(x, 0) + log(1 + z), z = e^-|x|. log(1 + z) is z + z² P(z - 1/2), relative error 2^-27.0 before

@@ -27,15 +27,15 @@ template <class U> KROTON_INLINE auto exponent_f64(U offset) {
 }
 
 /// x = 2^e (1 + f) with 1 + f in [√½, √2); denormals are scaled into the normal range first.
-//# log_f64: types bits_f64 from_bits_f64 exponent_f64 log_sum_f64
+//# log_f64: types bits_f64 from_bits_f64 exponent_f64 log_sum_f64 infinity_f64 nan_f64
 template <class F> KROTON_INLINE F log_f64(F x) {
   auto tiny = x < 0x1p-1022;
   auto offset = bits_f64(tiny ? x * 0x1p54 : x) - 0x3fe6a09e667f3bcdul;
   F e = exponent_f64(offset) - (tiny ? 54.0 : 0.0);
   F y = log_sum_f64(e, from_bits_f64((offset & 0xffffffffffffful) + 0x3fe6a09e667f3bcdul) - 1.0);
-  y = x == __builtin_inf() ? x : y;
-  y = x > 0.0 ? y : __builtin_nan("");
-  return x == 0.0 ? -__builtin_inf() : y;
+  y = x == infinity_f64() ? x : y;
+  y = x > 0.0 ? y : nan_f64();
+  return x == 0.0 ? -infinity_f64() : y;
 }
 
 /// log(1 + x) for finite x > -1. The exponent e is that of the rounded 1 + x; f = x 2^-e + (2^-e - 1) is
@@ -48,12 +48,12 @@ template <class F> KROTON_INLINE F log1p_finite_f64(F x) {
   return log_sum_f64(exponent_f64(exponent), f);
 }
 
-//# log1p_f64: types log1p_finite_f64
+//# log1p_f64: types log1p_finite_f64 infinity_f64 nan_f64
 template <class F> KROTON_INLINE F log1p_f64(F x) {
   F y = log1p_finite_f64(x);
-  y = x == 0.0 || x == __builtin_inf() ? x : y;
-  y = x > -1.0 ? y : __builtin_nan("");
-  return x == -1.0 ? -__builtin_inf() : y;
+  y = x == 0.0 || x == infinity_f64() ? x : y;
+  y = x > -1.0 ? y : nan_f64();
+  return x == -1.0 ? -infinity_f64() : y;
 }
 
 /// log(1 + e^x) as max(x, 0) + log(1 + z), z = e^-|x|. log(1 + z) is z + z² P(z - 1/2), relative error 2^-57.0 before

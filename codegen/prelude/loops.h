@@ -116,10 +116,10 @@ template <class T, int N, int U> struct sums {
 };
 
 /// What elements are compared as: floats as integers in their order, every NaN above all; truth values as 0 and 1.
-//# order_key: types element_of order_f32 order_f64
+//# order_key: types element_of order_f32 order_f64 nan_f32 nan_f64
 template <class V> KROTON_INLINE auto order_key(V x) {
-  if constexpr (__is_same(element_of<V>, f32)) return order_f32(x == x ? x : V(__builtin_nanf("")));
-  else if constexpr (__is_same(element_of<V>, f64)) return order_f64(x == x ? x : V(__builtin_nan("")));
+  if constexpr (__is_same(element_of<V>, f32)) return order_f32(x == x ? x : V(nan_f32()));
+  else if constexpr (__is_same(element_of<V>, f64)) return order_f64(x == x ? x : V(nan_f64()));
   else if constexpr (__is_same(element_of<V>, bool)) return convert<u8>(x);
   else return x;
 }
@@ -227,7 +227,7 @@ template <class T, int N, int U> struct first_minima {
 /// an x or a quotient within 2^26 (f32) or 2^60 (f64) of the smallest or the largest normal number: what is left
 /// is rounded there, and a result may be off by its last place. Compilers take what depends on d alone
 /// out of the loop.
-//# divided: types vec bits_f32 bits_f64
+//# divided: types vec bits_f32 bits_f64 infinity_f64
 template <class T, int N> KROTON_INLINE vec<T, N> divided(vec<T, N> x, T d) {
 #ifdef __FMA__
   // Only a divisor with an exponent far from the ends has a reciprocal with all digits.
@@ -242,7 +242,7 @@ template <class T, int N> KROTON_INLINE vec<T, N> divided(vec<T, N> x, T d) {
     const vec<T, N> better = __builtin_elementwise_fma(left, vec<T, N>(inverse), q);
     // Zeros keep their sign, and infinities have nothing to correct.
     const vec<T, N> size = __builtin_elementwise_abs(left);
-    return size > T(0) && size < T(__builtin_inf()) ? better : q;
+    return size > T(0) && size < T(infinity_f64()) ? better : q;
   }
 #endif
   return x / d;

@@ -38,7 +38,7 @@ template <class F> KROTON_INLINE like<F, f32> pow_positive_f32(F x, F y) {
 }
 
 /// |y| <= 2^40 changes no result: the logarithm of any |x| != 1 is at least 2^-25.
-//# pow_f32: types convert bits_f32 from_bits_f32 abs_f32 floor_f32 pow_positive_f32
+//# pow_f32: types convert bits_f32 from_bits_f32 abs_f32 floor_f32 pow_positive_f32 infinity_f32 nan_f32
 template <class A, class B> KROTON_INLINE auto pow_f32(A base, B exponent) {
   using F = decltype(base + exponent);
   F x = base, y = exponent;
@@ -46,12 +46,12 @@ template <class A, class B> KROTON_INLINE auto pow_f32(A base, B exponent) {
   F bounded = y > 0x1p40f ? 0x1p40f : y;
   bounded = bounded < -0x1p40f ? -0x1p40f : bounded;
   F p = pow_positive_f32(convert<f64>(a), convert<f64>(bounded));
-  F edge = (a == 0.0f) != (y < 0.0f) ? 0.0f : __builtin_inff();
-  p = a == 0.0f || a == __builtin_inff() ? edge : p;
+  F edge = (a == 0.0f) != (y < 0.0f) ? 0.0f : infinity_f32();
+  p = a == 0.0f || a == infinity_f32() ? edge : p;
   auto odd = floor_f32(y) == y && floor_f32(0.5f * y) != 0.5f * y;
   p = from_bits_f32(bits_f32(p) | (odd ? bits_f32(x) & 0x80000000u : 0u));
-  p = x < 0.0f && a != __builtin_inff() && floor_f32(y) != y ? __builtin_nanf("") : p;
-  p = x != x || y != y ? __builtin_nanf("") : p;
+  p = x < 0.0f && a != infinity_f32() && floor_f32(y) != y ? nan_f32() : p;
+  p = x != x || y != y ? nan_f32() : p;
   return y == 0.0f || x == 1.0f ? 1.0f : p;
 }
 
@@ -133,7 +133,7 @@ template <class F> KROTON_INLINE F exp_double_double(F hi, F lo) {
 }
 
 /// |y| <= 2^65 changes no result: the logarithm of any |x| != 1 is at least 2^-53.
-//# pow_f64: types bits_f64 from_bits_f64 abs_f64 floor_f64 fma_f64 double_double exact_product log_double_double exp_double_double
+//# pow_f64: types bits_f64 from_bits_f64 abs_f64 floor_f64 fma_f64 double_double exact_product log_double_double exp_double_double infinity_f64 nan_f64
 template <class A, class B> KROTON_INLINE auto pow_f64(A base, B exponent) {
   using F = decltype(base + exponent);
   F x = base, y = exponent;
@@ -146,11 +146,11 @@ template <class A, class B> KROTON_INLINE auto pow_f64(A base, B exponent) {
   auto inside = abs_f64(t.hi) < 746.0;
   F far = t.hi < 0.0 ? -746.0 : 746.0;
   F p = exp_double_double(inside ? t.hi : far, inside ? t.lo : 0.0);
-  F edge = (a == 0.0) != (y < 0.0) ? 0.0 : __builtin_inf();
-  p = a == 0.0 || a == __builtin_inf() ? edge : p;
+  F edge = (a == 0.0) != (y < 0.0) ? 0.0 : infinity_f64();
+  p = a == 0.0 || a == infinity_f64() ? edge : p;
   auto odd = floor_f64(y) == y && floor_f64(0.5 * y) != 0.5 * y;
   p = from_bits_f64(bits_f64(p) | (odd ? bits_f64(x) & 0x8000000000000000ul : 0ul));
-  p = x < 0.0 && a != __builtin_inf() && floor_f64(y) != y ? __builtin_nan("") : p;
-  p = x != x || y != y ? __builtin_nan("") : p;
+  p = x < 0.0 && a != infinity_f64() && floor_f64(y) != y ? nan_f64() : p;
+  p = x != x || y != y ? nan_f64() : p;
   return y == 0.0 || x == 1.0 ? 1.0 : p;
 }

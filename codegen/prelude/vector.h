@@ -185,7 +185,7 @@ template <class V> KROTON_INLINE auto least_pair(V v) {
 
 /// The greatest lane: of floats NaN if there is one, else as maximum has it; of a mask whether any is set. Floats are
 /// compared as integers, which takes one step where maximum takes six, and stay in vector registers.
-//# fold_max: types lanes_of element_of fold_any order_f32 order_f64 from_order_f32 from_order_f64 greatest_pair
+//# fold_max: types lanes_of element_of fold_any order_f32 order_f64 from_order_f32 from_order_f64 greatest_pair nan_f32 nan_f64
 template <class V> KROTON_INLINE element_of<V> fold_max(V v) {
   using T = element_of<V>;
   if constexpr (lanes_of<V> == 1)
@@ -193,15 +193,15 @@ template <class V> KROTON_INLINE element_of<V> fold_max(V v) {
   else if constexpr (__is_same(T, bool))
     return fold_any(v);
   else if constexpr (__is_same(T, f32))
-    return from_order_f32(greatest_pair(order_f32(v == v ? v : __builtin_nanf("")))).x;
+    return from_order_f32(greatest_pair(order_f32(v == v ? v : nan_f32()))).x;
   else if constexpr (__is_same(T, f64))
-    return from_order_f64(greatest_pair(order_f64(v == v ? v : __builtin_nan("")))).x;
+    return from_order_f64(greatest_pair(order_f64(v == v ? v : nan_f64()))).x;
   else
     return greatest_pair(v).x;
 }
 
 /// The least lane, likewise; of a mask whether all are set.
-//# fold_min: types lanes_of element_of fold_all order_f32 order_f64 from_order_f32 from_order_f64 least_pair
+//# fold_min: types lanes_of element_of fold_all order_f32 order_f64 from_order_f32 from_order_f64 least_pair nan_f32 nan_f64
 template <class V> KROTON_INLINE element_of<V> fold_min(V v) {
   using T = element_of<V>;
   if constexpr (lanes_of<V> == 1)
@@ -209,9 +209,9 @@ template <class V> KROTON_INLINE element_of<V> fold_min(V v) {
   else if constexpr (__is_same(T, bool))
     return fold_all(v);
   else if constexpr (__is_same(T, f32))
-    return from_order_f32(least_pair(order_f32(v == v ? v : -__builtin_nanf("")))).x;
+    return from_order_f32(least_pair(order_f32(v == v ? v : -nan_f32()))).x;
   else if constexpr (__is_same(T, f64))
-    return from_order_f64(least_pair(order_f64(v == v ? v : -__builtin_nan("")))).x;
+    return from_order_f64(least_pair(order_f64(v == v ? v : -nan_f64()))).x;
   else
     return least_pair(v).x;
 }

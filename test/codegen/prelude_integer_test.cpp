@@ -8,6 +8,7 @@
 namespace {
 
 #include "codegen/prelude/base.h"
+#include "codegen/prelude/sign.h"
 #include "codegen/prelude/integer.h"
 #include "codegen/prelude/cast.h"
 #include "codegen/prelude/random.h"

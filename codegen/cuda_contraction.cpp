@@ -1,0 +1,389 @@
+#include "codegen/cuda_contraction.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "codegen/expression.hpp"
+#include "codegen/prelude.hpp"
+
+namespace kroton::codegen {
+namespace dims = ir::dims;
+namespace {
+
+Dim ceil_div(const Dim& a, std::int64_t b) {
+  return dims::floor_div(dims::add(a, Dim(b - 1)), Dim(b));
+}
+
+CudaText with_prelude(std::string header, std::string body) {
+  const std::string prelude = prelude_for(prelude_names_in(body, Dialect::cuda), Dialect::cuda);
+  return {header + prelude + body, {}, {}, Dim(0)};
+}
+
+/// Squares of this side decide, whatever the tiles are, how often k is split: so that there are
+/// about `wanted_blocks` of them, each with at least `fewest_k` of it.
+constexpr std::int64_t side = 64, wanted_blocks = 256, fewest_k = 128;
+
+/// What a thread computes: TM × TN elements of a tile of BM × BN, from BK columns of a at a time.
+struct Tile {
+  int m, n, k, thread_m, thread_n;
+  int threads() const { return m / thread_m * (n / thread_n); }
+  std::string name() const { return fmt::format("product_{}x{}", m, n); }
+};
+
+constexpr Tile large{128, 128, 8, 8, 8}, medium{64, 64, 16, 4, 4}, narrow{64, 16, 16, 4, 1},
+    flat{16, 64, 16, 1, 4};
+constexpr std::array all_tiles{flat, narrow, medium, large};
+/// From this many rows and columns on tiles are large; up to so many, narrow or flat; and up to so
+/// many, each element is summed by a warp, or by the warps of a block.
+constexpr std::int64_t large_from = 1024, narrow_to = 16, thin_to = 2;
+
+constexpr std::string_view tiled = R"(
+/// c = a·b a tile a block: BM × BN elements, BK columns of a at a time, TM × TN elements a thread. Tiles lie in shared
+/// memory, k by k. With `splits`, each block has a part of k and leaves what it comes to in `parts`.
+template <i32 BM, i32 BN, i32 BK, i32 TM, i32 TN>
+KROTON_INLINE void product({parameters}) {
+  constexpr i32 columns = BN / TN, rows = BM / TM, threads = rows * columns;
+  __shared__ {T} a_tile[BK][BM + 1];
+  __shared__ {T} b_tile[BK][BN + 1];
+  const i64 tiles_m = (m + BM - 1) / BM, tiles_n = (n + BN - 1) / BN, splits = splits_of(m, n, k);
+  const i64 tile = whole_quotient(blockIdx.x, splits), split = blockIdx.x - tile * splits;
+  const i64 row = whole_quotient(tile, tiles_n), batch = whole_quotient(row, tiles_m);
+  if (batch >= batches) return;
+  const i64 i_from = (row - batch * tiles_m) * BM, j_from = (tile - row * tiles_n) * BN;
+  const i64 k_part = (k + splits - 1) / splits, k_from = split * k_part;
+  const i64 k_to = k_from + k_part < k ? k_from + k_part : k;
+  a += batch * a_batch;
+  b += batch * b_batch;
+  c += batch * c_batch;
+  const i32 x = (i32)threadIdx.x % columns, y = (i32)threadIdx.x / columns;
+  {T} sums[TM][TN] = {};
+
+  for (i64 k_at = k_from; k_at < k_to; k_at += BK) {
+    // Threads that are neighbours read neighbours, whichever way a matrix lies.
+    for (i32 e = threadIdx.x; e < BM * BK; e += threads) {
+      const i32 i = a_col == 1 ? e / BK : e % BM, l = a_col == 1 ? e % BK : e / BM;
+      const bool is_inside = i_from + i < m && k_at + l < k_to;
+      a_tile[l][i] = is_inside ? a[(i_from + i) * a_row + (k_at + l) * a_col] : ({T})0;
+    }
+    for (i32 e = threadIdx.x; e < BN * BK; e += threads) {
+      const i32 j = b_col == 1 ? e % BN : e / BK, l = b_col == 1 ? e / BN : e % BK;
+      const bool is_inside = j_from + j < n && k_at + l < k_to;
+      b_tile[l][j] = is_inside ? b[(k_at + l) * b_row + (j_from + j) * b_col] : ({T})0;
+    }
+    __syncthreads();
+#pragma unroll
+    for (i32 l = 0; l < BK; ++l) {
+      {T} of_a[TM], of_b[TN];
+      for (i32 r = 0; r < TM; ++r) of_a[r] = a_tile[l][y + r * rows];
+      for (i32 s = 0; s < TN; ++s) of_b[s] = b_tile[l][x + s * columns];
+      for (i32 r = 0; r < TM; ++r)
+        for (i32 s = 0; s < TN; ++s) sums[r][s] = {add};
+    }
+    __syncthreads();
+  }
+
+  for (i32 r = 0; r < TM; ++r)
+    for (i32 s = 0; s < TN; ++s) {
+      const i64 i = i_from + y + r * rows, j = j_from + x + s * columns;
+      if (i >= m || j >= n) continue;
+{store_part}      c[i * c_row + j] = {store_tile};
+    }
+}
+)";
+
+constexpr std::string_view dots = R"(
+/// An element of c a warp: its lanes walk along k. For narrow c.
+extern "C" __global__ void __launch_bounds__(256) product_dots({parameters}) {
+  const i64 element = team<32>::first_row();
+  const i64 row = whole_quotient(element, n), j = element - row * n, batch = whole_quotient(row, m), i = row - batch * m;
+  if (batch >= batches) return;
+  a += batch * a_batch + i * a_row;
+  b += batch * b_batch + j * b_col;
+  {T} sum = 0;
+#pragma unroll 4
+  for (i64 l = team<32>::rank(); l < k; l += 32) sum = {add_one};
+  sum = team<32>::fold(sum, []({T} u, {T} v) -> {T} { return u + v; });
+  {T}& to = c[batch * c_batch + i * c_row + j];
+  if (team<32>::rank() == 0) to = {store_one};
+}
+)";
+
+constexpr std::string_view flat_rows = R"(
+/// 32 neighbours in a row of c a block: its warps share k. For flat c.
+extern "C" __global__ void __launch_bounds__(256) product_rows({parameters}) {
+  const i64 tiles = (n + 31) / 32;
+  const i64 row = whole_quotient(blockIdx.x, tiles), batch = whole_quotient(row, m), i = row - batch * m;
+  if (batch >= batches) return;
+  const i64 at = (blockIdx.x - row * tiles) * 32 + threadIdx.x % 32, j = at < n ? at : n - 1;
+  a += batch * a_batch + i * a_row;
+  b += batch * b_batch + j * b_col;
+  {T} sum = 0;
+#pragma unroll 4
+  for (i64 l = threadIdx.x / 32; l < k; l += 8) sum = {add_one};
+  sum = team<32>::across(sum, []({T} u, {T} v) -> {T} { return u + v; });
+  if (threadIdx.x >= 32 || at >= n) return;
+  {T}& to = c[batch * c_batch + i * c_row + j];
+  to = {store_one};
+}
+)";
+
+constexpr std::string_view split_sum = R"(
+/// Into how many parts k is split where c has too few tiles to keep a device busy.
+KROTON_INLINE i64 splits_of(i64 m, i64 n, i64 k) {
+{splits}
+}
+)";
+
+constexpr std::string_view fold_splits = R"(
+/// Adds up what the parts of k came to, in their order.
+extern "C" __global__ void __launch_bounds__(256) add_splits({parameters}) {
+  const i64 element = (i64)blockIdx.x * 256 + threadIdx.x;
+  if (element >= m * n) return;
+  const i64 i = whole_quotient(element, n), j = element - i * n, splits = splits_of(m, n, k);
+  {T} sum = 0;
+  for (i64 split = 0; split < splits; ++split) sum = sum + (({T}*)scratch)[split * m * n + element];
+  c[i * c_row + j] = {store};
+}
+)";
+
+class Product {
+public:
+  explicit Product(const plan::ContractionStep& step)
+      : step_(step), type_(Expressions::type_name(step.dtype)),
+        m_(step.shape[step.shape.size() - 2]), n_(step.shape.back()),
+        batches_(dims::product(batch_shape())) {
+    if (step.shape.size() > 2) return;
+    // As splits_of has it.
+    const Dim tiles = dims::mul(ceil_div(m_, side), ceil_div(n_, side));
+    const Dim wanted = dims::floor_div(Dim(wanted_blocks), dims::max(tiles, Dim(1)));
+    splits_ = dims::max(Dim(1), dims::min(wanted, ceil_div(step.k, fewest_k)));
+  }
+
+  CudaText run() {
+    const std::vector<Launch> ways = possible_ways();
+    const auto is_among = [&](const std::string& entry) {
+      return std::ranges::find(ways, entry, &Launch::entry) != ways.end();
+    };
+    std::string body, tiles;
+    for (const Tile& t : all_tiles)
+      if (is_among(t.name())) tiles += entry(t);
+    if (!tiles.empty()) body += filled(split_sum) + filled(tiled) + tiles;
+    if (is_among("product_dots")) body += filled(dots);
+    if (is_among("product_rows")) body += filled(flat_rows);
+    if (is_split()) body += filled(fold_splits);
+    CudaText text = with_prelude(header(), std::move(body));
+    text.launches = ways;
+    if (!is_split()) return text;
+    text.launches.push_back(sum_of_splits());
+    text.scratch_bytes = dims::mul(dims::mul(splits_, dims::mul(m_, n_)),
+                                   Dim(static_cast<std::int64_t>(item_size(step_.dtype))));
+    return text;
+  }
+
+private:
+  std::span<const Dim> batch_shape() const {
+    return std::span<const Dim>(step_.shape.begin(), step_.shape.end())
+        .first(step_.shape.size() - 2);
+  }
+  bool is_split() const { return !splits_.is(1); }
+
+  std::string header() const {
+    return fmt::format("// product of {} matrices, {}\n", to_string(step_.dtype),
+                       step_.c ? "scaled and added" : "written");
+  }
+  std::string parameters() const {
+    return fmt::format(
+        "global<const {0}> a, global<const {0}> b, global<{0}> c, {1}{2}i64 m, i64 n, i64 k, i64 "
+        "a_row, i64 a_col, i64 b_row, i64 b_col, i64 c_row, i64 batches, i64 a_batch, i64 b_batch, "
+        "i64 c_batch",
+        type_, step_.c ? fmt::format("global<const {}> alpha, ", type_) : "",
+        is_split() ? "global<char> scratch, " : "");
+  }
+  std::string arguments() const {
+    return fmt::format("a, b, c, {}{}m, n, k, a_row, a_col, b_row, b_col, c_row, batches, a_batch, "
+                       "b_batch, c_batch",
+                       step_.c ? "alpha, " : "", is_split() ? "scratch, " : "");
+  }
+  /// What sum + a * b is called; narrow integers wrap.
+  std::string added(const std::string& sum, const std::string& a, const std::string& b) const {
+    if (is_float(step_.dtype))
+      return fmt::format("fma_{}({}, {}, {})", to_string(step_.dtype), a, b, sum);
+    return fmt::format("({})({} + {} * {})", type_, sum, a, b);
+  }
+  std::string stored(const std::string& to, const std::string& sum) const {
+    if (!step_.c) return sum;
+    return added(to, "*alpha", sum);
+  }
+  std::string splits_text() const {
+    if (!is_split()) return "  return 1;";
+    return fmt::format(
+        "  const i64 tiles = (m + {0}) / {1} * ((n + {0}) / {1});\n"
+        "  const i64 wanted = tiles > 1 ? {2} / tiles : {2}, most = (k + {3}) / {4};\n"
+        "  const i64 splits = wanted < most ? wanted : most;\n"
+        "  return splits > 1 ? splits : 1;",
+        side - 1, side, wanted_blocks, fewest_k - 1, fewest_k);
+  }
+
+  std::string filled(std::string_view pattern) const {
+    const std::string part =
+        is_split() ? fmt::format("      if (splits > 1) {{\n"
+                                 "        (({}*)scratch)[(split * m + i) * n + j] = sums[r][s];\n"
+                                 "        continue;\n      }}\n",
+                                 type_)
+                   : "";
+    std::string text(pattern);
+    for (const auto& [name, with] : std::initializer_list<std::pair<std::string_view, std::string>>{
+             {"{parameters}", parameters()},
+             {"{splits}", splits_text()},
+             {"{add}", added("sums[r][s]", "of_a[r]", "of_b[s]")},
+             {"{add_one}", added("sum", "a[l * a_col]", "b[l * b_row]")},
+             {"{store_part}", part},
+             {"{store_tile}", stored("c[i * c_row + j]", "sums[r][s]")},
+             {"{store_one}", stored("to", "sum")},
+             {"{store}", stored("c[i * c_row + j]", "sum")},
+             {"{T}", type_}})
+      text = replaced(std::move(text), name, with);
+    return text;
+  }
+
+  std::string entry(const Tile& t) const {
+    return fmt::format("\nextern \"C\" __global__ void __launch_bounds__({}) {}({}) {{\n"
+                       "  product<{}, {}, {}, {}, {}>({});\n}}\n",
+                       t.threads(), t.name(), parameters(), t.m, t.n, t.k, t.thread_m, t.thread_n,
+                       arguments());
+  }
+
+  Launch tiled_by(const Tile& t, const Dim& length, std::int64_t at_most) const {
+    const Dim tiles = dims::mul(ceil_div(m_, t.m), ceil_div(n_, t.n));
+    return {.entry = t.name(),
+            .threads = t.threads(),
+            .units = dims::mul(batches_, dims::mul(tiles, splits_)),
+            .length = length,
+            .at_most = at_most};
+  }
+  /// The ways to compute it that sizes, as far as they are known, leave; the first whose length is
+  /// small enough is taken.
+  std::vector<Launch> possible_ways() const {
+    const Dim rows = dims::mul(batches_, m_);
+    const std::array all{
+        Launch{.entry = "product_rows",
+               .units = dims::mul(rows, ceil_div(n_, 32)),
+               .length = m_,
+               .at_most = thin_to},
+        Launch{.entry = "product_dots",
+               .units = dims::mul(rows, n_),
+               .units_per_block = 8,
+               .length = n_,
+               .at_most = thin_to},
+        tiled_by(flat, m_, narrow_to),
+        tiled_by(narrow, n_, narrow_to),
+        tiled_by(medium, dims::min(m_, n_), large_from - 1),
+        tiled_by(large, Dim(0), 0),
+    };
+    std::vector<Launch> ways;
+    for (const Launch& l : all) {
+      if (l.length.is_static() && l.length.value() > l.at_most) continue;
+      ways.push_back(l);
+      if (l.length.is_static()) break;
+    }
+    return ways;
+  }
+  /// Not needed where k is in one part, or not computed by tiles.
+  Launch sum_of_splits() const {
+    const auto is_more = [](const Dim& d, std::int64_t than) {
+      return dims::min(Dim(1), dims::max(Dim(0), dims::sub(d, Dim(than))));
+    };
+    const Dim is_needed =
+        dims::mul(is_more(splits_, 1), dims::mul(is_more(m_, thin_to), is_more(n_, thin_to)));
+    return {.entry = "add_splits",
+            .units = dims::mul(is_needed, dims::mul(m_, n_)),
+            .units_per_block = 256,
+            .stage = 1};
+  }
+
+  const plan::ContractionStep& step_;
+  std::string type_;
+  Dim m_, n_, batches_, splits_{1};
+};
+
+constexpr std::string_view scatter = R"(
+/// A block has some rows of out, and adds to them what is for them in the order of the positions: 256 positions at a
+/// time are looked through, and those that are for its rows listed.
+extern "C" __global__ void __launch_bounds__(256) scatter({parameters}) {
+  __shared__ i64 to[256], from[256];
+  __shared__ i32 found_by[8];
+  const i64 rows = {rows}, share = (rows + gridDim.x - 1) / gridDim.x;
+  const i64 begin = blockIdx.x * share, end = begin + share < rows ? begin + share : rows;
+  const i32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  for (i64 first = 0; first < count; first += 256) {
+    const i64 i = first + threadIdx.x;
+    i64 row = -1;
+    if (i < count) {
+{row}    }
+    const bool is_mine = row >= begin && row < end;
+    const u32 found = __ballot_sync(0xffffffffu, is_mine);
+    if (lane == 0) found_by[warp] = __popc(found);
+    __syncthreads();
+    i32 at = __popc(found & ((1u << lane) - 1)), all = 0;
+    for (i32 w = 0; w < 8; ++w) {
+      if (w < warp) at += found_by[w];
+      all += found_by[w];
+    }
+    if (is_mine) {
+      to[at] = row;
+      from[at] = i;
+    }
+    __syncthreads();
+    for (i64 x = threadIdx.x; x < width; x += 256)
+      for (i32 f = 0; f < all; ++f) {
+        {T}& sum = out[to[f] * width + x];
+        sum = ({T})(sum + added[from[f] * width + x]);
+      }
+    __syncthreads();
+  }
+}
+)";
+
+} // namespace
+
+CudaText render_cuda_contraction(const plan::ContractionStep& step) { return Product(step).run(); }
+
+CudaText render_cuda_scatter(const plan::Plan& plan, const plan::ScatterStep& step) {
+  const plan::Buffer& out = plan.buffers[static_cast<std::size_t>(step.out)];
+  const std::string type = Expressions::type_name(out.dtype);
+  std::string parameters = fmt::format("global<{0}> out, global<const {0}> added", type);
+  std::string sizes, rows, row;
+  Dim units(1);
+  for (std::size_t p = 0; p < step.positions.size(); ++p) {
+    parameters += fmt::format(", global<const i64> p{}", p);
+    sizes += fmt::format(", i64 n{}", p);
+    rows += fmt::format("{}n{}", p == 0 ? "" : " * ", p);
+    row += fmt::format("      const i64 at{0} = checked(failure, {0}, p{0}[i], n{0});\n", p);
+    units = dims::mul(units, out.shape[p]);
+  }
+  std::string is_inside, position;
+  for (std::size_t p = 0; p < step.positions.size(); ++p) {
+    is_inside += fmt::format("{}at{} >= 0", p == 0 ? "" : " && ", p);
+    position = p == 0 ? "at0" : fmt::format("({}) * n{} + at{}", position, p, p);
+  }
+  row += fmt::format("      if ({}) row = {};\n", is_inside, position);
+  std::string body(scatter);
+  for (const auto& [name, with] : std::initializer_list<std::pair<std::string_view, std::string>>{
+           {"{parameters}", parameters + ", i64 count, i64 width" + sizes + ", Failure* failure"},
+           {"{rows}", rows},
+           {"{row}", row},
+           {"{T}", type}})
+    body = replaced(std::move(body), name, with);
+  CudaText text = with_prelude(fmt::format("// scatter-add of {} at {} positions each\n",
+                                           to_string(out.dtype), step.positions.size()),
+                               std::move(body));
+  constexpr std::int64_t most_blocks = 2048;
+  text.launches.push_back({.entry = "scatter",
+                           .threads = 256,
+                           .units = units,
+                           .most_blocks = most_blocks,
+                           .always = true});
+  return text;
+}
+
+} // namespace kroton::codegen

@@ -1,0 +1,414 @@
+/// Rows, each walked by a team of threads: a part of a warp, a warp, or a block.
+///
+/// Short rows are kept in registers: each thread has E elements of the row, and what one stage
+/// reads or computes and a later one reads again is an array of E. Long rows, and reductions that
+/// keep some inner axes and fold others, are walked in memory, once a stage.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "codegen/cuda_kernel.hpp"
+#include "codegen/literal.hpp"
+
+namespace kroton::codegen {
+namespace dims = ir::dims;
+namespace {
+
+/// The most blocks where each has memory of its own.
+constexpr std::int64_t most_blocks = 512;
+/// Registers for the elements that a thread keeps.
+constexpr int most_kept_words = 64;
+/// Threads and elements at a time of a block that walks a row in memory.
+constexpr int long_team = 256, long_elements = 8;
+
+/// How many threads walk a row, and how many elements each has.
+struct Team {
+  int threads = 32, elements = 8;
+  std::int64_t length() const { return std::int64_t{threads} * elements; }
+  int rows_of_block() const { return threads <= 32 ? 256 / threads : 1; }
+  int block() const { return std::max(threads, threads <= 32 ? 256 : 0); }
+};
+
+/// The team for rows of a known length: few elements a thread while that leaves lanes at work, then
+/// as many as there are registers for, which keeps more of the memory busy.
+std::optional<Team> team_for(std::int64_t length, int most_elements) {
+  Team team{1, 1};
+  while (team.threads < 32 && team.threads * 4 < length) team.threads *= 2;
+  while (team.threads < 512 && team.threads * std::min(32, most_elements) < length)
+    team.threads *= team.threads == 32 ? 4 : 2;
+  team.elements = static_cast<int>(std::max<std::int64_t>(1, (length - 1) / team.threads + 1));
+  if (team.elements > most_elements) return std::nullopt;
+  return team;
+}
+
+class Rows {
+public:
+  explicit Rows(CudaKernel& k) : k_(k), kernel_(k.kernel()), length_(k.count(k.inner_axes())) {}
+
+  void run() {
+    find_kept();
+    std::optional<Team> known;
+    if (length_.is_static() && !has_partial_folds())
+      known = team_for(length_.value(), most_elements());
+    const bool is_any_length = !known;
+    if (known) known_length_ = std::to_string(length_.value());
+    const bool has_short = known || (!length_.is_static() && !has_partial_folds());
+    k_.plan_scratch(dims::min(Dim(most_blocks), dims::max(Dim(1), rows())), is_any_length);
+
+    if (has_short) write_function("rows", true);
+    if (is_any_length) write_function("long_rows", false);
+    if (known) return write_entry("kernel", "rows", *known, unbounded);
+    if (has_short)
+      for (const Team& t :
+           {Team{32, std::min(8, most_elements())}, Team{256, std::min(8, most_elements())}})
+        write_entry(fmt::format("rows_{}", t.length()), "rows", t, t.length());
+    write_entry("rows_any", "long_rows", {long_team, long_elements}, unbounded);
+  }
+
+private:
+  static constexpr std::int64_t unbounded = std::numeric_limits<std::int64_t>::max();
+
+  Dim rows() const { return k_.count(k_.row_axes()); }
+  /// A known length is a number, whatever it is: it decides the team, and the compiler then knows
+  /// which of a thread's elements are within the row.
+  std::string inner_count() const {
+    return known_length_.empty() ? k_.count_text(k_.inner_axes()) : known_length_;
+  }
+
+  /// Reductions that keep some of the inner axes and fold others.
+  static bool is_partial(const Reduction& r) { return !r.kept.empty() && !r.reduced.empty(); }
+  bool has_partial_folds() const { return std::ranges::any_of(kernel_.reductions, is_partial); }
+  static bool is_once_a_row(const Reduction& r) { return r.kept.empty() && r.reduced.empty(); }
+
+  // What is kept of a row from one stage to the next.
+
+  struct Kept {
+    std::string name;
+    DType dtype = DType::f32;
+    int first = 0, last = 0; ///< stages
+  };
+
+  template <class F> void for_each_element(F f) const {
+    for (int stage = 0; stage < static_cast<int>(kernel_.stages.size()); ++stage) {
+      const Stage& s = kernel_.stages[static_cast<std::size_t>(stage)];
+      for (int id : s.loop.values)
+        if (k_.value(id).kind == ValueKind::load && k_.value(id).access->computed.empty())
+          f(*k_.value(id).access.get(), k_.value(id).dtype, stage);
+      for (const Store& o : s.loop.stores) f(o.access, k_.value(o.value).dtype, stage);
+    }
+  }
+
+  void find_kept() {
+    for_each_element([&](const Access& a, DType dtype, int stage) {
+      const auto [it, is_new] = kept_.try_emplace(k_.element(a), Kept{{}, dtype, stage, stage});
+      it->second.last = stage;
+    });
+    std::erase_if(kept_, [](const auto& k) { return k.second.first == k.second.last; });
+    int number = 0;
+    for (auto& [text, kept] : kept_) kept.name = fmt::format("x{}", number++);
+  }
+
+  /// Elements of a thread for which there are registers: those that live from one stage to the next
+  /// at the same time, and what folds over the rows have for each element.
+  int most_elements() const {
+    int words = 1;
+    for (int stage = 0; stage < static_cast<int>(kernel_.stages.size()); ++stage) {
+      int live = 0;
+      for (const auto& [text, kept] : kept_)
+        if (kept.first <= stage && stage < kept.last) live += words_of(kept.dtype);
+      words = std::max(words, live);
+    }
+    for (const Reduction& r : kernel_.reductions)
+      if (r.is_outer && !r.kept.empty())
+        words += words_of(r.accumulator) + (r.op->better.empty() ? 0 : words_of(r.result_dtype));
+    return most_kept_words / words;
+  }
+  static int words_of(DType t) { return item_size(t) == 8 ? 2 : 1; }
+
+  // Functions and entries.
+
+  void write_function(const std::string& name, bool is_short) {
+    is_short_ = is_short;
+    k_.line(0, "");
+    k_.line(0, "template <class Team, i32 E>");
+    k_.line(0, fmt::format("KROTON_INLINE void {}({}) {{", name, k_.parameters()));
+    k_.emit_scratch("gridDim.x", !is_short, 1);
+    if (k_.has_outer()) k_.emit_block_count("gridDim.x", 1);
+    k_.emit_values(kernel_.prologue, 1);
+    for (int r : outer()) emit_outer_start(r);
+    const std::string row = kernel_.rows == 1 ? CudaKernel::axis_name(0) : "row";
+    k_.line(1,
+            fmt::format("for (i64 {0} = Team::first_row(); {0} < {1}; {0} += Team::row_step()) {{",
+                        row, k_.count_text(k_.row_axes())));
+    k_.emit_positions(k_.row_axes(), row, 2);
+    for (std::size_t i = 0; i < kernel_.stages.size(); ++i) emit_stage(static_cast<int>(i));
+    k_.line(1, "}");
+    for (int r : outer()) emit_outer_end(r);
+    k_.line(0, "}");
+    k_.clear_places();
+  }
+
+  void write_entry(const std::string& name, const std::string& function, const Team& team,
+                   std::int64_t at_most) {
+    k_.open_entry(name, team.block());
+    k_.line(1, fmt::format("{}<team<{}>, {}>({});", function, team.threads, team.elements,
+                           k_.arguments()));
+    k_.line(0, "}");
+    Launch launch{.entry = name,
+                  .threads = team.block(),
+                  .units = rows(),
+                  .units_per_block = team.rows_of_block(),
+                  .always = k_.has_outer(),
+                  .length = at_most == unbounded ? Dim(0) : length_,
+                  .at_most = at_most};
+    if (k_.has_scratch()) launch.most_blocks = most_blocks;
+    k_.launches.push_back(std::move(launch));
+  }
+
+  // Stages.
+
+  void emit_stage(int number) {
+    const Stage& s = kernel_.stages[static_cast<std::size_t>(number)];
+    k_.emit_block(s.row, 2);
+    for (int r : s.reductions)
+      if (is_once_a_row(k_.reduction(r))) {
+        if (!k_.reduction(r).is_outer) k_.emit_start(r, "", 2);
+        k_.emit_masked_fold(r, CudaKernel::result_name(r), k_.best_name(r), "", 2);
+      }
+    emit_row_stores(s);
+    emit_partial_folds(s);
+    emit_loop(s, number);
+  }
+
+  void emit_row_stores(const Stage& s) {
+    if (s.row.stores.empty()) return;
+    if (std::ranges::any_of(s.row.stores, [&](const Store& o) { return k_.is_updated(o.access); }))
+      k_.line(2, "Team::sync();");
+    k_.line(2, "if (Team::rank() == 0) {");
+    k_.emit_block_stores(s.row, "", 3);
+    k_.line(2, "}");
+  }
+
+  /// Each thread has elements that are kept, and walks what is folded into them.
+  void emit_partial_folds(const Stage& s) {
+    bool has_any = false;
+    for (int r : s.reductions) {
+      const Reduction& x = k_.reduction(r);
+      if (!is_partial(x)) continue;
+      if (!has_any) k_.line(2, "Team::sync();");
+      has_any = true;
+      const std::string n = k_.count_text(x.kept), name = CudaKernel::result_name(r);
+      k_.line(2, fmt::format("for (i64 j = Team::rank(); j < {}; j += Team::size) {{", n));
+      k_.emit_positions(x.kept, "j", 3);
+      k_.emit_start(r, "", 3);
+      int depth = 3;
+      for (int a : x.reduced) k_.line(depth++, k_.loop_over(a));
+      k_.emit_block(needed_for(x.value, s.loop), depth);
+      k_.emit_masked_fold(r, name, k_.best_name(r), "", depth);
+      while (depth > 3) k_.line(--depth, "}");
+      emit_partial_result(r);
+      k_.line(2, "}");
+    }
+    if (has_any && !s.loop.stores.empty()) k_.line(2, "Team::sync();");
+  }
+
+  /// The values of a block that `id` is made of.
+  Block needed_for(int id, const Block& b) const {
+    std::set<int> needed{id};
+    Block found;
+    for (auto it = b.values.rbegin(); it != b.values.rend(); ++it) {
+      if (!needed.contains(*it)) continue;
+      const Value& v = k_.value(*it);
+      needed.insert(v.inputs.begin(), v.inputs.end());
+      for (const ComputedTerm& t : v.access->computed) needed.insert(t.value);
+      found.values.insert(found.values.begin(), *it);
+    }
+    return found;
+  }
+
+  void emit_partial_result(int r) {
+    const Reduction& x = k_.reduction(r);
+    const std::string name = CudaKernel::result_name(r);
+    if (!x.is_outer) return k_.line(3, fmt::format("{} = {};", k_.element(x.array), name));
+    const std::string so_far = k_.partial(x.array, "blockIdx.x");
+    if (!k_.is_position(r))
+      return k_.line(3, fmt::format("{0} = {1};", so_far,
+                                    k_.is_stretched(r) ? so_far + " + " + name
+                                                       : k_.folded(x, false, so_far, name)));
+    const std::string t = CudaKernel::type_name(x.dtype), best = k_.partial(x.best, "blockIdx.x");
+    k_.line(3, fmt::format("const auto all = {}(ranked<{}>{{{}, {}}}, ranked<{}>{{{}, {}}});",
+                           k_.combiner(r), t, best, so_far, t, k_.best_name(r), name));
+    k_.line(3, fmt::format("{} = all.value;", best));
+    k_.line(3, fmt::format("{} = all.at;", so_far));
+  }
+
+  bool is_folded_in_loop(int r) const {
+    return !is_partial(k_.reduction(r)) && !is_once_a_row(k_.reduction(r));
+  }
+  /// A sum of f32 in a variable of f64: what a thread has at once is added up in f32 first.
+  bool has_part(int r) const { return k_.is_stretched(r) && k_.reduction(r).kept.empty(); }
+
+  void emit_loop(const Stage& s, int number) {
+    std::vector<int> folds;
+    std::ranges::copy_if(s.reductions, std::back_inserter(folds),
+                         [&](int r) { return is_folded_in_loop(r); });
+    if (s.loop.stores.empty() && folds.empty()) return;
+    for (int r : folds)
+      if (!k_.reduction(r).is_outer && k_.reduction(r).kept.empty()) k_.emit_start(r, "", 2);
+    if (is_short_)
+      for (const auto& [text, kept] : kept_)
+        if (kept.first == number)
+          k_.line(2, fmt::format("{} {}[E];", CudaKernel::type_name(kept.dtype), kept.name));
+
+    const std::string n = inner_count();
+    const std::string j = k_.inner_axes().size() == 1 ? CudaKernel::axis_name(k_.last_axis()) : "j";
+    const int depth = is_short_ ? 2 : 3;
+    if (!is_short_)
+      k_.line(2, fmt::format("for (i64 from = 0; from < {}; from += Team::size * E) {{", n));
+    for (int r : folds)
+      if (has_part(r))
+        k_.line(depth, fmt::format("{} {}_part = {};", CudaKernel::type_name(k_.reduction(r).dtype),
+                                   CudaKernel::result_name(r),
+                                   limit(k_.reduction(r).dtype, k_.reduction(r).op->neutral)));
+    k_.line(depth, fmt::format("each<Team, E>({}, {}, [&](i64 {}, bool m, i32 e) {{",
+                               is_short_ ? "0" : "from", n, j));
+    k_.emit_positions(k_.inner_axes(), j, depth + 1);
+    emit_values(s.loop, number, depth + 1);
+    for (int r : folds) emit_fold(r, depth + 1);
+    emit_stores(s.loop, number, depth + 1);
+    k_.line(depth, "});");
+    for (int r : folds)
+      if (has_part(r))
+        k_.line(depth, fmt::format("{0} = {0} + {0}_part;", CudaKernel::result_name(r)));
+    if (!is_short_) k_.line(2, "}");
+    for (int r : folds)
+      if (!k_.reduction(r).is_outer && k_.reduction(r).kept.empty())
+        k_.emit_combined(r, "Team::fold", CudaKernel::result_name(r), k_.best_name(r), 2);
+  }
+
+  const Kept* kept_of(const Access& a) const {
+    if (!is_short_) return nullptr;
+    const auto it = kept_.find(k_.element(a));
+    return it == kept_.end() ? nullptr : &it->second;
+  }
+
+  /// The values of a stage's loop. What a later stage needs again is kept.
+  void emit_values(const Block& b, int number, int depth) {
+    std::set<std::string> is_read;
+    for (int id : b.values) {
+      const Value& v = k_.value(id);
+      const Kept* kept =
+          v.kind == ValueKind::load && v.access->computed.empty() ? kept_of(v.access) : nullptr;
+      if (!kept) {
+        k_.emit_masked_value(id, "m", depth);
+        continue;
+      }
+      const std::string place = kept->name + "[e]";
+      if (kept->first == number && is_read.insert(kept->name).second)
+        k_.line(depth, fmt::format("{} = {};", place, k_.masked_load(id, "m")));
+      if (v.access->param < 0 || !k_.is_written(v.access)) {
+        k_.set_stand_in(id, place);
+        continue;
+      }
+      k_.line(depth, fmt::format("const {} {} = {};", CudaKernel::type_name(v.dtype),
+                                 CudaKernel::value_name(id), place));
+      k_.set_stand_in(id, CudaKernel::value_name(id));
+    }
+  }
+
+  void emit_stores(const Block& b, int number, int depth) {
+    for (const Store& s : b.stores) {
+      const Kept* kept = kept_of(s.access);
+      std::string text = k_.operand(s.value, 0);
+      k_.note_stored(s.value);
+      if (kept && number < kept->last) {
+        k_.line(depth, fmt::format("{}[e] = {};", kept->name, text));
+        text = kept->name + "[e]";
+      }
+      if (s.access.scratch < 0 || !is_short_)
+        k_.line(depth, fmt::format("if (m) {} = {};", k_.element(s.access), text));
+    }
+  }
+
+  void emit_fold(int r, int depth) {
+    const Reduction& x = k_.reduction(r);
+    const std::string name = CudaKernel::result_name(r);
+    if (has_part(r)) {
+      const std::string part = name + "_part";
+      return k_.line(depth, fmt::format("if (m) {} = {};", part,
+                                        k_.folded(x, false, part, k_.operand(x.value, 0))));
+    }
+    if (x.kept.empty()) return k_.emit_masked_fold(r, name, k_.best_name(r), "m", depth);
+    if (!x.is_outer) { // nothing is folded: an axis of one element went
+      k_.emit_start(r, "", depth);
+      k_.emit_masked_fold(r, name, k_.best_name(r), "", depth);
+      return k_.line(depth, fmt::format("if (m) {} = {};", k_.element(x.array), name));
+    }
+    if (is_short_) return k_.emit_masked_fold(r, name + "[e]", k_.best_name(r) + "[e]", "m", depth);
+    k_.emit_masked_fold(r, k_.partial(x.array, "blockIdx.x"),
+                        k_.is_position(r) ? k_.partial(x.best, "blockIdx.x") : "", "m", depth);
+  }
+
+  // Folds over the rows.
+
+  std::vector<int> outer() const {
+    std::vector<int> found;
+    for (std::size_t r = 0; r < kernel_.reductions.size(); ++r)
+      if (kernel_.reductions[r].is_outer) found.push_back(static_cast<int>(r));
+    return found;
+  }
+
+  void emit_outer_start(int r) {
+    const Reduction& x = k_.reduction(r);
+    if (x.kept.empty() || is_short_) return k_.emit_start(r, x.kept.empty() ? "" : "[E]", 1);
+    k_.line(1, fmt::format("for (i64 j = Team::rank(); j < {}; j += Team::size) {{",
+                           k_.count_text(x.kept)));
+    k_.emit_positions(x.kept, "j", 2);
+    k_.line(2, fmt::format("{} = {};", k_.partial(x.array, "blockIdx.x"), k_.neutral(r)));
+    if (k_.is_position(r))
+      k_.line(2, fmt::format("{} = {};", k_.partial(x.best, "blockIdx.x"),
+                             limit(x.dtype, x.op->neutral)));
+    k_.line(1, "}");
+  }
+
+  void emit_outer_end(int r) {
+    const Reduction& x = k_.reduction(r);
+    const std::string name = CudaKernel::result_name(r), best = k_.best_name(r);
+    if (x.kept.empty()) {
+      // Every thread of a team has what the team folded once a row.
+      if (is_once_a_row(x)) {
+        k_.line(1, "if (Team::rank() != 0) {");
+        k_.line(2, fmt::format("{} = {};", name, k_.neutral(r)));
+        if (k_.is_position(r))
+          k_.line(2, fmt::format("{} = {};", best, limit(x.dtype, x.op->neutral)));
+        k_.line(1, "}");
+      }
+      k_.emit_combined(r, "team<Team::threads>::fold", name, best, 1);
+      k_.line(1, "if (threadIdx.x == 0) {");
+      k_.emit_partial_stores({r}, "", "blockIdx.x", 2);
+      k_.line(1, "}");
+      return;
+    }
+    if (!is_short_) return;
+    const std::string j = x.kept.size() == 1 ? CudaKernel::axis_name(x.kept[0]) : "j";
+    k_.line(1, fmt::format("each<Team, E>(0, {}, [&](i64 {}, bool m, i32 e) {{", inner_count(), j));
+    k_.emit_combined(r, "Team::across", name + "[e]", best + "[e]", 2);
+    k_.line(2, "if (!m || threadIdx.x >= Team::size) return;");
+    k_.emit_positions(x.kept, j, 2);
+    k_.emit_partial_stores({r}, "[e]", "blockIdx.x", 2);
+    k_.line(1, "});");
+  }
+
+  CudaKernel& k_;
+  const Kernel& kernel_;
+  Dim length_; ///< of a row
+  std::string known_length_;
+  std::map<std::string, Kept> kept_; ///< by the text of the element
+  bool is_short_ = true;
+};
+
+} // namespace
+
+void write_rows(CudaKernel& k) { Rows(k).run(); }
+
+} // namespace kroton::codegen

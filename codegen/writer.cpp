@@ -1,0 +1,77 @@
+#include "codegen/writer.hpp"
+
+namespace kroton::codegen {
+
+void Writer::line(int indent, const std::string& text) {
+  out_ += std::string(static_cast<std::size_t>(indent) * 2, ' ') + text + "\n";
+  ++line_number_;
+}
+
+void Writer::emit_checks(int id, int indent, std::string_view mask) {
+  for (const ComputedTerm& t : value(id).access->computed) {
+    if (checked_at(t) != t.site) continue;
+    const std::string position = fmt::format("checked({}, {}, {}, {})", reporter_, t.site,
+                                             operand(t.value, 0), dim_text(t.bound));
+    line(indent,
+         fmt::format("const i64 {} = {};", position_name(t.site),
+                     mask.empty() ? position : fmt::format("{} ? {} : -1", mask, position)));
+  }
+}
+
+void Writer::emit_values(const Block& b, int indent) {
+  for (int id : b.values) {
+    emit_checks(id, indent);
+    if (!lanes().is_end(id)) emit_value(id, indent);
+  }
+}
+
+void Writer::emit_value(int id, int indent) {
+  if (is_inline(id) || uses(id) == 0 || has_stand_in(id)) return;
+  const Value& v = value(id);
+  if (v.node != ir::no_node) lines_.emplace_back(line_number_ + 1, v.node);
+  line(indent, fmt::format("const {} {} = {};", lanes().is_vector(id) ? "auto" : type_name(v.dtype),
+                           value_name(id), definition(id).text));
+}
+
+void Writer::note_stored(int id) {
+  if (const ir::NodeId node = value(id).node; node != ir::no_node && is_inline(id))
+    lines_.emplace_back(line_number_ + 1, node);
+}
+
+void Writer::emit_stores(const Block& b, int indent) {
+  for (const Store& s : b.stores) {
+    note_stored(s.value);
+    line(indent, fmt::format("{} = {};", element(s.access), operand(s.value, 0)));
+  }
+}
+
+void Writer::emit_fold(const Reduction& r, const std::string& so_far, const std::string& best,
+                       const std::string& value, const std::string& position, int indent) {
+  if (r.op->better.empty()) {
+    line(indent, fmt::format("{} = {};", so_far, folded(r, false, so_far, value)));
+    return;
+  }
+  line(indent, fmt::format("if ({}) {{", better(r, best, value)));
+  line(indent + 1, fmt::format("{} = {};", best, value));
+  line(indent + 1, fmt::format("{} = {};", so_far, position));
+  line(indent, "}");
+}
+
+std::string Writer::folded(const Reduction& r, bool is_vector, std::string_view so_far,
+                           std::string_view value) const {
+  return replaced(replaced(fold(r, is_vector), "{0}", so_far), "{1}", value);
+}
+
+std::string Writer::better(const Reduction& r, std::string_view best, std::string_view value) {
+  return replaced(replaced(std::string(r.op->better), "{0}", best), "{1}", value);
+}
+
+std::string Writer::loop_over(int axis) const {
+  const std::string i = axis_name(axis);
+  return fmt::format("for (i64 {0} = 0; {0} < {1}; ++{0}) {{", i,
+                     dim_text(k_.axes[static_cast<std::size_t>(axis)]));
+}
+
+bool Writer::has_inner() const { return k_.rows < static_cast<int>(k_.axes.size()); }
+
+} // namespace kroton::codegen

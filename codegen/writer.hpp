@@ -1,0 +1,51 @@
+#pragma once
+/// What the dialects share of writing statements: lines of text, and values, stores and folds of
+/// single elements.
+///
+///   class Statements : public Writer { … emit_values(block, 2); … };
+///   … take()                                       // what was written so far
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codegen/expression.hpp"
+
+namespace kroton::codegen {
+
+class Writer : public Expressions {
+public:
+  /// `reporter` is what a failed check of a position is handed.
+  Writer(const Kernel& kernel, Lanes lanes, std::string reporter)
+      : Expressions(kernel, std::move(lanes)), k_(kernel), reporter_(std::move(reporter)) {}
+
+  void line(int indent, const std::string& text);
+  void emit_values(const Block& b, int indent);
+  /// The checks of a value's computed positions, where no earlier check serves; where `mask` does
+  /// not hold nothing is checked, and there is no position.
+  void emit_checks(int id, int indent, std::string_view mask = {});
+  void emit_value(int id, int indent);
+  void emit_stores(const Block& b, int indent);
+  /// Notes that the next line computes the value of a store, if no line of its own does.
+  void note_stored(int id);
+  void emit_fold(const Reduction& r, const std::string& so_far, const std::string& best,
+                 const std::string& value, const std::string& position, int indent);
+  std::string folded(const Reduction& r, bool is_vector, std::string_view so_far,
+                     std::string_view value) const;
+  static std::string better(const Reduction& r, std::string_view best, std::string_view value);
+  std::string loop_over(int axis) const;
+  bool has_inner() const;
+
+  /// Hands over what was written, and begins anew.
+  std::string take() { return std::exchange(out_, {}); }
+  /// The nodes that lines of the text compute; the first line written is 1.
+  const std::vector<std::pair<int, ir::NodeId>>& lines() const { return lines_; }
+
+private:
+  const Kernel& k_;
+  std::string reporter_;
+  std::string out_;
+  int line_number_ = 0;
+  std::vector<std::pair<int, ir::NodeId>> lines_;
+};
+
+} // namespace kroton::codegen
