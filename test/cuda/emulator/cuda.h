@@ -417,8 +417,8 @@ template <class... A> KROTON_EMULATED void call(void (*kernel)(A...), void** arg
 
 /// Writes the size of each parameter, in bytes, up to `most` of them; returns how many there are.
 template <class... A> KROTON_UNSEEN int parameters(void (*)(A...), int* sizes, int most) {
-  const int all[] = {(int)sizeof(A)..., 0};
-  for (int i = 0; i < most && i < (int)sizeof...(A); ++i) sizes[i] = all[i];
+  int i = 0;
+  ((i < most ? void(sizes[i] = (int)sizeof(A)) : void(), ++i), ...);
   return sizeof...(A);
 }
 

@@ -16,7 +16,7 @@ namespace kroton::emulator {
 class Fiber {
 public:
   using Body = void (*)(void* argument);
-  static constexpr std::size_t stack_bytes = 128 * 1024;
+  static constexpr std::size_t stack_bytes = 1024 * 1024;
 
   Fiber();
   ~Fiber();
