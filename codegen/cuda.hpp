@@ -42,6 +42,8 @@ struct Launch {
 
 struct CudaText {
   std::string text;
+  std::size_t body =
+      0; ///< where in the text the prelude ends, and the kernel's own functions begin
   /// Line numbers (from 1) and the graph node each line computes: for people, not for the key.
   std::vector<std::pair<int, ir::NodeId>> lines;
   std::vector<Launch> launches;

@@ -15,8 +15,8 @@ Dim ceil_div(const Dim& a, std::int64_t b) {
 }
 
 CudaText with_prelude(std::string header, std::string body) {
-  const std::string prelude = prelude_for(prelude_names_in(body, Dialect::cuda), Dialect::cuda);
-  return {header + prelude + body, {}, {}, Dim(0)};
+  header += prelude_for(prelude_names_in(body, Dialect::cuda), Dialect::cuda);
+  return {header + body, header.size(), {}, {}, Dim(0)};
 }
 
 /// Squares of this side decide, whatever the tiles are, how often k is split: so that there are
@@ -39,7 +39,7 @@ constexpr std::int64_t large_from = 1024, narrow_to = 16, thin_to = 2;
 
 constexpr std::string_view tiled = R"(
 /// c = a·b a tile a block: BM × BN elements, BK columns of a at a time, TM × TN elements a thread. Tiles lie in shared
-/// memory, k by k. With `splits`, each block has a part of k and leaves what it comes to in `parts`.
+/// memory, k by k. With `splits`, each block has a part of k, and what that comes to goes to scratch.
 template <i32 BM, i32 BN, i32 BK, i32 TM, i32 TN>
 KROTON_INLINE void product({parameters}) {
   constexpr i32 columns = BN / TN, rows = BM / TM, threads = rows * columns;
@@ -310,7 +310,8 @@ constexpr std::string_view scatter = R"(
 /// A block has some rows of out, and adds to them what is for them in the order of the positions: 256 positions at a
 /// time are looked through, and those that are for its rows listed.
 extern "C" __global__ void __launch_bounds__(256) scatter({parameters}) {
-  __shared__ i64 to[256], from[256];
+  __shared__ i64 to[256];
+  __shared__ i64 from[256];
   __shared__ i32 found_by[8];
   const i64 rows = {rows}, share = (rows + gridDim.x - 1) / gridDim.x;
   const i64 begin = blockIdx.x * share, end = begin + share < rows ? begin + share : rows;

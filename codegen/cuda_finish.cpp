@@ -33,8 +33,7 @@ public:
 private:
   /// Whether a block stores what other threads may still want to read.
   bool overwrites(const Finish& f) const {
-    return std::ranges::any_of(f.block.stores,
-                               [&](const Store& s) { return k_.is_updated(s.access); });
+    return k_.may_overwrite(f.block, f.block) || k_.may_overwrite(f.block, k_.kernel().prologue);
   }
 
   void open(const std::string& entry) {
@@ -83,6 +82,7 @@ private:
   void write_scalars(const std::string& entry, int stage) {
     open(entry);
     emit_scalar_results();
+    if (overwrites(*scalars_)) k_.line(1, "__syncthreads();");
     k_.line(1, "if (threadIdx.x == 0) {");
     k_.emit_values(scalars_->block, 2);
     k_.emit_stores(scalars_->block, 2);

@@ -17,7 +17,7 @@ CudaText CudaKernel::finished() {
   const std::string head =
       header() + prelude_for(prelude_names_in(body.text, Dialect::cuda), Dialect::cuda);
   const int shift = static_cast<int>(std::ranges::count(head, '\n'));
-  CudaText text{head + body.text, {}, std::move(launches), scratch_bytes_};
+  CudaText text{head + body.text, head.size(), {}, std::move(launches), scratch_bytes_};
   for (const auto& [line, node] : lines())
     if (const int now = body.line[static_cast<std::size_t>(line) - 1]; now > 0)
       text.lines.emplace_back(now + shift, node);
@@ -178,10 +178,13 @@ void CudaKernel::emit_combined(int r, const std::string& fold, const std::string
   line(indent, "}");
 }
 
-bool CudaKernel::is_updated(const Access& a) const {
-  if (a.param < 0) return false;
-  const Param& p = k_.params[static_cast<std::size_t>(a.param)];
-  return p.is_read && p.is_written;
+bool CudaKernel::may_overwrite(const Block& stored, const Block& read) const {
+  return std::ranges::any_of(stored.stores, [&](const Store& s) {
+    const DType dtype = k_.params[static_cast<std::size_t>(s.access.param)].dtype;
+    return std::ranges::any_of(read.values, [&](int id) {
+      return value(id).kind == ValueKind::load && value(id).dtype == dtype;
+    });
+  });
 }
 
 void CudaKernel::plan_scratch(const Dim& most_blocks, bool keeps) {

@@ -62,8 +62,9 @@ public:
                      const std::string& best, int indent);
   /// Whether the kernel writes what an access reads.
   bool is_written(const Access& a) const;
-  /// Whether the kernel both reads and writes a parameter.
-  bool is_updated(const Access& a) const;
+  /// Whether what a block stores may lie where another, or it itself, loads from: a result may take
+  /// the place of an operand of its dtype.
+  bool may_overwrite(const Block& stored, const Block& read) const;
 
   /// From here on the element of an access is found at `place`.
   void set_place(const Access& a, std::string place) {

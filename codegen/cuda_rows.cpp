@@ -182,7 +182,9 @@ private:
 
   void emit_row_stores(const Stage& s) {
     if (s.row.stores.empty()) return;
-    if (std::ranges::any_of(s.row.stores, [&](const Store& o) { return k_.is_updated(o.access); }))
+    // The other threads have read what the first one overwrites.
+    if (std::ranges::any_of(kernel_.stages,
+                            [&](const Stage& o) { return k_.may_overwrite(s.row, o.row); }))
       k_.line(2, "Team::sync();");
     k_.line(2, "if (Team::rank() == 0) {");
     k_.emit_block_stores(s.row, "", 3);

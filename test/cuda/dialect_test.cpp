@@ -1,0 +1,169 @@
+/// The CUDA text of whole functions, on the emulator, against the evaluator: every schedule, with
+/// sizes at its edges and threads in every order.
+#include <kroton/random.hpp>
+
+#include "test/conformance/arrays.hpp"
+#include "test/conformance/oracle.hpp"
+#include "test/cuda/emulator_support.hpp"
+#include "test/cuda/plan_runner.hpp"
+#include "test/support/catch.hpp"
+
+namespace kroton::test {
+namespace {
+
+struct Expected {
+  double of_largest = 1e-5;
+  double ulps = 4;
+  /// Entries of which at least one is launched in each run.
+  std::vector<std::string> entries = {};
+};
+
+/// Runs the function for each list of shapes, in every order of threads; what is updated is not
+/// compared.
+void check(const std::vector<Expr>& inputs, const std::vector<Expr>& outputs,
+           const std::vector<std::vector<Shape>>& calls, const Expected& expected = {}) {
+  PlanRunner runner(inputs, outputs);
+  for (const auto& shapes : calls) {
+    Rng rng(7);
+    std::vector<Array> arguments;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      arguments.push_back(moderate(inputs[i].dtype(), shapes[i], rng));
+    }
+    const auto want = reference(inputs, arguments, outputs);
+    for (const emulator::Schedule& schedule : schedules) {
+      const auto got = runner.run(arguments, schedule);
+      REQUIRE(got.size() >= want.size());
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        INFO("output " << i << " of " << outputs.size() << ", " << arguments[0].label() << "\n"
+                       << runner.text(0).text);
+        CHECK(difference(got[i], want[i],
+                         {.ulps = expected.ulps,
+                          .of_largest = expected.of_largest,
+                          .checks_zero_sign = false}) == "");
+      }
+    }
+    for (const std::string& entry : expected.entries)
+      CHECK(std::ranges::find(runner.launched(), entry) != runner.launched().end());
+  }
+}
+
+} // namespace
+
+TEST_CASE("elementwise kernels read and write windows, and single elements where none fit",
+          "[dialect]") {
+  const Expr x = vector<float>("x"), y = vector<float>("y");
+  check({x, y}, {2 * x + 3 * y - 1, exp(x) * y},
+        {{{1}, {1}}, {{7}, {7}}, {{1024}, {1024}}, {{2053}, {2053}}, {{0}, {0}}});
+  const Expr m = matrix<float>("m"), d = matrix<double>("d");
+  check({m, x, y}, {m + x, m * expand_dims(y, {1}), transpose(m)},
+        {{{3, 8}, {8}, {3}}, {{5, 7}, {7}, {5}}, {{40, 36}, {36}, {40}}, {{0, 4}, {4}, {0}}});
+  check({d, x}, {cast(d, DType::f32) + x, d * d}, {{{3, 8}, {8}}, {{3, 9}, {9}}});
+}
+
+TEST_CASE("rows are walked by parts of warps, warps, blocks, and in memory", "[dialect]") {
+  const Expr x = matrix<float>("x");
+  const std::vector<Expr> outputs{softmax(x), log_softmax(x)};
+  check({x}, outputs, {{{5, 3}}, {{9, 100}}, {{1, 1}}, {{0, 4}}}, {.entries = {}});
+  check({x}, outputs, {{{3, 700}}, {{1, 257}}});
+  check({x}, outputs, {{{2, 2500}}});
+  for (std::int64_t n : {1, 3, 10, 33, 130, 1000, 1500, 2100}) {
+    const Expr known = tensor(DType::f32, {dim(), n}, "known");
+    check({known}, {softmax(known), sum(known, {1}), argmax(known, 1)}, {{{3, n}}});
+  }
+}
+
+namespace {
+
+void check_row_folds(std::span<const DType> dtypes) {
+  for (DType t : dtypes) {
+    const Expr x = tensor(t, {dim(), dim()}, "x");
+    check({x}, {sum(x, {0}), max(x, {0})}, {{{70, 40}}, {{1, 1}}, {{300, 130}}, {{9, 3}}});
+    check({x}, {argmax(x, 0), argmin(x, 0), argmax(x, 1)}, {{{70, 40}}, {{9, 3}}});
+    check({x}, {sum(x), max(x)}, {{{70, 40}}, {{1, 1}}, {{300, 130}}});
+    const Expr narrow = tensor(t, {dim(), 10}, "narrow");
+    check({narrow}, {sum(narrow, {0}), argmin(narrow, 0), sum(narrow, {1}), sum(narrow)},
+          {{{70, 10}}, {{1, 10}}, {{700, 10}}});
+  }
+}
+
+} // namespace
+
+TEST_CASE("folds over rows go through blocks and a second launch", "[dialect]") {
+  check_row_folds(std::array{DType::f32});
+  const Expr none = matrix<float>("none");
+  check({none}, {sum(none, {0}), sum(none, {1}), sum(none)}, {{{0, 5}}, {{5, 0}}});
+}
+
+TEST_CASE("folds over rows of other dtypes", "[dialect][.slow]") {
+  check_row_folds(std::array{DType::f64, DType::i32, DType::u8});
+}
+
+TEST_CASE("reductions keep some inner axes and fold others", "[dialect]") {
+  const Expr k = tensor(DType::f32, {dim(), dim(), dim()}, "k");
+  check({k}, {sum(k, {0, 2}), sum(k, {1}), max(k, {0}), argmax(k, 1), sum(k, {0, 1})},
+        {{{5, 6, 7}}, {{1, 1, 1}}, {{3, 40, 9}}});
+}
+
+TEST_CASE("a training step in one kernel with its loss and its folds", "[dialect]") {
+  const Expr x = matrix<float>("x"), y = vector<std::int64_t>("y");
+  const Shared w = shared(Array::zeros<float>({6, 10}), "w"),
+               b = shared(Array::zeros<float>({10}), "b");
+  const Expr p = softmax(dot(x, w) + b);
+  const Expr loss = -mean(index(log(p), {arange(y.dim(0)), y}));
+  const auto g = grad(loss, {w, b});
+  check({x, y}, {argmax(p, 1), loss, g[0], g[1], b - 0.1f * g[1]},
+        {{{70, 6}, {70}}, {{1, 6}, {1}}});
+}
+
+namespace {
+
+void check_products(std::span<const DType> dtypes) {
+  for (DType t : dtypes) {
+    const Dim n = dim("n"), m = dim("m"), k = dim("k");
+    const Expr a = tensor(t, {n, k}, "a"), b = tensor(t, {k, m}, "b"), c = tensor(t, {m, k}, "c");
+    check({a, b, c}, {dot(a, b), dot(a, transpose(c))},
+          {{{5, 3}, {3, 7}, {7, 3}},
+           {{1, 40}, {40, 33}, {33, 40}},
+           {{33, 17}, {17, 2}, {2, 17}},
+           {{70, 40}, {40, 9}, {9, 40}},
+           {{20, 300}, {300, 70}, {70, 300}},
+           {{3, 0}, {0, 4}, {4, 0}}});
+  }
+}
+
+} // namespace
+
+TEST_CASE("products of all shapes", "[dialect]") { check_products(std::array{DType::f32}); }
+
+TEST_CASE("products of other dtypes", "[dialect][.slow]") {
+  check_products(std::array{DType::f64, DType::i16, DType::u64});
+}
+
+TEST_CASE("gathers and scatter-adds", "[dialect]") {
+  const Expr x = matrix<float>("x"), y = vector<std::int64_t>("y");
+  const Expr picked = index(x, {y});
+  check({x, y}, {picked * 2, grad(sum(picked * picked), std::vector<Expr>{x})[0]},
+        {{{9, 5}, {30}}, {{12, 300}, {700}}, {{9, 3}, {0}}});
+}
+
+TEST_CASE("a position out of range is reported", "[dialect]") {
+  const Expr x = matrix<float>("x"), y = vector<std::int64_t>("y");
+  PlanRunner runner({x, y}, {index(x, {y})});
+  runner.run({Array::zeros<float>({4, 5}), Array::from({std::int64_t{0}, std::int64_t{7}}, {2})},
+             {});
+  CHECK(runner.failure().state == 1);
+  CHECK(runner.failure().value == 7);
+  CHECK(runner.failure().bound == 4);
+}
+
+TEST_CASE("random numbers are those of the CPU", "[dialect]") {
+  for (DType t : {DType::f32, DType::f64}) {
+    Random rng(42);
+    const Expr x = matrix<float>("x");
+    check({x},
+          {rng.uniform(x.shape(), t), rng.uniform({5, 30}, t), transpose(rng.uniform({30, 9}, t))},
+          {{{7, 5}}, {{3, 400}}}, {.of_largest = 0, .ulps = 0});
+  }
+}
+
+} // namespace kroton::test

@@ -1,0 +1,224 @@
+#include "test/cuda/plan_runner.hpp"
+
+#include <cstring>
+
+#include "jit/capture.hpp"
+#include "lib/ir/dim.hpp"
+#include "test/conformance/oracle.hpp"
+
+namespace kroton::test {
+namespace dims = ir::dims;
+
+/// The memory of one run: of each buffer, those of the arena by slot.
+struct PlanRunner::Memory {
+  std::vector<std::unique_ptr<std::vector<std::max_align_t>>> blocks;
+  std::vector<void*> buffers;
+  std::map<int, void*> slots;
+  emulator::MemoryMap map;
+
+  void* add(std::size_t nbytes) {
+    blocks.push_back(
+        std::make_unique<std::vector<std::max_align_t>>(nbytes / sizeof(std::max_align_t) + 1));
+    map.add(blocks.back()->data(), nbytes);
+    return blocks.back()->data();
+  }
+};
+
+namespace {
+
+jit::Derivation derivation_of(const std::vector<Expr>& inputs, const std::vector<Expr>& outputs,
+                              std::vector<Update> updates, Mode mode) {
+  Options options{.mode = mode};
+  options.updates = std::move(updates);
+  const jit::Recipe recipe{jit::make_signature(inputs, outputs, options, Location::current()),
+                           options};
+  return recipe.derive({});
+}
+
+codegen::CudaText text_of(const plan::Plan& plan, const plan::Step& step) {
+  if (const auto* k = std::get_if<plan::KernelStep>(&step.what))
+    return codegen::render_cuda(plan.kernels[static_cast<std::size_t>(k->kernel)]);
+  if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))
+    return codegen::render_cuda_contraction(*c);
+  return codegen::render_cuda_scatter(plan, std::get<plan::ScatterStep>(step.what));
+}
+
+/// What a leaf holds, dense.
+Array value_of(const ir::GraphNode& n, const std::vector<Expr>& inputs,
+               const std::vector<Array>& arguments) {
+  if (n.op == &ops::shared) return static_cast<const ir::SharedState*>(n.attrs.leaf.get())->value;
+  if (n.op == &ops::array) return static_cast<const ir::ArrayLeaf*>(n.attrs.leaf.get())->value;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].node()->attrs.leaf == n.attrs.leaf) return arguments[i];
+  Array scalar = Array::empty(n.type.dtype, {});
+  std::memcpy(scalar.raw(), &n.attrs.bits, item_size(n.type.dtype));
+  return scalar;
+}
+
+} // namespace
+
+PlanRunner::PlanRunner(std::vector<Expr> inputs, std::vector<Expr> outputs,
+                       std::vector<Update> updates, Mode mode)
+    : inputs_(std::move(inputs)),
+      derivation_(derivation_of(inputs_, outputs, std::move(updates), mode)) {
+  for (const plan::Step& s : plan().steps) {
+    texts_.push_back(text_of(plan(), s));
+    modules_.push_back(std::make_unique<emulator::Module>(texts_.back().text));
+  }
+}
+
+std::int64_t PlanRunner::size(const Dim& d) const {
+  return dims::evaluate(
+      d, [&](const ir::DimNode& n) { return size_in_call(plan().graph, n, inputs_, arguments_); });
+}
+
+std::vector<Array> PlanRunner::run(const std::vector<Array>& arguments,
+                                   const emulator::Schedule& schedule) {
+  arguments_ = arguments;
+  failure_ = {};
+  launched_.clear();
+  Memory memory;
+  for (const plan::Buffer& b : plan().buffers) {
+    std::size_t nbytes = item_size(b.dtype);
+    for (const Dim& d : b.shape) nbytes *= static_cast<std::size_t>(size(d));
+    if (!b.shape.empty())
+      nbytes = std::max(nbytes, static_cast<std::size_t>(size(b.shape[0]) * size(b.strides[0])) *
+                                    item_size(b.dtype));
+    void*& place = b.kind == plan::BufferKind::temp ? memory.slots[b.index]
+                                                    : memory.buffers.emplace_back(nullptr);
+    if (!place)
+      place = memory.add(
+          b.kind == plan::BufferKind::temp
+              ? static_cast<std::size_t>(size(plan().slots[static_cast<std::size_t>(b.index)]))
+              : nbytes);
+    if (b.kind == plan::BufferKind::temp) memory.buffers.push_back(place);
+    if (b.kind != plan::BufferKind::leaf) continue;
+    const Array value = value_of(plan().graph[b.node], inputs_, arguments_).contiguous();
+    std::memcpy(place, std::as_const(value).raw(), nbytes);
+  }
+  for (std::size_t i = 0; i < plan().steps.size(); ++i) run_step(i, memory, schedule);
+
+  std::map<int, Array> results;
+  const auto take = [&](int number, std::size_t buffer) {
+    const plan::Buffer& b = plan().buffers[buffer];
+    Shape shape;
+    for (const Dim& d : b.shape) shape.push_back(size(d));
+    Array a = Array::empty(b.dtype, shape);
+    std::memcpy(a.raw(), memory.buffers[buffer],
+                static_cast<std::size_t>(a.numel()) * item_size(b.dtype));
+    results.insert_or_assign(number, std::move(a));
+  };
+  constexpr int updates = 1 << 20;
+  for (std::size_t i = 0; i < plan().buffers.size(); ++i) {
+    const plan::Buffer& b = plan().buffers[i];
+    if (b.kind == plan::BufferKind::output) take(b.index, i);
+    if (b.kind == plan::BufferKind::update || (b.kind == plan::BufferKind::leaf && b.index >= 0))
+      take(updates + b.index, i);
+  }
+  std::vector<Array> all;
+  for (auto& [number, array] : results) all.push_back(std::move(array));
+  return all;
+}
+
+void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Schedule& schedule) {
+  const plan::Step& s = plan().steps[step];
+  const codegen::CudaText& text = texts_[step];
+  std::vector<void*> pointers;
+  std::vector<std::int64_t> numbers;
+  const auto buffer = [&](int b) { return memory.buffers[static_cast<std::size_t>(b)]; };
+  const auto add_scratch = [&] {
+    if (!text.scratch_bytes.is(0))
+      pointers.push_back(memory.add(static_cast<std::size_t>(size(text.scratch_bytes))));
+  };
+  bool reports = false;
+  if (const auto* k = std::get_if<plan::KernelStep>(&s.what)) {
+    const plan::Kernel& kernel = plan().kernels[static_cast<std::size_t>(k->kernel)];
+    for (int b : k->buffers) pointers.push_back(buffer(b));
+    add_scratch();
+    for (const Dim& d : plan::size_arguments(kernel)) numbers.push_back(size(d));
+    for (std::int64_t d : plan::draw_arguments(kernel)) numbers.push_back(d);
+    reports = kernel.is_fallible();
+  } else if (const auto* c = std::get_if<plan::ContractionStep>(&s.what)) {
+    const std::size_t rank = c->shape.size();
+    const auto item = item_size(c->dtype);
+    const auto operand = [&](const plan::Operand& o) {
+      return static_cast<std::byte*>(buffer(o.buffer)) +
+             static_cast<std::size_t>(size(o.offset)) * item;
+    };
+    std::int64_t batches = 1;
+    for (std::size_t i = 0; i + 2 < rank; ++i) batches *= size(c->shape[i]);
+    const std::int64_t m = size(c->shape[rank - 2]), row = size(c->out_row);
+    if (c->c && *c->c != c->out)
+      std::memcpy(buffer(c->out), buffer(*c->c),
+                  static_cast<std::size_t>(batches * m * row) * item);
+    pointers = {operand(c->a), operand(c->b), buffer(c->out)};
+    if (c->c) pointers.push_back(operand(*c->alpha));
+    add_scratch();
+    // One batch axis at most, in these tests.
+    const auto batch_stride = [&](const plan::Operand& o) {
+      return rank > 2 ? size(o.strides[rank - 3]) : 0;
+    };
+    numbers = {m,
+               size(c->shape[rank - 1]),
+               size(c->k),
+               size(c->a.strides[rank - 2]),
+               size(c->a.strides[rank - 1]),
+               size(c->b.strides[rank - 2]),
+               size(c->b.strides[rank - 1]),
+               row,
+               batches,
+               batch_stride(c->a),
+               batch_stride(c->b),
+               m * row};
+  } else {
+    const auto& scatter = std::get<plan::ScatterStep>(s.what);
+    const plan::Buffer& out = plan().buffers[static_cast<std::size_t>(scatter.out)];
+    std::int64_t width = 1, count = 1;
+    for (std::size_t i = scatter.positions.size(); i < out.shape.size(); ++i)
+      width *= size(out.shape[i]);
+    for (const Dim& d : plan().buffers[static_cast<std::size_t>(scatter.positions[0])].shape)
+      count *= size(d);
+    numbers = {count, width};
+    std::int64_t numel = width;
+    for (std::size_t i = 0; i < scatter.positions.size(); ++i) {
+      numbers.push_back(size(out.shape[i]));
+      numel *= numbers.back();
+    }
+    std::memset(buffer(scatter.out), 0, static_cast<std::size_t>(numel) * item_size(out.dtype));
+    pointers = {buffer(scatter.out), buffer(scatter.added)};
+    for (int p : scatter.positions) pointers.push_back(buffer(p));
+    reports = true;
+  }
+
+  void* record = &failure_;
+  std::vector<void*> arguments;
+  for (void*& p : pointers) arguments.push_back(static_cast<void*>(&p));
+  for (std::int64_t& n : numbers) arguments.push_back(&n);
+  if (reports) {
+    arguments.push_back(static_cast<void*>(&record));
+    memory.map.add(&failure_, sizeof failure_);
+  }
+  launch(step, arguments, memory, schedule);
+  if (reports) memory.map.remove(&failure_);
+}
+
+void PlanRunner::launch(std::size_t step, std::vector<void*>& arguments, Memory& memory,
+                        const emulator::Schedule& schedule) {
+  int done = -1;
+  for (const codegen::Launch& l : texts_[step].launches) {
+    if (l.stage <= done || size(l.length) > l.at_most) continue;
+    done = l.stage;
+    const std::int64_t units = size(l.units);
+    if (units == 0 && !l.always) continue;
+    std::int64_t blocks =
+        std::max<std::int64_t>(1, (units + l.units_per_block - 1) / l.units_per_block);
+    if (l.most_blocks > 0) blocks = std::min(blocks, l.most_blocks);
+    launched_.push_back(l.entry);
+    emulator::launch(
+        modules_[step]->kernel(l.entry),
+        {.blocks = {static_cast<unsigned>(blocks)}, .threads = {static_cast<unsigned>(l.threads)}},
+        arguments.data(), memory.map, schedule);
+  }
+}
+
+} // namespace kroton::test
