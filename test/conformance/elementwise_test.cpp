@@ -172,12 +172,12 @@ void check(DType t, Mode mode) {
 } // namespace
 
 TEST_CASE("every elementwise op in every dtype and layout, fused, equals the evaluator",
-          "[conformance]") {
+          "[conformance][anywhere]") {
   for (DType t : all_dtypes) check(t, Mode::fast);
 }
 
 TEST_CASE("every elementwise op in every dtype and layout, alone, equals the evaluator",
-          "[conformance]") {
+          "[conformance][anywhere]") {
   for (DType t : all_dtypes) check(t, Mode::plain);
 }
 

@@ -138,27 +138,30 @@ void fuzz_gradients(std::uint64_t first, std::uint64_t count) {
 
 } // namespace
 
-TEST_CASE("random graphs, compiled, have the value of what was written", "[conformance][fuzz]") {
+TEST_CASE("random graphs, compiled, have the value of what was written",
+          "[conformance][anywhere][fuzz]") {
   fuzz_values(1, count_or(28));
 }
 
-TEST_CASE("random gradients, compiled, have the value of what was derived", "[conformance][fuzz]") {
+TEST_CASE("random gradients, compiled, have the value of what was derived",
+          "[conformance][anywhere][fuzz]") {
   fuzz_gradients(1, count_or(12));
 }
 
-TEST_CASE("groups that would need each other in a circle are taken apart", "[conformance][fuzz]") {
+TEST_CASE("groups that would need each other in a circle are taken apart",
+          "[conformance][anywhere][fuzz]") {
   // The search for a path between two groups did not look behind the first node of its goal, where
   // a third group may begin that ends later: "7 of 8 steps depend on each other in a circle".
   fuzz_gradients(107, 1);
 }
 
 TEST_CASE("thousands of random graphs, compiled, have the value of what was written",
-          "[.slow][conformance][fuzz]") {
+          "[.slow][conformance][anywhere][fuzz]") {
   fuzz_values(1000, count_or(2000));
 }
 
 TEST_CASE("thousands of random gradients, compiled, have the value of what was derived",
-          "[.slow][conformance][fuzz]") {
+          "[.slow][conformance][anywhere][fuzz]") {
   fuzz_gradients(5000, count_or(1000));
 }
 

@@ -46,7 +46,8 @@ Expr layer_norm(const Expr& x, const Axes& axes) {
 
 } // namespace
 
-TEST_CASE("what rows end with is summed over any number of rows", "[conformance][layout]") {
+TEST_CASE("what rows end with is summed over any number of rows",
+          "[conformance][anywhere][layout]") {
   const Expr x = tensor<float>(unknown(2), "x"), y = tensor<double>(unknown(2), "y");
   const Expr top = max(x, {1}), low = min(y, {1});
   const std::vector<Expr> outputs{sum(logsumexp(x, {1})), sum(tanh(top) * top + exp(top)),
@@ -58,7 +59,7 @@ TEST_CASE("what rows end with is summed over any number of rows", "[conformance]
 }
 
 TEST_CASE("softmax and its kin, moments and positions over each axis of ranks 1 to 4",
-          "[conformance][layout]") {
+          "[conformance][anywhere][layout]") {
   const Shape sizes{5, 3, 4, 17};
   for (int rank = 1; rank <= 4; ++rank) {
     const Expr x = tensor<float>(unknown(rank), "x");
@@ -80,14 +81,14 @@ TEST_CASE("softmax and its kin, moments and positions over each axis of ranks 1 
 }
 
 TEST_CASE("a softmax stays right when the rows are empty and when there are none",
-          "[conformance][layout]") {
+          "[conformance][anywhere][layout]") {
   const Expr x = matrix<float>("x");
   check({x}, {softmax(x, 1), sum(x, {1}), max(x, {1}), sum(x, {0}), exp(x), min(x, {0})},
         {{{0, 5}}, {{4, 0}}, {{0, 0}}, {{1, 1}}});
 }
 
 TEST_CASE("sums over middle, outer and several axes, alone and with what uses them",
-          "[conformance][layout]") {
+          "[conformance][anywhere][layout]") {
   const Expr x = tensor<float>(unknown(3), "x"), y = tensor<float>(unknown(4), "y");
   check({x, y},
         {sum(x, {1}), sum(x, {0}), sum(x, {0, 2}), sum(x, {0, 1}), sum(x, {1, 2}), sum(x),
@@ -100,7 +101,7 @@ TEST_CASE("sums over middle, outer and several axes, alone and with what uses th
 }
 
 TEST_CASE("an outer and an inner reduction with what consumes them after all rows",
-          "[conformance][layout]") {
+          "[conformance][anywhere][layout]") {
   const Expr x = matrix<float>("x");
   const Expr columns = sum(x, {0}), rows = sum(x, {1});
   check({x},
@@ -109,7 +110,8 @@ TEST_CASE("an outer and an inner reduction with what consumes them after all row
         {{{40, 9}}, {{1, 9}}, {{3, 1}}, {{300, 70}}});
 }
 
-TEST_CASE("columns fold several rows at a time, whatever their number", "[conformance][layout]") {
+TEST_CASE("columns fold several rows at a time, whatever their number",
+          "[conformance][anywhere][layout]") {
   const Expr x = matrix<float>("x"), w = vector<float>("w");
   const Expr weighted = x * expand_dims(w, {1});
   check({x, w},
@@ -121,21 +123,23 @@ TEST_CASE("columns fold several rows at a time, whatever their number", "[confor
         {{{64, 17}, {64}}, {{71, 33}, {71}}, {{136, 16}, {136}}});
 }
 
-TEST_CASE("several outputs of one kernel, one of them used by another", "[conformance][layout]") {
+TEST_CASE("several outputs of one kernel, one of them used by another",
+          "[conformance][anywhere][layout]") {
   const Expr x = matrix<float>("x"), y = vector<float>("y");
   const Expr e = exp(x), s = e * y, t = tanh(s) + e;
   check({x, y}, {e, s, t, t * t, sum(t, {1}), sum(s)},
         {{{6, 8}, {8}}, {{1, 1}, {1}}, {{0, 3}, {3}}});
 }
 
-TEST_CASE("a path through a product keeps its two ends apart", "[conformance][layout]") {
+TEST_CASE("a path through a product keeps its two ends apart", "[conformance][anywhere][layout]") {
   const Expr x = matrix<float>("x"), w = tensor<float>({6, 6}, "w");
   const Expr a = exp(-x), b = dot(a, w), c = a + tanh(b * 0.1f), d = dot(c, w) * a;
   check({x, w}, {a, c, d, sum(c * d, {1})}, {{{7, 6}, {6, 6}}, {{1, 6}, {6, 6}}, {{0, 6}, {6, 6}}},
         1e-4);
 }
 
-TEST_CASE("a gather between two uses of a value keeps them apart", "[conformance][layout]") {
+TEST_CASE("a gather between two uses of a value keeps them apart",
+          "[conformance][anywhere][layout]") {
   const Expr x = matrix<float>("x"), y = tensor(DType::i64, {dim()}, "y");
   const Expr e = exp(x), g = index(e, {y}), top = max(g, {0});
   const Expr out = e - top;
@@ -150,7 +154,7 @@ TEST_CASE("a gather between two uses of a value keeps them apart", "[conformance
 }
 
 TEST_CASE("reshapes and views of views are read where their elements lie",
-          "[conformance][layout]") {
+          "[conformance][anywhere][layout]") {
   const Expr x = tensor<float>({6, 4}, "x"), y = tensor<float>(unknown(2), "y");
   const Expr flat = reshape(exp(x), {24}), cube = reshape(exp(x), {2, 3, 4});
   const Expr turned = transpose(slice(cube, {{{}, {}, -1}, {1, {}}, {{}, {}, 2}}), {2, 0, 1});
@@ -165,7 +169,7 @@ TEST_CASE("reshapes and views of views are read where their elements lie",
 }
 
 TEST_CASE("buffers are reused without harm in a chain with many live values",
-          "[conformance][layout]") {
+          "[conformance][anywhere][layout]") {
   const Expr x = tensor<float>({8, 8}, "x");
   std::vector<Expr> live{x};
   for (int i = 0; i < 24; ++i) {
@@ -188,7 +192,8 @@ TEST_CASE("buffers are reused without harm in a chain with many live values",
     CHECK(difference(got[i], want[i], {.of_largest = 1e-3}) == "");
 }
 
-TEST_CASE("an update may return the old value, or the new one, or both", "[conformance][layout]") {
+TEST_CASE("an update may return the old value, or the new one, or both",
+          "[conformance][anywhere][layout]") {
   const Expr x = vector<float>("x");
   const Array start = Array::from({1.f, 2.f, 3.f}), by = Array::from({10.f, 20.f, 30.f});
   const std::vector<float> before{1, 2, 3}, after{11, 22, 33}, later{21, 42, 63};
@@ -209,7 +214,7 @@ TEST_CASE("an update may return the old value, or the new one, or both", "[confo
   CHECK(w.get().to_vector<float>() == std::vector<float>{31, 62, 93});
 }
 
-TEST_CASE("two variables swap", "[conformance][layout]") {
+TEST_CASE("two variables swap", "[conformance][anywhere][layout]") {
   const Shared a = shared(Array::from({1.f, 2.f}), "a"), b = shared(Array::from({7.f, 8.f}), "b");
   const Function swap = function({}, std::vector<Expr>{}, {.updates = {{a, b}, {b, a}}});
   for (int i = 0; i < 5; ++i) {
@@ -221,7 +226,7 @@ TEST_CASE("two variables swap", "[conformance][layout]") {
   }
 }
 
-TEST_CASE("an update reads other variables as they were", "[conformance][layout]") {
+TEST_CASE("an update reads other variables as they were", "[conformance][anywhere][layout]") {
   const Expr x = vector<float>("x");
   for (bool is_reversed : {false, true}) {
     const Shared v = shared(Array::from({1.f, 1.f}), "v"), w = shared(Array::from({5.f, 6.f}), "w");
@@ -237,7 +242,7 @@ TEST_CASE("an update reads other variables as they were", "[conformance][layout]
 }
 
 TEST_CASE("a permuted or reduced variable is not updated while it is read",
-          "[conformance][layout]") {
+          "[conformance][anywhere][layout]") {
   const Array start = Array::from({1.f, 2.f, 3.f, 4.f, 5.f, 6.f, 7.f, 8.f, 9.f}, {3, 3});
   Shared w = shared(start, "w");
   const std::vector<Expr> values{
@@ -264,7 +269,7 @@ TEST_CASE("a permuted or reduced variable is not updated while it is read",
 }
 
 TEST_CASE("what a kernel keeps of two inner axes does not run into its neighbour",
-          "[conformance][layout]") {
+          "[conformance][anywhere][layout]") {
   // A bias along the last axis keeps the inner axes apart; their lines end within a vector.
   const Dim n = dim("n"), a = dim("a"), b = dim("b");
   const Expr x = tensor<float>({n, a, b}, "x"), v = tensor<float>({b}, "v");
@@ -280,7 +285,8 @@ TEST_CASE("what a kernel keeps of two inner axes does not run into its neighbour
   }
 }
 
-TEST_CASE("a million f32 keep their digits when columns are summed", "[conformance][layout]") {
+TEST_CASE("a million f32 keep their digits when columns are summed",
+          "[conformance][anywhere][layout]") {
   // Added one by one in f32, a column of a million 0.1 was wrong by one percent.
   const Expr x = matrix<float>("x");
   for (int threads : {1, 2}) {
@@ -292,7 +298,8 @@ TEST_CASE("a million f32 keep their digits when columns are summed", "[conforman
   }
 }
 
-TEST_CASE("the number of threads changes no element and no sum twice", "[conformance][layout]") {
+TEST_CASE("the number of threads changes no element and no sum twice",
+          "[conformance][anywhere][layout]") {
   const Expr x = matrix<float>("x");
   const std::vector<Expr> elementwise{exp(x) * 2 + tanh(x), softmax(x, 1), sum(x, {1}),
                                       argmax(x, 1)};

@@ -264,7 +264,7 @@ TEST_CASE("every op is elementwise or has a test of its own here", "[conformance
 }
 
 TEST_CASE("every reduction over every set of axes, in every dtype, equals the evaluator",
-          "[conformance]") {
+          "[conformance][anywhere]") {
   for (const Op* op : ops::all()) {
     if (!op->has(ir::Trait::reduction)) continue;
     std::vector<DType> dtypes;
@@ -274,7 +274,8 @@ TEST_CASE("every reduction over every set of axes, in every dtype, equals the ev
   }
 }
 
-TEST_CASE("extremes and their positions see NaN, infinities and signed zeros", "[conformance]") {
+TEST_CASE("extremes and their positions see NaN, infinities and signed zeros",
+          "[conformance][anywhere]") {
   for (DType t : {DType::f32, DType::f64}) {
     const Expr x = tensor(t, {dim(), dim()}, "x");
     const std::vector<Expr> outputs{max(x, {0}),  max(x, {1}),  min(x, {0}),  min(x, {1}),
@@ -295,24 +296,24 @@ TEST_CASE("extremes and their positions see NaN, infinities and signed zeros", "
   }
 }
 
-TEST_CASE("movement, in every dtype, equals the evaluator", "[conformance]") {
+TEST_CASE("movement, in every dtype, equals the evaluator", "[conformance][anywhere]") {
   check(movement, all_dtypes);
 }
 
-TEST_CASE("products, in every number dtype, equal the evaluator", "[conformance]") {
+TEST_CASE("products, in every number dtype, equal the evaluator", "[conformance][anywhere]") {
   check(products, numbers());
 }
 
-TEST_CASE("indexing, in every dtype, equals the evaluator", "[conformance]") {
+TEST_CASE("indexing, in every dtype, equals the evaluator", "[conformance][anywhere]") {
   check(indexing, all_dtypes);
 }
 
-TEST_CASE("leaves, in every dtype, equal the evaluator", "[conformance]") {
+TEST_CASE("leaves, in every dtype, equal the evaluator", "[conformance][anywhere]") {
   check(leaves, all_dtypes);
 }
 
 TEST_CASE("random numbers equal the evaluator bit for bit, whatever the thread count",
-          "[conformance]") {
+          "[conformance][anywhere]") {
   for (DType t : {DType::f32, DType::f64})
     for (int threads : {1, 2, 4}) {
       Random rng(42);

@@ -109,7 +109,8 @@ TEST_CASE("a function of the prediction alone contains no softmax", "[conformanc
   CHECK(count(f.source(), "exp_f32") == 0);
 }
 
-TEST_CASE("scores of ten thousand give a finite loss and finite weights", "[conformance][theano]") {
+TEST_CASE("scores of ten thousand give a finite loss and finite weights",
+          "[conformance][anywhere][theano]") {
   for (const float sign : {1.0f, -1.0f}) {
     Array w0 = Array::zeros<float>({3, 3});
     for (std::int64_t i = 0; i < 3; ++i) w0.at<float>({i, i}) = sign * 1e4f;
@@ -126,14 +127,14 @@ TEST_CASE("scores of ten thousand give a finite loss and finite weights", "[conf
   }
 }
 
-TEST_CASE("1 * x + 0 is a copy of x", "[conformance][theano]") {
+TEST_CASE("1 * x + 0 is a copy of x", "[conformance][anywhere][theano]") {
   const Expr x = vector<float>("x");
   const Function f = function({x}, 1 * x + 0), copy = function({x}, Expr(x));
   CHECK(f.source() == copy.source());
   CHECK(f({Array::from({1.5f, -0.0f})})[0].to_vector<float>() == std::vector<float>{1.5f, -0.0f});
 }
 
-TEST_CASE("training follows a hand-written step and learns", "[conformance][theano]") {
+TEST_CASE("training follows a hand-written step and learns", "[conformance][anywhere][theano]") {
   constexpr std::int64_t n = 60, features = 20, classes = 4;
   const Problem data = clusters(n, features, classes);
   const Regression r = zeros(features, classes);

@@ -75,13 +75,13 @@ TEST_CASE("tiles of two dimensions and dynamic shared memory are arrays", "[emul
   const Module m(R"(
 extern "C" __global__ void turn(const int* x, int* out) {
   __shared__ int tile[16][17];
-  __shared__ int last;
+  __shared__ int last, other[3];
   extern __shared__ __align__(16) int extra[];
   tile[threadIdx.y][threadIdx.x] = x[threadIdx.y * 16 + threadIdx.x];
   extra[threadIdx.y * 16 + threadIdx.x] = 1;
-  if (threadIdx.x == 0 && threadIdx.y == 0) last = 5;
+  if (threadIdx.x == 0 && threadIdx.y == 0) last = 2, other[2] = 3;
   __syncthreads();
-  out[threadIdx.y * 16 + threadIdx.x] = tile[threadIdx.x][threadIdx.y] + extra[255 - threadIdx.y] + last;
+  out[threadIdx.y * 16 + threadIdx.x] = tile[threadIdx.x][threadIdx.y] + extra[255 - threadIdx.y] + last + other[2];
 })");
   for (const Schedule& s : schedules) {
     auto x = counting<int>(256);

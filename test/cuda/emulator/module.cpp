@@ -41,19 +41,42 @@ bool take_qualifier(std::string_view& text, std::string_view name) {
   return true;
 }
 
-/// What stands after `__shared__`, up to the `;` or the end of a macro's line.
-std::string shared_declaration(std::string_view declaration, bool is_extern) {
+/// The parts of a text between commas that stand in no brackets.
+std::vector<std::string_view> between_commas(std::string_view text) {
+  std::vector<std::string_view> parts;
+  int depth = 0;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (std::string_view("([{<").find(text[at]) != std::string_view::npos) ++depth;
+    if (std::string_view(")]}>").find(text[at]) != std::string_view::npos) --depth;
+    if (text[at] != ',' || depth > 0) continue;
+    parts.push_back(text.substr(begin, at - begin));
+    begin = at + 1;
+  }
+  parts.push_back(text.substr(begin));
+  return parts;
+}
+
+/// What stands after `__shared__`, up to the `;` or the end of a macro's line: a type, and then
+/// arrays and scalars.
+std::string shared_declarations(std::string_view declaration, bool is_extern) {
   while (take_qualifier(declaration, "__align__") || take_qualifier(declaration, "alignas")) {
   }
-  declaration = trimmed(declaration);
-  const auto bracket = std::min(declaration.find('['), declaration.size());
-  const std::string_view dims = declaration.substr(bracket);
-  std::string_view named = trimmed(declaration.substr(0, bracket));
-  auto begin = named.size();
-  while (begin > 0 && is_word(named[begin - 1])) --begin;
-  const std::string_view name = named.substr(begin), type = trimmed(named.substr(0, begin));
-  return is_extern ? fmt::format("KROTON_EMULATED_DYNAMIC_SHARED({}, {})", name, type)
-                   : fmt::format("KROTON_EMULATED_SHARED({}, {}, {})", dims, name, type);
+  std::string result;
+  std::string_view type;
+  for (std::string_view part : between_commas(declaration)) {
+    part = trimmed(part);
+    const auto bracket = std::min(part.find('['), part.size());
+    const std::string_view dims = part.substr(bracket), named = trimmed(part.substr(0, bracket));
+    auto begin = named.size();
+    while (begin > 0 && is_word(named[begin - 1])) --begin;
+    if (type.empty()) type = trimmed(named.substr(0, begin));
+    const std::string_view name = named.substr(begin);
+    if (!result.empty()) result += "; ";
+    result += is_extern ? fmt::format("KROTON_EMULATED_DYNAMIC_SHARED({}, {})", name, type)
+                        : fmt::format("KROTON_EMULATED_SHARED({}, {}, {})", dims, name, type);
+  }
+  return result;
 }
 
 std::string with_shared_arrays(std::string_view text) {
@@ -68,7 +91,7 @@ std::string with_shared_arrays(std::string_view text) {
     const bool is_extern = head.ends_with(before);
     if (is_extern) kept = head.substr(0, head.size() - before.size());
     result += kept;
-    result += shared_declaration(text.substr(at + word.size(), end - at - word.size()), is_extern);
+    result += shared_declarations(text.substr(at + word.size(), end - at - word.size()), is_extern);
     from = end;
   }
   return result.append(text.substr(from));

@@ -64,4 +64,7 @@ public:
 /// first use of a device.
 Control& control();
 
+/// The control of the fakes if KROTON_CUDA_DRIVER names them, else null.
+Control* named_control();
+
 } // namespace kroton::test::fake
