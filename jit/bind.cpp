@@ -34,6 +34,10 @@ private:
   void bind_scalars(const Dim& d);
   BoundPlan::Step bind_step(const plan::Step& step);
   void bind_kernel(const plan::KernelStep& kernel, BoundPlan::Step& step);
+  bool is_on_device() const { return !texts_.device.empty(); }
+  void bind_launches(const DeviceCode& code, BoundPlan::Step& step);
+  void bind_device_step(BoundPlan::Step& step);
+  void bind_scatter_launches(BoundPlan::Step& step);
   int slot_of_draw(std::int64_t draw);
   void bind_contraction(const plan::ContractionStep& contraction, BoundPlan::Step& step);
   BoundPlan::Operand bind_operand(const plan::Operand& operand) {
@@ -155,6 +159,7 @@ BoundPlan::Step Binder::bind_step(const plan::Step& step) {
     s.out = scatter.out;
     s.added = scatter.added;
     s.positions = scatter.positions;
+    if (is_on_device()) bind_scatter_launches(s);
   }
   return s;
 }
@@ -166,7 +171,20 @@ void Binder::bind_kernel(const plan::KernelStep& k, BoundPlan::Step& s) {
   s.first_size = static_cast<int>(bound_.step_sizes.size());
   for (const Dim& d : size_arguments(kernel)) bound_.step_sizes.push_back(table_.slot(d));
   for (std::int64_t draw : draw_arguments(kernel)) bound_.step_sizes.push_back(slot_of_draw(draw));
-  if (!kernel.scratch.empty()) s.scratch = table_.slot(scratch_offsets(kernel).back());
+  s.sizes = static_cast<int>(bound_.step_sizes.size()) - s.first_size;
+  if (is_on_device())
+    bind_launches(texts_.device[bound_.steps.size()], s);
+  else if (!kernel.scratch.empty())
+    s.scratch = table_.slot(scratch_offsets(kernel).back());
+}
+
+void Binder::bind_launches(const DeviceCode& code, BoundPlan::Step& s) {
+  const Dim& scratch = code.scratch_bytes;
+  if (!scratch.is_static() || scratch.value() != 0) s.scratch = table_.slot(scratch);
+  for (const codegen::Launch& l : code.launches)
+    s.launches.push_back({l.entry, l.threads, table_.slot(l.units), l.units_per_block,
+                          l.blocks_per_multiprocessor, l.most_blocks, table_.slot(l.shared_bytes),
+                          l.always, l.stage, table_.slot(l.length), l.at_most});
 }
 
 int Binder::slot_of_draw(std::int64_t draw) {
@@ -178,10 +196,34 @@ int Binder::slot_of_draw(std::int64_t draw) {
   return it->second;
 }
 
+/// The arguments that codegen/cuda_contraction.hpp lists.
+void Binder::bind_scatter_launches(BoundPlan::Step& s) {
+  bind_device_step(s);
+  s.buffers = {s.out, s.added};
+  s.buffers.insert(s.buffers.end(), s.positions.begin(), s.positions.end());
+  s.first_size = static_cast<int>(bound_.step_sizes.size());
+  const auto& positions = plan_.buffers[static_cast<std::size_t>(s.positions[0])].shape;
+  const std::span<const Dim> out = plan_.buffers[static_cast<std::size_t>(s.out)].shape;
+  const std::size_t indexed = s.positions.size();
+  bound_.step_sizes.push_back(table_.slot(dims::product(positions)));
+  bound_.step_sizes.push_back(table_.slot(dims::product(out.subspan(indexed))));
+  for (const Dim& d : out.first(indexed)) bound_.step_sizes.push_back(table_.slot(d));
+  s.sizes = static_cast<int>(bound_.step_sizes.size()) - s.first_size;
+}
+
+/// The text and the launches of a step that has no kernel of the plan.
+void Binder::bind_device_step(BoundPlan::Step& s) {
+  s.code = texts_.of_step[bound_.steps.size()];
+  bind_launches(texts_.device[bound_.steps.size()], s);
+}
+
 void Binder::bind_contraction(const plan::ContractionStep& c, BoundPlan::Step& s) {
   s.product = product_shape(c, texts_.vector_bytes);
-  s.code_of_scheme =
-      std::ranges::find(texts_.products, s.product, &Texts::Product::shape)->of_scheme;
+  if (is_on_device())
+    bind_device_step(s);
+  else
+    s.code_of_scheme =
+        std::ranges::find(texts_.products, s.product, &Texts::Product::shape)->of_scheme;
   s.a = bind_operand(c.a);
   s.b = bind_operand(c.b);
   if (c.alpha) s.alpha = bind_operand(*c.alpha);

@@ -69,15 +69,32 @@ struct BoundPlan {
     std::vector<int> strides = {}; ///< slots
     bool operator==(const Operand&) const = default;
   };
+  /// One launch on a device, see codegen::Launch.
+  struct Launch {
+    std::string entry;
+    int threads = 0;
+    int units = -1; ///< slot
+    std::int64_t units_per_block = 1;
+    int blocks_per_multiprocessor = 0;
+    std::int64_t most_blocks = 0;
+    int shared_bytes = -1; ///< slot
+    bool always = false;
+    int stage = 0;
+    int length = -1; ///< slot
+    std::int64_t at_most = 0;
+    bool operator==(const Launch&) const = default;
+  };
   struct Step {
     enum Kind : std::uint8_t { kernel, contraction, scatter };
     Kind kind = kernel;
     bool is_fallible = false;
-    // Kernels.
+    // Kernels; on a device the others too.
     int code = -1; ///< kernel number
     std::vector<int> buffers = {};
-    int first_size = 0; ///< of its size arguments among those of all kernels
-    int scratch = -1;   ///< slot of the bytes a chunk needs
+    int first_size = 0;                ///< of its size arguments among those of all steps, …
+    int sizes = 0;                     ///< … and how many there are
+    int scratch = -1;                  ///< slot of the bytes a chunk needs, or on a device the step
+    std::vector<Launch> launches = {}; ///< on a device
     // Contractions.
     codegen::ContractionShape product = {};
     std::array<int, 4> code_of_scheme = {-1, -1, -1, -1}; ///< -1 where the scheme cannot occur
@@ -102,7 +119,7 @@ struct BoundPlan {
   std::vector<Constant> constants;
   std::vector<std::pair<int, int>> temps; ///< buffer and its slot of the arena
   std::vector<int> slot_bytes;            ///< size slots of the arena's slots
-  std::vector<int> step_sizes;            ///< size slots of all kernels' size arguments
+  std::vector<int> step_sizes;            ///< size slots of all steps' size arguments
   std::vector<Step> steps;
   std::vector<OutputType> outputs;
 

@@ -1,25 +1,12 @@
 #include "jit/derivation.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "codegen/render.hpp"
 #include "lib/support/error.hpp"
 
 namespace kroton::jit {
 namespace {
-
-/// The nodes behind a text's lines, as people know them.
-std::vector<std::pair<int, std::string>> notes_of(const codegen::KernelSource& source,
-                                                  const ir::Graph& graph) {
-  std::vector<std::pair<int, std::string>> notes;
-  for (const auto& [line, node] : source.lines) {
-    const ir::GraphNode& n = graph[node];
-    notes.emplace_back(
-        line, fmt::format("{} {}, {}", n.op->name, n.type.to_string(), support::describe(n.where)));
-  }
-  return notes;
-}
 
 void render_product(const codegen::ContractionShape& shape, Texts& texts) {
   if (std::ranges::find(texts.products, shape, &Texts::Product::shape) != texts.products.end())
@@ -36,6 +23,24 @@ void render_product(const codegen::ContractionShape& shape, Texts& texts) {
 
 } // namespace
 
+std::vector<std::pair<int, std::string>> notes_of(std::span<const std::pair<int, ir::NodeId>> lines,
+                                                  const ir::Graph& graph) {
+  std::vector<std::pair<int, std::string>> notes;
+  for (const auto& [line, node] : lines) {
+    const ir::GraphNode& n = graph[node];
+    notes.emplace_back(
+        line, fmt::format("{} {}, {}", n.op->name, n.type.to_string(), support::describe(n.where)));
+  }
+  return notes;
+}
+
+std::shared_ptr<const std::string> SharedTexts::share(std::string text) {
+  const auto known = known_.find(text);
+  if (known != known_.end()) return known->second;
+  auto made = std::make_shared<const std::string>(std::move(text));
+  return known_.emplace(*made, made).first->second;
+}
+
 codegen::ContractionShape product_shape(const plan::ContractionStep& step, int vector_bytes) {
   const auto known = [](const Dim& d) {
     return d.is_static() ? std::optional(d.value()) : std::nullopt;
@@ -49,21 +54,14 @@ codegen::ContractionShape product_shape(const plan::ContractionStep& step, int v
            known(step.b.strides[rank - 2]), known(step.b.strides[rank - 1]), known(step.out_row)}};
 }
 
-Texts render_texts(const plan::Plan& plan, int vector_bytes,
-                   const std::function<void(std::string&)>& tamper) {
+Texts render_texts(const plan::Plan& plan, int vector_bytes, const Tamper& tamper) {
   Texts texts{.vector_bytes = vector_bytes};
-  // A recurrence has one text a thousand times.
-  std::unordered_map<std::string_view, std::shared_ptr<const std::string>> known;
+  SharedTexts shared;
   for (const plan::Kernel& k : plan.kernels) {
     codegen::KernelSource source = codegen::render(k, vector_bytes);
     if (tamper) tamper(source.text);
-    texts.notes.push_back(notes_of(source, plan.graph));
-    auto text = known.find(source.text);
-    if (text == known.end()) {
-      auto made = std::make_shared<const std::string>(std::move(source.text));
-      text = known.emplace(*made, made).first;
-    }
-    texts.kernels.push_back({text->second, k.title});
+    texts.notes.push_back(notes_of(source.lines, plan.graph));
+    texts.kernels.push_back({shared.share(std::move(source.text)), k.title});
   }
   for (const plan::Step& step : plan.steps)
     if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))

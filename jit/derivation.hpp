@@ -9,18 +9,28 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "codegen/contraction.hpp"
-#include "jit/kernels.hpp"
+#include "codegen/cuda.hpp"
+#include "jit/backend.hpp"
 #include "lib/plan/plan.hpp"
 #include "lib/rewrite/pipeline.hpp"
 
 namespace kroton::jit {
 
-/// The C++ of a plan: that of its kernels, in their order, then that of its matrix products.
+/// How a step runs on a device.
+struct DeviceCode {
+  std::vector<codegen::Launch> launches;
+  Dim scratch_bytes{0};
+};
+
+/// The texts of a plan: those of its kernels, in their order, then those of its matrix products.
 struct Texts {
   struct Product {
     codegen::ContractionShape shape;
@@ -28,17 +38,32 @@ struct Texts {
   };
   int vector_bytes = 64; ///< of the target that they are for
   std::vector<KernelText> kernels;
+  // Where the target is a device, of each step of the plan:
+  std::vector<DeviceCode> device;
+  std::vector<int> of_step; ///< indices in `kernels`
   /// For each text, the lines and the places they come from.
   std::vector<std::vector<std::pair<int, std::string>>> notes;
   std::vector<Product> products; ///< one for each shape that the plan's products have
+};
+
+/// The nodes behind a text's lines, as people know them.
+std::vector<std::pair<int, std::string>> notes_of(std::span<const std::pair<int, ir::NodeId>> lines,
+                                                  const ir::Graph& graph);
+
+/// Lets equal texts be one: a recurrence has one a thousand times.
+class SharedTexts {
+public:
+  std::shared_ptr<const std::string> share(std::string text);
+
+private:
+  std::unordered_map<std::string_view, std::shared_ptr<const std::string>> known_;
 };
 
 /// What is known of a product while its function is compiled.
 codegen::ContractionShape product_shape(const plan::ContractionStep& step, int vector_bytes);
 
 /// `tamper`, if given, changes the texts of kernels.
-Texts render_texts(const plan::Plan& plan, int vector_bytes,
-                   const std::function<void(std::string&)>& tamper = {});
+Texts render_texts(const plan::Plan& plan, int vector_bytes, const Tamper& tamper = {});
 
 struct Derivation {
   rewrite::PipelineReport report;

@@ -10,6 +10,7 @@
 #include "jit/cpu/blas.hpp"
 #include "jit/cpu/compiler.hpp"
 #include "jit/cpu/target.hpp"
+#include "jit/cuda/doctor.hpp"
 #include "jit/kernels.hpp"
 #include "jit/pool.hpp"
 #include "lib/data/memory.hpp"
@@ -96,13 +97,13 @@ std::string kept_memory() {
 }
 
 struct Fact {
-  const char* what;
+  std::string what;
   std::string is;
   std::string problem = {}; ///< What is wrong with it; empty if nothing is.
 };
 
 std::vector<Fact> facts() {
-  return {
+  std::vector<Fact> list = {
       {"kroton", version()},
       {"processor", processor()},
       {"target", target()},
@@ -116,6 +117,8 @@ std::vector<Fact> facts() {
       {"huge pages", huge_pages()},
       {"memory kept", kept_memory()},
   };
+  for (auto& [what, is] : jit::cuda::facts()) list.push_back({std::move(what), std::move(is)});
+  return list;
 }
 
 } // namespace
@@ -131,7 +134,7 @@ std::string doctor() {
 /// What lib/support/doctor_abi.hpp promises. Tries the compiler plugin, which loads Clang.
 extern "C" void kroton_doctor(kroton::support::TakeFact take, void* context) {
   for (kroton::Fact& fact : kroton::facts()) {
-    if (std::string_view(fact.what) == "compiler") fact.problem = kroton::jit::compiler_problem();
-    take(context, fact.what, fact.is.c_str(), fact.problem.c_str());
+    if (fact.what == "compiler") fact.problem = kroton::jit::compiler_problem();
+    take(context, fact.what.c_str(), fact.is.c_str(), fact.problem.c_str());
   }
 }

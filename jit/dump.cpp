@@ -25,7 +25,7 @@ std::string file_name(std::string_view name) {
 } // namespace
 
 void dump_function(const std::string& directory, const Signature& signature,
-                   const Compiled& compiled, const CpuTarget& target, const CodeOptions& options) {
+                   const Compiled& compiled, const Backend& backend) {
   namespace fs = std::filesystem;
   std::error_code error;
   fs::path folder;
@@ -57,14 +57,8 @@ void dump_function(const std::string& directory, const Signature& signature,
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const std::string stem =
         fmt::format("kernel-{:02}-{:.12}", i, compiled.program->loaded()[i].digest.hex());
-    write(folder / (stem + ".cpp"), *texts[i].text);
     if (i < plan.kernels.size()) write(folder / (stem + ".ir.txt"), plan.kernels[i].to_string());
-    const CompileOutput out = compiler().compile({.source = *texts[i].text,
-                                                  .name = texts[i].title,
-                                                  .arguments = compile_arguments(target, options),
-                                                  .wants_assembly = true});
-    write(folder / (stem + ".s"), out.assembly);
-    write(folder / (stem + ".log"), out.log);
+    for (const auto& [end, text] : backend.listings(texts[i])) write(folder / (stem + end), text);
   }
 }
 

@@ -16,7 +16,7 @@ std::vector<Array> FunctionState::call(std::span<const Array> arguments, const A
   calls_.fetch_add(1, std::memory_order_relaxed);
   const Versions::Borrowed seat(*versions_, arguments);
   if (is_verified_) return verified_call(versions_->recipe(), *seat, arguments, given);
-  return seat->version->program->run(seat->frame, arguments, given);
+  return seat->version->program->run(*seat->frame, arguments, given);
 }
 
 } // namespace jit

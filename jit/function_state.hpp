@@ -32,8 +32,9 @@ private:
 std::vector<Array> verified_call(const Recipe& recipe, Versions::Seat& seat,
                                  std::span<const Array> arguments, const Array* given);
 
-/// KROTON_DUMP: writes graphs, kernels, assembly and logs of a function under the directory.
+/// KROTON_DUMP: writes graphs, kernels, what they were compiled to and logs of a function under the
+/// directory.
 void dump_function(const std::string& directory, const Signature& signature,
-                   const Compiled& compiled, const CpuTarget& target, const CodeOptions& options);
+                   const Compiled& compiled, const Backend& backend);
 
 } // namespace kroton::jit

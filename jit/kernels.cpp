@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <exception>
 #include <functional>
 #include <map>
@@ -19,106 +18,79 @@ namespace {
 using support::Area;
 
 /// Code in use, so that functions with the same kernel share it; it goes when the last one does.
-class LoadedModules {
+class LoadedCode {
 public:
-  /// The modules of these kernels; what nobody uses yet is linked together.
-  std::vector<std::shared_ptr<Module>> get(std::span<const KernelObject> wanted) {
+  /// The code of these kernels; what nobody uses yet is loaded together.
+  std::vector<std::shared_ptr<const Code>> get(std::span<const KernelObject> wanted,
+                                               const Backend& backend) {
     const std::lock_guard lock(mutex_);
-    std::vector<std::shared_ptr<Module>> modules(wanted.size());
-    std::vector<Object> objects;
+    std::vector<std::shared_ptr<const Code>> code(wanted.size());
+    std::vector<KernelObject> objects;
     std::vector<std::size_t> missing;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      if (const auto known = modules_.find(wanted[i].digest); known != modules_.end())
-        modules[i] = known->second.lock();
-      if (modules[i]) continue;
-      objects.push_back({std::as_bytes(std::span(wanted[i].bytes)), wanted[i].title});
+      if (const auto known = code_.find(wanted[i].digest); known != code_.end())
+        code[i] = known->second.lock();
+      if (code[i]) continue;
+      objects.push_back(wanted[i]);
       missing.push_back(i);
     }
-    if (missing.empty()) return modules;
-    std::vector<Module> loaded = Module::load(objects);
+    if (missing.empty()) return code;
+    auto loaded = backend.load(objects);
     for (std::size_t i = 0; i < missing.size(); ++i) {
-      auto& module = modules[missing[i]];
-      module = std::make_shared<Module>(std::move(loaded[i]));
-      modules_.insert_or_assign(wanted[missing[i]].digest, module);
+      code[missing[i]] = std::move(loaded[i]);
+      code_.insert_or_assign(objects[i].digest, code[missing[i]]);
     }
     forget_dead();
-    return modules;
+    return code;
   }
 
 private:
   /// Looks at all only when they have doubled, so that each costs the same however many there are.
   void forget_dead() {
-    if (modules_.size() < 2 * alive_) return;
-    std::erase_if(modules_, [](const auto& entry) { return entry.second.expired(); });
-    alive_ = std::max<std::size_t>(modules_.size(), 64);
+    if (code_.size() < 2 * alive_) return;
+    std::erase_if(code_, [](const auto& entry) { return entry.second.expired(); });
+    alive_ = std::max<std::size_t>(code_.size(), 64);
   }
 
   std::mutex mutex_;
-  std::unordered_map<support::Digest, std::weak_ptr<Module>, support::DigestHash> modules_;
+  std::unordered_map<support::Digest, std::weak_ptr<const Code>, support::DigestHash> code_;
   std::size_t alive_ = 64; ///< when they were last looked at
 };
 
-LoadedModules& loaded_modules() {
-  static LoadedModules modules;
-  return modules;
-}
-
-cache::Artifact compile_kernel(const KernelText& kernel, const CpuTarget& target,
-                               const CodeOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
-  CompileOutput out = compiler().compile({.source = *kernel.text,
-                                          .name = kernel.title,
-                                          .arguments = compile_arguments(target, options)});
-  std::string object(out.object.size(), '\0');
-  std::memcpy(object.data(), out.object.data(), out.object.size());
-  const auto took = std::chrono::steady_clock::now() - start;
-  std::string statistics =
-      fmt::format("compile_us {}\nobject_bytes {}\nsource_bytes {}\n",
-                  std::chrono::duration_cast<std::chrono::microseconds>(took).count(),
-                  object.size(), kernel.text->size());
-  return {{{"object", std::move(object)},
-           cache::compressed("source", *kernel.text),
-           cache::compressed("log", out.log),
-           {"statistics", std::move(statistics)}},
-          target.requirements()};
+LoadedCode& loaded_code() {
+  static LoadedCode code;
+  return code;
 }
 
 } // namespace
 
-std::vector<LoadedKernel> load_kernels(std::span<const KernelObject> objects) {
-  const auto modules = loaded_modules().get(objects);
+std::vector<LoadedKernel> load_kernels(std::span<const KernelObject> objects,
+                                       const Backend& backend) {
+  auto code = loaded_code().get(objects, backend);
   std::vector<LoadedKernel> kernels;
   kernels.reserve(objects.size());
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    if (!modules[i]->symbols().contains("kernel"))
-      support::fail<CompileError>("jit", {}, "the object of kernel {} defines no kernel",
-                                  objects[i].title);
-    LoadedKernel& k =
-        kernels.emplace_back(LoadedKernel{.module = modules[i], .digest = objects[i].digest});
-    k.entry = reinterpret_cast<KernelEntry>(k.module->symbol("kernel"));
-  }
+  for (std::size_t i = 0; i < objects.size(); ++i)
+    kernels.push_back({.code = std::move(code[i]), .digest = objects[i].digest});
   return kernels;
 }
 
-cache::Key kernel_key(const std::string& text, const CpuTarget& target,
-                      const CodeOptions& options) {
-  std::string arguments;
-  for (const std::string& a : compile_arguments(target, options)) arguments += a + "\n";
-  return cache::KeyBuilder{"kernel/1"}
-      .add("source", text)
-      .add("target", target.describe())
-      .add("arguments", arguments)
-      .add("compiler", compiler_fingerprint())
-      .add("abi", std::to_string(runtime_abi_version))
-      .build();
+std::span<const cache::Section> code_of(const cache::Artifact& artifact, std::size_t first,
+                                        const Backend& backend, const support::Digest& kernel) {
+  const auto names = backend.code_sections();
+  const std::span sections(artifact.sections);
+  if (first + names.size() > sections.size() ||
+      !std::ranges::equal(sections.subspan(first, names.size()), names, {}, &cache::Section::name))
+    support::fail<CompileError>("cache", {}, "the object of kernel {} is missing", kernel.hex());
+  return sections.subspan(first, names.size());
 }
 
-std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target,
-                                      const CodeOptions& options, const Compiling& compiling) {
+std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const Backend& backend,
+                                      const Compiling& compiling) {
   // Equal texts are one job.
   struct Job {
     const KernelText* kernel;
     cache::Key key;
+    support::Digest of_code; // of the key that has it
     cache::Lookup found, missed;
     LoadedKernel result;
     std::exception_ptr error;
@@ -129,21 +101,17 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   std::map<std::string_view, std::size_t> known;
   for (const KernelText& t : texts) {
     const auto [it, is_new] = known.emplace(*t.text, jobs.size());
-    if (is_new) jobs.push_back({&t, kernel_key(*t.text, target, options), {}, {}, {}, {}, false});
+    if (is_new) jobs.push_back({&t, backend.key(*t.text), {}, {}, {}, {}, {}, false});
     job_of.push_back(it->second);
   }
 
   cache::Store& store = compiling.store ? *compiling.store : process_store();
-  auto object_of = [](const Job& job, const cache::Lookup& lookup) -> KernelObject {
-    const cache::Section* object = lookup.artifact->find("object");
-    if (!object || object->encoding != cache::Encoding::plain)
-      support::fail<CompileError>("cache", {}, "the object of kernel {} is missing",
-                                  job.key.digest.hex());
-    return {job.key.digest, object->bytes, job.kernel->title};
+  auto object_of = [&](const Job& job, const cache::Lookup& lookup) -> KernelObject {
+    return {job.of_code, code_of(*lookup.artifact, 0, backend, job.of_code), job.kernel->title};
   };
   auto finish = [&](Job& job, cache::Lookup lookup) {
     const KernelObject object = object_of(job, lookup);
-    job.result = load_kernels({&object, 1}).front();
+    job.result = load_kernels({&object, 1}, backend).front();
     job.result.artifact = std::move(lookup.artifact);
     job.result.outcome = lookup.outcome;
     job.result.took = lookup.took;
@@ -166,9 +134,10 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     }
   };
   auto make = [&](Job& job) {
+    job.of_code = job.key.digest;
     try {
       if (compiling.is_given_up && compiling.is_given_up()) throw GivenUp{};
-      const auto compile = [&] { return compile_kernel(*job.kernel, target, options); };
+      const auto compile = [&] { return backend.compile(*job.kernel); };
       if (!job.is_unusable) {
         cache::Lookup lookup = store.get_or_make(job.key, compile, &job.missed);
         if (lookup.outcome == cache::Outcome::made) return finish(job, std::move(lookup));
@@ -180,11 +149,22 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     }
   };
 
+  const auto look_elsewhere = [&](Job& job) {
+    for (const cache::Key& other : backend.other_keys(*job.kernel->text)) {
+      job.found = store.look_up(other);
+      if (!job.found.artifact) continue;
+      job.of_code = other.digest;
+      return;
+    }
+  };
+
   // What some level has takes microseconds: only compiling is worth threads.
   std::vector<Job*> misses;
   for (Job& job : jobs) {
+    job.of_code = job.key.digest;
     cache::Lookup lookup = store.look_up(job.key);
     (lookup.artifact ? job.found : job.missed) = std::move(lookup);
+    if (!job.found.artifact) look_elsewhere(job);
   }
   // Linked together, then taken one by one, so that it is known which of them will not do.
   std::vector<LoadedKernel> together;
@@ -192,12 +172,12 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     std::vector<KernelObject> objects;
     for (const Job& job : jobs)
       if (job.found.artifact) objects.push_back(object_of(job, job.found));
-    together = load_kernels(objects);
+    together = load_kernels(objects, backend);
   } catch (const CompileError&) {
   }
   for (Job& job : jobs) {
     if (job.found.artifact) finish_found(job, std::move(job.found));
-    if (!job.result.module) misses.push_back(&job);
+    if (!job.result.code) misses.push_back(&job);
   }
   // A thread that begins the dearest kernel last keeps the others waiting. Long texts are dear.
   std::ranges::stable_sort(misses, std::greater{},

@@ -1,45 +1,16 @@
 #pragma once
 /// From kernel source to callable code, through the cache.
 ///
-///   std::vector<LoadedKernel> loaded = get_kernels(sources, target, options);
-///   loaded[0].entry(runtime, buffers, sizes);
-#include <chrono>
+///   std::vector<LoadedKernel> loaded = get_kernels(texts.kernels, *backend);
+///   loaded[0].code;
 #include <functional>
-#include <memory>
 #include <span>
-#include <string>
-#include <string_view>
 #include <vector>
 
-#include "cache/store.hpp"
-#include "jit/cpu/compiler.hpp"
-#include "jit/cpu/loader.hpp"
-#include "jit/cpu/target.hpp"
-#include "jit/runtime_abi.hpp"
+#include "jit/backend.hpp"
 #include "jit/stores.hpp"
 
 namespace kroton::jit {
-
-using KernelEntry = void (*)(const Runtime*, void* const* buffers, const long* sizes);
-
-struct LoadedKernel {
-  std::shared_ptr<Module> module; ///< keeps the code alive
-  KernelEntry entry = nullptr;
-  support::Digest digest;
-  std::shared_ptr<const cache::Artifact> artifact = nullptr; ///< if `get_kernels` got it
-  cache::Outcome outcome = cache::Outcome::made;
-  std::chrono::nanoseconds took{};
-  std::string miss_reason;
-  std::string level; ///< which shared level had it
-};
-
-struct KernelText {
-  std::shared_ptr<const std::string> text; ///< equal ones may be one
-  std::string title;
-};
-
-/// The key of a kernel: everything that the compiler sees.
-cache::Key kernel_key(const std::string& text, const CpuTarget& target, const CodeOptions& options);
 
 /// Where kernels are looked for, and how what no cache level has is compiled.
 struct Compiling {
@@ -53,18 +24,17 @@ struct GivenUp {};
 
 /// One LoadedKernel for each text; equal texts share one. Kernels that no cache level has are
 /// compiled in parallel. Throws CompileError and GivenUp.
-std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const CpuTarget& target,
-                                      const CodeOptions& options, const Compiling& compiling = {});
+std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const Backend& backend,
+                                      const Compiling& compiling = {});
 
-/// A kernel as a cache has it.
-struct KernelObject {
-  support::Digest digest; ///< of its key
-  std::string_view bytes;
-  std::string_view title;
-};
-
-/// The kernels of these objects; those that are in use already are shared, the others linked
+/// The kernels of these objects; those that are in use already are shared, the others loaded
 /// together. No digest comes twice. Throws CompileError if any of the bytes are no kernel's.
-std::vector<LoadedKernel> load_kernels(std::span<const KernelObject> objects);
+std::vector<LoadedKernel> load_kernels(std::span<const KernelObject> objects,
+                                       const Backend& backend);
+
+/// The sections of an artifact that are code, from number `first` on; throws CompileError, naming
+/// the kernel, if they are not there.
+std::span<const cache::Section> code_of(const cache::Artifact& artifact, std::size_t first,
+                                        const Backend& backend, const support::Digest& kernel);
 
 } // namespace kroton::jit

@@ -44,10 +44,14 @@ constexpr auto fields_of(Is<codegen::ContractionSizes<std::optional<std::int64_t
 constexpr auto fields_of(Is<codegen::ContractionShape> auto& x) {
   return std::tie(x.dtype, x.accumulates, x.vector_bytes, x.known);
 }
+constexpr auto fields_of(Is<BoundPlan::Launch> auto& x) {
+  return std::tie(x.entry, x.threads, x.units, x.units_per_block, x.blocks_per_multiprocessor,
+                  x.most_blocks, x.shared_bytes, x.always, x.stage, x.length, x.at_most);
+}
 constexpr auto fields_of(Is<BoundPlan::Step> auto& x) {
-  return std::tie(x.kind, x.is_fallible, x.code, x.buffers, x.first_size, x.scratch, x.product,
-                  x.code_of_scheme, x.a, x.b, x.alpha, x.out, x.so_far, x.out_row, x.shape, x.k,
-                  x.added, x.positions);
+  return std::tie(x.kind, x.is_fallible, x.code, x.buffers, x.first_size, x.sizes, x.scratch,
+                  x.launches, x.product, x.code_of_scheme, x.a, x.b, x.alpha, x.out, x.so_far,
+                  x.out_row, x.shape, x.k, x.added, x.positions);
 }
 constexpr auto fields_of(Is<BoundPlan> auto& x) {
   return std::tie(x.kernels, x.sizes, x.symbols, x.draws, x.checks, x.equal_slots, x.buffers,

@@ -20,7 +20,8 @@ std::string write_plan(const BoundPlan& plan, const support::Digest& key);
 std::optional<BoundPlan> read_plan(std::string_view bytes, const support::Digest& key);
 
 /// Whether every number in the plan names something: no plan that fits makes a Program of this
-/// signature look outside of its tables.
-bool fits(const BoundPlan& plan, const Signature& signature, const Leaves& leaves);
+/// signature, for the CPU or for a device, look outside of its tables.
+bool fits(const BoundPlan& plan, const Signature& signature, const Leaves& leaves,
+          bool on_device = false);
 
 } // namespace kroton::jit

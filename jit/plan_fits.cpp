@@ -10,8 +10,8 @@ bool is_index(int i, std::size_t size) { return i >= 0 && static_cast<std::size_
 
 class Check {
 public:
-  Check(const BoundPlan& plan, const Signature& signature, const Leaves& leaves)
-      : p_(plan), signature_(signature), leaves_(leaves) {}
+  Check(const BoundPlan& plan, const Signature& signature, const Leaves& leaves, bool on_device)
+      : p_(plan), signature_(signature), leaves_(leaves), on_device_(on_device) {}
 
   bool holds() const {
     using std::ranges::all_of;
@@ -100,12 +100,23 @@ private:
     return std::ranges::all_of(places, [](int n) { return n == 1; });
   }
 
+  bool launch(const BoundPlan::Launch& l) const {
+    return slot(l.units) && slot(l.shared_bytes) && slot(l.length) && l.threads > 0 &&
+           l.units_per_block > 0;
+  }
+  /// What a step needs that is one text's.
+  bool code(const BoundPlan::Step& s) const {
+    return is_index(s.code, p_.kernels.size()) && buffers(s.buffers) &&
+           is_index(s.first_size, p_.step_sizes.size() + 1) &&
+           is_index(s.sizes, p_.step_sizes.size() + 1 - static_cast<std::size_t>(s.first_size)) &&
+           (s.scratch == -1 || slot(s.scratch)) &&
+           std::ranges::all_of(s.launches, [&](const auto& l) { return launch(l); });
+  }
   bool step(const BoundPlan::Step& s) const {
+    if (on_device_ && !code(s)) return false;
     switch (s.kind) {
     case BoundPlan::Step::kernel:
-      return is_index(s.code, p_.kernels.size()) && buffers(s.buffers) &&
-             is_index(s.first_size, p_.step_sizes.size() + 1) &&
-             (s.scratch == -1 || slot(s.scratch));
+      return code(s);
     case BoundPlan::Step::contraction:
       return contraction(s);
     case BoundPlan::Step::scatter:
@@ -126,7 +137,8 @@ private:
     if (accumulates && (!buffer(s.so_far) || !buffer(s.alpha.buffer) || !slot(s.alpha.offset)))
       return false;
     const int vector = s.product.vector_bytes;
-    return (vector == 16 || vector == 32 || vector == 64) && known_sizes(s) && schemes(s);
+    return (vector == 16 || vector == 32 || vector == 64) && known_sizes(s) &&
+           (on_device_ || schemes(s));
   }
   /// Sizes that the code takes for constants are those that calls come with.
   bool known_sizes(const BoundPlan::Step& s) const {
@@ -172,12 +184,13 @@ private:
   const BoundPlan& p_;
   const Signature& signature_;
   const Leaves& leaves_;
+  const bool on_device_;
 };
 
 } // namespace
 
-bool fits(const BoundPlan& plan, const Signature& signature, const Leaves& leaves) {
-  return Check(plan, signature, leaves).holds();
+bool fits(const BoundPlan& plan, const Signature& signature, const Leaves& leaves, bool on_device) {
+  return Check(plan, signature, leaves, on_device).holds();
 }
 
 } // namespace kroton::jit

@@ -9,8 +9,7 @@
 namespace kroton::jit {
 namespace {
 
-constexpr std::string_view plan_section = "plan", object_section = "object",
-                           summary_section = "summary";
+constexpr std::string_view plan_section = "plan", summary_section = "summary";
 
 /// Numbers the distinct kernels of a plan in order of first use.
 class Distinct {
@@ -26,8 +25,8 @@ private:
 };
 
 /// The kernels of a plan; throws CompileError for an object that is none.
-std::vector<LoadedKernel> load(const BoundPlan& plan, const cache::Artifact& artifact) {
-  const auto& sections = artifact.sections;
+std::vector<LoadedKernel> load(const BoundPlan& plan, const cache::Artifact& artifact,
+                               const Backend& backend) {
   Distinct distinct;
   std::vector<KernelObject> objects;
   std::vector<std::size_t> object_of;
@@ -35,15 +34,11 @@ std::vector<LoadedKernel> load(const BoundPlan& plan, const cache::Artifact& art
     const auto [number, is_new] = distinct.add(k.digest);
     object_of.push_back(number);
     if (!is_new) continue;
-    // Objects follow the plan.
-    const std::size_t section = 1 + number;
-    if (section >= sections.size() || sections[section].name != object_section ||
-        sections[section].encoding != cache::Encoding::plain)
-      support::fail<CompileError>("cache", {}, "the object of kernel {} is missing",
-                                  k.digest.hex());
-    objects.push_back({k.digest, sections[section].bytes, k.title});
+    // Code follows the plan.
+    const std::size_t first = 1 + number * backend.code_sections().size();
+    objects.push_back({k.digest, code_of(artifact, first, backend, k.digest), k.title});
   }
-  const std::vector<LoadedKernel> loaded = load_kernels(objects);
+  const std::vector<LoadedKernel> loaded = load_kernels(objects, backend);
   std::vector<LoadedKernel> kernels;
   kernels.reserve(object_of.size());
   for (const std::size_t number : object_of) kernels.push_back(loaded[number]);
@@ -70,14 +65,15 @@ struct Ready {
 };
 
 /// What was made of an artifact before, or is now. Throws CompileError.
-std::shared_ptr<const Ready> ready(const cache::Artifact& artifact, const cache::Key& key) {
+std::shared_ptr<const Ready> ready(const cache::Artifact& artifact, const cache::Key& key,
+                                   const Backend& backend) {
   if (auto known = artifact.attachment.get()) return std::static_pointer_cast<const Ready>(known);
   const cache::Section* section = artifact.find(plan_section);
   auto plan = section && section->encoding == cache::Encoding::plain
                   ? read_plan(section->bytes, key.digest)
                   : std::nullopt;
   if (!plan) support::fail<CompileError>("cache", {}, "it is no plan of this function");
-  auto kernels = load(*plan, artifact);
+  auto kernels = load(*plan, artifact, backend);
   auto made = std::make_shared<const Ready>(std::move(*plan), std::move(kernels));
   artifact.attachment.set(made);
   return made;
@@ -86,13 +82,13 @@ std::shared_ptr<const Ready> ready(const cache::Artifact& artifact, const cache:
 } // namespace
 
 PlanLookup find_plan(cache::Store& store, const cache::Key& key, const Signature& signature,
-                     const Leaves& leaves) {
+                     const Leaves& leaves, const Backend& backend) {
   const cache::Lookup lookup = store.look_up(key);
   PlanLookup result{std::nullopt, lookup.outcome, lookup.level, lookup.miss_reason};
   if (!lookup.artifact) return result;
   try {
-    const auto whole = ready(*lookup.artifact, key);
-    if (!fits(whole->plan, signature, leaves))
+    const auto whole = ready(*lookup.artifact, key, backend);
+    if (!fits(whole->plan, signature, leaves, backend.is_device()))
       support::fail<CompileError>("cache", {}, "it is no plan of this function");
     auto& kernels = result.found.emplace(whole->plan, whole->kernels).kernels;
     for (LoadedKernel& k : kernels) {
@@ -109,18 +105,17 @@ PlanLookup find_plan(cache::Store& store, const cache::Key& key, const Signature
 }
 
 void keep_plan(cache::Store& store, const cache::Key& key, const BoundPlan& plan,
-               std::span<const LoadedKernel> kernels, std::string requirements) {
+               std::span<const LoadedKernel> kernels, const Backend& backend) {
   cache::Artifact artifact{{{std::string(plan_section), write_plan(plan, key.digest)}},
-                           std::move(requirements)};
+                           backend.requirements()};
   Distinct distinct;
   for (const LoadedKernel& k : kernels)
     if (distinct.add(k.digest).second)
-      artifact.sections.push_back(
-          {std::string(object_section), k.artifact->find(object_section)->bytes});
+      for (const cache::Section& section : code_of(*k.artifact, 0, backend, k.digest))
+        artifact.sections.push_back(section);
   artifact.sections.push_back({std::string(summary_section), summary_of(plan)});
   std::vector<LoadedKernel> code;
-  for (const LoadedKernel& k : kernels)
-    code.push_back({.module = k.module, .entry = k.entry, .digest = k.digest});
+  for (const LoadedKernel& k : kernels) code.push_back({.code = k.code, .digest = k.digest});
   artifact.attachment.set(std::make_shared<const Ready>(plan, std::move(code)));
   store.publish(key, std::move(artifact));
 }

@@ -2,8 +2,8 @@
 /// The second index of the cache: finished plans with their code, by what they are made from, so
 /// that a function which anyone made before is neither rewritten nor rendered.
 ///
-///   PlanLookup lookup = find_plan(store, plan_key(inputs), signature, leaves);
-///   if (!lookup.found) keep_plan(store, key, bound, kernels, target.requirements());
+///   PlanLookup lookup = find_plan(store, plan_key(inputs), signature, leaves, *backend);
+///   if (!lookup.found) keep_plan(store, key, bound, kernels, *backend);
 #include <optional>
 #include <span>
 #include <string>
@@ -28,10 +28,10 @@ struct PlanLookup {
 
 /// What is wrong with an entry is a miss, and logged.
 PlanLookup find_plan(cache::Store& store, const cache::Key& key, const Signature& signature,
-                     const Leaves& leaves);
+                     const Leaves& leaves, const Backend& backend);
 
-/// Publishes a plan with the objects of its kernels. `requirements` are those of their target.
+/// Publishes a plan with the code of its kernels.
 void keep_plan(cache::Store& store, const cache::Key& key, const BoundPlan& plan,
-               std::span<const LoadedKernel> kernels, std::string requirements);
+               std::span<const LoadedKernel> kernels, const Backend& backend);
 
 } // namespace kroton::jit

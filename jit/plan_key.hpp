@@ -1,13 +1,12 @@
 #pragma once
 /// What a finished plan is kept under: everything that decides it.
 ///
-///   cache::Key key = plan_key({signature, leaves, options, assumptions, target});
+///   cache::Key key = plan_key({signature, leaves, options, assumptions, backend->describe()});
 ///
 /// The expressions count as they were written, node by node, with leaves and dims by number: not
 /// the user's names, not source lines, and no data but that of arrays so small that rewrites fold
 /// them.
 #include "cache/key.hpp"
-#include "jit/cpu/target.hpp"
 #include "jit/leaves.hpp"
 #include "lib/ir/graph.hpp"
 
@@ -24,7 +23,7 @@ struct PlanInputs {
   const Leaves& leaves;
   const Options& options;
   const Assumptions& assumptions;
-  const CpuTarget& target;
+  std::string target; ///< as its backend describes it
 };
 
 cache::Key plan_key(const PlanInputs& inputs);

@@ -1,62 +1,70 @@
-/// Program's calls.
+/// What all programs have in common: their memory bound, arguments, sizes, errors.
 #include "jit/program.hpp"
 
-#include <algorithm>
 #include <cstring>
+#include <map>
 #include <utility>
 
-#include "jit/frame.hpp"
-#include "lib/data/memory.hpp"
+#include <kroton/devices.hpp>
+
 #include "lib/ops/build.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::jit {
 
-std::byte* Workspace::reserve(std::size_t bytes) {
-  if (bytes <= bytes_) return memory_;
-  data::give_memory(std::exchange(memory_, nullptr), std::exchange(bytes_, 0));
-  memory_ = data::take_memory(bytes);
-  if (!memory_)
-    support::fail<DeviceError>("memory",
-                               {.hint = "use smaller batches, or fewer threads (KROTON_THREADS)"},
-                               "no memory for {} bytes of workspace", bytes);
-  bytes_ = bytes;
-  return memory_;
+Program::Program(ProgramParts parts)
+    : bound_(std::move(parts.bound)), loaded_(std::move(parts.kernels)),
+      signature_(parts.signature), origin_(std::move(parts.origin)) {
+  for (const Expr& e : signature_.inputs) argument_types_.emplace_back(e.dtype(), e.shape().size());
+  bind_memory(parts.leaves);
+  for (const BoundPlan::Draw& d : bound_.draws)
+    bound_.sizes.initial[static_cast<std::size_t>(d.slot)] = parts.leaves.draw(d.number);
 }
 
-/// Holds the locks of all shared variables that a program touches, in the program's order.
-class Program::Locks {
-public:
-  explicit Locks(const std::vector<Lock>& locks) : locks_(locks) {
-    for (const Lock& l : locks_)
-      l.is_exclusive ? l.state->mutex.lock() : l.state->mutex.lock_shared();
-  }
-  ~Locks() {
-    for (const Lock& l : locks_)
-      l.is_exclusive ? l.state->mutex.unlock() : l.state->mutex.unlock_shared();
-  }
-  Locks(const Locks&) = delete;
-  Locks& operator=(const Locks&) = delete;
+namespace {
 
-private:
-  const std::vector<Lock>& locks_;
-};
+Array constant_of(const BoundPlan::Constant& c, const Leaves& leaves) {
+  if (c.leaf >= 0) return leaves.array(c.leaf)->value;
+  Array value = Array::empty(c.dtype, c.shape);
+  std::memcpy(value.raw(), c.bytes.data(), c.bytes.size());
+  return value;
+}
 
-Program::Frame Program::make_frame() const {
-  Frame frame;
+} // namespace
+
+void Program::bind_memory(const Leaves& leaves) {
+  std::map<ir::SharedState*, bool> is_updated;
+  updates_.resize(signature_.updates.size());
+  for (std::size_t u = 0; u < updates_.size(); ++u) {
+    updates_[u].state = signature_.updates[u].first.state().get();
+    is_updated[updates_[u].state] = true;
+  }
+  for (const BoundPlan::Source& s : bound_.sources) {
+    Source& source = sources_.emplace_back(Source{s.kind, s.buffer, s.index});
+    if (s.kind == BoundPlan::Source::update)
+      updates_[static_cast<std::size_t>(s.index)].buffer = s.buffer;
+    if (s.kind != BoundPlan::Source::shared) continue;
+    source.state = leaves.shared(s.index);
+    is_updated.try_emplace(source.state, false);
+  }
+  for (const BoundPlan::Constant& c : bound_.constants)
+    constants_.emplace_back(c.buffer, constant_of(c, leaves));
+  // One order for all calls, so that two functions never wait for each other in a circle.
+  for (const auto& [state, is_exclusive] : is_updated) locks_.push_back({state, is_exclusive});
+}
+
+void Program::prepare(Frame& frame) const {
   frame.sizes = bound_.sizes.initial;
   frame.step_sizes.resize(bound_.step_sizes.size());
-  frame.buffers.resize(bound_.buffers.size());
-  frame.slots.resize(bound_.slot_bytes.size());
-  frame.arguments.resize(most_arguments_);
-  for (const auto& [buffer, value] : constants_)
-    frame.buffers[static_cast<std::size_t>(buffer)] =
-        static_cast<std::byte*>(const_cast<void*>(value.raw()));
-  if (bound_.symbols.empty()) { // so that not even its first call allocates
-    bound_.sizes.run(frame.sizes.data());
-    lay_out(frame);
-  }
-  return frame;
+  if (!bound_.symbols.empty()) return;
+  bound_.sizes.run(frame.sizes.data());
+  arrange(frame);
+}
+
+void Program::arrange(Frame& frame) const {
+  for (std::size_t i = 0; i < bound_.step_sizes.size(); ++i)
+    frame.step_sizes[i] = size(frame, bound_.step_sizes[i]);
+  lay_out(frame);
 }
 
 bool Program::fits_types(std::span<const Array> arguments) const noexcept {
@@ -112,15 +120,14 @@ std::int64_t value_of(const Array& a) {
   return v;
 }
 
-} // namespace
-
-std::int64_t Program::read(const BoundPlan::SymbolSource& s,
-                           std::span<const Array> arguments) noexcept {
+std::int64_t read(const BoundPlan::SymbolSource& s, std::span<const Array> arguments) {
   const Array& a = arguments[static_cast<std::size_t>(s.argument)];
   return s.axis >= 0 ? a.shape()[static_cast<std::size_t>(s.axis)] : value_of(a);
 }
 
-bool Program::fits_checks(const Frame& frame, std::span<const Array> arguments) const noexcept {
+} // namespace
+
+bool Program::fits_checks(const Frame& frame, std::span<const Array> arguments) const {
   for (const BoundPlan::AxisCheck& c : bound_.checks)
     if (arguments[static_cast<std::size_t>(c.argument)].shape()[static_cast<std::size_t>(c.axis)] !=
         frame.sizes[static_cast<std::size_t>(c.slot)])
@@ -128,7 +135,7 @@ bool Program::fits_checks(const Frame& frame, std::span<const Array> arguments) 
   return true;
 }
 
-bool Program::is_solved(const Frame& frame, std::span<const Array> arguments) const noexcept {
+bool Program::is_solved(const Frame& frame, std::span<const Array> arguments) const {
   if (!frame.is_solved || !fits_types(arguments)) return false;
   for (const BoundPlan::SymbolSource& s : bound_.symbols)
     if (frame.sizes[static_cast<std::size_t>(s.slot)] != read(s, arguments)) return false;
@@ -145,25 +152,8 @@ void Program::solve(Frame& frame, std::span<const Array> arguments) const {
     fits = fits &&
            frame.sizes[static_cast<std::size_t>(a)] == frame.sizes[static_cast<std::size_t>(b)];
   if (!fits) explain_mismatch(arguments);
-  lay_out(frame);
+  arrange(frame);
   frame.is_solved = true;
-}
-
-/// What depends on the sizes alone: the arena and the kernels' size arguments.
-void Program::lay_out(Frame& frame) const {
-  std::size_t total = 0;
-  for (std::size_t i = 0; i < bound_.slot_bytes.size(); ++i) {
-    frame.slots[i] = total;
-    const auto bytes =
-        static_cast<std::size_t>(frame.sizes[static_cast<std::size_t>(bound_.slot_bytes[i])]);
-    total += (bytes + 63) / 64 * 64;
-  }
-  std::byte* arena = frame.arena.reserve(total);
-  for (const auto& [buffer, slot] : bound_.temps)
-    frame.buffers[static_cast<std::size_t>(buffer)] =
-        arena + frame.slots[static_cast<std::size_t>(slot)];
-  for (std::size_t i = 0; i < bound_.step_sizes.size(); ++i)
-    frame.step_sizes[i] = frame.sizes[static_cast<std::size_t>(bound_.step_sizes[i])];
 }
 
 /// Finds the first requirement that the arguments' sizes break, in the order of the expression.
@@ -233,33 +223,14 @@ void Program::explain_mismatch(std::span<const Array> arguments) const {
   std::abort();
 }
 
-Shape Program::shape_of(const std::vector<int>& slots, const Frame& frame) const {
+Shape Program::shape_of(const std::vector<int>& slots, const Frame& frame) {
   Shape shape(slots.size());
   for (std::size_t i = 0; i < slots.size(); ++i)
     shape[i] = frame.sizes[static_cast<std::size_t>(slots[i])];
   return shape;
 }
 
-std::vector<Array> Program::new_outputs(const Frame& frame) const {
-  std::vector<Array> results;
-  results.reserve(bound_.outputs.size());
-  for (const BoundPlan::OutputType& o : bound_.outputs)
-    results.push_back(Array::empty(o.dtype, shape_of(o.shape, frame)));
-  return results;
-}
-
-/// An argument that is not dense, copied into the frame.
-std::byte* Program::packed_copy(const Array& argument, Frame& frame) {
-  frame.packed.push_back(argument.contiguous());
-  packed_arguments_.fetch_add(1, std::memory_order_relaxed);
-  return static_cast<std::byte*>(const_cast<void*>(std::as_const(frame.packed.back()).raw()));
-}
-
-/// Where output `i` is to be written when `given` are the outputs: the array's own memory, or,
-/// where writing it early would change what is still read, memory that is copied to it at the end.
-std::byte* Program::memory_of_given(std::span<const Array> arguments, const Array* given,
-                                    std::size_t i, Frame& frame) const {
-  const Array& target = given[i];
+void Program::check_given(const Array& target, std::size_t i, const Frame& frame) const {
   const Shape& got = target.shape();
   const BoundPlan::OutputType& wanted = bound_.outputs[i];
   bool fits = target.dtype() == wanted.dtype && got.size() == wanted.shape.size();
@@ -277,99 +248,25 @@ std::byte* Program::memory_of_given(std::span<const Array> arguments, const Arra
                              {.place = support::describe(signature_.where),
                               .hint = "give one that views writable memory and repeats no element"},
                              "the array given for output {}, {}, is read-only", i, target.label());
-  bool is_direct = target.is_contiguous();
-  for (const Array& a : arguments) is_direct = is_direct && !target.overlaps(a);
-  for (std::size_t j = 0; j < i; ++j) is_direct = is_direct && !target.overlaps(given[j]);
-  if (is_direct) return static_cast<std::byte*>(const_cast<void*>(target.raw()));
-  frame.copies.emplace_back(target, Array::empty(target.dtype(), target.shape()));
-  return static_cast<std::byte*>(frame.copies.back().second.raw());
 }
 
-/// Where a variable's new value is computed; needs the variable's lock.
-std::byte* Program::memory_of_update(BoundUpdate& u) const {
-  const Array& now = u.state->value;
-  if (u.spare.dtype() != now.dtype() || u.spare.shape() != now.shape())
-    u.spare = Array::empty(now.dtype(), now.shape());
-  return static_cast<std::byte*>(u.spare.raw());
-}
-
-/// Points every buffer at its memory; needs the variables' locks.
-void Program::find_buffers(std::span<const Array> arguments, const Array* given,
-                           std::span<Array> results, Frame& frame) {
-  for (const Source& s : sources_) {
-    std::byte*& to = frame.buffers[static_cast<std::size_t>(s.buffer)];
-    const auto i = static_cast<std::size_t>(s.index);
-    switch (s.kind) {
-    case BoundPlan::Source::argument:
-      to = arguments[i].is_contiguous()
-               ? static_cast<std::byte*>(const_cast<void*>(arguments[i].raw()))
-               : packed_copy(arguments[i], frame);
-      break;
-    case BoundPlan::Source::shared:
-      to = static_cast<std::byte*>(s.state->value.raw());
-      break;
-    case BoundPlan::Source::output:
-      to = given ? memory_of_given(arguments, given, i, frame)
-                 : static_cast<std::byte*>(results[i].raw());
-      break;
-    case BoundPlan::Source::update:
-      to = memory_of_update(updates_[i]);
-      break;
-    }
+void Program::Locks::move_values(Device device) {
+  unlock();
+  are_all_exclusive_ = true;
+  lock();
+  try {
+    for (const Lock& l : locks_)
+      if (Array& value = l.state->value; value.device() != device)
+        value = device.kind == Device::cpu ? value.to_host() : to_device(value, device);
+  } catch (...) {
+    unlock();
+    throw;
   }
 }
 
-namespace {
-
-/// Lets go of what a frame took for one call.
-class Cleared {
-public:
-  explicit Cleared(std::vector<Array>& packed, std::vector<std::pair<Array, Array>>& copies)
-      : packed_(packed), copies_(copies) {}
-  ~Cleared() {
-    packed_.clear();
-    copies_.clear();
-  }
-  Cleared(const Cleared&) = delete;
-  Cleared& operator=(const Cleared&) = delete;
-
-private:
-  std::vector<Array>& packed_;
-  std::vector<std::pair<Array, Array>>& copies_;
-};
-
-} // namespace
-
-std::vector<Array> Program::run(Frame& f, std::span<const Array> arguments, const Array* given,
-                                const Watcher* watcher) {
-  const Cleared on_exit(f.packed, f.copies);
-  std::vector<Array> results;
-  if (!given) results = new_outputs(f);
-
-  const Locks locks(locks_);
-  find_buffers(arguments, given, results, f);
-  CallRuntime runtime(threads_);
-  for (const BoundStep& s : steps_) {
-    if (watcher) [[unlikely]]
-      watch_step(s, f, runtime, *watcher);
-    else
-      run_step(s, f, runtime);
-  }
-
-  for (const auto& [target, from] : f.copies) copy_elements(target, from);
+void Program::commit_updates() {
   for (BoundUpdate& u : updates_)
     if (u.buffer >= 0) std::swap(u.state->value, u.spare);
-  return results;
-}
-
-void Program::watch_step(const BoundStep& s, Frame& f, CallRuntime& runtime,
-                         const Watcher& watcher) const {
-  const Moment moment{plan().steps[static_cast<std::size_t>(s.number)],
-                      [&](int buffer) { return view(buffer, f).copy(); },
-                      [&](const ir::DimNode& leaf) { return size_of(leaf, f); }};
-  watcher.before(moment);
-  run_step(s, f, runtime);
-  watcher.after(moment);
 }
 
 std::int64_t Program::size_of(const ir::DimNode& leaf, const Frame& frame) const {
@@ -387,76 +284,14 @@ std::int64_t Program::size_of(const ir::DimNode& leaf, const Frame& frame) const
   return 0;
 }
 
-Array Program::view(int buffer, const Frame& frame) const {
-  const BoundPlan::BufferType& t = bound_.buffers[static_cast<std::size_t>(buffer)];
-  return Array::view(t.dtype,
-                     static_cast<const void*>(frame.buffers[static_cast<std::size_t>(buffer)]),
-                     shape_of(t.shape, frame), shape_of(t.strides, frame));
-}
-
-void Program::run_step(const BoundStep& s, Frame& f, CallRuntime& runtime) const {
-  switch (s.kind) {
-  case BoundStep::kernel:
-    run_kernel(s, f, runtime.table());
-    break;
-  case BoundStep::contraction:
-    run_contraction(s, f, runtime.table());
-    break;
-  case BoundStep::scatter:
-    run_scatter(s, f);
-    break;
-  }
-  if (s.is_fallible)
-    if (const auto failure = runtime.failure())
-      index_failure(s, failure->site, failure->value, failure->bound);
-}
-
-void Program::run_kernel(const BoundStep& s, Frame& f, const Runtime* runtime) const {
-  void** to = f.arguments.data();
-  for (int b : s.buffers) *to++ = f.buffers[static_cast<std::size_t>(b)];
-  if (s.scratch >= 0)
-    *to = f.scratch.reserve(static_cast<std::size_t>(f.sizes[static_cast<std::size_t>(s.scratch)]) *
-                            static_cast<std::size_t>(threads_));
-  s.entry(runtime, f.arguments.data(), f.step_sizes.data() + s.first_size);
-}
-
-void Program::run_scatter(const BoundStep& s, Frame& f) const {
-  Array out = Array::view(bound_.buffers[static_cast<std::size_t>(s.out)].dtype,
-                          static_cast<void*>(f.buffers[static_cast<std::size_t>(s.out)]),
-                          view(s.out, f).shape());
-  const Array added = view(s.added, f);
-  const Array first = view(s.positions[0], f);
-  std::vector<const std::int64_t*> positions;
-  for (int b : s.positions)
-    positions.push_back(
-        reinterpret_cast<const std::int64_t*>(f.buffers[static_cast<std::size_t>(b)]));
-  std::int64_t width = 1;
-  for (std::size_t i = positions.size(); i < out.shape().size(); ++i) width *= out.shape()[i];
-  if (out.numel() > 0) std::memset(out.raw(), 0, out.nbytes());
-  support::visit_dtype(out.dtype(), [&]<class T>(std::type_identity<T>) {
-    T* to = static_cast<T*>(out.raw());
-    const T* from = static_cast<const T*>(added.raw());
-    for (std::int64_t i = 0; i < first.numel(); ++i) {
-      std::int64_t row = 0;
-      for (std::size_t p = 0; p < positions.size(); ++p) {
-        const std::int64_t n = out.shape()[p],
-                           at = positions[p][i] < 0 ? positions[p][i] + n : positions[p][i];
-        if (at < 0 || at >= n) index_failure(s, static_cast<int>(p), positions[p][i], n);
-        row = row * n + at;
-      }
-      for (std::int64_t j = 0; j < width; ++j)
-        to[row * width + j] = static_cast<T>(to[row * width + j] + from[i * width + j]);
-    }
-  });
-}
-
-void Program::index_failure(const BoundStep& s, int site, long value, long bound) const {
+void Program::index_failure(int number, int site, std::int64_t value, std::int64_t bound) const {
   const plan::Plan& plan = this->plan();
-  ir::NodeId node = plan.steps[static_cast<std::size_t>(s.number)].computes.front();
+  const plan::Step& step = plan.steps[static_cast<std::size_t>(number)];
+  ir::NodeId node = step.computes.front();
   int axis = site;
-  if (s.kind == BoundPlan::Step::kernel) {
+  if (const auto* k = std::get_if<plan::KernelStep>(&step.what)) {
     const auto& where =
-        plan.kernels[static_cast<std::size_t>(s.code)].sites[static_cast<std::size_t>(site)];
+        plan.kernels[static_cast<std::size_t>(k->kernel)].sites[static_cast<std::size_t>(site)];
     node = where.first;
     axis = where.second;
   }

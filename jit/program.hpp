@@ -1,56 +1,41 @@
 #pragma once
-/// A bound plan with its code: what a call runs.
+/// A bound plan with its code: what a call runs. What is the same on every device is here: the
+/// arguments' checks, sizes, shared variables, and the errors that name the user's lines.
 ///
-///   Program program(std::move(bound), std::move(kernels), signature, leaves, threads, origin);
-///   std::vector<Array> out = program.run(frame, arguments, nullptr);
-#include <array>
+///   std::unique_ptr<Program> program = backend->assemble({bound, kernels, signature, leaves,
+///                                                         origin});
+///   std::vector<Array> out = program->run(*frame, arguments, nullptr);
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <kroton/options.hpp>
-
 #include "jit/bound_plan.hpp"
-#include "jit/cpu/runtime.hpp"
 #include "jit/derivation.hpp"
-#include "jit/kernels.hpp"
 #include "jit/leaves.hpp"
-#include "lib/data/memory.hpp"
 
 namespace kroton::jit {
 
 /// Thrown inside the room when a call breaks an assumption that the program was compiled for.
 struct AssumptionFailed {};
 
-/// Memory that only grows, aligned for vectors.
-class Workspace {
-public:
-  Workspace() = default;
-  Workspace(Workspace&& other) noexcept
-      : memory_(std::exchange(other.memory_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-  Workspace& operator=(Workspace&&) = delete;
-  ~Workspace() { data::give_memory(memory_, bytes_); }
-
-  std::byte* reserve(std::size_t bytes);
-
-private:
-  std::byte* memory_ = nullptr;
-  std::size_t bytes_ = 0;
+/// What a program is put together from.
+struct ProgramParts {
+  BoundPlan bound;
+  std::vector<LoadedKernel> kernels; ///< those of `bound`, in its order
+  const Signature& signature;
+  const Leaves& leaves;
+  std::shared_ptr<const Origin> origin; ///< what the plan was made from
 };
 
 class Program {
 public:
-  /// `kernels` are those of `bound`, in its order; `origin` tells what the plan was made from.
-  Program(BoundPlan bound, std::vector<LoadedKernel> kernels, const Signature& signature,
-          const Leaves& leaves, int threads, std::shared_ptr<const Origin> origin);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
-  ~Program();
+  virtual ~Program() = default;
 
   /// What a watcher sees around each step of a call.
   struct Moment {
@@ -62,22 +47,32 @@ public:
     std::function<void(const Moment&)> before, after;
   };
 
-  /// The memory of one call at a time, for the program that made it alone.
-  struct Frame;
-  Frame make_frame() const;
+  /// What one call at a time works with, for the program that made it alone; kept for the next
+  /// call.
+  struct Frame {
+    std::vector<std::int64_t> sizes; ///< values of the size table's slots
+    std::vector<long> step_sizes;    ///< the size arguments of all kernels, step after step
+    bool is_solved = false;
+
+    Frame() = default;
+    Frame(const Frame&) = delete;
+    Frame& operator=(const Frame&) = delete;
+    virtual ~Frame() = default;
+  };
+  virtual std::unique_ptr<Frame> make_frame() const = 0;
 
   /// Throws what a call with arguments of a wrong count, dtype or rank throws.
   void check_arguments(std::span<const Array> arguments) const;
   /// True if `frame` is solved for the sizes of these arguments, and they are right otherwise.
-  bool is_solved(const Frame& frame, std::span<const Array> arguments) const noexcept;
+  bool is_solved(const Frame& frame, std::span<const Array> arguments) const;
   /// Takes the sizes of arguments that were checked. Throws ShapeError, and AssumptionFailed.
   void solve(Frame& frame, std::span<const Array> arguments) const;
 
   /// Runs once, in a frame that is solved for the arguments. Writes into `given` (one array for
   /// each output) or, if null, into new arrays. Throws the errors that `Function::operator()`
   /// documents.
-  std::vector<Array> run(Frame& frame, std::span<const Array> arguments, const Array* given,
-                         const Watcher* watcher = nullptr);
+  virtual std::vector<Array> run(Frame& frame, std::span<const Array> arguments, const Array* given,
+                                 const Watcher* watcher = nullptr) = 0;
 
   /// The plan and the texts of its kernels; worked out now if the program came from the cache.
   const plan::Plan& plan() const { return origin_->get().plan; }
@@ -88,16 +83,9 @@ public:
     return packed_arguments_.load(std::memory_order_relaxed);
   }
 
-private:
-  /// A step with its code.
-  struct BoundStep : BoundPlan::Step {
-    int number = 0; ///< among the plan's steps
-    KernelEntry entry = nullptr;
-    // Contractions.
-    std::array<KernelEntry, 4> schemes = {}; ///< by ContractionScheme; null where one cannot occur
-    std::optional<codegen::ContractionScheme> scheme = {}; ///< if no other can occur
-    std::int64_t work_bytes = -1;                          ///< if all sizes are known
-  };
+protected:
+  explicit Program(ProgramParts parts);
+
   /// A buffer whose memory another call may find elsewhere.
   struct Source {
     BoundPlan::Source::Kind kind;
@@ -109,6 +97,7 @@ private:
     ir::SharedState* state;
     bool is_exclusive;
   };
+  /// Holds the locks of all shared variables that a program touches, in the program's order.
   class Locks;
   struct BoundUpdate {
     ir::SharedState* state = nullptr;
@@ -116,48 +105,76 @@ private:
     Array spare = Array(); ///< the memory of the next new value; guarded by the variable's lock
   };
 
-  void bind_memory(const Signature& signature, const Leaves& leaves);
-  BoundStep with_code(BoundPlan::Step step) const;
+  /// Gives a new frame its room, and its layout if no call can change that.
+  void prepare(Frame& frame) const;
+  /// Places what depends on the sizes alone; `step_sizes` are set by then.
+  virtual void lay_out(Frame& frame) const = 0;
 
-  [[noreturn]] void refuse_arguments(std::span<const Array> arguments) const;
-  bool fits_types(std::span<const Array> arguments) const noexcept;
-  static std::int64_t read(const BoundPlan::SymbolSource& source,
-                           std::span<const Array> arguments) noexcept;
-  bool fits_checks(const Frame& frame, std::span<const Array> arguments) const noexcept;
-  void lay_out(Frame& frame) const;
-  std::vector<Array> new_outputs(const Frame& frame) const;
-  void find_buffers(std::span<const Array> arguments, const Array* given, std::span<Array> results,
-                    Frame& frame);
-  std::byte* packed_copy(const Array& argument, Frame& frame);
-  std::byte* memory_of_given(std::span<const Array> arguments, const Array* given, std::size_t i,
-                             Frame& frame) const;
-  std::byte* memory_of_update(BoundUpdate& update) const;
-  [[noreturn]] void explain_mismatch(std::span<const Array> arguments) const;
-  void run_step(const BoundStep& step, Frame& frame, CallRuntime& runtime) const;
-  void run_kernel(const BoundStep& step, Frame& frame, const Runtime* runtime) const;
-  void run_contraction(const BoundStep& step, Frame& frame, const Runtime* runtime) const;
-  void run_scatter(const BoundStep& step, Frame& frame) const;
+  static std::int64_t size(const Frame& frame, int slot) {
+    return frame.sizes[static_cast<std::size_t>(slot)];
+  }
+  static Shape shape_of(const std::vector<int>& slots, const Frame& frame);
+  /// Throws unless output `i` can be written into `target` in this call.
+  void check_given(const Array& target, std::size_t i, const Frame& frame) const;
+  /// Makes all new values visible; needs the variables' locks.
+  void commit_updates();
   std::int64_t size_of(const ir::DimNode& leaf, const Frame& frame) const;
-  [[noreturn]] void index_failure(const BoundStep& step, int site, long value, long bound) const;
-  Array view(int buffer, const Frame& frame) const;
-  void watch_step(const BoundStep& step, Frame& frame, CallRuntime& runtime,
-                  const Watcher& watcher) const;
-  Shape shape_of(const std::vector<int>& slots, const Frame& frame) const;
+  /// Throws IndexError for a computed position of step `number` that is outside its axis.
+  [[noreturn]] void index_failure(int number, int site, std::int64_t value,
+                                  std::int64_t bound) const;
 
-  BoundPlan bound_; ///< but its steps, which are in `steps_`
+  BoundPlan bound_;
   std::vector<LoadedKernel> loaded_;
   Signature signature_;
-  int threads_;
   std::shared_ptr<const Origin> origin_;
 
-  std::vector<std::pair<DType, std::size_t>> argument_types_; ///< dtype and rank
   std::vector<Source> sources_;
   std::vector<std::pair<int, Array>> constants_; ///< buffer and its value
-  std::size_t most_arguments_ = 0;               ///< of one kernel
-  std::vector<BoundStep> steps_;
   std::vector<Lock> locks_;
   std::vector<BoundUpdate> updates_;
   std::atomic<std::uint64_t> packed_arguments_{0};
+
+private:
+  /// Sets what depends on the sizes alone.
+  void arrange(Frame& frame) const;
+  void bind_memory(const Leaves& leaves);
+  [[noreturn]] void refuse_arguments(std::span<const Array> arguments) const;
+  bool fits_types(std::span<const Array> arguments) const noexcept;
+  bool fits_checks(const Frame& frame, std::span<const Array> arguments) const;
+  [[noreturn]] void explain_mismatch(std::span<const Array> arguments) const;
+
+  std::vector<std::pair<DType, std::size_t>> argument_types_; ///< dtype and rank
+};
+
+/// Takes all locks for as long as it lives. Values that lie elsewhere are moved to `device` first,
+/// and all locks are exclusive then.
+class Program::Locks {
+public:
+  Locks(const std::vector<Lock>& locks, Device device) : locks_(locks) {
+    lock();
+    bool is_there = true;
+    for (const Lock& l : locks_) is_there = is_there && l.state->value.device() == device;
+    if (!is_there) [[unlikely]]
+      move_values(device);
+  }
+  ~Locks() { unlock(); }
+  Locks(const Locks&) = delete;
+  Locks& operator=(const Locks&) = delete;
+
+private:
+  bool is_exclusive(const Lock& l) const noexcept { return l.is_exclusive || are_all_exclusive_; }
+  void lock() {
+    for (const Lock& l : locks_)
+      is_exclusive(l) ? l.state->mutex.lock() : l.state->mutex.lock_shared();
+  }
+  void unlock() {
+    for (const Lock& l : locks_)
+      is_exclusive(l) ? l.state->mutex.unlock() : l.state->mutex.unlock_shared();
+  }
+  void move_values(Device device);
+
+  const std::vector<Lock>& locks_;
+  bool are_all_exclusive_ = false;
 };
 
 } // namespace kroton::jit

@@ -8,7 +8,6 @@
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"
 #include "jit/plan_index.hpp"
-#include "jit/pool.hpp"
 #include "lib/support/log.hpp"
 
 namespace kroton::jit {
@@ -22,27 +21,6 @@ double ms_since(Clock::time_point start) {
 }
 
 const char* dump_directory() { return std::getenv("KROTON_DUMP"); }
-
-CpuTarget target_of(const Options& options) {
-  CpuTarget target = CpuTarget::parse(options.target);
-  if (!target.runs_here())
-    support::fail<UnsupportedError>(
-        "target", {.hint = "leave Options::target empty for the best level of this machine"},
-        "this machine cannot run code for {}", options.target);
-  return target;
-}
-
-CodeOptions code_options(const Options& options) {
-  return {.contraction = options.contract ? Contraction::within_expression : Contraction::never};
-}
-
-int threads_of(const Options& options) {
-  if (options.threads < 0)
-    support::fail<UnsupportedError>(
-        "threads", {.hint = "1 keeps to the calling thread, 0 takes KROTON_THREADS or all cores"},
-        "a function cannot run on {} threads", options.threads);
-  return options.threads > 0 ? options.threads : thread_count();
-}
 
 plan::PlanOptions plan_options(const ir::Graph& g, const Signature& signature,
                                const Options& options) {
@@ -68,9 +46,8 @@ class Compilation {
 public:
   Compilation(const std::shared_ptr<const Recipe>& recipe, Assumptions assumptions,
               const Compiling& compiling)
-      : recipe_(recipe), signature_(recipe->signature), target_(target_of(recipe->options)),
-        threads_(threads_of(recipe->options)), compiling_(compiling),
-        store_(store_for(recipe->options.cache)), leaves_(signature_) {
+      : recipe_(recipe), signature_(recipe->signature), backend_(backend_for(recipe->options)),
+        compiling_(compiling), store_(store_for(recipe->options.cache)), leaves_(signature_) {
     compiling_.store = &store_;
     result_.assumptions = std::move(assumptions);
   }
@@ -79,21 +56,21 @@ public:
     if (!recipe_->is_indexed()) {
       make(nullptr);
     } else {
-      const cache::Key key =
-          plan_key({signature_, leaves_, recipe_->options, result_.assumptions, target_});
+      const cache::Key key = plan_key(
+          {signature_, leaves_, recipe_->options, result_.assumptions, backend_->describe()});
       if (!find(key)) make(&key);
     }
     result_.total_ms = ms_since(begin_);
     support::log(Area::jit)->debug("{}: ready in {:.2f} ms", signature_.name, result_.total_ms);
     if (const char* directory = dump_directory())
-      dump_function(directory, signature_, result_, target_, code_options(recipe_->options));
+      dump_function(directory, signature_, result_, *backend_);
     return std::move(result_);
   }
 
 private:
   /// Takes the plan from the cache, with its kernels; false if that has none.
   bool find(const cache::Key& key) {
-    PlanLookup lookup = find_plan(store_, key, signature_, leaves_);
+    PlanLookup lookup = find_plan(store_, key, signature_, leaves_, *backend_);
     result_.plan_outcome = lookup.outcome;
     result_.plan_level = std::move(lookup.level);
     result_.plan_miss_reason = std::move(lookup.miss_reason);
@@ -113,26 +90,25 @@ private:
     auto origin = std::make_shared<Origin>(recipe_->derive(result_.assumptions, compiling_));
     give_up_if_asked(compiling_);
     const auto start = Clock::now();
-    std::vector<LoadedKernel> kernels = get_kernels(origin->get().texts.kernels, target_,
-                                                    code_options(recipe_->options), compiling_);
+    std::vector<LoadedKernel> kernels =
+        get_kernels(origin->get().texts.kernels, *backend_, compiling_);
     result_.compile_ms = ms_since(start);
     BoundPlan plan = bind_plan(origin->get(), signature_, leaves_, digests_of(kernels));
-    if (key) keep_plan(store_, *key, plan, kernels, target_.requirements());
+    if (key) keep_plan(store_, *key, plan, kernels, *backend_);
     for (LoadedKernel& k : kernels) k.artifact.reset();
     result_.origin = std::move(origin);
     assemble(std::move(plan), std::move(kernels));
   }
 
   void assemble(BoundPlan plan, std::vector<LoadedKernel> kernels) {
-    result_.program = std::make_unique<Program>(std::move(plan), std::move(kernels), signature_,
-                                                leaves_, threads_, result_.origin);
+    result_.program = backend_->assemble(
+        {std::move(plan), std::move(kernels), signature_, leaves_, result_.origin});
   }
 
   const Clock::time_point begin_ = Clock::now();
   const std::shared_ptr<const Recipe>& recipe_;
   const Signature& signature_;
-  const CpuTarget target_;
-  const int threads_;
+  const std::shared_ptr<const Backend> backend_;
   Compiling compiling_;
   cache::Store& store_;
   const Leaves leaves_;
@@ -178,7 +154,7 @@ Derivation Recipe::derive(const Assumptions& assumptions, const Compiling& compi
               d.plan.steps.size(), d.plan.kernels.size(), d.plan.buffers.size(), d.plan_ms);
 
   give_up_if_asked(compiling);
-  d.texts = render_texts(d.plan, target_of(options).vector_bytes, sabotage.kernel);
+  d.texts = backend_for(options)->render(d.plan, sabotage.kernel);
   return d;
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "jit/kernels.hpp"
 #include "jit/plan_key.hpp"
 #include "jit/program.hpp"
 
@@ -27,7 +28,7 @@ struct Compiled {
 /// What tests put wrong, to prove that Mode::verify finds it.
 struct Sabotage {
   const rewrite::RuleSet* rules = nullptr;
-  std::function<void(std::string& text)> kernel = {};
+  Tamper kernel = {};
 };
 
 struct Recipe {

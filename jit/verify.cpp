@@ -173,7 +173,7 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Seat& seat,
           what, n.op->name, by);
     }
   };
-  return compiled.program->run(seat.frame, arguments, given, &watcher);
+  return compiled.program->run(*seat.frame, arguments, given, &watcher);
 }
 
 } // namespace kroton::jit

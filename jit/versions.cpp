@@ -52,7 +52,7 @@ Versions::Versions(Recipe recipe)
 Versions::Seat* Versions::take(std::span<const Array> arguments) {
   std::unique_ptr<Seat> last(last_.exchange(nullptr, std::memory_order_acquire));
   if (last && last->is_settled && last->generation == generation_.load(std::memory_order_relaxed) &&
-      last->version->program->is_solved(last->frame, arguments)) [[likely]]
+      last->version->program->is_solved(*last->frame, arguments)) [[likely]]
     return last.release();
   return choose(std::move(last), arguments).release();
 }
@@ -110,7 +110,7 @@ std::unique_ptr<Versions::Seat> Versions::special_seat(std::span<const Array> ar
   }
   if (!seat) return nullptr;
   try {
-    seat->version->program->solve(seat->frame, arguments);
+    seat->version->program->solve(*seat->frame, arguments);
   } catch (const AssumptionFailed&) { // about the value of a scalar
     const std::lock_guard lock(mutex_);
     put_back(std::move(seat));
@@ -129,7 +129,7 @@ std::unique_ptr<Versions::Seat> Versions::general_seat(std::span<const Array> ar
       const std::lock_guard lock(mutex_);
       seat = seat_of(*entries_[entry]);
     }
-    seat->version->program->solve(seat->frame, arguments);
+    seat->version->program->solve(*seat->frame, arguments);
     return seat;
   };
   try {

@@ -4,7 +4,7 @@
 ///
 ///   auto versions = std::make_shared<Versions>(std::move(recipe));
 ///   const Versions::Borrowed seat(*versions, arguments);
-///   seat->version->program->run(seat->frame, arguments, given);
+///   seat->version->program->run(*seat->frame, arguments, given);
 ///
 /// The frame of the last call is reached without a lock; it serves when the sizes are those of that
 /// call. Everything else (other sizes, counting how often sizes came, switching to a version that
@@ -17,7 +17,6 @@
 #include <string>
 #include <vector>
 
-#include "jit/frame.hpp"
 #include "jit/recipe.hpp"
 
 namespace kroton::jit {
@@ -33,7 +32,7 @@ public:
   /// What one call at a time uses.
   struct Seat {
     std::shared_ptr<Compiled> version;
-    Program::Frame frame;
+    std::unique_ptr<Program::Frame> frame;
     bool is_settled = false;      ///< nothing is to be counted or compiled for its sizes …
     std::uint32_t generation = 0; ///< … unless versions have come or gone since
   };

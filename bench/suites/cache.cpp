@@ -18,6 +18,7 @@
 #include "cache/layout.hpp"
 #include "cache/store.hpp"
 #include "examples/network/model.hpp"
+#include "jit/cpu/target.hpp"
 #include "jit/kernels.hpp"
 #include "test/cache/servers.hpp"
 #include "test/support/temp_dir.hpp"
@@ -58,15 +59,10 @@ Prepared network_again(const Setting& setting) {
 class Kernels {
 public:
   explicit Kernels(std::size_t count) {
-    const auto target = jit::CpuTarget::parse("");
-    jit::CompileOutput compiled = jit::compiler().compile(
-        {.source = text, .name = "chain", .arguments = jit::compile_arguments(target, {})});
-    std::string object(compiled.object.size(), '\0');
-    std::memcpy(object.data(), compiled.object.data(), object.size());
-    artifact_ = {{{"object", std::move(object)}, kt::cache::compressed("source", text)},
-                 target.requirements()};
+    const auto backend = jit::backend_for({.target = "host"});
+    artifact_ = backend->compile({std::make_shared<const std::string>(text), "chain"});
     for (std::size_t i = 0; i < count; ++i)
-      keys_.push_back(jit::kernel_key(fmt::format("{}// {}\n", text, i), target, {}));
+      keys_.push_back(backend->key(fmt::format("{}// {}\n", text, i)));
   }
 
   const std::vector<kt::cache::Key>& keys() const { return keys_; }
@@ -93,12 +89,14 @@ extern "C" void kernel(const void*, void* const* buffers, const long* sizes) {
 std::vector<jit::LoadedKernel> take(Store& store, const std::vector<kt::cache::Key>& keys) {
   std::vector<std::shared_ptr<const kt::cache::Artifact>> artifacts;
   std::vector<jit::KernelObject> objects;
+  static const auto backend = jit::backend_for({.target = "host"});
   for (const auto& key : keys) {
     artifacts.push_back(store.find(key));
     if (!artifacts.back()) throw std::runtime_error("a kernel that was published is missing");
-    objects.push_back({key.digest, artifacts.back()->find("object")->bytes, "chain"});
+    objects.push_back(
+        {key.digest, jit::code_of(*artifacts.back(), 0, *backend, key.digest), "chain"});
   }
-  return jit::load_kernels(objects);
+  return jit::load_kernels(objects, *backend);
 }
 
 /// Nothing is remembered from one hit to the next.

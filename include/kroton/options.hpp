@@ -67,11 +67,16 @@ struct Options {
   /// "x86-64-v2", "x86-64-v3", "x86-64-v4", "native" (this CPU with all it has), or empty
   /// for $KROTON_TARGET, else the best level of this machine. Of several with commas between them,
   /// the first that this machine can run. Machines of one level share cached kernels.
+  /// "cuda" or "cuda:1" is a GPU: outputs are then arrays on the device until they are read, and
+  /// shared variables are kept there. See docs/cuda.md.
   std::string target = {};
   /// Threads a call may use; 0: KROTON_THREADS, else all cores. 1: the calling thread alone. The
   /// order of summation in reductions over rows depends on it.
   int threads = 0;
   Specialize specialize = Specialize::automatic;
+  /// On a GPU, calls that come again with the same sizes are recorded and launched as one. Off also
+  /// with KROTON_CUDA_GRAPHS=0.
+  bool cuda_graphs = true;
   /// Where kernels are kept and looked for. Nothing: as the environment says.
   std::optional<CacheOptions> cache = {};
 };

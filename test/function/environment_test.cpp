@@ -19,7 +19,7 @@ void collect(const std::string& text, const std::regex& pattern, std::set<std::s
     into.insert((*it)[1]);
 }
 
-/// What C++ files read by getenv or through a helper of that shape.
+/// What C++ files read by getenv or through what is called a variable.
 std::set<std::string> variables_read() {
   // What a test hands to a child of its own is no switch for users.
   const std::set<std::string> internal{"KROTON_TEST_CACHE_DIR", "KROTON_TEST_OBJECT"};
@@ -30,8 +30,8 @@ std::set<std::string> variables_read() {
          fs::recursive_directory_iterator(fs::path(kroton::test::source_root) / folder))
       if (const auto extension = item.path().extension();
           extension == ".cpp" || extension == ".hpp")
-        collect(read_file(item.path()), std::regex("(?:getenv|variable)\\(\"(KROTON_[A-Z_]+)\"\\)"),
-                found);
+        collect(read_file(item.path()),
+                std::regex("(?:getenv\\(|variable\\(|variable = )\"(KROTON_[A-Z_]+)\""), found);
   for (const std::string& name : internal) found.erase(name);
   return found;
 }

@@ -14,22 +14,23 @@ TEST_CASE("the code of a plan stays in the process with its artifact", "[jit][pl
   const Recipe recipe{make_signature({x}, {x + 1.0F, sum(x * x)}, {}, Location::current()), {}};
   const Leaves leaves(recipe.signature);
   const Derivation d = recipe.derive({});
+  const auto backend = backend_for({});
   const auto key = cache::KeyBuilder{"plan/1"}.add("graph", "of this test").build();
   const auto code_of = [&](cache::Store& store) {
-    const PlanLookup lookup = find_plan(store, key, recipe.signature, leaves);
+    const PlanLookup lookup = find_plan(store, key, recipe.signature, leaves, *backend);
     REQUIRE(lookup.found);
     REQUIRE(lookup.found->kernels.size() == d.texts.kernels.size());
-    return std::weak_ptr<Module>(lookup.found->kernels[0].module);
+    return std::weak_ptr<const Code>(lookup.found->kernels[0].code);
   };
 
   cache::Store store({.memory_only = true});
-  std::weak_ptr<Module> made;
+  std::weak_ptr<const Code> made;
   {
-    const auto kernels = get_kernels(d.texts.kernels, CpuTarget::parse(""), {}, {.store = &store});
+    const auto kernels = get_kernels(d.texts.kernels, *backend, {.store = &store});
     std::vector<support::Digest> digests;
     for (const LoadedKernel& k : kernels) digests.push_back(k.digest);
-    made = kernels[0].module;
-    keep_plan(store, key, bind_plan(d, recipe.signature, leaves, digests), kernels, "");
+    made = kernels[0].code;
+    keep_plan(store, key, bind_plan(d, recipe.signature, leaves, digests), kernels, *backend);
   }
   CHECK(made.lock());
   CHECK(code_of(store).lock() == made.lock());

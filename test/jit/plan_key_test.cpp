@@ -2,6 +2,7 @@
 #include <kroton/kroton.hpp>
 
 #include "jit/capture.hpp"
+#include "jit/backend.hpp"
 #include "jit/plan_key.hpp"
 #include "test/support/catch.hpp"
 
@@ -12,7 +13,7 @@ support::Digest key_of(const std::vector<Expr>& inputs, const std::vector<Expr>&
                        const Options& options = {}, const Assumptions& assumptions = {}) {
   const Signature s = make_signature(inputs, outputs, options, Location::current());
   const Leaves leaves(s);
-  return plan_key({s, leaves, options, assumptions, CpuTarget::parse(options.target)}).digest;
+  return plan_key({s, leaves, options, assumptions, backend_for(options)->describe()}).digest;
 }
 
 Expr row(std::vector<float> values) {

@@ -1,9 +1,9 @@
-/// Program's matrix products: kernels of the program's own, or a library that the user named.
+/// CpuProgram's matrix products: kernels of the program's own, or a library that the user named.
 #include <algorithm>
 #include <cstring>
 
 #include "jit/cpu/blas.hpp"
-#include "jit/frame.hpp"
+#include "jit/cpu/program.hpp"
 
 namespace kroton::jit {
 namespace {
@@ -35,7 +35,7 @@ void library_product(const codegen::ContractionShape& shape,
 
 } // namespace
 
-void Program::run_contraction(const BoundStep& s, Frame& f, const Runtime* runtime) const {
+void CpuProgram::run_contraction(const BoundStep& s, CpuFrame& f, const Runtime* runtime) const {
   auto size = [&](int slot) { return f.sizes[static_cast<std::size_t>(slot)]; };
   const std::size_t rank = s.shape.size();
   // What the kernel is handed is written once: copied in pairs right after it was written element

@@ -1,0 +1,28 @@
+#include "jit/backend.hpp"
+
+#include <cstdlib>
+
+#include "jit/cpu/backend.hpp"
+#include "jit/cuda/backend.hpp"
+
+namespace kroton::jit {
+namespace {
+
+/// What was asked for: an option, or else the environment; empty if neither says.
+std::string target_name(const Options& options) {
+  if (!options.target.empty()) return options.target;
+  const char* wanted = std::getenv("KROTON_TARGET");
+  return wanted ? wanted : "";
+}
+
+} // namespace
+
+std::vector<cache::Key> Backend::other_keys(const std::string& /*text*/) const { return {}; }
+
+std::shared_ptr<const Backend> backend_for(const Options& options) {
+  if (const std::string name = target_name(options); cuda::CudaTarget::is_meant(name))
+    return std::make_shared<cuda::CudaBackend>(options, name);
+  return std::make_shared<CpuBackend>(options);
+}
+
+} // namespace kroton::jit

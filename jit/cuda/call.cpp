@@ -1,0 +1,310 @@
+#include "jit/cuda/call.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include "jit/cuda/transfer.hpp"
+#include "lib/support/error.hpp"
+
+namespace kroton::jit::cuda {
+namespace {
+
+/// Where arguments begin that are copied to the device together.
+constexpr std::size_t staged_alignment = 256;
+/// Host arguments pass through pieces of so many bytes at most.
+constexpr std::size_t largest_piece = std::size_t{4} << 20;
+
+/// Whether each launch is waited for, so that a failure can be told of the kernel that it is in.
+bool is_each_launch_waited_for() {
+  static const bool waits = [] {
+    const char* text = std::getenv("KROTON_CUDA_SYNC");
+    return text && std::string_view(text) == "1";
+  }();
+  return waits;
+}
+
+} // namespace
+
+/// At its end, whatever was put on the queue uses the call's memory, also where the call throws.
+class CudaProgram::Call::InFlight {
+public:
+  explicit InFlight(CudaFrame& frame) : f_(frame) {}
+  ~InFlight() {
+    const Position end = f_.queue.mark();
+    for (const Memory* m : f_.reads) m->note_read(end);
+    for (Memory* m : f_.writes) m->note_write(end);
+    f_.reads.clear();
+    f_.writes.clear();
+    f_.staged.clear();
+    f_.kept.clear();
+    f_.copies.clear();
+  }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+
+private:
+  CudaFrame& f_;
+};
+
+std::vector<Array> CudaProgram::run(Frame& frame, std::span<const Array> arguments,
+                                    const Array* given, const Watcher* watcher) {
+  const Gpu::Current current(gpu_);
+  return Call(*this, static_cast<CudaFrame&>(frame), arguments, given).run(watcher);
+}
+
+std::vector<Array> CudaProgram::Call::run(const Watcher* watcher) {
+  make_outputs();
+  const Locks locks(p_.locks_, {Device::cuda, p_.gpu_.facts().index});
+  const InFlight in_flight(f_);
+  find_buffers();
+  wait_for_memory();
+  copy_arguments();
+  if (watcher)
+    run_watched(*watcher);
+  else
+    run_steps();
+  finish();
+  p_.commit_updates();
+  return std::move(results_);
+}
+
+void CudaProgram::Call::make_outputs() {
+  for (std::size_t i = 0; i < p_.bound_.outputs.size(); ++i) {
+    if (given_) {
+      p_.check_given(given_[i], i, f_);
+      continue;
+    }
+    const BoundPlan::OutputType& o = p_.bound_.outputs[i];
+    results_.push_back(new_array(p_.gpu_, o.dtype, shape_of(o.shape, f_), p_.owner_));
+  }
+}
+
+/// What output `i` is computed in when outputs were given: the array's own memory, or, where that
+/// is the host's or another device's, or writing it early would change what is still read, memory
+/// that is copied to it at the end.
+Array CudaProgram::Call::given_memory(std::size_t i) const {
+  const Array& target = given_[i];
+  const Memory* memory = memory_of(target);
+  bool is_direct = memory && &memory->gpu() == &p_.gpu_ && usable_address(target) != 0;
+  for (const Array& a : arguments_) is_direct = is_direct && !target.overlaps(a);
+  for (std::size_t j = 0; j < i; ++j) is_direct = is_direct && !target.overlaps(given_[j]);
+  if (is_direct) return target;
+  f_.copies.emplace_back(target, new_array(p_.gpu_, target.dtype(), target.shape(), p_.owner_));
+  return f_.copies.back().second;
+}
+
+void CudaProgram::Call::use_to_write(const Array& array) { f_.writes.push_back(memory_of(array)); }
+
+/// Points every buffer at its memory; needs the variables' locks.
+void CudaProgram::Call::find_buffers() {
+  for (const Source& s : p_.sources_) {
+    Address& to = f_.buffers[static_cast<std::size_t>(s.buffer)];
+    const auto i = static_cast<std::size_t>(s.index);
+    switch (s.kind) {
+    case BoundPlan::Source::argument:
+      take_argument(arguments_[i], to, s.buffer);
+      break;
+    case BoundPlan::Source::shared:
+      to = usable_address(s.state->value);
+      f_.reads.push_back(memory_of(s.state->value));
+      break;
+    case BoundPlan::Source::output: {
+      const Array array = given_ ? given_memory(i) : results_[i];
+      to = usable_address(array);
+      use_to_write(array);
+      break;
+    }
+    case BoundPlan::Source::update:
+      to = memory_of_update(p_.updates_[i]);
+      break;
+    }
+  }
+  for (const BoundUpdate& u : p_.updates_)
+    if (u.buffer < 0) use_to_write(u.state->value);
+}
+
+/// Arrays of this device are used where they lie, if kernels can; others are copied.
+void CudaProgram::Call::take_argument(const Array& argument, Address& to, int buffer) {
+  Memory* memory = memory_of(argument);
+  if (memory && &memory->gpu() == &p_.gpu_ && usable_address(argument) != 0) {
+    to = usable_address(argument);
+    f_.reads.push_back(memory);
+    return;
+  }
+  if (memory && &memory->gpu() != &p_.gpu_ && argument.is_contiguous()) {
+    f_.kept.push_back(copy_to_gpu(argument, p_.gpu_));
+    to = usable_address(f_.kept.back());
+    f_.reads.push_back(memory_of(f_.kept.back()));
+    return;
+  }
+  if (!argument.is_contiguous()) p_.packed_arguments_.fetch_add(1, std::memory_order_relaxed);
+  f_.staged.push_back({buffer, argument.to_host().contiguous()});
+}
+
+/// Where a variable's new value is computed; needs the variable's lock.
+Address CudaProgram::Call::memory_of_update(BoundUpdate& u) {
+  const Array& now = u.state->value;
+  if (u.spare.dtype() != now.dtype() || u.spare.shape() != now.shape() ||
+      u.spare.device() != now.device())
+    u.spare = new_array(p_.gpu_, now.dtype(), now.shape(), p_.owner_);
+  use_to_write(u.spare);
+  return usable_address(u.spare);
+}
+
+void CudaProgram::Call::wait_for_memory() const {
+  for (const Memory* m : f_.reads) m->wait_to_read(f_.queue);
+  for (const Memory* m : f_.writes) m->wait_to_write(f_.queue);
+}
+
+/// Gathers the host's arguments in pinned memory and copies them to the device, small ones in one
+/// go.
+void CudaProgram::Call::copy_arguments() {
+  std::size_t total = 0;
+  for (CudaFrame::Staged& s : f_.staged) {
+    s.offset = total;
+    total += (s.host.nbytes() + staged_alignment - 1) / staged_alignment * staged_alignment;
+  }
+  const Address to = f_.staged_memory.reserve(total);
+  for (const CudaFrame::Staged& s : f_.staged)
+    f_.buffers[static_cast<std::size_t>(s.buffer)] = to + s.offset;
+  for (std::size_t at = 0; at < total; at += largest_piece) {
+    const std::size_t end = std::min(total, at + largest_piece);
+    std::byte* piece = f_.staging.next(end - at);
+    for (const CudaFrame::Staged& s : f_.staged) {
+      const std::size_t first = std::max(at, s.offset),
+                        last = std::min(end, s.offset + s.host.nbytes());
+      if (first < last)
+        std::memcpy(piece + (first - at),
+                    static_cast<const std::byte*>(std::as_const(s.host).raw()) + (first - s.offset),
+                    last - first);
+    }
+    p_.gpu_.check(driver().cuMemcpyHtoDAsync_v2(to + at, piece, end - at, f_.queue.stream()),
+                  "copying arguments to the device");
+    f_.staging.note_copy(f_.queue);
+  }
+}
+
+// ---- steps
+
+void CudaProgram::Call::run_steps() {
+  const auto run_part = [&](Replays& replays, std::size_t first, std::size_t last) {
+    const auto work = [&](Stream stream) {
+      if (first == 0) clear_records(stream);
+      run_range(first, last, stream);
+    };
+    const bool is_replayed = p_.uses_graphs_ && last - first > 1 && !is_each_launch_waited_for();
+    if (is_replayed)
+      replays.run(f_.buffers, f_.queue, work);
+    else
+      work(f_.queue.stream());
+  };
+  const std::size_t count = p_.steps_.size();
+  if (p_.checked_steps_ > 0) {
+    run_part(f_.until_check, 0, p_.checked_steps_);
+    check_records();
+  }
+  if (p_.checked_steps_ < count) run_part(f_.after_check, p_.checked_steps_, count);
+}
+
+void CudaProgram::Call::run_range(std::size_t first, std::size_t last, Stream stream) {
+  for (std::size_t i = first; i < last; ++i) run_step(i, stream);
+}
+
+void CudaProgram::Call::launch(std::size_t step, std::size_t stage, void** parameters,
+                               Stream stream) {
+  const CudaFrame::Chosen& c = f_.chosen[stage];
+  if (c.blocks == 0) return;
+  const auto describe_launch = [&](std::string_view doing) {
+    const auto code = static_cast<std::size_t>(p_.steps_[step].step->code);
+    return fmt::format("{} kernel {:.12} ({}, {}) of {}", doing, p_.loaded_[code].digest.hex(),
+                       p_.kernels()[code].title, c.variant->launch->entry, p_.signature_.name);
+  };
+  const Result result = driver().cuLaunchKernel(c.variant->entry, c.blocks, 1, 1,
+                                                static_cast<unsigned>(c.variant->launch->threads),
+                                                1, 1, c.shared_bytes, stream, parameters, nullptr);
+  if (result != Result::success) [[unlikely]]
+    p_.gpu_.fail(result, describe_launch("launching"));
+  if (!is_each_launch_waited_for()) [[likely]]
+    return;
+  if (const Result done = driver().cuStreamSynchronize(stream); done != Result::success)
+    p_.gpu_.fail(done, describe_launch("running"));
+}
+
+void CudaProgram::Call::run_step(std::size_t i, Stream stream) {
+  const BoundStep& s = p_.steps_[i];
+  if (s.step->kind == BoundPlan::Step::contraction) return contract(i, stream);
+  if (s.step->kind == BoundPlan::Step::scatter) clear_result(i, stream);
+  void** parameters = f_.parameters.data() + f_.first_parameter[i];
+  for (std::size_t k = 0; k < s.stages.size(); ++k)
+    launch(i, s.first_stage + k, parameters, stream);
+}
+
+// ---- failures
+
+void CudaProgram::Call::clear_records(Stream stream) {
+  if (p_.records_ == 0) return;
+  p_.gpu_.check(driver().cuMemsetD8Async(f_.records_address, 0,
+                                         f_.record_addresses.size() * sizeof(FailureRecord),
+                                         stream),
+                "clearing memory");
+}
+
+/// Waits for the steps that can fail, and throws for the first that did.
+void CudaProgram::Call::check_records() {
+  const std::size_t nbytes = f_.record_addresses.size() * sizeof(FailureRecord);
+  p_.gpu_.check(driver().cuMemcpyDtoHAsync_v2(f_.told.memory(), f_.records_address, nbytes,
+                                              f_.queue.stream()),
+                "copying to the host");
+  f_.queue.mark();
+  f_.queue.synchronize();
+  const auto* records = static_cast<const FailureRecord*>(f_.told.memory());
+  for (const BoundStep& s : p_.steps_)
+    if (s.record >= 0 && records[s.record].state != 0)
+      p_.index_failure(s.number, records[s.record].site, records[s.record].value,
+                       records[s.record].bound);
+}
+
+// ---- watching
+
+/// A copy of what a buffer holds, after all work so far.
+Array CudaProgram::Call::fetched(int buffer) const {
+  const BoundPlan::BufferType& t = p_.bound_.buffers[static_cast<std::size_t>(buffer)];
+  const Shape shape = shape_of(t.shape, f_), strides = shape_of(t.strides, f_);
+  std::int64_t last = 0;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == 0) return Array::empty(t.dtype, shape);
+    last += (shape[i] - 1) * strides[i];
+  }
+  Array host = Array::empty(t.dtype, {last + 1});
+  p_.gpu_.check(driver().cuMemcpyDtoHAsync_v2(host.raw(),
+                                              f_.buffers[static_cast<std::size_t>(buffer)],
+                                              host.nbytes(), f_.queue.stream()),
+                "copying to the host");
+  f_.queue.mark();
+  f_.queue.synchronize();
+  return host.as_strided(shape, strides).copy();
+}
+
+void CudaProgram::Call::run_watched(const Watcher& watcher) {
+  clear_records(f_.queue.stream());
+  for (std::size_t i = 0; i < p_.steps_.size(); ++i) {
+    const Moment moment{p_.plan().steps[i], [&](int buffer) { return fetched(buffer); },
+                        [&](const ir::DimNode& leaf) { return p_.size_of(leaf, f_); }};
+    watcher.before(moment);
+    run_step(i, f_.queue.stream());
+    if (p_.steps_[i].record >= 0) check_records();
+    watcher.after(moment);
+  }
+}
+
+/// Copies outputs that could not be written directly.
+void CudaProgram::Call::finish() {
+  for (const auto& [target, from] : f_.copies) {
+    memory_of(from)->note_write(f_.queue.mark());
+    copy_elements(target, from);
+  }
+}
+
+} // namespace kroton::jit::cuda

@@ -1,0 +1,45 @@
+#pragma once
+/// One call of a CudaProgram.
+#include "jit/cuda/frame.hpp"
+
+namespace kroton::jit::cuda {
+
+class CudaProgram::Call {
+public:
+  Call(CudaProgram& program, CudaFrame& frame, std::span<const Array> arguments, const Array* given)
+      : p_(program), f_(frame), arguments_(arguments), given_(given) {}
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  std::vector<Array> run(const Watcher* watcher);
+
+private:
+  class InFlight;
+  void make_outputs();
+  void find_buffers();
+  void take_argument(const Array& argument, Address& to, int buffer);
+  void use_to_write(const Array& array);
+  Array given_memory(std::size_t i) const;
+  Address memory_of_update(BoundUpdate& update);
+  void copy_arguments();
+  void wait_for_memory() const;
+  void run_steps();
+  void run_watched(const Watcher& watcher);
+  void run_range(std::size_t first, std::size_t last, Stream stream);
+  void run_step(std::size_t i, Stream stream);
+  void launch(std::size_t step, std::size_t stage, void** parameters, Stream stream);
+  void clear_records(Stream stream);
+  void check_records();
+  void contract(std::size_t step, Stream stream);
+  void clear_result(std::size_t step, Stream stream);
+  Array fetched(int buffer) const;
+  void finish();
+
+  CudaProgram& p_;
+  CudaFrame& f_;
+  std::span<const Array> arguments_;
+  const Array* given_;
+  std::vector<Array> results_;
+};
+
+} // namespace kroton::jit::cuda

@@ -1,0 +1,91 @@
+#pragma once
+/// What one call of a CudaProgram works with.
+#include <array>
+#include <vector>
+
+#include "jit/cuda/program.hpp"
+#include "jit/cuda/replay.hpp"
+
+namespace kroton::jit::cuda {
+
+/// What a kernel tells of a position that is out of range; see codegen/cuda.hpp.
+struct FailureRecord {
+  std::int32_t state = 0; ///< 0: nothing failed
+  std::int32_t site = 0;
+  std::int64_t value = 0, bound = 0;
+};
+
+/// Memory that only grows, of one queue's work.
+class DeviceWorkspace {
+public:
+  DeviceWorkspace(Queue& queue, int owner) : queue_(queue), owner_(owner) {}
+  DeviceWorkspace(const DeviceWorkspace&) = delete;
+  DeviceWorkspace& operator=(const DeviceWorkspace&) = delete;
+  ~DeviceWorkspace() { let_go(); }
+
+  /// Where the memory begins; 0 if none was ever needed.
+  Address reserve(std::size_t nbytes);
+
+private:
+  void let_go() noexcept {
+    if (memory_) memory_->note_write(queue_.mark());
+  }
+
+  Queue& queue_;
+  const int owner_;
+  std::unique_ptr<Memory> memory_;
+};
+
+/// Pinned host memory of a fixed size.
+class Pinned {
+public:
+  Pinned(Gpu& gpu, std::size_t nbytes);
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+  ~Pinned();
+  void* memory() const noexcept { return memory_; }
+
+private:
+  void* memory_ = nullptr;
+};
+
+struct CudaProgram::CudaFrame : Frame {
+  CudaFrame(Gpu& gpu, const std::string& user, int owner, std::size_t records);
+  ~CudaFrame() override;
+
+  /// The launch of a stage for the sizes at hand; nothing is launched without a variant.
+  struct Chosen {
+    const Variant* variant = nullptr;
+    unsigned blocks = 0, shared_bytes = 0;
+  };
+  /// A host argument on its way to the device.
+  struct Staged {
+    int buffer = -1;
+    Array host;
+    std::size_t offset = 0; ///< in `staged_memory`
+  };
+
+  Gpu& gpu;
+  Queue& queue;
+  std::vector<Address> buffers;             ///< one for each buffer of the plan
+  std::vector<std::int64_t> laid_out;       ///< the sizes that what follows is for
+  std::vector<Chosen> chosen;               ///< one for each stage of each step
+  std::vector<void*> parameters;            ///< of all steps: where each argument's value lies
+  std::vector<std::size_t> first_parameter; ///< of each step, then the end
+  Address scratch_address = 0, records_address = 0;
+  std::vector<Address> record_addresses;
+
+  DeviceWorkspace arena, scratch, staged_memory, records;
+  Staging staging;
+  Pinned told; ///< the failure records, fetched
+  Replays until_check, after_check;
+
+  // Of the call at hand.
+  std::vector<const Memory*> reads;
+  std::vector<Memory*> writes;
+  std::vector<Staged> staged;
+  std::vector<Array> kept;                     ///< until the work is on the queue
+  std::vector<std::pair<Array, Array>> copies; ///< given outputs, and what to copy into each
+};
+
+} // namespace kroton::jit::cuda

@@ -1,0 +1,164 @@
+/// CudaProgram's construction, and what depends on sizes alone.
+#include "jit/cuda/program.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string_view>
+
+#include "jit/cuda/frame.hpp"
+#include "lib/support/error.hpp"
+
+namespace kroton::jit::cuda {
+namespace {
+
+/// Where arrays begin in memory that several share.
+constexpr std::size_t alignment = 256;
+std::size_t aligned(std::size_t nbytes) { return (nbytes + alignment - 1) / alignment * alignment; }
+
+bool are_graphs_off() {
+  static const bool off = [] {
+    const char* text = std::getenv("KROTON_CUDA_GRAPHS");
+    return text && std::string_view(text) == "0";
+  }();
+  return off;
+}
+
+} // namespace
+
+CudaProgram::CudaProgram(ProgramParts parts, Gpu& gpu, const Options& options)
+    : Program(std::move(parts)), gpu_(gpu), owner_(gpu.pool().owner(signature_.name)),
+      uses_graphs_(options.cuda_graphs && !are_graphs_off()) {
+  const Gpu::Current current(gpu_);
+  bind_steps();
+  place_constants();
+}
+
+CudaProgram::~CudaProgram() = default;
+
+void CudaProgram::bind_steps() {
+  for (const BoundPlan::Step& step : bound_.steps) {
+    BoundStep& s = steps_.emplace_back();
+    s.step = &step;
+    s.number = static_cast<int>(steps_.size()) - 1;
+    if (step.is_fallible) {
+      s.record = records_++;
+      checked_steps_ = steps_.size();
+    }
+    if (step.launches.empty()) continue;
+    const auto* code =
+        static_cast<const CudaCode*>(loaded_[static_cast<std::size_t>(step.code)].code.get());
+    std::map<int, std::vector<Variant>> stages;
+    for (const BoundPlan::Launch& l : step.launches)
+      stages[l.stage].push_back({&l, code->entry(l.entry), code});
+    s.first_stage = launches_;
+    for (auto& [stage, variants] : stages) s.stages.push_back(std::move(variants));
+    launches_ += s.stages.size();
+  }
+}
+
+void CudaProgram::place_constants() {
+  std::vector<std::byte> bytes;
+  for (const auto& [buffer, value] : constants_) {
+    const Array dense = value.contiguous();
+    constant_addresses_.emplace_back(buffer, bytes.size());
+    const auto* from = static_cast<const std::byte*>(dense.raw());
+    bytes.insert(bytes.end(), from, from + dense.nbytes());
+    bytes.resize(aligned(bytes.size()));
+  }
+  constants_.clear();
+  if (bytes.empty()) return;
+  constants_memory_ = std::make_unique<Memory>(gpu_, bytes.size(), owner_);
+  constants_memory_->fill(bytes.data(), 0, bytes.size());
+  for (auto& [buffer, address] : constant_addresses_)
+    address += constants_memory_->device_address();
+}
+
+std::unique_ptr<Program::Frame> CudaProgram::make_frame() const {
+  const Gpu::Current current(gpu_);
+  auto frame = std::make_unique<CudaFrame>(gpu_, signature_.name, owner_,
+                                           static_cast<std::size_t>(records_));
+  CudaFrame& f = *frame;
+  f.buffers.resize(bound_.buffers.size());
+  for (const auto& [buffer, address] : constant_addresses_)
+    f.buffers[static_cast<std::size_t>(buffer)] = address;
+  f.chosen.resize(launches_);
+  f.step_sizes.resize(bound_.step_sizes.size());
+  f.records_address = f.records.reserve(f.record_addresses.size() * sizeof(FailureRecord));
+  for (std::size_t i = 0; i < f.record_addresses.size(); ++i)
+    f.record_addresses[i] = f.records_address + i * sizeof(FailureRecord);
+  // Where the values of the kernels' arguments will lie is known for good.
+  for (const BoundStep& s : steps_) {
+    f.first_parameter.push_back(f.parameters.size());
+    for (int b : s.step->buffers) f.parameters.push_back(&f.buffers[static_cast<std::size_t>(b)]);
+    if (s.step->scratch >= 0) f.parameters.push_back(&f.scratch_address);
+    for (int i = 0; i < s.step->sizes; ++i)
+      f.parameters.push_back(&f.step_sizes[static_cast<std::size_t>(s.step->first_size + i)]);
+    if (s.record >= 0)
+      f.parameters.push_back(&f.record_addresses[static_cast<std::size_t>(s.record)]);
+  }
+  prepare(f);
+  return frame;
+}
+
+namespace {
+
+/// Blocks of a launch: see codegen::Launch. 0 if nothing is launched.
+std::int64_t blocks_of(const BoundPlan::Launch& l, std::int64_t units, const GpuFacts& gpu) {
+  if (units == 0 && !l.always) return 0;
+  std::int64_t most = gpu.most_blocks;
+  if (l.most_blocks > 0) most = std::min(most, l.most_blocks);
+  if (l.blocks_per_multiprocessor > 0)
+    most = std::min(most, std::int64_t{l.blocks_per_multiprocessor} * gpu.multiprocessors);
+  const std::int64_t wanted = (units + l.units_per_block - 1) / l.units_per_block;
+  return std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(most, 1));
+}
+
+} // namespace
+
+void CudaProgram::lay_out(Frame& frame) const {
+  auto& f = static_cast<CudaFrame&>(frame);
+  if (f.laid_out == f.sizes) return; // and graphs of the last call stay right
+  const Gpu::Current current(gpu_);
+  f.laid_out.clear();
+  f.until_check.forget();
+  f.after_check.forget();
+
+  std::size_t total = 0;
+  std::vector<std::size_t> slots;
+  for (int bytes : bound_.slot_bytes) {
+    slots.push_back(total);
+    total += aligned(static_cast<std::size_t>(size(f, bytes)));
+  }
+  const Address arena = f.arena.reserve(total);
+  for (const auto& [buffer, slot] : bound_.temps)
+    f.buffers[static_cast<std::size_t>(buffer)] = arena + slots[static_cast<std::size_t>(slot)];
+
+  std::size_t scratch = 0, next = 0;
+  for (const BoundStep& s : steps_) {
+    if (s.step->scratch >= 0)
+      scratch = std::max(scratch, static_cast<std::size_t>(size(f, s.step->scratch)));
+    for (const std::vector<Variant>& variants : s.stages) {
+      CudaFrame::Chosen& chosen = f.chosen[next++];
+      const auto suits = [&](const Variant& v) {
+        return size(f, v.launch->length) <= v.launch->at_most;
+      };
+      const auto variant = std::ranges::find_if(variants, suits);
+      KROTON_CHECK(variant != variants.end(), "no way of launching step {} suits its sizes",
+                   s.number);
+      const BoundPlan::Launch& l = *variant->launch;
+      chosen = {&*variant, static_cast<unsigned>(blocks_of(l, size(f, l.units), gpu_.facts())),
+                static_cast<unsigned>(size(f, l.shared_bytes))};
+      if (chosen.shared_bytes > gpu_.facts().shared_bytes)
+        gpu_.check(driver().cuFuncSetAttribute(variant->entry,
+                                               FunctionAttribute::max_dynamic_shared_bytes,
+                                               static_cast<int>(chosen.shared_bytes)),
+                   "asking for more shared memory");
+    }
+  }
+  f.scratch_address = f.scratch.reserve(scratch);
+  f.laid_out = f.sizes;
+}
+
+} // namespace kroton::jit::cuda

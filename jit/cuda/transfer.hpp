@@ -1,0 +1,15 @@
+#pragma once
+/// Arrays on their way between devices.
+///
+///   Array there = copy_to_gpu(a, Gpu::get(1));
+#include <kroton/array.hpp>
+
+#include "jit/cuda/memory.hpp"
+
+namespace kroton::jit::cuda {
+
+/// The array if it lies on the device already, dense, as kernels take it; else a dense copy there.
+/// From another device elements come directly. Throws DeviceError.
+Array copy_to_gpu(const Array& array, Gpu& gpu);
+
+} // namespace kroton::jit::cuda

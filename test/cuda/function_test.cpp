@@ -1,0 +1,171 @@
+/// Functions for a CUDA device, on the fakes of its libraries: the whole way from expressions to
+/// results, with the kernels run by the emulator.
+#include <string>
+#include <vector>
+
+#include <kroton/devices.hpp>
+#include <kroton/kroton.hpp>
+
+#include "examples/network/model.hpp"
+#include "test/cuda/fake/control.hpp"
+#include "test/support/catch.hpp"
+
+namespace kroton::test {
+namespace {
+
+/// Each test starts with a driver that has nothing to tell, and leaves it so.
+struct OnFakes {
+  fake::Control& control = fake::control();
+  OnFakes() { control.reset(); }
+  OnFakes(const OnFakes&) = delete;
+  OnFakes& operator=(const OnFakes&) = delete;
+  ~OnFakes() { control.reset(); }
+};
+
+Options on_cuda(std::string name = "f") { return {.name = std::move(name), .target = "cuda"}; }
+Options on_cpu() { return {.name = "f", .target = "host"}; }
+
+Array ramp(Shape shape, float from = -1, float step = 0.01F) {
+  Array a = Array::empty<float>(std::move(shape));
+  for (std::int64_t i = 0; i < a.numel(); ++i)
+    a.data<float>()[i] = from + step * static_cast<float>(i);
+  return a;
+}
+
+/// Softmax regression, five steps; the losses and what the variables come to.
+struct Trained {
+  std::vector<float> losses;
+  Array w, b;
+};
+Trained train(const Options& options) {
+  auto x = matrix<float>("x");
+  auto y = vector<std::int32_t>("y");
+  auto w = shared(ramp({20, 5}, -0.3F), "w");
+  auto b = shared(Array::zeros<float>({5}), "b");
+  const Expr p = softmax(dot(x, w) + b);
+  const Expr loss = -mean(index(log(p), {arange(y.dim(0)), y}));
+  const auto g = grad(loss, {w, b});
+  Options o = options;
+  o.updates = {{w, w - 0.1F * g[0]}, {b, b - 0.1F * g[1]}};
+  o.name = "train";
+  const Function step = function({x, y}, {argmax(p, 1), loss}, o);
+  const Array xs = ramp({30, 20}, -3, 0.01F);
+  Array ys = Array::empty<std::int32_t>({30});
+  for (int i = 0; i < 30; ++i) ys.data<std::int32_t>()[i] = i * 7 % 5;
+  Trained t;
+  std::vector<Array> out;
+  for (int i = 0; i < 5; ++i) {
+    out = step({xs, ys});
+    t.losses.push_back(out[1].item<float>());
+  }
+  t.w = w.get();
+  t.b = b.get();
+  return t;
+}
+
+/// What is thrown; empty if nothing is.
+template <class E, class F> std::string error_of(F&& call) {
+  try {
+    call();
+  } catch (const E& error) {
+    return error.what();
+  }
+  return {};
+}
+
+} // namespace
+
+TEST_CASE("an elementwise function runs on a device, and its result stays there", "[cuda]") {
+  const OnFakes fakes;
+  const Expr x = vector<float>("x"), y = vector<float>("y");
+  const Function f = function({x, y}, {2.0F * x + 3.0F * y - 1.0F}, on_cuda());
+  const Array xs = ramp({1000}), ys = ramp({1000}, 5, -0.02F);
+  const std::vector<Array> out = f({xs, ys});
+  CHECK(out[0].device() == parse_device("cuda"));
+  const Function g = function({x, y}, {2.0F * x + 3.0F * y - 1.0F}, on_cpu());
+  CHECK(all_close(out[0], g({xs, ys})[0], 1e-6));
+}
+
+TEST_CASE("a softmax runs on a device", "[cuda]") {
+  const OnFakes fakes;
+  const Expr x = matrix<float>("x");
+  const Array xs = ramp({7, 300});
+  const Array out = function({x}, {softmax(x)}, on_cuda())({xs})[0];
+  CHECK(all_close(out, function({x}, {softmax(x)}, on_cpu())({xs})[0], 1e-5));
+}
+
+TEST_CASE("a training step on a device does what it does on the CPU", "[cuda]") {
+  const OnFakes fakes;
+  const Trained there = train(on_cuda()), here = train(on_cpu());
+  for (std::size_t i = 0; i < here.losses.size(); ++i)
+    CHECK(there.losses[i] == Approx(here.losses[i]).epsilon(1e-5));
+  CHECK(all_close(there.w, here.w, 1e-4, 1e-6));
+  CHECK(all_close(there.b, here.b, 1e-4, 1e-6));
+}
+
+TEST_CASE("what repeats is launched as a graph, and computes the same", "[cuda]") {
+  const OnFakes fakes;
+  const Trained replayed = train(on_cuda());
+  CHECK(fakes.control.count("cuGraphLaunch") > 0);
+  fakes.control.reset();
+  Options stepwise = on_cuda();
+  stepwise.cuda_graphs = false;
+  const Trained launched = train(stepwise);
+  CHECK(fakes.control.count("cuGraphLaunch") == 0);
+  CHECK(equal(replayed.w, launched.w));
+  CHECK(replayed.losses == launched.losses);
+}
+
+TEST_CASE("the network with dropout and RMSProp trains on a device as on the CPU", "[cuda]") {
+  const OnFakes fakes;
+  const auto losses = [](const Options& options) {
+    network::Model model(network::start_values(1));
+    const Function step = model.step(options);
+    const Array x = ramp({12, 16}, -1, 0.01F);
+    Array y = Array::empty<std::int32_t>({12});
+    for (int i = 0; i < 12; ++i) y.data<std::int32_t>()[i] = i % 10;
+    std::vector<float> all;
+    for (int i = 0; i < 6; ++i) all.push_back(step({x, y})[0].item<float>());
+    return all;
+  };
+  const auto there = losses(on_cuda()), here = losses(on_cpu());
+  for (std::size_t i = 0; i < here.size(); ++i) CHECK(there[i] == Approx(here[i]).epsilon(1e-4));
+}
+
+TEST_CASE("a position out of range changes nothing on a device either", "[cuda]") {
+  const OnFakes fakes;
+  const auto attempt = [](const Options& options) {
+    const Expr x = matrix<float>("x"), at = vector<std::int64_t>("at");
+    const auto total = shared(Array::zeros<float>({3}), "total");
+    Options o = options;
+    o.updates = {{total, total + 1.0F}};
+    const Function f = function({x, at}, {sum(index(x, {at}))}, o);
+    const std::string message = error_of<IndexError>([&] {
+      f({ramp({4, 3}), Array::from<std::int64_t>({0, 3, 9, 1})});
+    });
+    CHECK(total.get().at<float>({0}) == 0);
+    const Array right = f({ramp({4, 3}), Array::from<std::int64_t>({0, -1})})[0];
+    CHECK(total.get().at<float>({0}) == 1);
+    return std::pair{message, right.item<float>()};
+  };
+  const auto there = attempt(on_cuda()), here = attempt(on_cpu());
+  CHECK_FALSE(here.first.empty());
+  CHECK(there.first == here.first);
+  CHECK(there.second == Approx(here.second));
+}
+
+TEST_CASE("batched products of every layout run on a device", "[cuda]") {
+  const OnFakes fakes;
+  const Expr a = tensor<float>({dim(), dim(), dim(), dim()}, "a"),
+             b = tensor<float>({dim(), dim(), dim()}, "b");
+  // The second operand is the same for all of the first batch axis, so batches are not regular.
+  const Expr c = matmul(a, b), d = matmul(transpose(a, {1, 0, 3, 2}), expand_dims(b, {1}));
+  const std::vector<Array> arguments{ramp({2, 3, 4, 5}), ramp({3, 5, 6}, 1, -0.02F)};
+  CHECK(all_close(function({a, b}, {c}, on_cuda())(arguments)[0],
+                  function({a, b}, {c}, on_cpu())(arguments)[0], 1e-5));
+  const std::vector<Array> others{ramp({2, 3, 5, 4}), ramp({3, 5, 6}, 1, -0.02F)};
+  CHECK(all_close(function({a, b}, {d}, on_cuda())(others)[0],
+                  function({a, b}, {d}, on_cpu())(others)[0], 1e-5));
+}
+
+} // namespace kroton::test
