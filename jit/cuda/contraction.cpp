@@ -1,5 +1,6 @@
 /// The matrix products and scatter-adds of a call on a device.
-#include <array>
+#include <algorithm>
+#include <bit>
 
 #include "jit/cuda/call.hpp"
 
@@ -30,65 +31,90 @@ Run regular_run(std::span<const std::int64_t> shape, std::span<const std::int64_
   return run;
 }
 
+/// Bytes that divide the place of every matrix of an operand, 16 at most.
+unsigned alignment_of(std::int64_t offset, std::span<const std::int64_t> batch_strides,
+                      std::size_t item) {
+  std::uint64_t bits = kernel_alignment | static_cast<std::uint64_t>(offset) * item;
+  for (std::int64_t s : batch_strides) bits |= static_cast<std::uint64_t>(s) * item;
+  return 1U << std::countr_zero(bits);
+}
+
 } // namespace
+
+CudaProgram::Product CudaProgram::product_of(const BoundPlan::Step& s, const Frame& f) const {
+  const auto at = [&](int slot) { return size(f, slot); };
+  const std::size_t rank = s.shape.size(), batch_axes = rank - 2;
+  const Shape shape = shape_of(s.shape, f), a = shape_of(s.a.strides, f),
+              b = shape_of(s.b.strides, f);
+  const auto batch = [&](const Shape& of) { return std::span(of).first(batch_axes); };
+  const Run run = regular_run(batch(shape), batch(a), batch(b));
+  Product p;
+  p.item = item_size(s.product.dtype);
+  p.a_offset = at(s.a.offset);
+  p.b_offset = at(s.b.offset);
+  const std::int64_t m = shape[rank - 2], n = shape[rank - 1], c_row = at(s.out_row);
+  p.sizes = {m,           n,     at(s.k),     a[rank - 2], a[rank - 1], b[rank - 2],
+             b[rank - 1], c_row, run.batches, run.a_batch, run.b_batch, m * c_row};
+  for (std::size_t i = 0; i < batch_axes - run.axes; ++i) p.outer.push_back({shape[i], a[i], b[i]});
+  p.runs = 1;
+  for (const Product::Axis& axis : p.outer) p.runs *= axis.size;
+  p.out_bytes = static_cast<std::size_t>(p.runs * run.batches * m * c_row) * p.item;
+  if (const BlasLt* lt = blaslt(); lt && p.out_bytes > 0)
+    p.by_library = lt->plan(gpu_, {.dtype = s.product.dtype,
+                                   .accumulates = s.so_far >= 0,
+                                   .allows_tf32 = allows_tf32_,
+                                   .m = m,
+                                   .n = n,
+                                   .k = at(s.k),
+                                   .a_row = a[rank - 2],
+                                   .a_col = a[rank - 1],
+                                   .b_row = b[rank - 2],
+                                   .b_col = b[rank - 1],
+                                   .c_row = c_row,
+                                   .batches = run.batches,
+                                   .a_batch = run.a_batch,
+                                   .b_batch = run.b_batch,
+                                   .c_batch = m * c_row,
+                                   .a_alignment = alignment_of(p.a_offset, batch(a), p.item),
+                                   .b_alignment = alignment_of(p.b_offset, batch(b), p.item)});
+  return p;
+}
 
 /// See codegen/cuda_contraction.hpp for the kernels' arguments.
 void CudaProgram::Call::contract(std::size_t step, Stream stream) {
   const BoundStep& bound = p_.steps_[step];
   const BoundPlan::Step& s = *bound.step;
-  const auto size = [&](int slot) { return Program::size(f_, slot); };
-  const auto sizes_of = [&](const std::vector<int>& slots) { return shape_of(slots, f_); };
-  const std::size_t rank = s.shape.size(), batch_axes = rank - 2;
-  const Shape shape = sizes_of(s.shape), a_strides = sizes_of(s.a.strides),
-              b_strides = sizes_of(s.b.strides);
-  const auto item = item_size(s.product.dtype);
-  const auto element = [&](const BoundPlan::Operand& o) {
-    return f_.buffers[static_cast<std::size_t>(o.buffer)] +
-           static_cast<std::size_t>(size(o.offset)) * item;
+  Product& p = f_.products[static_cast<std::size_t>(bound.product)];
+  const auto buffer = [&](int b) { return f_.buffers[static_cast<std::size_t>(b)]; };
+  const auto element = [&](Address base, std::int64_t at) {
+    return base + static_cast<Address>(at) * p.item;
   };
-  const std::int64_t m = shape[rank - 2], n = shape[rank - 1], c_row = size(s.out_row);
-  std::int64_t batches = 1;
-  for (std::size_t i = 0; i < batch_axes; ++i) batches *= shape[i];
-  const Address out = f_.buffers[static_cast<std::size_t>(s.out)];
-  const auto out_bytes = static_cast<std::size_t>(batches * m * c_row) * item;
-  if (out_bytes == 0 || n == 0) return;
+  const Address out = buffer(s.out);
+  if (p.out_bytes == 0) return;
   if (s.so_far >= 0 && s.so_far != s.out)
-    p_.gpu_.check(driver().cuMemcpyDtoDAsync_v2(out, f_.buffers[static_cast<std::size_t>(s.so_far)],
-                                                out_bytes, stream),
+    p_.gpu_.check(driver().cuMemcpyDtoDAsync_v2(out, buffer(s.so_far), p.out_bytes, stream),
                   "copying on the device");
 
-  const Run run =
-      regular_run(std::span(shape).first(batch_axes), std::span(a_strides).first(batch_axes),
-                  std::span(b_strides).first(batch_axes));
-  const std::size_t outer_axes = batch_axes - run.axes;
-  std::array<std::int64_t, 12> sizes{m,
-                                     n,
-                                     size(s.k),
-                                     a_strides[rank - 2],
-                                     a_strides[rank - 1],
-                                     b_strides[rank - 2],
-                                     b_strides[rank - 1],
-                                     c_row,
-                                     run.batches,
-                                     run.a_batch,
-                                     run.b_batch,
-                                     m * c_row};
-  Address a = 0, b = 0, c = 0, alpha = s.so_far >= 0 ? element(s.alpha) : 0;
-  std::vector<void*> parameters{&a, &b, &c};
-  if (s.so_far >= 0) parameters.push_back(&alpha);
+  LtOperands o{.alpha =
+                   s.so_far < 0 ? 0 : element(buffer(s.alpha.buffer), size(f_, s.alpha.offset))};
+  std::vector<void*> parameters{&o.a, &o.b, &o.c};
+  if (s.so_far >= 0) parameters.push_back(&o.alpha);
   if (s.scratch >= 0) parameters.push_back(&f_.scratch_address);
-  for (std::int64_t& v : sizes) parameters.push_back(&v);
-  for (std::int64_t i = 0; i < batches / run.batches; ++i) {
-    std::int64_t a_at = 0, b_at = 0;
-    for (std::int64_t rest = i, axis = static_cast<std::int64_t>(outer_axes); axis-- > 0;) {
-      const auto x = static_cast<std::size_t>(axis);
-      a_at += rest % shape[x] * a_strides[x];
-      b_at += rest % shape[x] * b_strides[x];
-      rest /= shape[x];
+  for (std::int64_t& v : p.sizes) parameters.push_back(&v);
+  for (std::int64_t i = 0; i < p.runs; ++i) {
+    std::int64_t a_at = p.a_offset, b_at = p.b_offset, rest = i;
+    for (auto axis = p.outer.rbegin(); axis != p.outer.rend(); ++axis) {
+      a_at += rest % axis->size * axis->a_stride;
+      b_at += rest % axis->size * axis->b_stride;
+      rest /= axis->size;
     }
-    a = element(s.a) + static_cast<Address>(a_at) * item;
-    b = element(s.b) + static_cast<Address>(b_at) * item;
-    c = out + static_cast<Address>(i * run.batches * m * c_row) * item;
+    o.a = element(buffer(s.a.buffer), a_at);
+    o.b = element(buffer(s.b.buffer), b_at);
+    o.c = out + static_cast<Address>(i) * (p.out_bytes / static_cast<std::size_t>(p.runs));
+    if (p.by_library) {
+      p.by_library->launch(p_.gpu_, o, f_.scratch_address, stream);
+      continue;
+    }
     for (std::size_t k = 0; k < bound.stages.size(); ++k)
       launch(step, bound.first_stage + k, parameters.data(), stream);
   }

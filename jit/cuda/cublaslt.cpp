@@ -311,8 +311,14 @@ std::shared_ptr<const LtProduct> OpenedBlasLt::plan(Gpu& gpu, const LtShape& sha
   const std::lock_guard lock(mutex_);
   const auto [it, is_new] = products_.try_emplace({gpu.facts().index, shape});
   if (!is_new) return it->second;
-  auto product = std::make_shared<Product>(functions_, on(gpu), shape);
-  if (product->choose()) it->second = std::move(product);
+  try {
+    auto product = std::make_shared<Product>(functions_, on(gpu), shape);
+    if (product->choose()) it->second = std::move(product);
+  } catch (const DeviceError& error) {
+    support::log(support::Area::jit)
+        ->warn("a product of {} x {} x {} stays with generated kernels: {}", shape.m, shape.k,
+               shape.n, error.what());
+  }
   return it->second;
 }
 

@@ -70,6 +70,7 @@ struct CudaProgram::CudaFrame : Frame {
   std::vector<Address> buffers;             ///< one for each buffer of the plan
   std::vector<std::int64_t> laid_out;       ///< the sizes that what follows is for
   std::vector<Chosen> chosen;               ///< one for each stage of each step
+  std::vector<Product> products;            ///< of each matrix product
   std::vector<void*> parameters;            ///< of all steps: where each argument's value lies
   std::vector<std::size_t> first_parameter; ///< of each step, then the end
   Address scratch_address = 0, records_address = 0;

@@ -29,7 +29,8 @@ bool are_graphs_off() {
 
 CudaProgram::CudaProgram(ProgramParts parts, Gpu& gpu, const Options& options)
     : Program(std::move(parts)), gpu_(gpu), owner_(gpu.pool().owner(signature_.name)),
-      uses_graphs_(options.cuda_graphs && !are_graphs_off()) {
+      uses_graphs_(options.cuda_graphs && !are_graphs_off()),
+      allows_tf32_(grants(options.fp, Fp::approx)) {
   const Gpu::Current current(gpu_);
   bind_steps();
   place_constants();
@@ -46,6 +47,7 @@ void CudaProgram::bind_steps() {
       s.record = records_++;
       checked_steps_ = steps_.size();
     }
+    if (step.kind == BoundPlan::Step::contraction) s.product = products_++;
     if (step.launches.empty()) continue;
     const auto* code =
         static_cast<const CudaCode*>(loaded_[static_cast<std::size_t>(step.code)].code.get());
@@ -84,6 +86,7 @@ std::unique_ptr<Program::Frame> CudaProgram::make_frame() const {
   for (const auto& [buffer, address] : constant_addresses_)
     f.buffers[static_cast<std::size_t>(buffer)] = address;
   f.chosen.resize(launches_);
+  f.products.resize(static_cast<std::size_t>(products_));
   f.step_sizes.resize(bound_.step_sizes.size());
   f.records_address = f.records.reserve(f.record_addresses.size() * sizeof(FailureRecord));
   for (std::size_t i = 0; i < f.record_addresses.size(); ++i)
@@ -139,6 +142,11 @@ void CudaProgram::lay_out(Frame& frame) const {
   for (const BoundStep& s : steps_) {
     if (s.step->scratch >= 0)
       scratch = std::max(scratch, static_cast<std::size_t>(size(f, s.step->scratch)));
+    if (s.product >= 0) {
+      Product& product = f.products[static_cast<std::size_t>(s.product)];
+      product = product_of(*s.step, f);
+      if (product.by_library) scratch = std::max(scratch, product.by_library->workspace_bytes());
+    }
     for (const std::vector<Variant>& variants : s.stages) {
       CudaFrame::Chosen& chosen = f.chosen[next++];
       const auto suits = [&](const Variant& v) {

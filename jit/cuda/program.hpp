@@ -4,6 +4,7 @@
 /// A call puts its work on the queue of its frame and returns: outputs are arrays on the device,
 /// and whoever reads them waits. The host waits only for what it must know: whether a position was
 /// out of range, and the elements of outputs that were given in host memory.
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "jit/cuda/backend.hpp"
+#include "jit/cuda/cublaslt.hpp"
 #include "jit/cuda/memory.hpp"
 #include "jit/program.hpp"
 
@@ -39,20 +41,38 @@ private:
   struct BoundStep {
     const BoundPlan::Step* step = nullptr;
     int number = 0;                           ///< among the plan's steps
+    int product = -1;                         ///< its number among matrix products
     int record = -1;                          ///< its failure record
     std::size_t first_stage = 0;              ///< among those of all steps
     std::vector<std::vector<Variant>> stages; ///< each stage's variants, in their order
   };
 
+  /// What is known of a matrix product when its sizes are.
+  struct Product {
+    /// A batch axis that is walked launch by launch.
+    struct Axis {
+      std::int64_t size = 1, a_stride = 0, b_stride = 0; ///< strides in elements
+    };
+    std::array<std::int64_t, 12> sizes = {}; ///< as kernels take them
+    std::size_t item = 0;                    ///< bytes of an element
+    std::int64_t a_offset = 0, b_offset = 0; ///< in elements
+    std::vector<Axis> outer;
+    std::int64_t runs = 1; ///< launches of each stage
+    std::size_t out_bytes = 0;
+    std::shared_ptr<const LtProduct> by_library; ///< null: a generated kernel computes it
+  };
+
+  Product product_of(const BoundPlan::Step& step, const Frame& frame) const;
   void bind_steps();
   void place_constants();
   void lay_out(Frame& frame) const override;
 
   Gpu& gpu_;
   const int owner_; ///< of memory
-  const bool uses_graphs_;
+  const bool uses_graphs_, allows_tf32_;
   std::vector<BoundStep> steps_;
   std::size_t checked_steps_ = 0; ///< all that can fail are among so many first ones
+  int products_ = 0;              ///< matrix products
   int records_ = 0;               ///< failure records
   std::size_t launches_ = 0;      ///< stages of all steps
   std::unique_ptr<Memory> constants_memory_;

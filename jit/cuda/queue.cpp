@@ -17,6 +17,7 @@ void Queue::wait_for(const Position& position) {
   if (!other || other == this || other->is_done(position.number)) return;
   const std::lock_guard lock(other->recording_mutex_);
   if (other->recorded_ < position.number) {
+    const Gpu::Current current(other->gpu_);
     const std::uint64_t covered = other->submitted_.load(std::memory_order_acquire);
     other->gpu_.check(driver().cuEventRecord(other->event_, other->stream_), "recording an event");
     other->recorded_ = covered;
@@ -25,6 +26,7 @@ void Queue::wait_for(const Position& position) {
 }
 
 void Queue::synchronize() {
+  const Gpu::Current current(gpu_);
   const std::uint64_t number = submitted_.load(std::memory_order_acquire);
   gpu_.check(driver().cuStreamSynchronize(stream_), "waiting for a stream");
   note_done(number);

@@ -154,6 +154,15 @@ TEST_CASE("a position out of range changes nothing on a device either", "[cuda]"
   CHECK(there.second == Approx(here.second));
 }
 
+TEST_CASE("gradients of repeated positions are added up on a device", "[cuda]") {
+  const OnFakes fakes;
+  const Expr x = matrix<float>("x"), at = vector<std::int64_t>("at");
+  const Expr g = grad(sum(index(x, {at}) * index(x, {at})), x);
+  const std::vector<Array> arguments{ramp({6, 3}), Array::from<std::int64_t>({1, 5, 1, 1, 0})};
+  CHECK(all_close(function({x, at}, {g}, on_cuda())(arguments)[0],
+                  function({x, at}, {g}, on_cpu())(arguments)[0]));
+}
+
 TEST_CASE("batched products of every layout run on a device", "[cuda]") {
   const OnFakes fakes;
   const Expr a = tensor<float>({dim(), dim(), dim(), dim()}, "a"),
@@ -166,6 +175,129 @@ TEST_CASE("batched products of every layout run on a device", "[cuda]") {
   const std::vector<Array> others{ramp({2, 3, 5, 4}), ramp({3, 5, 6}, 1, -0.02F)};
   CHECK(all_close(function({a, b}, {d}, on_cuda())(others)[0],
                   function({a, b}, {d}, on_cpu())(others)[0], 1e-5));
+}
+
+TEST_CASE("large products go to the library, also those that accumulate", "[cuda]") {
+  const OnFakes fakes;
+  const auto results = [](const Options& options) {
+    const Expr x = matrix<float>("x"), y = matrix<float>("y");
+    const auto w = shared(ramp({130, 140}, 0, 0.001F), "w");
+    Options o = options;
+    o.updates = {{w, w - 0.5F * dot(transpose(x), y)}};
+    const Function f = function({x, y}, {dot(x, dot(transpose(x), y))}, o);
+    const Array out = f({ramp({128, 130}, 0, 1e-5F), ramp({128, 140}, 1, -1e-5F)})[0];
+    return std::pair{out.to_host(), w.get()};
+  };
+  const auto there = results(on_cuda());
+  CHECK(fakes.control.count("cublasLtMatmul") >= 2);
+  const auto here = results(on_cpu());
+  CHECK(all_close(there.first, here.first, 1e-4));
+  CHECK(all_close(there.second, here.second, 1e-4, 1e-4));
+}
+
+TEST_CASE("arguments may lie anywhere, in any layout", "[cuda]") {
+  const OnFakes fakes;
+  const Expr x = matrix<float>("x"), y = matrix<float>("y");
+  const Function f = function({x, y}, {x - 2.0F * y}, on_cuda());
+  const Array a = ramp({6, 8}), b = ramp({8, 6}, 3).transpose();
+  const Array right = function({x, y}, {x - 2.0F * y}, on_cpu())({a, b})[0];
+  const Device first = parse_device("cuda"), second = parse_device("cuda:1");
+  CHECK(equal(f({to_device(a, first), b})[0], right));
+  CHECK(equal(f({to_device(a, second), to_device(b, first)})[0], right));
+  // A view that begins in the middle of 16 bytes, and one that is not dense.
+  const Array wide = to_device(ramp({7, 9}), first);
+  const Array there = wide.slice(0, 1).slice(1, 1), host = ramp({7, 9}).slice(0, 1).slice(1, 1);
+  CHECK(equal(f({there, there})[0], f({host, host})[0]));
+  Array given = to_device(Array::zeros<float>({6, 8}), second), mine = Array::zeros<float>({6, 8});
+  f.call_into({a, b}, {given});
+  CHECK(equal(given, right));
+  f.call_into({a, b}, {mine});
+  CHECK(equal(mine, right));
+  Array own = to_device(a, first);
+  f.call_into({own, b}, {own});
+  CHECK(equal(own, right));
+}
+
+TEST_CASE("calls do not wait for each other's work, and readers do", "[cuda]") {
+  const OnFakes fakes;
+  fakes.control.set_deferred(true);
+  const Expr x = vector<float>("x");
+  const Function f = function({x}, {2.0F * x}, on_cuda("f")),
+                 g = function({x}, {x + 1.0F}, on_cuda("g"));
+  const Array xs = ramp({100});
+  f({xs});
+  fakes.control.reset();
+  fakes.control.set_deferred(true);
+  Array at = xs;
+  for (int i = 0; i < 3; ++i) at = g({f({at})[0]})[0];
+  CHECK(fakes.control.count("cuStreamSynchronize") == 0);
+  Array right = xs.copy();
+  for (std::int64_t i = 0; i < 100; ++i)
+    for (int n = 0; n < 3; ++n) right.data<float>()[i] = 2 * right.data<float>()[i] + 1;
+  CHECK(equal(at, right));
+}
+
+TEST_CASE("a shared variable follows the functions that use it", "[cuda]") {
+  const OnFakes fakes;
+  auto total = shared(Array::zeros<float>({4}), "total");
+  const Expr x = vector<float>("x");
+  const auto adding = [&](const std::string& target) {
+    return function({x}, std::vector<Expr>{}, {.updates = {{total, total + x}}, .target = target});
+  };
+  const Function here = adding("host"), there = adding("cuda"), elsewhere = adding("cuda:1");
+  const Array one = Array::full<float>({4}, 1);
+  for (const Function& f : {here, there, elsewhere, there, here, elsewhere}) f({one});
+  CHECK(equal(total.get(), Array::full<float>({4}, 6)));
+  total.set(Array::full<float>({4}, 10));
+  there({one});
+  CHECK(equal(total.get(), Array::full<float>({4}, 11)));
+}
+
+TEST_CASE("a device without memory says who holds it", "[cuda]") {
+  const OnFakes fakes;
+  const Expr x = vector<float>("x");
+  const Function f = function({x}, {2.0F * x}, on_cuda("doubling"));
+  const Array held = f({ramp({4096})})[0];
+  trim(parse_device("cuda"));
+  fakes.control.fail("cuMemAlloc_v2", 1, fake::out_of_memory);
+  const std::string message = error_of<DeviceError>([&] { f({ramp({50000})}); });
+  CHECK(message.find("no memory for 200000 bytes of doubling") != message.npos);
+  CHECK(message.find("held by Kroton") != message.npos);
+  CHECK(f({ramp({50000})})[0].at<const float>({1}) == Approx(-1.98));
+}
+
+TEST_CASE("memory comes again, and is given back on request", "[cuda]") {
+  const OnFakes fakes;
+  const Device device = parse_device("cuda");
+  const Expr x = vector<float>("x");
+  const Function f = function({x}, {2.0F * x}, on_cuda());
+  const Array xs = ramp({10000});
+  f({xs});
+  const DeviceMemoryStats before = device_memory_stats(device);
+  for (int i = 0; i < 5; ++i) f({xs});
+  const DeviceMemoryStats after = device_memory_stats(device);
+  CHECK(after.taken == before.taken + 5);
+  CHECK(after.reused == before.reused + 5);
+  CHECK(trim(device) == after.kept);
+  CHECK(device_memory_stats(device).kept == 0);
+}
+
+TEST_CASE("Mode::verify checks functions on devices", "[cuda]") {
+  const OnFakes fakes;
+  Options o = on_cuda();
+  o.mode = Mode::verify;
+  const Expr x = matrix<float>("x");
+  const Function f = function({x}, {softmax(x), sum(x * x, {0})}, o);
+  CHECK(f({ramp({5, 9})})[0].shape() == Shape{5, 9});
+}
+
+TEST_CASE("a device that is not there is named", "[cuda]") {
+  const OnFakes fakes;
+  const Expr x = vector<float>("x");
+  const std::string message =
+      error_of<DeviceError>([&] { function({x}, {x + 1.0F}, {.target = "cuda:7"}); });
+  CHECK(message.find("there is no device cuda:7") != message.npos);
+  CHECK(doctor().find("cuda:1") != std::string::npos);
 }
 
 } // namespace kroton::test
