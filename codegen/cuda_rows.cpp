@@ -109,19 +109,30 @@ private:
   }
 
   /// Elements of a thread for which there are registers: those that live from one stage to the next
-  /// at the same time, and what folds over the rows have for each element.
+  /// at the same time with what a stage reads besides, and what folds over the rows have for each
+  /// element.
   int most_elements() const {
     int words = 1;
-    for (int stage = 0; stage < static_cast<int>(kernel_.stages.size()); ++stage) {
-      int live = 0;
-      for (const auto& [text, kept] : kept_)
-        if (kept.first <= stage && stage < kept.last) live += words_of(kept.dtype);
-      words = std::max(words, live);
-    }
+    for (int stage = 0; stage < static_cast<int>(kernel_.stages.size()); ++stage)
+      words = std::max(words, std::max(words_kept_after(stage - 1), words_kept_after(stage)) +
+                                  words_read_in(stage));
     for (const Reduction& r : kernel_.reductions)
       if (r.is_outer && !r.kept.empty())
         words += words_of(r.accumulator) + (r.op->better.empty() ? 0 : words_of(r.result_dtype));
     return most_kept_words / words;
+  }
+  int words_kept_after(int stage) const {
+    int words = 0;
+    for (const auto& [text, kept] : kept_)
+      if (kept.first <= stage && stage < kept.last) words += words_of(kept.dtype);
+    return words;
+  }
+  int words_read_in(int stage) const {
+    int words = 0;
+    for (int id : kernel_.stages[static_cast<std::size_t>(stage)].loop.values)
+      if (k_.value(id).kind == ValueKind::load && !kept_.contains(k_.element(k_.value(id).access)))
+        words += words_of(k_.value(id).dtype);
+    return words;
   }
   static int words_of(DType t) { return item_size(t) == 8 ? 2 : 1; }
 

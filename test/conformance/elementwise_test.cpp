@@ -3,86 +3,13 @@
 #include "test/codegen/prelude_bounds.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/oracle.hpp"
+#include "test/conformance/subjects.hpp"
 #include "test/support/catch.hpp"
 
 namespace kroton::test {
 namespace {
 
 using ir::Op;
-
-bool takes(const Op& op, DType t) {
-  switch (op.dtypes) {
-  case ir::Dtypes::any:
-    return true;
-  case ir::Dtypes::numeric:
-    return !is_bool(t);
-  case ir::Dtypes::floating:
-    return is_float(t);
-  case ir::Dtypes::integral:
-    return !is_float(t);
-  case ir::Dtypes::boolean:
-    return is_bool(t);
-  }
-  return false;
-}
-
-/// Where the operands of one op come from.
-struct Operands {
-  std::string layout;
-  std::vector<Expr> inputs;
-  Expr condition, a, b;
-  std::vector<Shape> shapes; ///< of the inputs, for a call
-};
-
-Expr backwards(const Expr& e) { return slice(e, {{{}, {}, -1}, {{}, {}, -1}}); }
-Expr inner_part(const Expr& e) { return slice(e, {{1, {}, 2}, {2, -1, 3}}); }
-
-std::vector<Operands> layouts(DType t) {
-  const Dim n = dim("n"), m = dim("m");
-  const Expr k0 = tensor(DType::bool_, {}, "k"), a0 = tensor(t, {}, "a"), b0 = tensor(t, {}, "b");
-  const Expr k = tensor(DType::bool_, {n, m}, "k"), a = tensor(t, {n, m}, "a"),
-             b = tensor(t, {n, m}, "b"), turned = tensor(t, {m, n}, "a"),
-             column = tensor(t, {n, Dim(1)}, "a"), row = tensor(t, {m}, "b");
-  const Shape big{28, 29};
-  return {
-      {"dense", {k, a, b}, k, a, b, {big, big, big}},
-      {"scalar", {k0, a0, b0}, k0, a0, b0, {{}, {}, {}}},
-      {"broadcast", {k, column, row}, k, column, row, {{9, 30}, {9, 1}, {30}}},
-      {"transposed", {k, turned, b}, k, transpose(turned), b, {{27, 28}, {28, 27}, {27, 28}}},
-      {"reversed", {k, a, b}, backwards(k), backwards(a), b, {big, big, big}},
-      {"sliced", {k, a, b}, inner_part(k), inner_part(a), inner_part(b), {big, big, big}},
-  };
-}
-
-struct Instance {
-  const Op* op;
-  DType target; ///< of a cast
-  Expr expr;
-  std::string label() const {
-    return std::string(op->name) +
-           (op == &ops::cast ? " to " + std::string(to_string(target)) : "");
-  }
-};
-
-std::vector<Instance> instances(const Operands& o, DType t) {
-  std::vector<Instance> all;
-  for (const Op* op : ops::all()) {
-    if (!op->has(ir::Trait::elementwise) || !takes(*op, t)) continue;
-    auto add = [&](std::vector<Expr> v, DType target) {
-      all.push_back(
-          {op, target, ir::make(*op, std::move(v), {.dtype = target}, Location::current())});
-    };
-    if (op == &ops::cast)
-      for (DType target : all_dtypes) add({o.a}, target);
-    else if (op == &ops::where)
-      add({o.condition, o.a, o.b}, DType::bool_);
-    else if (op->arity == 1)
-      add({o.a}, DType::bool_);
-    else
-      add({o.a, o.b}, DType::bool_);
-  }
-  return all;
-}
 
 /// The reference is the C library's in double precision; its own error counts for f64.
 double bound_of(const Op& op, DType t) {
