@@ -152,7 +152,8 @@ public:
       : step_(step), type_(Expressions::type_name(step.dtype)),
         m_(step.shape[step.shape.size() - 2]), n_(step.shape.back()),
         batches_(dims::product(batch_shape())) {
-    if (step.shape.size() > 2) return;
+    const auto is_thin = [](const Dim& d) { return d.is_static() && d.value() <= thin_to; };
+    if (step.shape.size() > 2 || is_thin(m_) || is_thin(n_)) return;
     // As splits_of has it.
     const Dim tiles = dims::mul(ceil_div(m_, side), ceil_div(n_, side));
     const Dim wanted = dims::floor_div(Dim(wanted_blocks), dims::max(tiles, Dim(1)));

@@ -100,11 +100,11 @@ void check_compiled(const Bodies& bodies, std::span<const std::string_view> arch
       const std::string_view architecture = architectures[i % architectures.size()];
       std::string problem;
       try {
-        problem = jit::cuda::compile_with_nvrtc(
-                      {.source = program,
-                       .name = "conformance",
-                       .arguments = jit::cuda::nvrtc_arguments(architecture)})
-                      .log;
+        problem =
+            jit::cuda::compile_with_nvrtc({.source = program,
+                                           .name = "conformance",
+                                           .arguments = jit::cuda::nvrtc_arguments(architecture)})
+                .log;
       } catch (const Error& e) {
         problem = e.what();
       }
@@ -164,7 +164,8 @@ TEST_CASE("NVRTC makes machine code and PTX of a text, and knows its own version
   const std::string text = "extern \"C\" __global__ void zero(float* x) { x[threadIdx.x] = 0; }";
   const auto out = jit::cuda::compile_with_nvrtc(
       {.source = text, .name = "zero", .arguments = jit::cuda::nvrtc_arguments("sm_90")});
-  CHECK(out.cubin.starts_with("\x7f" "ELF"));
+  CHECK(out.cubin.starts_with("\x7f"
+                              "ELF"));
   CHECK(out.ptx.find(".entry zero(") != std::string::npos);
   CHECK(out.ptx.find(".target sm_90") != std::string::npos);
   CHECK(out.log == "");
@@ -210,13 +211,15 @@ TEST_CASE("every op of f32 compiles for a device without a warning", "[nvrtc]") 
 TEST_CASE("every op in every dtype, fused and alone, compiles for all devices without a warning",
           "[nvrtc][.slow]") {
   if (!has_nvrtc()) return;
-  Bodies bodies;
-  for (DType t : all_dtypes)
+  for (DType t : all_dtypes) {
+    Bodies bodies;
     for (Mode mode : {Mode::fast, Mode::plain}) {
       add_elementwise(bodies, t, mode);
       add_others(bodies, t, mode);
     }
-  check_compiled(bodies, every_architecture);
+    INFO(to_string(t));
+    check_compiled(bodies, every_architecture);
+  }
 }
 
 } // namespace kroton::test

@@ -2,7 +2,7 @@
 // that they give on a CPU with fma.
 
 //# types:
-#define KROTON_INLINE static __device__ __forceinline__
+#define KROTON_INLINE [[maybe_unused]] static __device__ __forceinline__
 using i8 = signed char;
 using i16 = short;
 using i32 = int;
