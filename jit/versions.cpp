@@ -229,9 +229,12 @@ void Versions::make_special(const Assumptions& assumptions, bool is_background) 
   Compiling compiling;
   if (is_background)
     compiling = {.threads = 1, .is_given_up = [] { return Background::process().is_stopping(); }};
-  std::shared_ptr<Compiled> made;
+  std::unique_ptr<Entry> entry;
   try {
-    made = std::make_shared<Compiled>(compile(recipe_, assumptions, compiling));
+    auto made = std::make_shared<Compiled>(compile(recipe_, assumptions, compiling));
+    made->is_background = is_background;
+    entry = std::make_unique<Entry>(std::move(made));
+    entry->idle.push_back(new_seat(*entry));
   } catch (const GivenUp&) {
     return;
   } catch (const std::exception& error) {
@@ -240,9 +243,6 @@ void Versions::make_special(const Assumptions& assumptions, bool is_background) 
                error.what());
     return;
   }
-  made->is_background = is_background;
-  auto entry = std::make_unique<Entry>(std::move(made));
-  entry->idle.push_back(new_seat(*entry));
   const std::lock_guard lock(mutex_);
   entry->last_used = ++clock_;
   entries_.push_back(std::move(entry));

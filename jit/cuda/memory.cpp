@@ -91,10 +91,15 @@ Array new_array(Gpu& gpu, DType dtype, Shape shape, int owner) {
 }
 
 Staging::~Staging() {
-  for (const Piece& p : pieces_) {
-    if (p.is_in_use) driver().cuEventSynchronize(p.copied);
-    if (p.copied) driver().cuEventDestroy_v2(p.copied);
-    if (p.memory) driver().cuMemFreeHost(p.memory);
+  try {
+    const Gpu::Current current(gpu_);
+    for (const Piece& p : pieces_) {
+      if (p.is_in_use) driver().cuEventSynchronize(p.copied);
+      if (p.copied) driver().cuEventDestroy_v2(p.copied);
+      if (p.memory) driver().cuMemFreeHost(p.memory);
+    }
+  } catch (const DeviceError&) {
+    // Without its context the device takes nothing back.
   }
 }
 

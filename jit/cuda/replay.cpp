@@ -2,14 +2,21 @@
 
 #include <algorithm>
 
+#include <kroton/error.hpp>
+
 #include "lib/support/log.hpp"
 
 namespace kroton::jit::cuda {
 
 Replays::~Replays() {
-  for (const Kept& k : kept_)
-    if (k.exec) driver().cuGraphExecDestroy(k.exec);
-  if (capturing_) driver().cuStreamDestroy_v2(capturing_);
+  try {
+    const Gpu::Current current(gpu_);
+    for (const Kept& k : kept_)
+      if (k.exec) driver().cuGraphExecDestroy(k.exec);
+    if (capturing_) driver().cuStreamDestroy_v2(capturing_);
+  } catch (const DeviceError&) {
+    // Without its context the device takes nothing back.
+  }
 }
 
 void Replays::forget() noexcept {

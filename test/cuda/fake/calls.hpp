@@ -23,11 +23,13 @@ template <class T> T* kept(Owned<T>& owned, std::unique_ptr<T> made) {
   return handle;
 }
 
-/// Runs `body` if the stream is one of the current context.
+/// Runs `body` with the stream's context, which need not be the current one: so the programming
+/// guide has it for all but launches.
 template <class Body> Result call_on(const char* function, CUstream_st* stream, Body body) {
-  return state().call_in_context(function, [&](CUctx_st& context) -> Result {
-    if (!state().is_stream(stream) || stream->context != &context) return invalid_handle;
-    return body(context);
+  return state().call_in_context(function, [&](CUctx_st&) -> Result {
+    if (!state().is_stream(stream)) return invalid_handle;
+    const Result lost = stream->context->device.lost;
+    return lost != Result::success ? lost : body(*stream->context);
   });
 }
 

@@ -11,6 +11,7 @@
 /// text that the fake libnvrtc was given; the emulator runs it.
 #include <cstddef>
 #include <cstdint>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,12 @@ struct Live {
   std::size_t allocations = 0, host_allocations = 0, streams = 0, events = 0, graphs = 0,
               executables = 0, libraries = 0;
   bool operator==(const Live&) const = default;
+
+  friend std::ostream& operator<<(std::ostream& out, const Live& l) {
+    return out << "memory " << l.allocations << ", pinned " << l.host_allocations << ", streams "
+               << l.streams << ", events " << l.events << ", graphs " << l.graphs
+               << ", executables " << l.executables << ", libraries " << l.libraries;
+  }
 };
 
 /// The driver's names for the errors that tests inject.
@@ -47,8 +54,10 @@ public:
   virtual void fail(const std::string& function, int nth, int error) = 0;
   /// The nth call of any function from now on.
   virtual void fail_any(int nth, int error) = 0;
-  /// Whether what was last set to fail has been called.
-  virtual bool has_failed() const = 0;
+  /// The function that failed as it was told to; empty if that is still to come.
+  virtual std::string failed_call() const = 0;
+  /// The next kernel that runs does what loses a device.
+  virtual void fault_kernel() = 0;
 
   virtual Live live() const = 0;
   /// The calls since the last reset, such as "cuMemAlloc_v2" and "cuLaunchKernel add (4,1,1) x

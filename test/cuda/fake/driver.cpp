@@ -176,6 +176,7 @@ Result cuStreamDestroy_v2(Stream stream) {
         state().drain(stream);
         for (const auto& [event, owned] : state().events)
           if (event->stream == stream) event->stream = nullptr;
+        if (stream->capture) taken(state().graphs, stream->capture);
         taken(state().streams_, stream);
         return Result::success;
       },

@@ -73,6 +73,7 @@ Result cuLaunchKernel(EntryPoint function, unsigned grid_x, unsigned grid_y, uns
                       unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                       Stream stream, void** parameters, void** extra) {
   return call_on("cuLaunchKernel", stream, [&](CUctx_st& context) -> Result {
+    if (&context != State::current()) return invalid_handle;
     const auto& kernel = *function->kernel;
     const std::string what = fmt::format("{} ({},{},{}) x ({},{},{})", kernel.name, grid_x, grid_y,
                                          grid_z, block_x, block_y, block_z);

@@ -66,6 +66,8 @@ void State::reset() {
   for (const auto& context : contexts) context->device.lost = Result::success;
   log_.clear();
   injection_ = {};
+  failed_call_.clear();
+  faults_next_kernel_ = false;
   schedule_ = first_schedule();
   is_deferred_ = false;
   memory_bytes = default_memory;
@@ -92,11 +94,17 @@ void State::set_memory(std::size_t nbytes) {
 void State::fail(const std::string& function, int nth, int error) {
   const std::lock_guard lock(mutex_);
   injection_ = {function, nth, Result{error}};
+  failed_call_.clear();
 }
 
-bool State::has_failed() const {
+std::string State::failed_call() const {
   const std::lock_guard lock(mutex_);
-  return injection_.calls_left == 0;
+  return failed_call_;
+}
+
+void State::fault_kernel() {
+  const std::lock_guard lock(mutex_);
+  faults_next_kernel_ = true;
 }
 
 Live State::live() const {
@@ -133,7 +141,9 @@ Result State::begin_call(const char* function) {
   if (injection_.calls_left == 0 ||
       (!injection_.function.empty() && injection_.function != function))
     return Result::success;
-  return --injection_.calls_left == 0 ? injection_.error : Result::success;
+  if (--injection_.calls_left > 0) return Result::success;
+  failed_call_ = function;
+  return injection_.error;
 }
 
 std::vector<CUctx_st*>& State::context_stack() {
@@ -203,6 +213,10 @@ Block* State::pinned_at(const void* address, std::size_t nbytes) {
 
 Result State::run_kernel(const CUfunc_st& function, const emulator::Grid& grid,
                          const std::vector<std::vector<std::byte>>& arguments, CUctx_st& context) {
+  if (std::exchange(faults_next_kernel_, false)) {
+    fault_ = "kernel " + function.kernel->name + " was told to fail";
+    return Result::illegal_address;
+  }
   std::vector<void*> pointers;
   for (const auto& argument : arguments)
     pointers.push_back(const_cast<std::byte*>(argument.data()));

@@ -112,7 +112,8 @@ public:
   void set_memory(std::size_t nbytes) override;
   void fail(const std::string& function, int nth, int error) override;
   void fail_any(int nth, int error) override { fail("", nth, error); }
-  bool has_failed() const override;
+  std::string failed_call() const override;
+  void fault_kernel() override;
   Live live() const override;
   std::vector<std::string> log() const override;
   int count(const std::string& function) const override;
@@ -175,6 +176,8 @@ private:
   mutable std::recursive_mutex mutex_;
   std::vector<std::string> log_;
   Injection injection_;
+  std::string failed_call_;
+  bool faults_next_kernel_ = false;
   emulator::Schedule schedule_;
   bool is_deferred_ = false;
   std::string fault_;
