@@ -84,11 +84,16 @@ std::size_t Pool::trim() {
   }
   const Gpu::Current current(gpu_);
   std::size_t freed = 0;
+  Result first_failure = Result::success;
   for (Block& block : blocks) {
     block.uses.synchronize();
-    gpu_.check(driver().cuMemFree_v2(block.address), "giving memory back");
-    freed += block.nbytes;
+    const Result result = driver().cuMemFree_v2(block.address);
+    if (result == Result::success)
+      freed += block.nbytes;
+    else if (first_failure == Result::success)
+      first_failure = result;
   }
+  gpu_.check(first_failure, "giving memory back");
   if (freed > 0)
     support::log(support::Area::jit)
         ->debug("cuda:{}: {} blocks of {:.1f} MiB given back", gpu_.facts().index, blocks.size(),

@@ -9,6 +9,7 @@
 #include "examples/network/model.hpp"
 #include "test/cuda/fake/control.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/temp_dir.hpp"
 
 namespace kroton::test {
 namespace {
@@ -16,7 +17,10 @@ namespace {
 /// Each test starts with a driver that has nothing to tell, and leaves it so.
 struct OnFakes {
   fake::Control& control = fake::control();
-  OnFakes() { control.reset(); }
+  OnFakes() {
+    control.reset();
+    CHECK(device_count() == 2);
+  }
   OnFakes(const OnFakes&) = delete;
   OnFakes& operator=(const OnFakes&) = delete;
   ~OnFakes() { control.reset(); }
@@ -253,19 +257,6 @@ TEST_CASE("a shared variable follows the functions that use it", "[cuda]") {
   CHECK(equal(total.get(), Array::full<float>({4}, 11)));
 }
 
-TEST_CASE("a device without memory says who holds it", "[cuda]") {
-  const OnFakes fakes;
-  const Expr x = vector<float>("x");
-  const Function f = function({x}, {2.0F * x}, on_cuda("doubling"));
-  const Array held = f({ramp({4096})})[0];
-  trim(parse_device("cuda"));
-  fakes.control.fail("cuMemAlloc_v2", 1, fake::out_of_memory);
-  const std::string message = error_of<DeviceError>([&] { f({ramp({50000})}); });
-  CHECK(message.find("no memory for 200000 bytes of doubling") != message.npos);
-  CHECK(message.find("held by Kroton") != message.npos);
-  CHECK(f({ramp({50000})})[0].at<const float>({1}) == Approx(-1.98));
-}
-
 TEST_CASE("memory comes again, and is given back on request", "[cuda]") {
   const OnFakes fakes;
   const Device device = parse_device("cuda");
@@ -298,6 +289,25 @@ TEST_CASE("a device that is not there is named", "[cuda]") {
       error_of<DeviceError>([&] { function({x}, {x + 1.0F}, {.target = "cuda:7"}); });
   CHECK(message.find("there is no device cuda:7") != message.npos);
   CHECK(doctor().find("cuda:1") != std::string::npos);
+}
+
+TEST_CASE("functions for devices come whole out of the cache", "[cuda]") {
+  const OnFakes fakes;
+  const TempDir dir;
+  const Expr x = matrix<float>("x");
+  const auto made = [&](std::uint64_t max_bytes) { // each a cache of its own on one directory
+    Options o = on_cuda();
+    o.specialize = Specialize::off;
+    o.cache = CacheOptions{.directory = dir.path().string(), .max_bytes = max_bytes};
+    return function({x}, {softmax(dot(x, transpose(x)))}, o);
+  };
+  const Array xs = ramp({6, 4});
+  const Function first = made(1 << 20), second = made(2 << 20);
+  CHECK(first.stats().compiled > 0);
+  CHECK(second.stats().compiled == 0);
+  CHECK(second.stats().plan_origin == "disk");
+  CHECK(equal(first({xs})[0], second({xs})[0]));
+  CHECK(second.source().find("__global__") != std::string::npos);
 }
 
 } // namespace kroton::test
