@@ -6,6 +6,7 @@
 #include <kroton/array.hpp>
 #include <kroton/cache.hpp>
 #include <kroton/device.hpp>
+#include <kroton/devices.hpp>
 #include <kroton/dim.hpp>
 #include <kroton/dlpack.hpp>
 #include <kroton/dtype.hpp>

@@ -116,6 +116,7 @@ inline constexpr int capture_mode_relaxed = 2;      ///< CU_STREAM_CAPTURE_MODE_
   X(cuCtxGetCurrent, (Context * context))                                                          \
   X(cuCtxPushCurrent_v2, (Context context))                                                        \
   X(cuCtxPopCurrent_v2, (Context * context))                                                       \
+  X(cuCtxSynchronize, ())                                                                          \
   X(cuStreamCreate, (Stream * stream, unsigned flags))                                             \
   X(cuStreamDestroy_v2, (Stream stream))                                                           \
   X(cuStreamSynchronize, (Stream stream))                                                          \

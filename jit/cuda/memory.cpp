@@ -1,5 +1,6 @@
 #include "jit/cuda/memory.hpp"
 
+#include <thread>
 #include <utility>
 
 namespace kroton::jit::cuda {
@@ -50,6 +51,11 @@ void Memory::fill(const std::byte* from, std::size_t offset, std::size_t nbytes)
 void Memory::synchronize() const {
   const Gpu::Current current(gpu_);
   gpu_.synchronize();
+  // Refused while any thread captures a stream, which takes it no longer than launching its work.
+  Result result = driver().cuCtxSynchronize();
+  for (; result == Result::stream_capture_unsupported; result = driver().cuCtxSynchronize())
+    std::this_thread::yield();
+  gpu_.check(result, "waiting for the device");
 }
 
 void Memory::wait_to_read(Queue& queue) const {

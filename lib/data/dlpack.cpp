@@ -164,8 +164,4 @@ Array data::take_dlpack(DLManagedTensor* tensor, const Adopt& adopt, const Locat
   return taken;
 }
 
-Array from_dlpack(DLManagedTensor* tensor, Location where) {
-  return data::take_dlpack(tensor, {}, where);
-}
-
 } // namespace kroton

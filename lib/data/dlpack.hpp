@@ -21,7 +21,8 @@ struct ForeignMemory {
 /// Makes it usable. Throws DeviceError if the device is not there.
 using Adopt = std::function<std::shared_ptr<DeviceMemory>(const ForeignMemory&)>;
 
-/// Takes the tensor as `from_dlpack` says. Without `adopt`, only from host memory.
+/// Takes the tensor as `from_dlpack` says, which stands where devices are known. Without `adopt`,
+/// only from host memory.
 Array take_dlpack(DLManagedTensor* tensor, const Adopt& adopt, const Location& where);
 
 } // namespace kroton::data

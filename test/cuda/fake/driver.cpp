@@ -157,6 +157,13 @@ Result cuCtxPopCurrent_v2(Context* context) {
   });
 }
 
+Result cuCtxSynchronize() {
+  return state().call_in_context("cuCtxSynchronize", [&](CUctx_st& context) {
+    return state().is_capturing(context) ? Result::stream_capture_unsupported
+                                         : state().drain_device(context);
+  });
+}
+
 // ---- streams and events
 // ----------------------------------------------------------------------------
 

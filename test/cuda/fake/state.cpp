@@ -180,6 +180,11 @@ Result State::drain_device(CUctx_st& context) {
   return context.device.lost;
 }
 
+bool State::is_capturing(const CUctx_st& context) const {
+  return std::ranges::any_of(
+      streams_, [&](const auto& s) { return s.second->context == &context && s.second->capture; });
+}
+
 Result State::allocate(CUctx_st& context, Address& address, std::size_t nbytes) {
   if (nbytes == 0) return Result::invalid_value;
   if (context.device.used + nbytes > memory_bytes) return Result::out_of_memory;

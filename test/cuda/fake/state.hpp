@@ -151,6 +151,7 @@ public:
   Result drain(CUstream_st* stream, std::uint64_t position);
   Result drain(CUstream_st* stream) { return drain(stream, stream->issued()); }
   Result drain_device(CUctx_st& context);
+  bool is_capturing(const CUctx_st& context) const;
   bool is_stream(CUstream_st* stream) const { return streams_.contains(stream); }
 
   Result allocate(CUctx_st& context, Address& address, std::size_t nbytes);
