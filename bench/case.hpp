@@ -38,6 +38,12 @@ struct Remark {
   bool is_violation = false;
 };
 
+/// What one repetition has to move and to compute, whoever does it; 0 where that is not told.
+struct Cost {
+  double bytes = 0; ///< read from memory and written to it, each once
+  double flops = 0;
+};
+
 struct System {
   std::string name;
   /// Does the work `repetitions` times and returns the nanoseconds it took, all together.
@@ -46,6 +52,7 @@ struct System {
   Bound bound = {};
   std::function<std::optional<Remark>()> remark = {}; ///< asked for after the last round
   bool is_peer = false;                               ///< another library
+  Cost cost = {};
 };
 
 /// What results of other libraries are compared by: one that was added up in another order differs

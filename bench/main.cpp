@@ -22,15 +22,17 @@ namespace {
 constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
 
   --suite NAME     only the cases of one suite: start, compile, cache, call, elementwise,
-                   rows, training, network, products
+                   rows, training, network, products, gpu
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
                    (the hand-written code always uses one)
+  --small          small sizes in suite gpu, to try it where there is no such device to measure
   --rounds N       rounds of each case; default 25 (a third of it where a round starts a process)
   --peers          also other libraries, with the Python that KROTON_PEERS_PYTHON names, else python3
   --json FILE      writes the rows: case, size, threads, system, median_ns, p10_ns, p90_ns, ratios,
                    remarks
   --svg FILE       draws them (an option of ./dev bench, which gives the rows to bench/picture.py)
+  --check-gpu      only says what suite gpu would run on; status 3 if on nothing
   --list           the cases
   --help           this text
 
@@ -43,7 +45,8 @@ struct Arguments {
   std::string suite, filter, json;
   std::vector<int> threads = {1};
   Rounds rounds;
-  bool wants_peers = false, wants_list = false, wants_help = false;
+  bool wants_peers = false, wants_list = false, wants_help = false, is_small = false,
+       wants_gpu_check = false;
 };
 
 [[noreturn]] void usage(const std::string& message) {
@@ -86,6 +89,10 @@ Arguments parse(int argc, char** argv) {
       if (a.threads.empty()) usage("--threads needs a value");
     } else if (option == "--peers")
       a.wants_peers = true;
+    else if (option == "--small")
+      a.is_small = true;
+    else if (option == "--check-gpu")
+      a.wants_gpu_check = true;
     else if (option == "--list")
       a.wants_list = true;
     else if (option == "--help" || option == "-h")
@@ -106,6 +113,7 @@ std::vector<Case> chosen_cases(const Arguments& a) {
   add_training_cases(cases);
   add_network_cases(cases);
   add_product_cases(cases);
+  add_gpu_cases(cases, a.is_small);
   if (!a.suite.empty() && std::ranges::find(cases, a.suite, &Case::suite) == cases.end())
     usage(fmt::format("there is no suite \"{}\"", a.suite));
   std::erase_if(cases, [&](const Case& c) {
@@ -141,6 +149,7 @@ public:
     if (!limits())
       fmt::print("note: clang++ was not found when this was built, so there is no hand-written "
                  "code to compare with\n");
+    leave_out_gpu();
     if (arguments_.wants_peers) start_peers();
     fmt::print("{}", table_head());
     std::size_t done = 0;
@@ -160,24 +169,42 @@ public:
   }
 
 private:
+  static bool is_gpu(const Case& c) { return c.suite == "gpu"; }
+
+  void leave_out_gpu() {
+    if (std::ranges::none_of(cases_, is_gpu)) return;
+    const auto problem = missing_gpu();
+    if (!problem) return;
+    fmt::print("note: suite gpu is left out: {}\n", *problem);
+    std::erase_if(cases_, is_gpu);
+  }
+
+  /// One process for the GPU, under 0, and one for each number of threads.
   void start_peers() {
     const char* chosen = std::getenv("KROTON_PEERS_PYTHON");
-    for (const int threads : arguments_.threads) {
+    std::vector<int> wanted;
+    if (std::ranges::any_of(cases_, is_gpu)) wanted.push_back(0);
+    if (!std::ranges::all_of(cases_, is_gpu))
+      wanted.insert(wanted.end(), arguments_.threads.begin(), arguments_.threads.end());
+    for (const int threads : wanted) {
       try {
-        peers_.emplace(threads,
-                       std::make_unique<Peers>(chosen && *chosen ? chosen : "python3", threads));
+        const auto& peers =
+            peers_
+                .emplace(threads,
+                         std::make_unique<Peers>(chosen && *chosen ? chosen : "python3", threads))
+                .first->second;
+        fmt::print("peers{}: {}\n", threads == 0 ? " on the GPU" : "", peers->greeting());
       } catch (const std::runtime_error& e) {
         fmt::print("note: no peers: {}\n", e.what());
         return;
       }
     }
-    fmt::print("peers: {}\n", peers_.begin()->second->greeting());
   }
 
   void measure_case(const Case& c, int threads) {
     const Setting setting{threads};
     Prepared prepared = c.prepare(setting);
-    if (const auto peers = peers_.find(threads); peers != peers_.end())
+    if (const auto peers = peers_.find(is_gpu(c) ? 0 : threads); peers != peers_.end())
       for (System& s : peers->second->prepare(c, prepared.checksum))
         prepared.systems.push_back(std::move(s));
     std::vector<Row> rows = measure(c, prepared, setting, arguments_.rounds);
@@ -208,6 +235,14 @@ private:
   Progress progress_;
 };
 
+/// The status of the process.
+int check_gpu() {
+  const auto problem = missing_gpu();
+  if (!problem) return 0;
+  fmt::print(stderr, "there is no GPU to use: {}\n", *problem);
+  return 3;
+}
+
 } // namespace
 } // namespace bench
 
@@ -218,6 +253,7 @@ int main(int argc, char** argv) {
       fmt::print("{}", bench::help);
       return 0;
     }
+    if (arguments.wants_gpu_check) return bench::check_gpu();
     // ./dev bench --peers sets the variable and keeps the option to itself.
     if (const char* python = std::getenv("KROTON_PEERS_PYTHON"); python && *python)
       arguments.wants_peers = true;

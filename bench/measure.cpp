@@ -103,6 +103,8 @@ std::vector<Row> measure(const Case& what, const Prepared& prepared, const Setti
             .p10_ns = quantile(samples[s], 0.1),
             .p90_ns = quantile(samples[s], 0.9),
             .bound = systems[s].bound};
+    row.bytes_per_s = systems[s].cost.bytes / row.median_ns * 1e9;
+    row.flops_per_s = systems[s].cost.flops / row.median_ns * 1e9;
     if (limit) {
       row.of_limit = ratio(s, *limit, 0);
       row.bounded = ratio(s, *limit, row.bound.aside_ns);

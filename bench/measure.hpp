@@ -17,6 +17,7 @@ struct Row {
   std::string peer;               ///< the fastest of the other libraries, if there are any
   std::optional<double> speedup;  ///< one thread's median by ours
   std::optional<double> least_speedup;
+  double bytes_per_s = 0, flops_per_s = 0; ///< by the median; 0 where the work is not told
   Bound bound = {};
   std::optional<Remark> remark = {};
 
@@ -30,8 +31,8 @@ struct Rounds {
 };
 
 /// Measures all systems round by round, in turns, so that whatever else the machine does meets all
-/// of them alike; the order turns too. Before its time is taken each works untimed for half as long,
-/// since the caches are full of the arrays of whoever was before.
+/// of them alike; the order turns too. Before its time is taken each works untimed for half as
+/// long, since the caches are full of the arrays of whoever was before.
 std::vector<Row> measure(const Case& what, const Prepared& prepared, const Setting& setting,
                          const Rounds& rounds);
 

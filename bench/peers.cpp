@@ -1,23 +1,46 @@
 #include "bench/peers.hpp"
 
 #include <cmath>
+#include <filesystem>
 #include <sstream>
 
 #include <fmt/format.h>
 
 namespace bench {
 
-Peers::Peers(const std::string& python, int threads) {
+namespace {
+
+namespace fs = std::filesystem;
+using Environment = std::vector<std::pair<std::string, std::string>>;
+
+/// Beside the program, where that was moved, else in the tree that it was built from.
+std::string script() {
+  const fs::path beside = fs::read_symlink("/proc/self/exe").parent_path() / "peers/peers.py";
+  return fs::exists(beside) ? beside.string() : KROTON_BENCH_PEERS;
+}
+
+Environment with_threads(int threads) {
   const std::string n = std::to_string(threads);
   const std::string is_parallel = threads > 1 ? "true" : "false";
-  const std::vector<std::pair<std::string, std::string>> environment = {
+  return {
       {"OMP_NUM_THREADS", n},     {"OPENBLAS_NUM_THREADS", n},
       {"MKL_NUM_THREADS", n},     {"NUMEXPR_NUM_THREADS", n},
       {"NUMEXPR_MAX_THREADS", n}, {"NUMBA_NUM_THREADS", n},
       {"JAX_PLATFORMS", "cpu"},   {"XLA_FLAGS", "--xla_cpu_multi_thread_eigen=" + is_parallel},
   };
-  process_ = std::make_shared<Process>(std::vector<std::string>{python, KROTON_BENCH_PEERS, n},
-                                       environment);
+}
+
+/// The device's memory is shared with this process: none is taken in advance.
+Environment on_gpu() {
+  return {{"JAX_PLATFORMS", "cuda"}, {"XLA_PYTHON_CLIENT_PREALLOCATE", "false"}};
+}
+
+} // namespace
+
+Peers::Peers(const std::string& python, int threads) {
+  process_ =
+      std::make_shared<Process>(std::vector<std::string>{python, script(), std::to_string(threads)},
+                                threads == 0 ? on_gpu() : with_threads(threads));
   const auto line = process_->read_line();
   if (!line) throw std::runtime_error("peers: " + python + " ended without a word");
   greeting_ = *line;

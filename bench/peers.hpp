@@ -16,7 +16,8 @@ namespace bench {
 
 class Peers {
 public:
-  /// Throws std::runtime_error if the process does not start.
+  /// With 0 threads the libraries work on the GPU. Throws std::runtime_error if the process does
+  /// not start.
   Peers(const std::string& python, int threads);
 
   /// "numpy 2.3.5, numexpr 2.14.1; missing: torch".

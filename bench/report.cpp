@@ -11,6 +11,14 @@ namespace {
 constexpr std::string_view layout =
     "{:<23} {:<18} {:>3}  {:<20} {:>9} {:>9} {:>9} {:>7} {:>7}  {}\n";
 
+std::string rate_text(const Row& row) {
+  std::string text;
+  if (row.bytes_per_s > 0) text = fmt::format("{:.0f} GB/s", row.bytes_per_s / 1e9);
+  if (row.flops_per_s > 0)
+    text += fmt::format("{}{:.0f} Gflop/s", text.empty() ? "" : ", ", row.flops_per_s / 1e9);
+  return text;
+}
+
 std::string bound_text(const Row& row) {
   std::string text;
   if (row.bound.ns) text = fmt::format("<= {}", duration_text(*row.bound.ns));
@@ -20,7 +28,8 @@ std::string bound_text(const Row& row) {
   if (row.speedup)
     text += fmt::format("{}{:.2f} x one thread's speed", text.empty() ? "" : ", ", *row.speedup);
   if (row.is_over()) text += text.empty() ? "OVER" : "  OVER";
-  if (row.remark) text += (text.empty() ? "" : "  ") + row.remark->text;
+  for (const std::string& more : {rate_text(row), row.remark ? row.remark->text : std::string()})
+    if (!more.empty()) text += (text.empty() ? "" : "  ") + more;
   return text;
 }
 
@@ -76,6 +85,8 @@ void write_json(const std::filesystem::path& file, std::span<const Row> rows) {
     number("bound_ns", row.bound.ns);
     number("of_peer", row.of_peer);
     number("speedup", row.speedup);
+    if (row.bytes_per_s > 0) json["bytes_per_s"] = row.bytes_per_s;
+    if (row.flops_per_s > 0) json["flops_per_s"] = row.flops_per_s;
     if (!row.peer.empty()) json["peer"] = row.peer;
     if (row.remark) json["remark"] = row.remark->text;
     json["is_over"] = row.is_over();

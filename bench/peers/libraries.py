@@ -24,6 +24,10 @@ threads = 1
 def use_threads(n):
     global threads
     threads = n
+    if n == 0:
+        if jax:  # products of f32 as the others have them, not in TF32
+            jax.config.update("jax_default_matmul_precision", "float32")
+        return
     if ne:
         ne.set_num_threads(n)
     if numba:
@@ -39,6 +43,13 @@ def keep_jax_functions(folder):
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def total(result):
+    """The sum of a result's elements, wherever it lies."""
+    if torch and isinstance(result, torch.Tensor):
+        result = result.cpu()
+    return float(np.sum(np.asarray(result), dtype="float64"))
 
 
 def words(shape, stream):

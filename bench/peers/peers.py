@@ -1,6 +1,6 @@
 """The cases of bench/suites in other libraries, driven through stdin and stdout.
 
-    peers.py THREADS
+    peers.py THREADS                                        0: on the GPU
     → numpy 2.4.6, numexpr 2.14.2; missing: torch           once, on starting
     prepare a + 1 f32 1e5
     → numpy 99998.7 numexpr 99998.7                         systems and their results' sums
@@ -18,6 +18,7 @@ import warnings
 
 import compiling
 import elementwise
+import gpu
 import libraries
 import network
 import products
@@ -26,6 +27,7 @@ import starting
 import training
 
 SUITES = (elementwise, rows, training, network, products, compiling, starting)
+GPU_SUITES = (gpu,)
 
 
 def sizes_of(text):
@@ -38,7 +40,7 @@ def usable(name, systems):
     try:
         for system, work in systems:
             result = work()
-            yield system, work, float(libraries.np.sum(libraries.np.asarray(result), dtype="float64"))
+            yield system, work, libraries.total(result)
     except Exception as error:  # whatever another library throws
         print(f"peers: {name}: {system}, or the one after it, fails: {error}", file=sys.stderr)
 
@@ -48,7 +50,7 @@ def prepare(words):
     if not libraries.np:
         return []
     name = " ".join(words[:-1])
-    for suite in SUITES:
+    for suite in SUITES if libraries.threads else GPU_SUITES:
         systems = suite.systems(name, sizes_of(words[-1]))
         if systems is not None:
             return list(usable(name, systems))

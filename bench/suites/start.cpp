@@ -2,13 +2,14 @@
 /// cache ("warm").
 /// Each sample is a process of its own (startup.cpp), so that nothing is left over from the last.
 #include "bench/process.hpp"
+#include "bench/start.hpp"
 #include "bench/suites/suites.hpp"
 #include "test/support/temp_dir.hpp"
 
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <sstream>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -17,19 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using kroton::test::TempDir;
-
-struct Start {
-  double inner_ns = 0, process_ns = 0;
-  bool is_clang_loaded = false;
-  int compiled = 0;
-  long resident_kb = 0;
-  double cpu_ns = 0;
-};
-
-/// A program that was built with this one.
-std::string beside_this(const char* name) {
-  return (fs::read_symlink("/proc/self/exe").parent_path() / name).string();
-}
 
 /// What a C++ program that does nothing has in memory.
 long empty_kb() {
@@ -43,18 +31,6 @@ long empty_kb() {
 /// What a start with a filled cache may have beyond that.
 constexpr long most_kb_beyond_empty = 12 * 1024;
 
-Start start(const std::string& mode, const std::string& program, const fs::path& cache) {
-  const auto begin = Clock::now();
-  Process helper({beside_this("startup"), mode, program}, {{"KROTON_CACHE_DIR", cache.string()}});
-  const auto line = helper.read_line();
-  if (!line) throw std::runtime_error("startup " + mode + " ended without a figure");
-  Start s;
-  std::istringstream(*line) >> s.inner_ns >> s.is_clang_loaded >> s.compiled >> s.resident_kb >>
-      s.cpu_ns;
-  s.process_ns = ns_since(begin);
-  return s;
-}
-
 enum class Cache { empty, filled };
 
 struct Kind {
@@ -66,6 +42,7 @@ struct Kind {
   Cache cache;
   Bound bound;
   bool is_process = false; ///< measured from its start instead of by itself
+  const char* target = "";
 };
 
 constexpr Kind kinds[] = {
@@ -97,6 +74,46 @@ constexpr Kind kinds[] = {
      Cache::filled,
      {.ns = 0.3e6}},
     {"compile", "compile, warm", "network", "memory", "network", Cache::filled, {.ns = 0.3e6}},
+};
+
+constexpr Kind gpu_kinds[] = {
+    {"gpu",
+     "compile, cold",
+     "regression",
+     "first",
+     "regression",
+     Cache::empty,
+     {.ns = 250e6},
+     false,
+     "cuda"},
+    {"gpu",
+     "compile, cold",
+     "network",
+     "first",
+     "network",
+     Cache::empty,
+     {.ns = 250e6},
+     false,
+     "cuda"},
+    {"gpu",
+     "main to result",
+     "regression",
+     "result",
+     "regression",
+     Cache::filled,
+     {.ns = 60e6},
+     false,
+     "cuda"},
+    {"gpu",
+     "main to result",
+     "network",
+     "result",
+     "network",
+     Cache::filled,
+     {.ns = 60e6},
+     false,
+     "cuda"},
+    {"gpu", "process to result", "network", "result", "network", Cache::filled, {}, true, "cuda"},
 };
 
 /// Graphs of growing length: time and memory a node stay what they are.
@@ -145,13 +162,14 @@ Prepared prepare(const Kind& kind) {
   };
   auto state = std::make_shared<State>();
   state->cache = std::make_unique<TempDir>();
-  if (kind.cache == Cache::filled) start(kind.mode, kind.program, state->cache->path());
+  if (kind.cache == Cache::filled)
+    start(kind.mode, kind.program, state->cache->path(), kind.target);
 
   System system{.name = "kroton", .bound = kind.bound};
   if (kind.cache == Cache::empty)
     system.before_round = [state] { state->cache = std::make_unique<TempDir>(); };
   system.time = [state, &kind](long) {
-    const Start s = start(kind.mode, kind.program, state->cache->path());
+    const Start s = start(kind.mode, kind.program, state->cache->path(), kind.target);
     state->last = s;
     state->largest_kb = std::max(state->largest_kb, s.resident_kb);
     state->least_cpu_ns = std::min(state->least_cpu_ns, s.cpu_ns);
@@ -162,9 +180,15 @@ Prepared prepare(const Kind& kind) {
   system.remark = [state, &kind]() -> std::optional<Remark> {
     // With a filled cache nothing is compiled, and so the compiler is not even loaded.
     const long beyond_kb = state->largest_kb - empty_kb();
+    const bool is_compiler_used = state->was_clang_loaded || state->was_compiled;
+    if (*kind.target)
+      return Remark{
+          fmt::format("{} compiled, the device's context {:.0f} ms apart, {:.1f} ms of CPU",
+                      state->last.compiled, state->last.context_ns / 1e6,
+                      state->least_cpu_ns / 1e6),
+          kind.cache == Cache::filled && is_compiler_used};
     const bool is_violation =
-        kind.cache == Cache::filled &&
-        (state->was_clang_loaded || state->was_compiled || beyond_kb > most_kb_beyond_empty);
+        kind.cache == Cache::filled && (is_compiler_used || beyond_kb > most_kb_beyond_empty);
     return Remark{fmt::format("{} compiled, LLVM {}, {:.1f} MB beyond an empty program, {:.1f} ms "
                               "of CPU",
                               state->last.compiled,
@@ -178,15 +202,21 @@ Prepared prepare(const Kind& kind) {
   return prepared;
 }
 
-} // namespace
-
-void add_start_cases(std::vector<Case>& cases) {
-  for (const Kind& kind : kinds)
+void add_kinds(std::span<const Kind> all, std::vector<Case>& cases) {
+  for (const Kind& kind : all)
     cases.push_back({.suite = kind.suite,
                      .name = kind.name,
                      .size = kind.size,
                      .prepare = [&kind](const Setting&) { return prepare(kind); },
                      .has_threads = false});
+}
+
+} // namespace
+
+void add_gpu_start_cases(std::vector<Case>& cases) { add_kinds(gpu_kinds, cases); }
+
+void add_start_cases(std::vector<Case>& cases) {
+  add_kinds(kinds, cases);
   for (const Growth& growth : growths)
     cases.push_back({.suite = "start",
                      .name = fmt::format("growth of a {}", growth.shape),

@@ -12,5 +12,12 @@ void add_rows_cases(std::vector<Case>& cases);
 void add_training_cases(std::vector<Case>& cases);
 void add_network_cases(std::vector<Case>& cases);
 void add_product_cases(std::vector<Case>& cases);
+/// On a CUDA device; `is_small`: of sizes to try the cases with, not to measure.
+void add_gpu_cases(std::vector<Case>& cases, bool is_small);
+/// Compiling for a CUDA device and starting; a part of the former.
+void add_gpu_start_cases(std::vector<Case>& cases);
+
+/// Why nothing can be measured on a CUDA device; nothing if it can.
+std::optional<std::string> missing_gpu();
 
 } // namespace bench
