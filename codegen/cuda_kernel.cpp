@@ -258,17 +258,19 @@ void CudaKernel::emit_block_stores(const Block& b, const std::string& mask, int 
 }
 
 std::string CudaKernel::masked_load(int id, const std::string& mask) const {
-  return fmt::format("{} ? {} : {}", mask, element(value(id).access), literal(value(id).dtype, 0));
+  const Value& v = value(id);
+  return v.access->computed.empty()
+             ? fmt::format("{} ? {} : {}", mask, element(v.access), literal(v.dtype, 0))
+             : fmt::format("{} && {}", mask, definition(id).text);
 }
 
 void CudaKernel::emit_masked_value(int id, const std::string& mask, int indent) {
   const Value& v = value(id);
-  if (v.kind != ValueKind::load || !v.access->computed.empty()) {
-    emit_checks(id, indent, mask);
-    return emit_value(id, indent);
-  }
-  line(indent,
-       fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id), masked_load(id, mask)));
+  emit_checks(id, indent, mask);
+  if (v.kind != ValueKind::load) return emit_value(id, indent);
+  if (uses(id) == 0) return;
+  line(indent, fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id),
+                           masked_load(id, mask)));
   set_stand_in(id, value_name(id));
 }
 

@@ -144,6 +144,8 @@ TEST_CASE("gathers and scatter-adds", "[dialect]") {
   const Expr picked = index(x, {y});
   check({x, y}, {picked * 2, grad(sum(picked * picked), std::vector<Expr>{x})[0]},
         {{{9, 5}, {30}}, {{12, 300}, {700}}, {{9, 3}, {0}}});
+  // Threads past the end of a row read no position's row.
+  check({x, y}, {softmax(picked)}, {{{9, 5}, {30}}, {{4, 300}, {3}}});
 }
 
 TEST_CASE("a position out of range is reported", "[dialect]") {
