@@ -269,8 +269,8 @@ void CudaKernel::emit_masked_value(int id, const std::string& mask, int indent) 
   emit_checks(id, indent, mask);
   if (v.kind != ValueKind::load) return emit_value(id, indent);
   if (uses(id) == 0) return;
-  line(indent, fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id),
-                           masked_load(id, mask)));
+  line(indent,
+       fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id), masked_load(id, mask)));
   set_stand_in(id, value_name(id));
 }
 
