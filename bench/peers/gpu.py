@@ -162,11 +162,14 @@ def torch_step(loss_of, descent, compiled):
         descent.step()
         return loss.detach()
 
-    return OnDevice(captured(step) if compiled else step, wait_for_torch)
+    parameters = [p for group in descent.param_groups for p in group["params"]]
+    return OnDevice(captured(step, parameters) if compiled else step, wait_for_torch)
 
 
-def captured(step):
-    """A whole step, updates included, as one CUDA graph; `torch.compile` would leave it in pieces."""
+def captured(step, parameters):
+    """A whole step, updates included, as one CUDA graph; `torch.compile` would leave it in pieces.
+    The parameters are those from before."""
+    start = [p.detach().clone() for p in parameters]
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -176,6 +179,9 @@ def captured(step):
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         loss = step()
+    with torch.no_grad():
+        for p, value in zip(parameters, start):
+            p.copy_(value)
 
     def replay():
         graph.replay()
