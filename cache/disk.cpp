@@ -102,8 +102,9 @@ DiskLevel::Directory DiskLevel::reopen(const Directory& gone) {
   return directory_;
 }
 
-/// Moves an entry of wrong content out of the way, for people to look at. Never called for an
-/// error of reading: the entry may be sound, and other machines may be reading it.
+/// Moves an entry of wrong content out of the way, for people to look at, or removes it where the
+/// quarantine is no folder that only we can write to. Never called for an error of reading: the
+/// entry may be sound, and other machines may be reading it.
 bool DiskLevel::quarantine(const Directory& directory, const std::string& path,
                            const FileBytes& file, std::string_view reason) {
   const int fd = directory->get();
@@ -115,6 +116,7 @@ bool DiskLevel::quarantine(const Directory& directory, const std::string& path,
   const std::string target =
       fmt::format("{}/{}-{}", quarantine_name, path.substr(path.rfind('/') + 1), unique_suffix());
   const bool is_moved = make_directory(fd, quarantine_name.data()) == 0 &&
+                        why_folders_untrusted(*directory, path_, target).empty() &&
                         ::renameat(fd, path.c_str(), fd, target.c_str()) == 0;
   if (!is_moved && ::unlinkat(fd, path.c_str(), 0) != 0) return false;
   log(Area::cache)

@@ -101,6 +101,31 @@ TEST_CASE("folders of the directory that are links, or that others can write to,
   }
 }
 
+TEST_CASE("damaged entries go into no quarantine that leads elsewhere or is open to others",
+          "[survival]") {
+  const TempDir dir, elsewhere;
+  const CapturedLog log;
+  const Key key = key_of("a");
+  const fs::path quarantine = dir.path() / "quarantine";
+  const auto check_removed = [&] {
+    Store(disk_options(dir.path())).publish(key, artifact_of("code"));
+    write_file(entry_path(dir.path(), key), "damaged");
+    Store store(disk_options(dir.path()));
+    CHECK(*store.get_or_make(key, fresh).artifact == fresh());
+    CHECK(store.stats().quarantined == 1);
+    CHECK(*store.find(key) == fresh());
+    CHECK_THAT(log.text(), contains("header says; removed"));
+  };
+  fs::create_directory_symlink(elsewhere.path(), quarantine);
+  check_removed();
+  CHECK(count_files(elsewhere.path()) == 0);
+  fs::remove(quarantine);
+  fs::create_directory(quarantine);
+  REQUIRE(::chmod(quarantine.c_str(), 0770) == 0);
+  check_removed();
+  CHECK(count_files(quarantine) == 0);
+}
+
 TEST_CASE("an entry that others can write to is put aside", "[survival]") {
   const TempDir dir;
   const CapturedLog log;
