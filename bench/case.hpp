@@ -1,8 +1,8 @@
 #pragma once
 /// What is measured: cases, each prepared into systems that do the same work side by side.
 ///
-///   Case{.suite = "softmax", .name = "softmax", .size = "128x10", .prepare = [](const Setting& s)
-///   {
+///   Case{.suite = "softmax", .name = "softmax", .size = "128x10",
+///        .prepare = [](const Setting& s) {
 ///     return Prepared{.systems = {{.name = "kroton", .time = repeat([…] { … })}, …}};
 ///   }}
 #include <chrono>

@@ -2,8 +2,8 @@
 /// The thread that does what nobody is to wait for, one for the process: uploads to a remote store,
 /// and sweeps of the directory.
 ///
-///   Chores::process().add(entry.size(), [=](const Chores::Stop& is_over) { put(entry, is_over);
-///   });
+///   Chores& chores = Chores::process();
+///   chores.add(entry.size(), [=](const Chores::Stop& is_over) { put(entry, is_over); });
 ///
 /// The thread starts with the first job. At exit, what is queued is worked off for two seconds at
 /// most. A child of fork starts with an empty queue and no thread.

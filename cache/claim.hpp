@@ -2,7 +2,7 @@
 /// Claim files, by which processes that miss on the same key at once let one of them compile.
 /// A claim is advice, not a lock: whoever ignores it, or loses it, only does work twice.
 ///
-///   ClaimAttempt attempt = try_claim(directory, "v1/ab/abcd.claim", 5s);
+///   ClaimAttempt attempt = try_claim(directory, "v2/ab/abcd.claim", 5s);
 ///   if (attempt.claim) …                   // ours until `attempt.claim` is destroyed
 ///   else if (attempt.is_taken) …           // somebody alive is at it; look again later
 ///   else …                                 // no claims can be made here: go ahead without

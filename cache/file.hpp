@@ -2,7 +2,7 @@
 /// The few file operations that the cache is made of, each returning an errno value or 0.
 ///
 ///   Fd directory = …;
-///   FileBytes entry = read_file(directory.get(), "ab/abcd.kro");
+///   FileBytes entry = read_file(directory.get(), "v2/ab/abcd.kro");
 ///   if (entry.error == ENOENT) …
 #include <cstdint>
 #include <string>

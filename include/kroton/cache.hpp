@@ -26,9 +26,9 @@ namespace kroton {
 /// needs to be neither right nor honest.
 ///
 ///   struct Redis : kt::CacheLevel {
-///     std::optional<std::string> find(std::string_view digest) override { return get(digest); }
-///     void publish(std::string_view digest, std::string_view entry) override { set(digest, entry);
-///     } std::string describe() const override { return "redis at " + host; }
+///     std::optional<std::string> find(std::string_view key) override { return get(key); }
+///     void publish(std::string_view key, std::string_view entry) override { set(key, entry); }
+///     std::string describe() const override { return "redis at " + host; }
 ///   };
 class CacheLevel {
 public:

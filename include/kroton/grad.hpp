@@ -1,8 +1,8 @@
 #pragma once
 /// Reverse-mode differentiation of expressions.
 ///
-///   auto g = kt::grad(loss, {w, b});                  // std::vector<kt::Expr>, shaped like w and
-///   b kt::verify_grad([](auto& v) { return kt::sum(kt::tanh(v[0])); }, {point});
+///   std::vector<kt::Expr> g = kt::grad(loss, {w, b});      // shaped like w and like b
+///   kt::verify_grad([](auto& v) { return kt::sum(kt::tanh(v[0])); }, {point});
 #include <functional>
 #include <span>
 #include <vector>

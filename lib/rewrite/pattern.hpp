@@ -4,8 +4,7 @@
 ///   using namespace kroton::rewrite::dsl;
 ///   const Pattern p = log(1 + x);         // x is a hole; + matches in both orders
 ///   const Pattern q = x - x;              // the same node twice
-///   const Pattern r = as("s", any(ops::sum, {once(exp(x))}));  // binds the sum; exp has no other
-///   user
+///   const Pattern r = as("s", any(ops::sum, {once(exp(x))}));   // binds the sum; one user of exp
 #include <string_view>
 #include <type_traits>
 #include <vector>

@@ -2,8 +2,7 @@
 /// A rewrite rule: a name, what it looks for, what it puts there, and which exactness that costs.
 ///
 ///   rule("log-one-plus", log(1 + x), log1p(x), Fp::refine)
-///   rule("exp-exp", exp(exp(x)), [](Site& s) { return s["x"]; }, Fp::approx)   // built by a
-///   function
+///   rule("exp-exp", exp(exp(x)), [](Site& s) { return s["x"]; }, Fp::approx)   // by a function
 #include <functional>
 
 #include <kroton/ops.hpp>
