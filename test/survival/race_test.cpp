@@ -15,30 +15,6 @@ using namespace kroton::test;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-namespace {
-
-/// Starts `n` processes that begin `body(i)` in the same moment, and waits for them; the number of
-/// those that returned true.
-template <class F> int run_together(int n, F body) {
-  int barrier[2];
-  REQUIRE(::pipe(barrier) == 0);
-  std::vector<pid_t> children;
-  for (int i = 0; i < n; ++i)
-    children.push_back(in_child([&] {
-      ::close(barrier[1]);
-      char nothing;
-      static_cast<void>(!::read(barrier[0], &nothing, 1)); // returns when the parent lets go
-      return body(i);
-    }));
-  ::close(barrier[0]);
-  ::close(barrier[1]);
-  int succeeded = 0;
-  for (const pid_t child : children) succeeded += wait_for(child) == 0;
-  return succeeded;
-}
-
-} // namespace
-
 TEST_CASE("64 processes on one empty cache make each artifact about once", "[survival]") {
   const TempDir dir, record;
   constexpr int processes = 64, keys = 4;

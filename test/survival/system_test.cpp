@@ -18,16 +18,24 @@ namespace {
 
 Artifact code() { return artifact_of(std::string(50'000, 'c')); }
 
-/// Runs `body` where `dir` is a file system of its own of 256 KiB, in a child; true as well where
-/// this user may mount nothing.
-template <class F> bool with_small_disk(const fs::path& dir, F body) {
-  return wait_for(in_child([&] {
-           if (::unshare(CLONE_NEWNS) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
-             return true;
-           ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-           if (::mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=256k,mode=0700") != 0) return true;
-           return body();
-         })) == 0;
+/// Ends a child that may not mount what its test needs.
+constexpr int cannot_mount = 77;
+
+/// Checks that `body` returns true where `dir` is a file system of its own of 256 KiB, in a child.
+/// Says so if this user may mount nothing.
+template <class F> void check_on_small_disk(const fs::path& dir, F body) {
+  const int status = wait_for(in_child([&] {
+    if (::unshare(CLONE_NEWNS) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+      ::_exit(cannot_mount);
+    ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+    if (::mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=256k,mode=0700") != 0)
+      ::_exit(cannot_mount);
+    return body();
+  }));
+  if (WIFEXITED(status) && WEXITSTATUS(status) == cannot_mount)
+    WARN("not tested: this user may mount no file system");
+  else
+    CHECK(status == 0);
 }
 
 } // namespace
@@ -35,7 +43,7 @@ template <class F> bool with_small_disk(const fs::path& dir, F body) {
 TEST_CASE("a disk that fills up costs entries and nothing else", "[survival]") {
   const TempDir dir;
   const CapturedLog log;
-  CHECK(with_small_disk(dir.path(), [&] {
+  check_on_small_disk(dir.path(), [&] {
     Store store(disk_options(dir.path()));
     bool is_right = true;
     for (int i = 0; i < 12; ++i)
@@ -47,23 +55,23 @@ TEST_CASE("a disk that fills up costs entries and nothing else", "[survival]") {
     return is_right && stats.published > 0 && stats.published < 12 &&
            store.stats().hits_disk >= stats.published && store.stats().quarantined == 0 &&
            count_files(dir.path()) <= stats.published + 1;
-  }));
+  });
 }
 
 TEST_CASE("a file system that becomes read-only still serves what it has", "[survival]") {
   const TempDir dir;
   const CapturedLog log;
-  CHECK(with_small_disk(dir.path(), [&] {
+  check_on_small_disk(dir.path(), [&] {
     Store store(disk_options(dir.path()));
     store.publish(key_of("a"), code());
     // The store's own descriptors are for reading; mounted anew, all writing fails.
     if (::mount("none", dir.path().c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) != 0)
-      return true;
+      ::_exit(cannot_mount);
     return store.look_up(key_of("a")).outcome == Outcome::disk &&
            store.get_or_make(key_of("b"), code).outcome == Outcome::made &&
            store.get_or_make(key_of("b"), code).outcome == Outcome::made &&
            store.stats().quarantined == 0;
-  }));
+  });
 }
 
 TEST_CASE("a limit on the length of files costs entries and nothing else", "[survival]") {
@@ -87,11 +95,7 @@ TEST_CASE("permissions that are taken away while running cost entries and nothin
   const TempDir dir;
   const CapturedLog log;
   const int status = wait_for(in_child([&] {
-    // Permissions do not bind root, so root becomes somebody else, to whom the directory is given.
-    if (::geteuid() == 0 &&
-        (::chown(dir.path().c_str(), 12345, 12345) != 0 || ::setresgid(12345, 12345, 12345) != 0 ||
-         ::setresuid(12345, 12345, 12345) != 0))
-      return false;
+    if (!become_owner_of(dir.path())) return false;
     Store store(disk_options(dir.path()));
     store.publish(key_of("a"), code());
     ::chmod(dir.path().c_str(), 0);
