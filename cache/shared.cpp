@@ -22,12 +22,12 @@ SharedLevels::SharedLevels(std::vector<SharedLevel> levels, HasFeature has_featu
 }
 
 const TrustedKeys& SharedLevels::trusted_keys() {
-  std::call_once(trusted_once_, [&] {
-    trusted_ = load_trusted_keys(config_);
-    for (const std::string& problem : trusted_.problems)
+  return trusted_.get([&] {
+    TrustedKeys trusted = load_trusted_keys(config_);
+    for (const std::string& problem : trusted.problems)
       log(Area::cache)->warn("key not trusted: {}", problem);
+    return trusted;
   });
-  return trusted_;
 }
 
 /// What one level has to offer for the key; its bytes go to `entry`.

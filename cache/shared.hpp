@@ -9,13 +9,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include <kroton/cache.hpp>
 
 #include "cache/admission.hpp"
+#include "cache/fork_mutex.hpp"
 #include "cache/key.hpp"
 #include "cache/keyring.hpp"
 
@@ -64,8 +64,7 @@ private:
   std::vector<std::unique_ptr<Level>> levels_;
   const HasFeature has_feature_;
   const std::filesystem::path config_;
-  std::once_flag trusted_once_;
-  TrustedKeys trusted_;
+  ForkLazy<TrustedKeys> trusted_;
 };
 
 } // namespace kroton::cache

@@ -46,18 +46,19 @@ Store::Store(Options options)
     disk_.emplace(options_.directory, Policy{.has_feature = options_.has_feature});
 }
 
+/// What a look-up that began at `start` ends with.
+Lookup Store::arrived(Clock::time_point start, Below found) {
+  return {std::move(found.artifact), found.outcome, Clock::now() - start,
+          std::move(found.miss_reason), std::move(found.level)};
+}
+
 Lookup Store::look_up(const Key& key) {
-  const auto start = std::chrono::steady_clock::now();
-  const auto arrived = [&](Below found) {
-    return Lookup{std::move(found.artifact), found.outcome,
-                  std::chrono::steady_clock::now() - start, std::move(found.miss_reason),
-                  std::move(found.level)};
-  };
+  const auto start = Clock::now();
   {
     const std::lock_guard lock(mutex_);
     if (Pointer artifact = memory_.find(key.digest)) {
       ++stats_.hits_memory;
-      return arrived({std::move(artifact), Outcome::memory, {}, {}});
+      return arrived(start, {std::move(artifact), Outcome::memory, {}, {}});
     }
   }
   Below found = find_below(key, true);
@@ -66,7 +67,7 @@ Lookup Store::look_up(const Key& key) {
     memory_.insert(key.digest, found.artifact);
   else
     ++stats_.misses;
-  return arrived(std::move(found));
+  return arrived(start, std::move(found));
 }
 
 void Store::publish(const Key& key, Artifact artifact) {
@@ -83,19 +84,14 @@ void Store::publish(const Key& key, const Pointer& artifact) {
 
 Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make,
                           const Lookup* missed) {
-  const auto start = std::chrono::steady_clock::now();
-  const auto arrived = [&](Below found) {
-    return Lookup{std::move(found.artifact), found.outcome,
-                  std::chrono::steady_clock::now() - start, std::move(found.miss_reason),
-                  std::move(found.level)};
-  };
+  const auto start = Clock::now();
 
   std::shared_ptr<Flight> flight;
   {
     std::unique_lock lock(mutex_);
     if (Pointer artifact = memory_.find(key.digest)) {
       ++stats_.hits_memory;
-      return arrived({std::move(artifact), Outcome::memory, {}, {}});
+      return arrived(start, {std::move(artifact), Outcome::memory, {}, {}});
     }
     std::shared_ptr<Flight>& place = flights_[key.digest];
     // A flight that a fork copied from the parent has nobody on board who could land it.
@@ -108,7 +104,7 @@ Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make,
       Pointer artifact = result.get();
       lock.lock();
       ++stats_.hits_memory;
-      return arrived({std::move(artifact), Outcome::memory, {}, {}});
+      return arrived(start, {std::move(artifact), Outcome::memory, {}, {}});
     }
     flight = place = std::make_shared<Flight>();
   }
@@ -132,7 +128,7 @@ Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make,
   // The threads that wait need not wait for the disk as well; the processes do, through the claim.
   const Pointer artifact = found.artifact;
   land(key, flight, artifact);
-  Lookup lookup = arrived(std::move(found));
+  Lookup lookup = arrived(start, std::move(found));
   if (lookup.outcome != Outcome::made) return lookup;
   {
     const std::lock_guard lock(mutex_);
@@ -143,9 +139,9 @@ Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make,
 }
 
 Lookup Store::replace(const Key& key, const std::function<Artifact()>& make, std::string reason) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   const auto artifact = std::make_shared<const Artifact>(make());
-  const auto took = std::chrono::steady_clock::now() - start;
+  const auto took = Clock::now() - start;
   {
     const std::lock_guard lock(mutex_);
     ++stats_.misses;
@@ -226,16 +222,16 @@ void Store::note(const DiskFind& found) {
   stats_.bytes_read += found.nbytes;
 }
 
-/// The key that signs entries, or null. A key that cannot be used is told of once.
+/// The key that signs entries, or null. A key that cannot be used is told of when it is read.
 const SigningKey* Store::signing_key() {
-  std::call_once(signing_key_once_, [&] {
-    if (options_.signing_key.empty()) return;
+  const auto& key = signing_key_.get([&]() -> std::optional<SigningKey> {
+    if (options_.signing_key.empty()) return {};
     LoadedKey loaded = load_signing_key(options_.signing_key);
     if (!loaded.problem.empty())
       log(Area::cache)->warn("entries are not signed: {}", loaded.problem);
-    if (loaded.key) signing_key_.emplace(std::move(*loaded.key));
+    return std::move(loaded.key);
   });
-  return signing_key_ ? &*signing_key_ : nullptr;
+  return key ? &*key : nullptr;
 }
 
 /// Writes what was made here to every level that keeps entries.

@@ -135,6 +135,7 @@ public:
 
 private:
   struct Flight;
+  using Clock = std::chrono::steady_clock;
   using Pointer = std::shared_ptr<const Artifact>;
 
   /// What the levels below memory have to say.
@@ -144,6 +145,7 @@ private:
     std::string miss_reason;
     std::string level;
   };
+  static Lookup arrived(Clock::time_point start, Below);
   Below find_below(const Key&, bool asks_shared);
   DiskFind find_on_disk(const Key&);
   Below wait_or_claim(const Key&, Below missed, std::unique_ptr<Claim>&);
@@ -161,9 +163,8 @@ private:
   MemoryLevel memory_;
   std::unordered_map<support::Digest, std::shared_ptr<Flight>, support::DigestHash> flights_;
   Stats stats_;
-  bool has_warned_ = false; // of a failure to publish
-  std::once_flag signing_key_once_;
-  std::optional<SigningKey> signing_key_; // read by the first publish
+  bool has_warned_ = false;                         // of a failure to publish
+  ForkLazy<std::optional<SigningKey>> signing_key_; // read by the first publish
 };
 
 } // namespace kroton::cache

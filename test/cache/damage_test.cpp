@@ -1,12 +1,14 @@
 /// What the store survives: damaged entries, odd directories, processes that race or die.
 #include <atomic>
 #include <csignal>
+#include <future>
 #include <thread>
 
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "cache/entry.hpp"
+#include "cache/fork_mutex.hpp"
 #include "cache/store.hpp"
 #include "test/cache/store_support.hpp"
 #include "test/support/catch.hpp"
@@ -259,6 +261,27 @@ TEST_CASE("children forked while other threads use the store can use it at once"
   is_over = true;
   for (std::thread& thread : threads) thread.join();
   CHECK(right == 50);
+}
+
+TEST_CASE("a child forked while a thread reads keys reads them itself", "[cache]") {
+  ForkLazy<int> keys;
+  std::promise<void> is_reading, goes_on;
+  std::thread reader([&] {
+    CHECK(keys.get([&] {
+      is_reading.set_value();
+      goes_on.get_future().wait();
+      return 1;
+    }) == 2); // the first value is kept
+  });
+  is_reading.get_future().wait();
+  const int status = wait_for(in_child([&] {
+    ::alarm(20); // a child that waits for the reader for ever ends here
+    return keys.get([] { return 3; }) == 3;
+  }));
+  CHECK(status == 0);
+  CHECK(keys.get([] { return 2; }) == 2);
+  goes_on.set_value();
+  reader.join();
 }
 
 TEST_CASE("a process killed while making is not waited for", "[cache]") {
