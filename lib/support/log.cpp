@@ -1,11 +1,15 @@
 #include "lib/support/log.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <memory>
+#include <ranges>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include <fmt/ranges.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
 namespace kroton::support {
@@ -14,26 +18,55 @@ namespace {
 constexpr std::array<std::string_view, 6> area_names{"graph",   "rewrite", "plan",
                                                      "codegen", "cache",   "jit"};
 
+/// What KROTON_LOG asks for: "debug,jit,cache".
+struct Wanted {
+  spdlog::level::level_enum level = spdlog::level::warn;
+  std::vector<std::string> areas; ///< empty: all
+  std::vector<std::string> unknown;
+};
+
+Wanted parse(std::string_view text) {
+  Wanted wanted;
+  bool is_level = true; // the first word is
+  for (const auto part : std::views::split(text, ',')) {
+    std::string word(part.begin(), part.end());
+    if (is_level) {
+      const auto level = spdlog::level::from_str(word);
+      if (level == spdlog::level::off && word != "off") // what spdlog takes any other word for
+        wanted.unknown.push_back(std::move(word));
+      else
+        wanted.level = level;
+    } else if (std::ranges::find(area_names, word) == area_names.end()) {
+      wanted.unknown.push_back(std::move(word));
+    } else {
+      wanted.areas.push_back(std::move(word));
+    }
+    is_level = false;
+  }
+  return wanted;
+}
+
 struct Loggers {
   std::array<std::shared_ptr<spdlog::logger>, area_names.size()> by_area;
 
   Loggers() {
-    auto level = spdlog::level::warn;
-    std::string wanted;
-    if (const char* text = std::getenv("KROTON_LOG")) {
-      std::string_view rest = text;
-      auto comma = rest.find(',');
-      level = spdlog::level::from_str(std::string(rest.substr(0, comma)));
-      if (comma != rest.npos) wanted = "," + std::string(rest.substr(comma + 1)) + ",";
-    }
-    auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+    const char* text = std::getenv("KROTON_LOG");
+    const Wanted wanted = text && *text ? parse(text) : Wanted{};
+    const auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
     for (std::size_t i = 0; i < area_names.size(); ++i) {
       const std::string name(area_names[i]);
       by_area[i] = std::make_shared<spdlog::logger>(name, sink);
       by_area[i]->set_pattern("%L kroton.%n: %v");
-      const bool is_on = wanted.empty() || wanted.find("," + name + ",") != wanted.npos;
-      by_area[i]->set_level(is_on ? level : spdlog::level::warn);
+      const bool is_on =
+          wanted.areas.empty() || std::ranges::find(wanted.areas, name) != wanted.areas.end();
+      by_area[i]->set_level(is_on ? wanted.level : spdlog::level::warn);
     }
+    if (wanted.unknown.empty()) return;
+    spdlog::logger logger("log", sink);
+    logger.set_pattern("%L kroton.%n: %v");
+    logger.warn("KROTON_LOG={}: {} is not known and has no effect; use a level (trace, debug, "
+                "info, warning, error, critical, off), then areas ({})",
+                text, fmt::join(wanted.unknown, ", "), fmt::join(area_names, ", "));
   }
 };
 

@@ -1,8 +1,8 @@
 #pragma once
 /// Loggers by area: `log(Area::cache)->debug("kernel {} {}", digest, what)`.
 ///
-/// KROTON_LOG=level[,area…] sets the level (trace debug info warn error off; default warn),
-/// for the named areas only if any are named. Output goes to stderr.
+/// KROTON_LOG=level[,area…] sets the level (trace debug info warning error critical off; default
+/// warning), for the named areas only if any are named. Output goes to stderr.
 #include <spdlog/spdlog.h>
 
 namespace kroton::support {

@@ -186,6 +186,7 @@ TEST_CASE("KROTON_LOG chooses level and areas", "[function][inspection]") {
   const std::string none = run_child("[.dump]").output, all = log("debug"), one = log("debug,jit"),
                     two = log("debug,jit,plan"), quiet = log("off");
   CHECK(count(none, "kroton.") == 0);
+  CHECK(count(log(""), "kroton.") == 0);
   for (const char* area : {"rewrite", "plan", "jit"})
     CHECK(count(all, std::string("kroton.") + area + ": ") > 0);
   CHECK(count(one, "D kroton.jit: ") == count(one, "kroton."));
@@ -193,6 +194,11 @@ TEST_CASE("KROTON_LOG chooses level and areas", "[function][inspection]") {
   CHECK(count(two, "kroton.plan: ") > 0);
   CHECK(count(two, "kroton.rewrite: ") == 0);
   CHECK(count(quiet, "kroton.") == 0);
+  // Words that it does not know are told of, and silence nothing.
+  const std::string unknown = log("debugg,jit,jitt");
+  CHECK_THAT(unknown, contains("W kroton.log: KROTON_LOG=debugg,jit,jitt: debugg, jitt is not "
+                               "known and has no effect; use a level (trace, debug, "));
+  CHECK(count(unknown, "kroton.") == 1);
 }
 
 TEST_CASE("stats count calls, kernels and copies", "[function][inspection]") {
