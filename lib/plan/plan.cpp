@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 
 #include "lib/ops/ops.hpp"
 #include "lib/plan/lower.hpp"
@@ -101,148 +102,197 @@ OperandView operand_of(const Graph& g, NodeId id, const Padding& padding) {
   return o;
 }
 
-} // namespace
-
-Plan make_plan(ir::Graph graph, const PlanOptions& options) {
-  prepare(graph);
-  // Numbers change when the dead are dropped; leaves are found again by what they stand for.
-  std::vector<const void*> updated_leaf; // null for variables that the graph does not read
-  for (NodeId id : options.updated)
-    updated_leaf.push_back(id == ir::no_node ? nullptr : graph[id].attrs.leaf.get());
-  Plan plan;
-  graph.compact();
-  plan.graph = std::move(graph);
-  const Graph& g = plan.graph;
-  const auto order = g.order();
-
-  Fusion fusion = fuse(g, order, options.one_kernel_each);
-  plan.cuts = std::move(fusion.cuts);
-
+/// Every group, and every node that a library step computes, in no particular order.
+/// `new_values` are those of shared variables.
+std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
+                             const std::vector<Group>& groups, const std::set<NodeId>& new_values) {
   std::map<NodeId, int> position;
   for (std::size_t i = 0; i < order.size(); ++i) position[order[i]] = static_cast<int>(i);
-  std::set<NodeId> new_values(g.outputs().begin() + static_cast<std::ptrdiff_t>(options.outputs),
-                              g.outputs().end());
-
+  const auto add = [&](Item& item, NodeId id, const Group* group) {
+    item.computes.push_back(id);
+    collect_needs(g, id, group, item.needs);
+    item.is_fallible = item.is_fallible || g[id].op->has(ir::Trait::fallible);
+    item.writes_update = item.writes_update || new_values.contains(id);
+    item.position = position.at(id);
+  };
   std::vector<Item> items;
-  for (std::size_t k = 0; k < fusion.groups.size(); ++k) {
+  for (std::size_t k = 0; k < groups.size(); ++k) {
     Item item;
     item.group = static_cast<int>(k);
-    for (const Member& m : fusion.groups[k].members) {
-      item.computes.push_back(m.id);
-      collect_needs(g, m.id, &fusion.groups[k], item.needs);
-      item.is_fallible = item.is_fallible || g[m.id].op->has(ir::Trait::fallible);
-      item.writes_update = item.writes_update || new_values.contains(m.id);
-      item.position = position.at(m.id);
-    }
+    for (const Member& m : groups[k].members) add(item, m.id, &groups[k]);
     items.push_back(std::move(item));
   }
   for (NodeId id : order) {
     if (!is_library_node(g, id)) continue;
     Item item;
     item.node = id;
-    item.computes = {id};
-    collect_needs(g, id, nullptr, item.needs);
-    item.is_fallible = g[id].op->has(ir::Trait::fallible);
-    item.writes_update = new_values.contains(id);
-    item.position = position.at(id);
+    add(item, id, nullptr);
     items.push_back(std::move(item));
   }
-  items = ordered(std::move(items));
+  return items;
+}
 
+/// What stands behind the variables that are updated, null for those that the graph does not read:
+/// numbers of nodes change when the dead are dropped.
+std::vector<const void*> leaves_of(const Graph& g, const std::vector<NodeId>& variables) {
+  std::vector<const void*> leaves;
+  for (NodeId id : variables)
+    leaves.push_back(id == ir::no_node ? nullptr : g[id].attrs.leaf.get());
+  return leaves;
+}
+
+/// Tells the placement of all leaves, of what is an output or the new value of one of `updated`,
+/// and of who reads what when.
+void introduce(Placement& placement, const Graph& g, std::span<const NodeId> order,
+               std::span<const Item> items, std::size_t outputs,
+               const std::vector<const void*>& updated) {
+  std::map<const void*, NodeId> leaf_of;
+  for (NodeId id : order)
+    if (g[id].is_leaf()) {
+      placement.add_leaf(id);
+      leaf_of.emplace(g[id].attrs.leaf.get(), id);
+    }
+  for (std::size_t i = 0; i < outputs; ++i)
+    placement.is_output(g.outputs()[i], static_cast<int>(i));
+  for (std::size_t i = 0; i < updated.size(); ++i) {
+    const auto leaf = updated[i] ? leaf_of.find(updated[i]) : leaf_of.end();
+    placement.is_update(g.outputs()[outputs + i],
+                        leaf == leaf_of.end() ? ir::no_node : leaf->second, static_cast<int>(i));
+  }
+  for (std::size_t s = 0; s < items.size(); ++s)
+    for (NodeId id : items[s].needs)
+      placement.is_read(id, static_cast<int>(s), items[s].is_fallible);
+}
+
+/// Makes the steps of a plan one after the other, and puts what they compute into buffers.
+class StepMaker {
+public:
+  /// `needed` are the nodes that some step or the caller reads.
+  StepMaker(Plan& plan, std::vector<Group>& groups, std::set<NodeId> needed, const Padding& padding,
+            Placement& placement)
+      : plan_(plan), g_(plan.graph), groups_(groups), needed_(std::move(needed)), padding_(padding),
+        placement_(placement) {}
+
+  Step make(const Item& item, int number) {
+    Step step;
+    step.is_fallible = item.is_fallible;
+    placement_.begin_step(number, item.is_fallible);
+    if (item.group >= 0)
+      add_kernel(step, groups_[static_cast<std::size_t>(item.group)]);
+    else if (g_[item.node].op->has(ir::Trait::contraction))
+      add_contraction(step, item.node);
+    else
+      add_scatter(step, item.node);
+    for (NodeId id : step.computes) step.filled.push_back(placement_.buffer_of(id));
+    placement_.end_step();
+    return step;
+  }
+
+private:
+  void add_kernel(Step& step, Group& group) {
+    std::set<NodeId> stored;
+    for (const Member& m : group.members)
+      if (needed_.contains(m.id)) stored.insert(m.id);
+    Lowered lowered = lower(g_, group, stored, padding_);
+    step.computes.assign(stored.begin(), stored.end());
+    KernelStep k;
+    k.kernel = static_cast<int>(plan_.kernels.size());
+    k.buffers = placement_.place_kernel(lowered, step.computes);
+    for (std::size_t i = 0; i < k.buffers.size(); ++i) {
+      const Param& p = lowered.kernel.params[i];
+      if (p.is_read) step.reads.push_back(k.buffers[i]);
+      if (p.is_written) step.writes.push_back(k.buffers[i]);
+    }
+    plan_.kernels.push_back(std::move(lowered.kernel));
+    plan_.groups.push_back(std::move(group));
+    step.what = std::move(k);
+  }
+
+  void add_contraction(Step& step, NodeId id) {
+    const ir::GraphNode& n = g_[id];
+    const std::size_t first = n.op == &ops::gemm ? 1 : 0;
+    ContractionStep c;
+    c.dtype = n.type.dtype;
+    c.shape = n.type.shape;
+    c.k = g_[n.inputs[first]].type.shape.back();
+    c.a = read_operand(step, n.inputs[first]);
+    c.b = read_operand(step, n.inputs[first + 1]);
+    std::optional<NodeId> accumulates;
+    if (first == 1) {
+      c.alpha = read_operand(step, n.inputs[3]);
+      const NodeId so_far = storage_of(g_, n.inputs[0]);
+      c.c = read(step, so_far);
+      // In place only if the product does not read what it writes.
+      if (*c.c != c.a.buffer && *c.c != c.b.buffer) accumulates = so_far;
+    }
+    c.out = write(step, id, accumulates);
+    c.out_row = padding_.strides(id)[c.shape.size() - 2];
+    step.what = std::move(c);
+  }
+
+  void add_scatter(Step& step, NodeId id) {
+    const ir::GraphNode& n = g_[id];
+    ScatterStep s;
+    s.added = read(step, storage_of(g_, n.inputs[0]));
+    for (std::size_t i = 1; i < n.inputs.size(); ++i)
+      s.positions.push_back(read(step, storage_of(g_, n.inputs[i])));
+    s.out = write(step, id, std::nullopt);
+    step.what = std::move(s);
+  }
+
+  int read(Step& step, NodeId storage) {
+    step.reads.push_back(placement_.buffer_of(storage));
+    return step.reads.back();
+  }
+
+  Operand read_operand(Step& step, NodeId id) {
+    OperandView view = operand_of(g_, id, padding_);
+    view.operand.buffer = read(step, view.storage);
+    return std::move(view.operand);
+  }
+
+  int write(Step& step, NodeId id, std::optional<NodeId> in_place) {
+    step.writes.push_back(placement_.place_node(id, in_place));
+    step.computes = {id};
+    return step.writes.back();
+  }
+
+  Plan& plan_;
+  const Graph& g_;
+  std::vector<Group>& groups_;
+  const std::set<NodeId> needed_;
+  const Padding& padding_;
+  Placement& placement_;
+};
+
+} // namespace
+
+Plan make_plan(ir::Graph graph, const PlanOptions& options) {
+  prepare(graph);
+  const std::vector<const void*> updated = leaves_of(graph, options.updated);
+  graph.compact();
+  Plan plan;
+  plan.graph = std::move(graph);
+  const Graph& g = plan.graph;
+  const auto order = g.order();
+
+  Fusion fusion = fuse(g, order, options.one_kernel_each);
+  plan.cuts = std::move(fusion.cuts);
+  const auto first_new_value = g.outputs().begin() + static_cast<std::ptrdiff_t>(options.outputs);
+  const std::vector<Item> items =
+      ordered(make_items(g, order, fusion.groups, {first_new_value, g.outputs().end()}));
   std::set<NodeId> needed(g.outputs().begin(), g.outputs().end());
   for (const Item& item : items) needed.insert(item.needs.begin(), item.needs.end());
 
   const Padding padding = choose_padding(g, fusion.groups);
   Placement placement(plan, options.outputs, padding);
-  for (NodeId id : order)
-    if (g[id].is_leaf()) placement.add_leaf(id);
-  for (std::size_t i = 0; i < options.outputs; ++i)
-    placement.is_output(g.outputs()[i], static_cast<int>(i));
-  for (std::size_t i = options.outputs; i < g.outputs().size(); ++i) {
-    const void* leaf = updated_leaf[i - options.outputs];
-    const auto shared = std::ranges::find_if(order, [&](NodeId id) {
-      return leaf && g[id].is_leaf() && g[id].attrs.leaf.get() == leaf;
-    });
-    placement.is_update(g.outputs()[i], shared == order.end() ? ir::no_node : *shared,
-                        static_cast<int>(i - options.outputs));
-  }
-  for (std::size_t s = 0; s < items.size(); ++s)
-    for (NodeId id : items[s].needs)
-      placement.is_read(id, static_cast<int>(s), items[s].is_fallible);
-
+  introduce(placement, g, order, items, options.outputs, updated);
   plan.steps.reserve(items.size());
   plan.kernels.reserve(fusion.groups.size());
   plan.groups.reserve(fusion.groups.size());
-  for (std::size_t s = 0; s < items.size(); ++s) {
-    Item& item = items[s];
-    Step step;
-    step.is_fallible = item.is_fallible;
-    placement.begin_step(static_cast<int>(s), item.is_fallible);
-    if (item.group >= 0) {
-      Group& group = fusion.groups[static_cast<std::size_t>(item.group)];
-      std::set<NodeId> stored;
-      for (const Member& m : group.members)
-        if (needed.contains(m.id)) stored.insert(m.id);
-      Lowered lowered = lower(g, group, stored, padding);
-      step.computes.assign(stored.begin(), stored.end());
-      KernelStep ks;
-      ks.kernel = static_cast<int>(plan.kernels.size());
-      ks.buffers = placement.place_kernel(lowered, step.computes);
-      plan.kernels.push_back(std::move(lowered.kernel));
-      plan.groups.push_back(std::move(group));
-      for (std::size_t i = 0; i < ks.buffers.size(); ++i) {
-        const Param& p = plan.kernels.back().params[i];
-        if (p.is_read) step.reads.push_back(ks.buffers[i]);
-        if (p.is_written) step.writes.push_back(ks.buffers[i]);
-      }
-      step.what = std::move(ks);
-    } else if (g[item.node].op->has(ir::Trait::contraction)) {
-      const ir::GraphNode& n = g[item.node];
-      const std::size_t first = n.op == &ops::gemm ? 1 : 0;
-      ContractionStep c;
-      c.dtype = n.type.dtype;
-      c.shape = n.type.shape;
-      c.k = g[n.inputs[first]].type.shape.back();
-      auto operand = [&](NodeId id) {
-        OperandView o = operand_of(g, id, padding);
-        o.operand.buffer = placement.buffer_of(o.storage);
-        step.reads.push_back(o.operand.buffer);
-        return o.operand;
-      };
-      c.a = operand(n.inputs[first]);
-      c.b = operand(n.inputs[first + 1]);
-      std::optional<NodeId> accumulates;
-      if (first == 1) {
-        c.alpha = operand(n.inputs[3]);
-        const NodeId so_far = storage_of(g, n.inputs[0]);
-        c.c = placement.buffer_of(so_far);
-        step.reads.push_back(*c.c);
-        // In place only if the product does not read what it writes.
-        if (*c.c != c.a.buffer && *c.c != c.b.buffer) accumulates = so_far;
-      }
-      c.out = placement.place_node(item.node, accumulates);
-      c.out_row = padding.strides(item.node)[c.shape.size() - 2];
-      step.writes.push_back(c.out);
-      step.computes = {item.node};
-      step.what = std::move(c);
-    } else {
-      const ir::GraphNode& n = g[item.node];
-      ScatterStep sc;
-      sc.added = placement.buffer_of(storage_of(g, n.inputs[0]));
-      step.reads.push_back(sc.added);
-      for (std::size_t i = 1; i < n.inputs.size(); ++i) {
-        sc.positions.push_back(placement.buffer_of(storage_of(g, n.inputs[i])));
-        step.reads.push_back(sc.positions.back());
-      }
-      sc.out = placement.place_node(item.node, std::nullopt);
-      step.writes.push_back(sc.out);
-      step.computes = {item.node};
-      step.what = std::move(sc);
-    }
-    for (NodeId id : step.computes) step.filled.push_back(placement.buffer_of(id));
-    placement.end_step();
-    plan.steps.push_back(std::move(step));
-  }
+  StepMaker maker(plan, fusion.groups, std::move(needed), padding, placement);
+  for (const Item& item : items)
+    plan.steps.push_back(maker.make(item, static_cast<int>(plan.steps.size())));
   return plan;
 }
 
@@ -252,11 +302,11 @@ std::string Plan::to_string() const {
   for (std::size_t i = 0; i < buffers.size(); ++i) {
     const Buffer& b = buffers[i];
     const auto& node = graph[b.node];
-    text += fmt::format("  b{} {}{} {}{}{}\n", i, kinds[static_cast<int>(b.kind)],
+    text += fmt::format("  b{} {}{} {}{}\n", i, kinds[static_cast<int>(b.kind)],
                         b.kind == BufferKind::leaf ? fmt::format(" {} {}", node.op->name, node.name)
                         : b.kind == BufferKind::temp ? fmt::format(" slot {}", b.index)
                                                      : fmt::format(" {}", b.index),
-                        kroton::to_string(b.dtype), dims::to_string(b.shape), "");
+                        kroton::to_string(b.dtype), dims::to_string(b.shape));
   }
   text += "steps\n";
   for (std::size_t i = 0; i < steps.size(); ++i) {

@@ -1,7 +1,7 @@
 #pragma once
 /// The finished plan of a function: kernels, the steps that run them, and the buffers between.
 ///
-///   Plan plan = make_plan(std::move(graph), {.updates = …});
+///   Plan plan = make_plan(std::move(graph), {.outputs = 1});
 ///   for (const Step& s : plan.steps) …
 #include <optional>
 #include <string>
