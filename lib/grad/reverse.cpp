@@ -103,84 +103,106 @@ bool is_smaller(const Expr& g, const Expr& v) {
       "the cost {} does not depend on {}", cost.label(), v.label());
 }
 
+void check_arguments(const Expr& cost, const std::vector<Expr>& wrt, Location where) {
+  const auto refuse_dtype = [&](const Expr& e, const char* hint, std::string_view what) {
+    support::fail<TypeError>("grad", {.place = ir::place_of(where, {&e, 1}), .hint = hint}, "{} {}",
+                             what, e.label());
+  };
+  if (!is_float(cost.dtype()))
+    refuse_dtype(cost, "cast it to f32 or f64", "the cost must be floating, got");
+  if (cost.rank() != 0)
+    support::fail<ShapeError>(
+        "grad", {.place = ir::place_of(where, {&cost, 1}), .hint = "sum(cost) or mean(cost) first"},
+        "the cost must be a scalar, got {}", cost.label());
+  for (const Expr& v : wrt)
+    if (!is_float(v.dtype()))
+      refuse_dtype(
+          v, "only floating expressions have gradients: cast it to f32 or f64 before it is used",
+          "cannot differentiate with respect to");
+}
+
+/// The walk from a cost to the nodes that gradients are wanted of.
+class Reverse {
+public:
+  /// Gradients get the dtype of `cost` to begin with.
+  Reverse(const Expr& cost, const std::vector<Expr>& wrt, Location where)
+      : order_(ir::topological_order({&cost, 1})) {
+    for (const Expr& v : wrt) targets_.insert(v.node().get());
+    for (const Node* n : order_)
+      if (targets_.contains(n) || has_needed_input(*n)) is_needed_.insert(n);
+    handles_.emplace(cost.node().get(), cost);
+    for (const Node* n : order_)
+      for (const Expr& i : n->inputs) handles_.emplace(i.node().get(), i);
+    if (is_needed(cost))
+      gradients_.emplace(cost.node().get(), ops::scalar_constant(cost.dtype(), 1, where));
+  }
+
+  void run() {
+    for (auto it = order_.rbegin(); it != order_.rend(); ++it) {
+      const Node& n = **it;
+      const auto found = gradients_.find(&n);
+      if (found == gradients_.end() || n.inputs.empty() || !has_needed_input(n)) continue;
+      pass_on(n, found->second);
+      if (!targets_.contains(&n)) gradients_.erase(&n);
+    }
+  }
+
+  /// Whether one of `wrt` is reached through it.
+  bool is_needed(const Expr& e) const { return is_needed_.contains(e.node().get()); }
+  /// Null if the cost does not depend on it.
+  const Expr* gradient_of(const Expr& e) const {
+    const auto found = gradients_.find(e.node().get());
+    return found == gradients_.end() ? nullptr : &found->second;
+  }
+
+private:
+  bool has_needed_input(const Node& n) const {
+    return std::ranges::any_of(n.inputs, [&](const Expr& i) { return is_needed(i); });
+  }
+
+  /// Adds what the gradient `g` of a node gives to those of its inputs.
+  void pass_on(const Node& n, Expr g) {
+    if (!n.op->gradient)
+      support::fail<UnsupportedError>("grad",
+                                      {.place = ir::place_of(n.where, n.inputs),
+                                       .hint = "stop_gradient(…) treats it as a constant"},
+                                      "{} has no gradient", handles_.at(&n).label());
+    const Expr output = handles_.at(&n);
+    const ir::GradContext context{n.inputs, n.attrs, output, g, n.where};
+    const std::vector<Expr> contributions = n.op->gradient(context);
+    KROTON_CHECK(contributions.size() == n.inputs.size(), "{} gives {} gradients for {} inputs",
+                 n.op->name, contributions.size(), n.inputs.size());
+    for (std::size_t i = 0; i < contributions.size(); ++i) {
+      const Expr& input = n.inputs[i];
+      if (!contributions[i].node() || !is_needed(input)) continue;
+      Expr part =
+          ops::cast_to(ops::sum_to(contributions[i], input, n.where), input.dtype(), n.where);
+      relocate(part, context);
+      if (const Expr* so_far = gradient_of(input))
+        part = Operand(*so_far, n.where) + Operand(part, n.where);
+      gradients_.insert_or_assign(input.node().get(), std::move(part));
+    }
+  }
+
+  const std::vector<const Node*> order_;
+  std::unordered_set<const Node*> targets_, is_needed_;
+  std::unordered_map<const Node*, Expr> handles_; ///< rows are given expressions
+  std::unordered_map<const Node*, Expr> gradients_;
+};
+
 } // namespace
 
 std::vector<Expr> grad(const Expr& cost, const std::vector<Expr>& wrt, Location where) {
-  const std::vector<Expr> only_cost{cost};
-  if (!is_float(cost.dtype()))
-    support::fail<TypeError>(
-        "grad", {.place = ir::place_of(where, only_cost), .hint = "cast it to f32 or f64"},
-        "the cost must be floating, got {}", cost.label());
-  if (cost.rank() != 0)
-    support::fail<ShapeError>(
-        "grad", {.place = ir::place_of(where, only_cost), .hint = "sum(cost) or mean(cost) first"},
-        "the cost must be a scalar, got {}", cost.label());
-  for (const Expr& v : wrt) {
-    const std::vector<Expr> named{v};
-    if (!is_float(v.dtype()))
-      support::fail<TypeError>(
-          "grad",
-          {.place = ir::place_of(where, named),
-           .hint =
-               "only floating expressions have gradients: cast it to f32 or f64 before it is used"},
-          "cannot differentiate with respect to {}", v.label());
-  }
-
-  const Expr stable = stabilized(cost, wrt);
-  const auto order = ir::topological_order({&stable, 1});
-  std::unordered_set<const Node*> targets, is_needed;
-  for (const Expr& v : wrt) targets.insert(v.node().get());
-  for (const Node* n : order)
-    if (targets.contains(n) || std::ranges::any_of(n->inputs, [&](const Expr& i) {
-          return is_needed.contains(i.node().get());
-        }))
-      is_needed.insert(n);
-
-  // Handles for the nodes: rows are given expressions.
-  std::unordered_map<const Node*, Expr> handles{{stable.node().get(), stable}};
-  for (const Node* n : order)
-    for (const Expr& i : n->inputs) handles.emplace(i.node().get(), i);
-
-  std::unordered_map<const Node*, Expr> grads;
-  if (is_needed.contains(stable.node().get()))
-    grads.emplace(stable.node().get(), ops::scalar_constant(cost.dtype(), 1, where));
-  for (auto it = order.rbegin(); it != order.rend(); ++it) {
-    const Node* n = *it;
-    const auto found = grads.find(n);
-    if (found == grads.end() || n->inputs.empty()) continue;
-    if (std::ranges::none_of(n->inputs,
-                             [&](const Expr& i) { return is_needed.contains(i.node().get()); }))
-      continue;
-    if (!n->op->gradient)
-      support::fail<UnsupportedError>("grad",
-                                      {.place = ir::place_of(n->where, n->inputs),
-                                       .hint = "stop_gradient(…) treats it as a constant"},
-                                      "{} has no gradient", handles.at(n).label());
-    const Expr output = handles.at(n), g = found->second;
-    const ir::GradContext context{n->inputs, n->attrs, output, g, n->where};
-    const std::vector<Expr> contributions = n->op->gradient(context);
-    KROTON_CHECK(contributions.size() == n->inputs.size(), "{} gives {} gradients for {} inputs",
-                 n->op->name, contributions.size(), n->inputs.size());
-    for (std::size_t i = 0; i < contributions.size(); ++i) {
-      const Expr& input = n->inputs[i];
-      if (!contributions[i].node() || !is_needed.contains(input.node().get())) continue;
-      Expr part =
-          ops::cast_to(ops::sum_to(contributions[i], input, n->where), input.dtype(), n->where);
-      relocate(part, context);
-      const auto so_far = grads.find(input.node().get());
-      if (so_far != grads.end()) part = Operand(so_far->second, n->where) + Operand(part, n->where);
-      grads.insert_or_assign(input.node().get(), std::move(part));
-    }
-    if (!targets.contains(n)) grads.erase(found->first);
-  }
-
+  check_arguments(cost, wrt, where);
+  Reverse reverse(stabilized(cost, wrt), wrt, where);
+  reverse.run();
   std::vector<Expr> result;
   for (const Expr& v : wrt) {
-    const auto it = grads.find(v.node().get());
-    if (it == grads.end()) disconnected(cost, v, is_needed.contains(v.node().get()), where);
-    result.push_back(is_smaller(it->second, v)
-                         ? ir::make(ops::broadcast_to, {it->second}, {.dims = v.shape()}, where)
-                         : it->second);
+    const Expr* found = reverse.gradient_of(v);
+    if (!found) disconnected(cost, v, reverse.is_needed(v), where);
+    result.push_back(is_smaller(*found, v)
+                         ? ir::make(ops::broadcast_to, {*found}, {.dims = v.shape()}, where)
+                         : *found);
   }
   return result;
 }
