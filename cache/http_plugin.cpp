@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <curl/curl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 namespace {
@@ -19,20 +20,30 @@ constexpr long max_redirects = 3;
 using Handle = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
 
 /// Connections that are kept for the next request. A child of fork leaves its parent's alone:
-/// closing one would end it for the parent too.
+/// closing one would end it for the parent too. No fork catches the list locked.
 class Handles {
 public:
+  /// Never destroyed: requests may run until the very end of the process.
+  static Handles& process() {
+    static auto& instance = *new Handles;
+    return instance;
+  }
+
   Handle take() {
-    const std::lock_guard lock(mutex_);
-    if (process_ != ::getpid()) {
-      for (Handle& handle : idle_) static_cast<void>(handle.release());
-      idle_.clear();
-      process_ = ::getpid();
+    {
+      const std::lock_guard lock(mutex_);
+      if (process_ != ::getpid()) {
+        for (Handle& handle : idle_) static_cast<void>(handle.release());
+        idle_.clear();
+        process_ = ::getpid();
+      }
+      if (!idle_.empty()) {
+        Handle handle = std::move(idle_.back());
+        idle_.pop_back();
+        return handle;
+      }
     }
-    if (idle_.empty()) return {curl_easy_init(), &curl_easy_cleanup};
-    Handle handle = std::move(idle_.back());
-    idle_.pop_back();
-    return handle;
+    return {curl_easy_init(), &curl_easy_cleanup};
   }
 
   void give_back(Handle handle) {
@@ -41,17 +52,16 @@ public:
   }
 
 private:
+  Handles() {
+    ::pthread_atfork([] { process().mutex_.lock(); }, [] { process().mutex_.unlock(); },
+                     [] { process().mutex_.unlock(); });
+  }
+
   static constexpr std::size_t max_idle = 8;
   std::mutex mutex_;
   std::vector<Handle> idle_;
   pid_t process_ = ::getpid();
 };
-
-/// Never destroyed: requests may run until the very end of the process.
-Handles& handles() {
-  static auto& instance = *new Handles;
-  return instance;
-}
 
 struct Result : KrotonHttpResult {
   std::string bytes;
@@ -164,7 +174,7 @@ void fill(Result& result, CURL* curl, CURLcode code) {
 KrotonHttpResult* perform(const KrotonHttpRequest* request) {
   auto result = std::make_unique<Result>();
   result->max_bytes = request->max_bytes;
-  Handle curl = handles().take();
+  Handle curl = Handles::process().take();
   CURLcode code = CURLE_FAILED_INIT;
   if (curl) {
     std::string_view body(request->body, request->body_size);
@@ -172,7 +182,7 @@ KrotonHttpResult* perform(const KrotonHttpRequest* request) {
     code = curl_easy_perform(curl.get());
   }
   fill(*result, curl.get(), code);
-  if (curl) handles().give_back(std::move(curl));
+  if (curl) Handles::process().give_back(std::move(curl));
   return result.release();
 }
 
