@@ -31,11 +31,7 @@ public:
   Fusion run(bool one_each) {
     for (NodeId id : order_) {
       if (!is_fusable(graph_, id)) continue;
-      const int own = static_cast<int>(groups_.size());
-      groups_.push_back({id});
-      cost_.push_back(graph_[id].op->cost);
-      is_plain_.push_back(is_plain(id));
-      group_of_[at(id)] = own;
+      add_group(id);
       if (one_each) continue;
       support::SmallVector<NodeId, 4> producers;
       for (const Edge& e : edges_.of(id))
@@ -54,6 +50,14 @@ public:
   }
 
 private:
+  /// A group of one node.
+  void add_group(NodeId id) {
+    group_of_[at(id)] = static_cast<int>(groups_.size());
+    groups_.push_back({id});
+    cost_.push_back(graph_[id].op->cost);
+    is_plain_.push_back(is_plain(id));
+  }
+
   void try_merge(NodeId producer, NodeId consumer) {
     const int a = group_of_[at(producer)], b = group_of_[at(consumer)];
     if (a == b) return;
@@ -212,8 +216,28 @@ private:
   /// earlier and ends later can close a circle unseen. Then the smallest group of a circle is taken
   /// apart; false if there is no circle.
   bool split_one_in_circle() {
+    const std::vector<bool> is_in_circle = find_circles();
+    int smallest = -1;
+    for (std::size_t g = 0; g < groups_.size(); ++g)
+      if (is_in_circle[g] && groups_[g].size() > 1 &&
+          (smallest < 0 || groups_[g].size() < groups_[static_cast<std::size_t>(smallest)].size()))
+        smallest = static_cast<int>(g);
+    if (smallest < 0) return false;
+    const std::vector<NodeId> apart =
+        std::exchange(groups_[static_cast<std::size_t>(smallest)], {});
+    for (NodeId id : apart) {
+      add_group(id);
+      cuts_.push_back({apart.front(), id, "their kernel and another would need each other"});
+    }
+    return true;
+  }
+
+  using Neighbours = std::vector<std::vector<int>>;
+
+  /// Of each group and of what is outside of groups: whether it is in a circle, or between two.
+  std::vector<bool> find_circles() const {
     // Units: the groups, then the nodes outside groups.
-    std::vector<std::vector<int>> users(groups_.size() + order_.size()), makers(users.size());
+    Neighbours users(groups_.size() + order_.size()), makers(users.size());
     auto unit = [&](NodeId id) {
       const int group = group_of_[at(id)];
       return group == none ? static_cast<int>(groups_.size()) + position_[at(id)] : group;
@@ -228,42 +252,28 @@ private:
         makers[static_cast<std::size_t>(to)].push_back(from);
       }
     }
-    // What remains after taking away, again and again, what needs nothing or is needed by nothing.
-    std::vector<bool> is_gone(users.size(), false);
-    auto peel = [&](const auto& before, const auto& after) {
-      std::vector<std::size_t> waiting(before.size()), ready;
-      for (std::size_t u = 0; u < before.size(); ++u) {
-        waiting[u] = static_cast<std::size_t>(std::ranges::count_if(
-            before[u], [&](int m) { return !is_gone[static_cast<std::size_t>(m)]; }));
-        if (waiting[u] == 0 && !is_gone[u]) ready.push_back(u);
-      }
-      while (!ready.empty()) {
-        const std::size_t u = ready.back();
-        ready.pop_back();
-        is_gone[u] = true;
-        for (int v : after[u])
-          if (--waiting[static_cast<std::size_t>(v)] == 0 && !is_gone[static_cast<std::size_t>(v)])
-            ready.push_back(static_cast<std::size_t>(v));
-      }
-    };
-    peel(makers, users);
-    peel(users, makers);
-    int smallest = -1;
-    for (std::size_t g = 0; g < groups_.size(); ++g)
-      if (!is_gone[g] && groups_[g].size() > 1 &&
-          (smallest < 0 || groups_[g].size() < groups_[static_cast<std::size_t>(smallest)].size()))
-        smallest = static_cast<int>(g);
-    if (smallest < 0) return false;
-    const std::vector<NodeId> apart =
-        std::exchange(groups_[static_cast<std::size_t>(smallest)], {});
-    for (NodeId id : apart) {
-      group_of_[at(id)] = static_cast<int>(groups_.size());
-      groups_.push_back({id});
-      cost_.push_back(graph_[id].op->cost);
-      is_plain_.push_back(is_plain(id));
-      cuts_.push_back({apart.front(), id, "their kernel and another would need each other"});
+    std::vector<bool> is_left(users.size(), true);
+    peel(makers, users, is_left);
+    peel(users, makers, is_left);
+    return is_left;
+  }
+
+  /// Takes away, again and again, what has nothing left before it.
+  static void peel(const Neighbours& before, const Neighbours& after, std::vector<bool>& is_left) {
+    std::vector<std::size_t> waiting(before.size()), ready;
+    for (std::size_t u = 0; u < before.size(); ++u) {
+      waiting[u] = static_cast<std::size_t>(std::ranges::count_if(
+          before[u], [&](int m) { return is_left[static_cast<std::size_t>(m)]; }));
+      if (waiting[u] == 0 && is_left[u]) ready.push_back(u);
     }
-    return true;
+    while (!ready.empty()) {
+      const std::size_t u = ready.back();
+      ready.pop_back();
+      is_left[u] = false;
+      for (int v : after[u])
+        if (--waiting[static_cast<std::size_t>(v)] == 0 && is_left[static_cast<std::size_t>(v)])
+          ready.push_back(static_cast<std::size_t>(v));
+    }
   }
 
   Fusion finish() {

@@ -140,197 +140,242 @@ private:
   /// Makes axes one that edges between members tie together; then ties parts of the group that
   /// only share what they read.
   bool unify() {
-    std::vector<std::size_t> part(group_.members.size());
-    std::iota(part.begin(), part.end(), std::size_t{0});
-    auto part_of = [&](std::size_t k) {
-      while (part[k] != k) k = part[k] = part[part[k]];
-      return k;
-    };
-    struct External {
-      std::size_t member;
-      const View* view;
-    };
-    std::unordered_map<NodeId, std::vector<External>> external;
-    std::vector<NodeId> bases; // in the order of their first reader
-    for (std::size_t k = 0; k < group_.members.size(); ++k) {
-      const ir::GraphNode& n = graph_[group_.members[k].id];
-      if (n.op->has(Trait::gather)) {
-        const View source = resolve_view(graph_, n.inputs[0], graph_[n.inputs[0]].type.rank());
-        if (index_.contains(storage_of(graph_, source.base)))
-          return refuse("it is read at computed positions");
-      }
-      for (const Edge& e : edges_.of(group_.members[k].id)) {
-        const auto producer = index_.find(e.view.base);
-        if (producer == index_.end()) {
-          if (index_.contains(storage_of(graph_, e.view.base)))
-            return refuse("a reshape stands between them");
-          auto& reads = external[e.view.base];
-          if (reads.empty()) bases.push_back(e.view.base);
-          reads.push_back({k, &e.view});
-          continue;
-        }
-        if (!e.view.is_pure()) return refuse("a slice stands between them");
-        const auto slots = result_slots(producer->second);
-        for (std::size_t a = 0; a < slots.size(); ++a)
-          if (e.view.axes[a].axis >= 0 && !unite(slots[a], first_slot_[k] + e.view.axes[a].axis))
-            return false;
-        part[part_of(k)] = part_of(producer->second);
-      }
-    }
-    // What reads an array at the same place may walk it in the same loop.
-    for (NodeId base : bases) {
-      const auto& reads = external.at(base);
-      for (std::size_t i = 1; i < reads.size(); ++i) {
-        const External &a = reads[0], &b = reads[i];
-        std::vector<std::pair<int, int>> pairs;
-        for (std::size_t x = 0; x < a.view->axes.size(); ++x)
-          if (a.view->axes[x].axis >= 0 && b.view->axes[x].axis >= 0)
-            pairs.emplace_back(first_slot_[a.member] + a.view->axes[x].axis,
-                               first_slot_[b.member] + b.view->axes[x].axis);
-        const bool fits =
-            std::ranges::all_of(pairs, [&](const auto& p) { return can_unite(p.first, p.second); });
-        if (!fits) continue;
-        for (const auto& [x, y] : pairs) unite(x, y);
-        part[part_of(b.member)] = part_of(a.member);
-      }
-    }
+    part_.resize(group_.members.size());
+    std::iota(part_.begin(), part_.end(), std::size_t{0});
+    for (std::size_t k = 0; k < group_.members.size(); ++k)
+      if (!tie_to_producers(k)) return false;
+    for (const std::vector<Reader>& readers : readers_) tie_readers(readers);
     for (std::size_t k = 1; k < group_.members.size(); ++k)
       if (part_of(k) != part_of(0)) return refuse("they share nothing");
     return true;
   }
 
-  /// Numbers the axes in the order of the member that is computed over most of them.
-  bool number_axes() {
-    std::size_t widest = 0;
-    int most = -1;
-    for (std::size_t k = 0; k < group_.members.size(); ++k) {
-      int count = 0;
-      for (const Dim& d : over(group_.members[k]).shape) count += d.is(1) ? 0 : 1;
-      if (count > most) {
-        most = count;
-        widest = k;
-      }
+  /// A member that reads an array from outside the group.
+  struct Reader {
+    std::size_t member;
+    const View* view;
+  };
+
+  std::size_t part_of(std::size_t k) {
+    while (part_[k] != k) k = part_[k] = part_[part_[k]];
+    return k;
+  }
+
+  /// Makes the axes of a member one with those of the members that it reads, and notes what else it
+  /// reads.
+  bool tie_to_producers(std::size_t k) {
+    const ir::GraphNode& n = graph_[group_.members[k].id];
+    if (n.op->has(Trait::gather)) {
+      const View source = resolve_view(graph_, n.inputs[0], graph_[n.inputs[0]].type.rank());
+      if (index_.contains(storage_of(graph_, source.base)))
+        return refuse("it is read at computed positions");
     }
-    // Axes that the widest member lacks may still be walked along one of its own of the same size.
-    const auto& shape = over(group_.members[widest]).shape;
-    for (std::size_t k = 0; k < group_.members.size(); ++k) {
-      const auto& own = over(group_.members[k]).shape;
-      for (std::size_t i = own.size(); i-- > 0;) {
-        auto is_covered = [&](std::size_t j) {
-          return root(first_slot_[widest] + static_cast<int>(j)) ==
-                 root(first_slot_[k] + static_cast<int>(i));
-        };
-        bool done = own[i].is(1);
-        for (std::size_t j = 0; !done && j < shape.size(); ++j) done = is_covered(j);
-        for (std::size_t j = shape.size(); !done && j-- > 0;)
-          if (can_unite(first_slot_[widest] + static_cast<int>(j),
-                        first_slot_[k] + static_cast<int>(i)))
-            done = unite(first_slot_[widest] + static_cast<int>(j),
-                         first_slot_[k] + static_cast<int>(i));
+    for (const Edge& e : edges_.of(group_.members[k].id)) {
+      const auto producer = index_.find(e.view.base);
+      if (producer == index_.end()) {
+        if (index_.contains(storage_of(graph_, e.view.base)))
+          return refuse("a reshape stands between them");
+        const auto at = reader_list_.emplace(e.view.base, readers_.size());
+        if (at.second) readers_.emplace_back();
+        readers_[at.first->second].push_back({k, &e.view});
+        continue;
       }
-    }
-    std::unordered_map<int, int> number;
-    for (std::size_t i = 0; i < shape.size(); ++i) {
-      if (shape[i].is(1)) continue;
-      if (!number
-               .emplace(root(first_slot_[widest] + static_cast<int>(i)),
-                        static_cast<int>(group_.axes.size()))
-               .second)
-        return refuse("two of its axes would be one");
-      group_.axes.push_back(shape[i]);
-    }
-    for (std::size_t k = 0; k < group_.members.size(); ++k) {
-      Member& m = group_.members[k];
-      const auto& own = over(m).shape;
-      const auto& ints = graph_[m.id].attrs.ints;
-      for (std::size_t i = 0; i < own.size(); ++i) {
-        int axis = -1;
-        if (!own[i].is(1)) {
-          const auto it = number.find(root(first_slot_[k] + static_cast<int>(i)));
-          if (it == number.end()) return refuse("their axes differ");
-          axis = it->second;
-          if (std::ranges::find(m.axes, axis) != m.axes.end())
-            return refuse("two of its axes would be one");
-          m.domain.push_back(axis);
-          if (m.is_reduction && std::ranges::find(ints, static_cast<std::int64_t>(i)) != ints.end())
-            m.reduced.push_back(axis);
-        }
-        m.axes.push_back(axis);
-      }
-      std::ranges::sort(m.domain);
-      std::ranges::sort(m.reduced);
-      if (m.is_reduction && m.reduced.empty()) return refuse("it reduces nothing");
+      if (!e.view.is_pure()) return refuse("a slice stands between them");
+      const auto slots = result_slots(producer->second);
+      for (std::size_t a = 0; a < slots.size(); ++a)
+        if (e.view.axes[a].axis >= 0 && !unite(slots[a], first_slot_[k] + e.view.axes[a].axis))
+          return false;
+      part_[part_of(k)] = part_of(producer->second);
     }
     return true;
   }
 
+  /// What reads an array at the same place may walk it in the same loop.
+  void tie_readers(const std::vector<Reader>& readers) {
+    const Reader& a = readers[0];
+    for (std::size_t i = 1; i < readers.size(); ++i) {
+      const Reader& b = readers[i];
+      std::vector<std::pair<int, int>> pairs;
+      for (std::size_t x = 0; x < a.view->axes.size(); ++x)
+        if (a.view->axes[x].axis >= 0 && b.view->axes[x].axis >= 0)
+          pairs.emplace_back(first_slot_[a.member] + a.view->axes[x].axis,
+                             first_slot_[b.member] + b.view->axes[x].axis);
+      const bool fits =
+          std::ranges::all_of(pairs, [&](const auto& p) { return can_unite(p.first, p.second); });
+      if (!fits) continue;
+      for (const auto& [x, y] : pairs) unite(x, y);
+      part_[part_of(b.member)] = part_of(a.member);
+    }
+  }
+
+  /// Numbers the axes in the order of the member that is computed over most of them.
+  bool number_axes() {
+    const std::size_t widest = find_widest();
+    for (std::size_t k = 0; k < group_.members.size(); ++k) align(k, widest);
+    const auto& shape = over(group_.members[widest]).shape;
+    std::unordered_map<int, int> number; // of each root
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      if (shape[i].is(1)) continue;
+      const int next = static_cast<int>(group_.axes.size());
+      if (!number.emplace(root(slot(widest, i)), next).second)
+        return refuse("two of its axes would be one");
+      group_.axes.push_back(shape[i]);
+    }
+    for (std::size_t k = 0; k < group_.members.size(); ++k)
+      if (!number_axes_of(k, number)) return false;
+    return true;
+  }
+
+  int slot(std::size_t k, std::size_t axis) const {
+    return first_slot_[k] + static_cast<int>(axis);
+  }
+
+  std::size_t find_widest() const {
+    std::size_t widest = 0;
+    long most = -1;
+    for (std::size_t k = 0; k < group_.members.size(); ++k) {
+      const auto& shape = over(group_.members[k]).shape;
+      const long count = std::ranges::count_if(shape, [](const Dim& d) { return !d.is(1); });
+      if (count <= most) continue;
+      most = count;
+      widest = k;
+    }
+    return widest;
+  }
+
+  /// Axes that the widest member lacks may still be walked along one of its own of the same size.
+  void align(std::size_t k, std::size_t widest) {
+    const auto& shape = over(group_.members[widest]).shape;
+    const auto& own = over(group_.members[k]).shape;
+    for (std::size_t i = own.size(); i-- > 0;) {
+      bool is_done = own[i].is(1);
+      for (std::size_t j = 0; !is_done && j < shape.size(); ++j)
+        is_done = root(slot(widest, j)) == root(slot(k, i));
+      for (std::size_t j = shape.size(); !is_done && j-- > 0;)
+        if (can_unite(slot(widest, j), slot(k, i))) is_done = unite(slot(widest, j), slot(k, i));
+    }
+  }
+
+  bool number_axes_of(std::size_t k, const std::unordered_map<int, int>& number) {
+    Member& m = group_.members[k];
+    const auto& own = over(m).shape;
+    const auto& ints = graph_[m.id].attrs.ints;
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      int axis = -1;
+      if (!own[i].is(1)) {
+        const auto it = number.find(root(slot(k, i)));
+        if (it == number.end()) return refuse("their axes differ");
+        axis = it->second;
+        if (std::ranges::find(m.axes, axis) != m.axes.end())
+          return refuse("two of its axes would be one");
+        m.domain.push_back(axis);
+        if (m.is_reduction && std::ranges::find(ints, static_cast<std::int64_t>(i)) != ints.end())
+          m.reduced.push_back(axis);
+      }
+      m.axes.push_back(axis);
+    }
+    std::ranges::sort(m.domain);
+    std::ranges::sort(m.reduced);
+    return !m.is_reduction || !m.reduced.empty() || refuse("it reduces nothing");
+  }
+
   /// Finds site and level of every member for the first `rows` axes as rows.
   bool place(int rows) {
-    const int rank = static_cast<int>(group_.axes.size());
-    Set row_axes, inner;
-    for (int i = 0; i < rank; ++i) (i < rows ? row_axes : inner).push_back(i);
+    row_axes_.clear();
+    inner_axes_.clear();
+    for (int i = 0; i < static_cast<int>(group_.axes.size()); ++i)
+      (i < rows ? row_axes_ : inner_axes_).push_back(i);
     group_.rows = rows;
     group_.levels = 1;
     for (Member& m : group_.members) {
-      int level = 0;
-      bool all_prologue = true, any_finish = false, any_row = false;
-      for (const Edge& e : edges_.of(m.id)) {
-        const auto it = index_.find(e.view.base);
-        if (it == index_.end()) continue;
-        const Member& p = group_.members[it->second];
-        const bool is_result = p.is_outer || p.site == Site::finish;
-        any_finish = any_finish || is_result;
-        any_row = any_row || (!is_result && p.site == Site::main);
-        all_prologue = all_prologue && p.site == Site::prologue;
-        if (is_result) {
-          const Set kept = minus(p.domain, p.reduced);
-          if (m.is_reduction)
-            return refuse("a reduction of the result of all rows needs a kernel of its own");
-          if (!kept.empty() && kept != m.domain)
-            return refuse("the results of all rows have other axes");
-        }
-        // An inner reduction that keeps inner axes leaves its result in memory, after the loop.
-        if (p.is_reduction && !p.is_outer && !includes(row_axes, minus(p.domain, p.reduced)))
-          return refuse("a partial reduction is read by the same rows");
-        level = std::max(level, p.level + (p.is_reduction && !p.is_outer ? 1 : 0));
-      }
-      m.level = level;
+      const auto reads = reads_of(m);
+      if (!reads) return false;
+      m.level = reads->level;
       m.is_outer = m.is_row_value = false;
-      if (m.is_reduction) {
-        if (any_finish)
-          return refuse("a reduction of the result of all rows needs a kernel of its own");
-        if (!includes(m.domain, row_axes)) return refuse("a reduction lacks the row axes");
-        m.site = Site::main;
-        m.is_outer = includes(m.reduced, row_axes) && rows > 0;
-        if (!m.is_outer && !disjoint(m.reduced, row_axes))
-          return refuse("a reduction takes part of the row axes");
-        const Set own_inner = minus(m.domain, row_axes);
-        if (!own_inner.empty() && own_inner != inner) return refuse("inner axes differ");
-      } else if (m.domain.empty() && all_prologue) {
-        m.site = Site::prologue;
-      } else if (any_finish || disjoint(m.domain, row_axes)) {
-        if (any_row || !disjoint(m.domain, row_axes))
-          return refuse("the result of all rows is needed for each row");
-        m.site = Site::finish;
-      } else {
-        if (!includes(m.domain, row_axes)) return refuse("it does not have all row axes");
-        const Set own_inner = minus(m.domain, row_axes);
-        if (!own_inner.empty() && own_inner != inner) return refuse("inner axes differ");
-        m.site = Site::main;
-        m.is_row_value = own_inner.empty();
-      }
+      if (m.is_reduction ? !place_reduction(m) : !place_value(m, *reads)) return false;
       if (m.site == Site::main) group_.levels = std::max(group_.levels, m.level + 1);
     }
     // Nothing computed for each row may read what is computed after them.
     for (const Member& m : group_.members) {
       if (m.site != Site::main) continue;
       for (const Edge& e : edges_.of(m.id))
-        if (const auto it = index_.find(e.view.base);
-            it != index_.end() && (group_.members[it->second].site == Site::finish ||
-                                   group_.members[it->second].is_outer))
+        if (const Member* p = member(e.view.base); p && is_after_rows(*p))
           return refuse("the result of all rows is needed for each row");
     }
     return true;
+  }
+
+  const Member* member(NodeId id) const {
+    const auto it = index_.find(id);
+    return it == index_.end() ? nullptr : &group_.members[it->second];
+  }
+  static bool is_after_rows(const Member& m) { return m.is_outer || m.site == Site::finish; }
+
+  /// What a member has from other members, which have been placed.
+  struct Reads {
+    int level = 0; ///< above every inner reduction
+    bool are_all_prologue = true, has_finish = false, has_row = false;
+  };
+
+  std::optional<Reads> reads_of(const Member& m) {
+    const auto refused = [&](std::string_view reason) {
+      refuse(reason);
+      return std::nullopt;
+    };
+    Reads reads;
+    for (const Edge& e : edges_.of(m.id)) {
+      const Member* p = member(e.view.base);
+      if (!p) continue;
+      const bool is_result = is_after_rows(*p);
+      reads.has_finish = reads.has_finish || is_result;
+      reads.has_row = reads.has_row || (!is_result && p->site == Site::main);
+      reads.are_all_prologue = reads.are_all_prologue && p->site == Site::prologue;
+      if (is_result) {
+        if (m.is_reduction)
+          return refused("a reduction of the result of all rows needs a kernel of its own");
+        const Set kept = minus(p->domain, p->reduced);
+        if (!kept.empty() && kept != m.domain)
+          return refused("the results of all rows have other axes");
+      }
+      const bool is_inner = p->is_reduction && !p->is_outer;
+      // An inner reduction that keeps inner axes leaves its result in memory, after the loop.
+      if (is_inner && !includes(row_axes_, minus(p->domain, p->reduced)))
+        return refused("a partial reduction is read by the same rows");
+      reads.level = std::max(reads.level, p->level + (is_inner ? 1 : 0));
+    }
+    return reads;
+  }
+
+  bool place_reduction(Member& m) {
+    if (!includes(m.domain, row_axes_)) return refuse("a reduction lacks the row axes");
+    m.site = Site::main;
+    m.is_outer = includes(m.reduced, row_axes_) && group_.rows > 0;
+    if (!m.is_outer && !disjoint(m.reduced, row_axes_))
+      return refuse("a reduction takes part of the row axes");
+    return has_all_inner_axes_or_none(m);
+  }
+
+  bool place_value(Member& m, const Reads& reads) {
+    const bool has_row_axes = !disjoint(m.domain, row_axes_);
+    if (m.domain.empty() && reads.are_all_prologue) {
+      m.site = Site::prologue;
+      return true;
+    }
+    if (reads.has_finish || !has_row_axes) {
+      if (reads.has_row || has_row_axes)
+        return refuse("the result of all rows is needed for each row");
+      m.site = Site::finish;
+      return true;
+    }
+    if (!includes(m.domain, row_axes_)) return refuse("it does not have all row axes");
+    m.site = Site::main;
+    m.is_row_value = minus(m.domain, row_axes_).empty();
+    return has_all_inner_axes_or_none(m);
+  }
+
+  bool has_all_inner_axes_or_none(const Member& m) {
+    const Set own = minus(m.domain, row_axes_);
+    return own.empty() || own == inner_axes_ || refuse("inner axes differ");
   }
 
   const Graph& graph_;
@@ -341,6 +386,10 @@ private:
   std::vector<int> first_slot_;
   std::vector<int> parent_;
   std::vector<Dim> size_;
+  std::vector<std::size_t> part_;            ///< of each member: parts that nothing ties together
+  std::vector<std::vector<Reader>> readers_; ///< of each array, in the order of their first reader
+  std::unordered_map<NodeId, std::size_t> reader_list_; ///< index into `readers_`
+  Set row_axes_, inner_axes_;
 };
 
 } // namespace
