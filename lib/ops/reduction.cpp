@@ -220,6 +220,12 @@ Expr reduce_position(const Op& op, const Operand& a, int axis, bool keepdims) {
   return reduce(op, e, {axis}, keepdims, a.where);
 }
 
+/// The operand as an expression, integers and bool as f64.
+Expr to_floating(const Operand& a) {
+  const Expr e = to_expr(a);
+  return is_float(e.dtype()) ? e : cast_to(e, DType::f64, a.where);
+}
+
 } // namespace
 } // namespace ops
 
@@ -246,8 +252,7 @@ Expr argmin(Operand a, int axis, bool keepdims) {
 }
 
 Expr mean(Operand a, Axes axes, bool keepdims) {
-  Expr e = ops::to_expr(a);
-  if (!is_float(e.dtype())) e = ops::cast_to(e, DType::f64, a.where);
+  const Expr e = ops::to_floating(a);
   Dim count(1);
   for (std::int64_t axis : ops::normalize_axes("mean", axes, e, a.where))
     count = ir::dims::mul(count, e.shape()[static_cast<std::size_t>(axis)]);
@@ -257,8 +262,7 @@ Expr mean(Operand a, Axes axes, bool keepdims) {
 
 Expr logsumexp(Operand a, Axes axes, bool keepdims) {
   const Location at = a.where;
-  const Expr e = ops::to_expr(a);
-  const Expr x = is_float(e.dtype()) ? e : ops::cast_to(e, DType::f64, at);
+  const Expr x = ops::to_floating(a);
   const auto reduced = ops::normalize_axes("logsumexp", axes, x, at);
   // Subtracting the largest keeps exp in range; where it is infinite there is nothing to
   // subtract: inf - inf would be NaN.
@@ -279,8 +283,7 @@ Expr logsumexp(Operand a, Axes axes, bool keepdims) {
 
 Expr softmax(Operand a, int axis) {
   const Location at = a.where;
-  const Expr e = ops::to_expr(a);
-  const Expr x = is_float(e.dtype()) ? e : ops::cast_to(e, DType::f64, at);
+  const Expr x = ops::to_floating(a);
   ops::normalize_axes("softmax", {axis}, x, at);
   const Expr top = stop_gradient({max({x, at}, {axis}, true), at});
   const Expr ex = exp({Operand(x, at) - Operand(top, at), at});
@@ -291,8 +294,7 @@ Expr softmax(Operand a, int axis) {
 
 Expr log_softmax(Operand a, int axis) {
   const Location at = a.where;
-  const Expr e = ops::to_expr(a);
-  const Expr x = is_float(e.dtype()) ? e : ops::cast_to(e, DType::f64, at);
+  const Expr x = ops::to_floating(a);
   ops::normalize_axes("log_softmax", {axis}, x, at);
   const Expr top = stop_gradient({max({x, at}, {axis}, true), at});
   const Expr shifted = Operand(x, at) - Operand(top, at);

@@ -4,10 +4,11 @@
 ///   PipelineReport report = run_pipeline(graph, {.fp = Fp::refine});
 ///   for (const Application& a : report.applications) …        // explain()
 ///
-/// canonicalize  one form for each thing: constants right, movements composed, markers for grad
-/// dropped simplify      folding, algebra, movement, reductions stabilize     forms that do not
-/// overflow or cancel; simplify's rules again for what that opens specialize    ops with kernels of
-/// their own; ops without a kernel taken apart
+/// - canonicalize: one form for each thing: constants right, movements composed, markers for grad
+///   dropped
+/// - simplify: folding, algebra, movement, reductions
+/// - stabilize: forms that do not overflow or cancel; simplify's rules again for what that opens
+/// - specialize: ops with kernels of their own; ops without a kernel taken apart
 ///
 /// After the last pass the graph holds live nodes only, numbered in order.
 #include <functional>
