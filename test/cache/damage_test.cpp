@@ -12,6 +12,7 @@
 #include "cache/store.hpp"
 #include "test/cache/store_support.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/checksum.hpp"
 #include "test/support/process.hpp"
 
 using namespace kroton::cache;
@@ -78,9 +79,7 @@ TEST_CASE("a sound entry of another format version is a miss and stays", "[cache
   const Key key = key_of("a");
   std::string entry = write_entry(key.record, artifact_of("code"));
   entry[8] = 3;
-  entry.resize(entry.size() - 32);
-  const auto digest = kroton::support::digest_of(entry);
-  entry.append(reinterpret_cast<const char*>(digest.bytes.data()), 32);
+  entry = with_checksum(std::move(entry));
   fs::create_directories(entry_path(dir.path(), key).parent_path());
   write_file(entry_path(dir.path(), key), entry);
   CHECK_FALSE(store.find(key));

@@ -7,9 +7,10 @@
 #include "lib/support/digest.hpp"
 #include "test/cache/format_support.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/checksum.hpp"
 
 using namespace kroton::cache;
-using kroton::test::bytes_of_hexdump, kroton::test::documentation;
+using kroton::test::bytes_of_hexdump, kroton::test::documentation, kroton::test::with_checksum;
 
 namespace {
 
@@ -44,14 +45,6 @@ std::string example_entry() {
 
 /// Signer, signature and checksum.
 constexpr std::size_t trailer_bytes = 32 + 64 + 32;
-
-/// `entry` with a checksum that fits its content again.
-std::string with_checksum(std::string entry) {
-  entry.resize(entry.size() - 32);
-  const auto digest = kroton::support::digest_of(entry);
-  entry.append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
-  return entry;
-}
 
 } // namespace
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cache/bundle.hpp"
+#include "test/support/checksum.hpp"
 
 using namespace kroton::cache;
 
@@ -34,9 +35,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string file(reinterpret_cast<const char*>(data), size);
   read(file);
   if (file.size() < 32) return 0;
-  file.resize(file.size() - 32);
-  const auto digest = kroton::support::digest_of(file);
-  file.append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
-  read(file);
+  read(kroton::test::with_checksum(std::move(file)));
   return 0;
 }

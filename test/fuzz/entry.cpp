@@ -4,7 +4,7 @@
 
 #include "cache/entry.hpp"
 #include "cache/key.hpp"
-#include "lib/support/digest.hpp"
+#include "test/support/checksum.hpp"
 
 using namespace kroton::cache;
 
@@ -39,9 +39,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (file.size() < 20 + 32) return 0;
   for (std::size_t i = 0; i < 8; ++i)
     file[12 + i] = static_cast<char>((file.size() >> (8 * i)) & 0xff);
-  file.resize(file.size() - 32);
-  const auto digest = kroton::support::digest_of(file);
-  file.append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
-  read(file);
+  read(kroton::test::with_checksum(std::move(file)));
   return 0;
 }

@@ -10,6 +10,7 @@
 #include "cache/sweep.hpp"
 #include "test/cache/store_support.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/checksum.hpp"
 
 using namespace kroton::cache;
 using namespace kroton::test;
@@ -18,13 +19,6 @@ namespace fs = std::filesystem;
 namespace {
 
 Artifact fresh() { return artifact_of("fresh"); }
-
-std::string with_checksum(std::string entry) {
-  entry.resize(entry.size() - 32);
-  const auto digest = kroton::support::digest_of(entry);
-  entry.append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
-  return entry;
-}
 
 } // namespace
 
