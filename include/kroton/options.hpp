@@ -29,7 +29,7 @@ enum class Fp : std::uint8_t {
   ninf = 1 << 1,    ///< infinities may be lost
   nsz = 1 << 2,     ///< the sign of zero may be lost
   reassoc = 1 << 3, ///< sums and products may be regrouped
-  approx = 1 << 4,  ///< digits may be lost
+  approx = 1 << 4,  ///< digits may be lost; on a GPU, in products of f32 through TF32
   refine = 1 << 5,  ///< the result may differ where it is at least as accurate
 };
 constexpr Fp operator|(Fp a, Fp b) {

@@ -281,7 +281,7 @@ std::string OpenedBlasLt::open() {
   const char* file = std::getenv("KROTON_CUBLASLT");
   if (file && std::string_view(file) == "off") return "KROTON_CUBLASLT=off";
   functions_.library = open_library(
-      {.variable = "KROTON_CUBLASLT", .names = {"libcublasLt.so.13", "libcublasLt.so.12"}});
+      {.variable = "KROTON_CUBLASLT", .names = suited({"libcublasLt.so.13", "libcublasLt.so.12"})});
   if (!functions_.library) return functions_.library.problem();
   const char* missing = nullptr;
 #define KROTON_CUBLASLT_FIND(symbol, parameters)                                                   \

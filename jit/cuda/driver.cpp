@@ -1,5 +1,7 @@
 #include "jit/cuda/driver.hpp"
 
+#include <algorithm>
+
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
 
@@ -79,6 +81,13 @@ const Driver& driver() {
 }
 
 std::string driver_problem() { return opened().problem; }
+
+std::vector<const char*> suited(std::vector<const char*> names) {
+  constexpr int first_of_13 = 13000;
+  if (driver_problem().empty() && opened().driver.version < first_of_13)
+    std::ranges::stable_partition(names, [](std::string_view n) { return !n.ends_with(".13"); });
+  return names;
+}
 
 std::string describe(Result result) { return text_of(opened().driver, result); }
 

@@ -180,6 +180,10 @@ const Driver& driver();
 /// Why there is no driver; empty if there is one.
 std::string driver_problem();
 
+/// Of the names of a library for CUDA 13 and for CUDA 12, best first: a driver takes code and
+/// libraries of its own major version and of older ones.
+std::vector<const char*> suited(std::vector<const char*> names);
+
 /// "CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered)"
 std::string describe(Result result);
 

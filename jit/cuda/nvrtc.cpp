@@ -6,7 +6,7 @@
 
 #include <kroton/error.hpp>
 
-#include "jit/cuda/library.hpp"
+#include "jit/cuda/driver.hpp"
 #include "lib/support/error.hpp"
 
 namespace kroton::jit::cuda {
@@ -17,8 +17,9 @@ namespace {
 struct Nvrtc {
   using Program = struct _nvrtcProgram*;
 
-  Library library = open_library(
-      {.variable = "KROTON_NVRTC", .names = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}});
+  Library library =
+      open_library({.variable = "KROTON_NVRTC",
+                    .names = suited({"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"})});
   const char* (*error_string)(int) = nullptr;
   int (*version)(int* major, int* minor) = nullptr;
   int (*create)(Program*, const char* source, const char* name, int headers, const char* const*,

@@ -1,6 +1,8 @@
 /// Functions for a CUDA device, on the fakes of its libraries: the whole way from expressions to
 /// results, with the kernels run by the emulator.
+#include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <kroton/devices.hpp>
@@ -308,6 +310,26 @@ TEST_CASE("functions for devices come whole out of the cache", "[cuda]") {
   CHECK(second.stats().plan_origin == "disk");
   CHECK(equal(first({xs})[0], second({xs})[0]));
   CHECK(second.source().find("__global__") != std::string::npos);
+}
+
+TEST_CASE("many threads may call functions for a device at once", "[cuda]") {
+  const OnFakes fakes;
+  auto total = shared(Array::zeros<float>({4}), "total");
+  const Expr x = vector<float>("x");
+  const Function add =
+      function({x}, {2.0F * x}, {.updates = {{total, total + x}}, .target = "cuda"});
+  const Array one = Array::full<float>({4}, 1), two = Array::full<float>({4}, 2);
+  std::atomic<int> right = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&] {
+        for (int i = 0; i < 10; ++i)
+          if (equal(add({one})[0], two)) ++right;
+      });
+  }
+  CHECK(right == 40);
+  CHECK(equal(total.get(), Array::full<float>({4}, 40)));
 }
 
 } // namespace kroton::test
