@@ -117,8 +117,9 @@ CpuTarget CpuTarget::parse(std::string_view text) {
   if (text == "native") return native();
   if (const Level* level = find_level(text)) return from_level(*level);
   support::fail<UnsupportedError>("target",
-                                  {.hint = "one of host, native, x86-64-v2, x86-64-v3, x86-64-v4"},
-                                  "there is no CPU target \"{}\"", text);
+                                  {.hint = "one of host, native, x86-64-v2, x86-64-v3, x86-64-v4, "
+                                           "cuda, cuda:1"},
+                                  "there is no target \"{}\"", text);
 }
 
 std::string CpuTarget::requirements() const {

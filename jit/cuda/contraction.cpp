@@ -59,24 +59,25 @@ CudaProgram::Product CudaProgram::product_of(const BoundPlan::Step& s, const Fra
   p.runs = 1;
   for (const Product::Axis& axis : p.outer) p.runs *= axis.size;
   p.out_bytes = static_cast<std::size_t>(p.runs * run.batches * m * c_row) * p.item;
-  if (const BlasLt* lt = blaslt(); lt && p.out_bytes > 0)
-    p.by_library = lt->plan(gpu_, {.dtype = s.product.dtype,
-                                   .accumulates = s.so_far >= 0,
-                                   .allows_tf32 = allows_tf32_,
-                                   .m = m,
-                                   .n = n,
-                                   .k = at(s.k),
-                                   .a_row = a[rank - 2],
-                                   .a_col = a[rank - 1],
-                                   .b_row = b[rank - 2],
-                                   .b_col = b[rank - 1],
-                                   .c_row = c_row,
-                                   .batches = run.batches,
-                                   .a_batch = run.a_batch,
-                                   .b_batch = run.b_batch,
-                                   .c_batch = m * c_row,
-                                   .a_alignment = alignment_of(p.a_offset, batch(a), p.item),
-                                   .b_alignment = alignment_of(p.b_offset, batch(b), p.item)});
+  const LtShape large{.dtype = s.product.dtype,
+                      .accumulates = s.so_far >= 0,
+                      .allows_tf32 = allows_tf32_,
+                      .m = m,
+                      .n = n,
+                      .k = at(s.k),
+                      .a_row = a[rank - 2],
+                      .a_col = a[rank - 1],
+                      .b_row = b[rank - 2],
+                      .b_col = b[rank - 1],
+                      .c_row = c_row,
+                      .batches = run.batches,
+                      .a_batch = run.a_batch,
+                      .b_batch = run.b_batch,
+                      .c_batch = m * c_row,
+                      .a_alignment = alignment_of(p.a_offset, batch(a), p.item),
+                      .b_alignment = alignment_of(p.b_offset, batch(b), p.item)};
+  if (const BlasLt* lt = is_for_library(large) ? blaslt() : nullptr)
+    p.by_library = lt->plan(gpu_, large);
   return p;
 }
 

@@ -1,5 +1,6 @@
 #include "jit/cuda/cublaslt.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <map>
@@ -126,15 +127,7 @@ Operand operand_of(std::int64_t outer, std::int64_t inner, std::int64_t outer_st
   return {};
 }
 
-/// Below this many products of elements a launch of the library costs more than it saves.
-constexpr double library_from = double{1 << 21};
 constexpr std::size_t workspace_limit = std::size_t{32} << 20;
-
-bool is_worth_it(const LtShape& s) {
-  const double work = static_cast<double>(s.m) * static_cast<double>(s.n) *
-                      static_cast<double>(s.k) * static_cast<double>(s.batches);
-  return is_float(s.dtype) && work >= library_from && s.m >= 16 && s.n >= 16 && s.k >= 16;
-}
 
 /// What the library is handed as alpha and beta where a product does not accumulate, and as beta
 /// where it does.
@@ -307,7 +300,6 @@ OnDevice& OpenedBlasLt::on(Gpu& gpu) const {
 }
 
 std::shared_ptr<const LtProduct> OpenedBlasLt::plan(Gpu& gpu, const LtShape& shape) const {
-  if (!is_worth_it(shape)) return nullptr;
   const std::lock_guard lock(mutex_);
   const auto [it, is_new] = products_.try_emplace({gpu.facts().index, shape});
   if (!is_new) return it->second;
@@ -329,6 +321,15 @@ const OpenedBlasLt& opened() {
 }
 
 } // namespace
+
+bool is_for_library(const LtShape& s) noexcept {
+  // In products of elements, and in elements along each axis.
+  constexpr double fewest_products = 1 << 21;
+  constexpr std::int64_t fewest = 16;
+  const double products = static_cast<double>(s.m) * static_cast<double>(s.n) *
+                          static_cast<double>(s.k) * static_cast<double>(s.batches);
+  return is_float(s.dtype) && products >= fewest_products && std::min({s.m, s.n, s.k}) >= fewest;
+}
 
 const BlasLt* blaslt() { return opened().is_there() ? &opened() : nullptr; }
 

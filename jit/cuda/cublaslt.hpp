@@ -1,7 +1,7 @@
 #pragma once
 /// NVIDIA's library of matrix products, where there is one.
 ///
-///   const BlasLt* lt = blaslt();                       // null without one
+///   const BlasLt* lt = is_for_library(shape) ? blaslt() : nullptr; // null without one
 ///   auto product = lt ? lt->plan(gpu, shape) : nullptr;   // null if it does not take the shape
 ///   if (product) product->launch(gpu, operands, workspace, stream);
 ///
@@ -50,14 +50,18 @@ public:
                       Stream stream) const = 0;
 };
 
+/// Whether a product is so large that a launch of the library costs less than it saves. Asked
+/// before the library is opened, which takes longer than anything else that a function needs.
+bool is_for_library(const LtShape& shape) noexcept;
+
 class BlasLt {
 public:
   BlasLt() = default;
   BlasLt(const BlasLt&) = delete;
   BlasLt& operator=(const BlasLt&) = delete;
   virtual ~BlasLt() = default;
-  /// The product for a shape, kept for the next who asks; null if the library does not take it, or
-  /// it is too small. The device's context must be the thread's.
+  /// The product for a shape, kept for the next who asks; null if the library does not take it.
+  /// The device's context must be the thread's.
   virtual std::shared_ptr<const LtProduct> plan(Gpu& gpu, const LtShape& shape) const = 0;
 };
 

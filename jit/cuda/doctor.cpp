@@ -33,7 +33,7 @@ std::vector<std::pair<std::string, std::string>> facts() {
     list.emplace_back(fmt::format("cuda:{}", i), describe(gpu_facts(i)));
   list.emplace_back("CUDA compiler",
                     no_compiler.empty() ? nvrtc_fingerprint() : "none: " + no_compiler);
-  list.emplace_back("CUDA products", blaslt_description());
+  if (no_driver.empty()) list.emplace_back("CUDA products", blaslt_description());
   return list;
 }
 

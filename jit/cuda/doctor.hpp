@@ -6,7 +6,8 @@
 
 namespace kroton::jit::cuda {
 
-/// What it is about, and what is so: the driver, each device, NVRTC, cuBLASLt. Makes no context.
+/// What it is about, and what is so: the driver, each device, NVRTC, and where there is a driver
+/// cuBLASLt. Makes no context.
 std::vector<std::pair<std::string, std::string>> facts();
 
 } // namespace kroton::jit::cuda

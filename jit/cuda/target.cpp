@@ -9,7 +9,7 @@ bool CudaTarget::is_meant(std::string_view text) noexcept {
 }
 
 CudaTarget CudaTarget::parse(std::string_view text) {
-  return {gpu_facts(parse_device(text).index)};
+  return {gpu_facts(parse_device(text, Location()).index)};
 }
 
 } // namespace kroton::jit::cuda

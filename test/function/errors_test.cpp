@@ -87,8 +87,8 @@ TEST_CASE_METHOD(Inputs, "updates have to fit their variables", "[function][erro
 
 TEST_CASE_METHOD(Inputs, "options are checked", "[function][errors]") {
   CHECK(message_of<kt::UnsupportedError>([&] { kt::function({a}, {a}, {.target = "z80"}); }) ==
-        "target: there is no CPU target \"z80\"\n"
-        "  hint: one of host, native, x86-64-v2, x86-64-v3, x86-64-v4");
+        "target: there is no target \"z80\"\n"
+        "  hint: one of host, native, x86-64-v2, x86-64-v3, x86-64-v4, cuda, cuda:1");
   CHECK(message_of<kt::UnsupportedError>([&] { kt::function({a}, {a + 1}, {.threads = -3}); }) ==
         "threads: a function cannot run on -3 threads\n"
         "  hint: 1 keeps to the calling thread, 0 takes KROTON_THREADS or all cores");

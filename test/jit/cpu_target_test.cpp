@@ -45,8 +45,8 @@ TEST_CASE("native names the model and its features, and compiles", "[jit]") {
 
 TEST_CASE("an unknown target lists the known ones", "[jit]") {
   CHECK_THROWS_WITH(CpuTarget::parse("x86-64-v9"),
-                    "target: there is no CPU target \"x86-64-v9\"\n"
-                    "  hint: one of host, native, x86-64-v2, x86-64-v3, x86-64-v4");
+                    "target: there is no target \"x86-64-v9\"\n"
+                    "  hint: one of host, native, x86-64-v2, x86-64-v3, x86-64-v4, cuda, cuda:1");
   CHECK_THROWS_AS(CpuTarget::parse("v1"), UnsupportedError);
 }
 
