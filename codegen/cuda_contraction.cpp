@@ -388,4 +388,12 @@ CudaText render_cuda_scatter(const plan::Plan& plan, const plan::ScatterStep& st
   return text;
 }
 
+CudaText render_cuda_step(const plan::Plan& plan, const plan::Step& step) {
+  if (const auto* k = std::get_if<plan::KernelStep>(&step.what))
+    return render_cuda(plan.kernels[static_cast<std::size_t>(k->kernel)]);
+  if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))
+    return render_cuda_contraction(*c);
+  return render_cuda_scatter(plan, std::get<plan::ScatterStep>(step.what));
+}
+
 } // namespace kroton::codegen

@@ -26,4 +26,7 @@ CudaText render_cuda_contraction(const plan::ContractionStep& step);
 
 CudaText render_cuda_scatter(const plan::Plan& plan, const plan::ScatterStep& step);
 
+/// The text of any step of a plan.
+CudaText render_cuda_step(const plan::Plan& plan, const plan::Step& step);
+
 } // namespace kroton::codegen

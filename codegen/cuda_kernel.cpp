@@ -24,21 +24,6 @@ CudaText CudaKernel::finished() {
   return text;
 }
 
-std::string CudaKernel::header() const {
-  std::string text = "// " + k_.title;
-  for (std::size_t a = 0; a < k_.axes.size(); ++a)
-    text += fmt::format("{} i{} < {}", a == 0 ? " over" : ",", a, dim_text(k_.axes[a]));
-  text +=
-      k_.axes.empty() ? "\n" : fmt::format("; {} row ax{}\n", k_.rows, k_.rows == 1 ? "is" : "es");
-  for (std::size_t i = 0; i < k_.params.size(); ++i)
-    text += fmt::format("//   {}: {}, {}\n", param_name(static_cast<int>(i)),
-                        to_string(k_.params[i].dtype),
-                        k_.params[i].is_read && k_.params[i].is_written ? "read and written"
-                        : k_.params[i].is_written                       ? "written"
-                                                                        : "read");
-  return text;
-}
-
 bool CudaKernel::has_outer() const {
   return std::ranges::any_of(k_.reductions, &Reduction::is_outer);
 }

@@ -98,7 +98,6 @@ public:
                            const std::string& block, int indent);
 
 private:
-  std::string header() const;
   struct Array {
     int scratch;
     bool is_kept; ///< what a block keeps of a row

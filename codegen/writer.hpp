@@ -18,6 +18,9 @@ public:
   Writer(const Kernel& kernel, Lanes lanes, std::string reporter)
       : Expressions(kernel, std::move(lanes)), k_(kernel), reporter_(std::move(reporter)) {}
 
+  /// The comment that a text opens with: the loops, then the parameters.
+  std::string header() const;
+
   void line(int indent, const std::string& text);
   void emit_values(const Block& b, int indent);
   /// The checks of a value's computed positions, where no earlier check serves; where `mask` does

@@ -50,14 +50,6 @@ std::string title_of_step(const plan::Plan& plan, const plan::Step& step) {
   return std::holds_alternative<plan::ContractionStep>(step.what) ? "contraction" : "scatter";
 }
 
-codegen::CudaText text_of_step(const plan::Plan& plan, const plan::Step& step) {
-  if (const auto* k = std::get_if<plan::KernelStep>(&step.what))
-    return codegen::render_cuda(plan.kernels[static_cast<std::size_t>(k->kernel)]);
-  if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))
-    return codegen::render_cuda_contraction(*c);
-  return codegen::render_cuda_scatter(plan, std::get<plan::ScatterStep>(step.what));
-}
-
 } // namespace
 
 CudaCode::CudaCode(std::string_view cubin, const std::string& ptx, std::string_view title) {
@@ -105,7 +97,7 @@ Texts CudaBackend::render(const plan::Plan& plan, const Tamper& tamper) const {
   texts.notes.resize(plan.kernels.size());
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const plan::Step& step = plan.steps[i];
-    codegen::CudaText code = text_of_step(plan, step);
+    codegen::CudaText code = codegen::render_cuda_step(plan, step);
     const auto* k = std::get_if<plan::KernelStep>(&step.what);
     if (tamper && k) tamper(code.text);
     const std::size_t at = k ? static_cast<std::size_t>(k->kernel) : texts.kernels.size();

@@ -32,7 +32,7 @@ public:
     const jit::Recipe recipe{jit::make_signature(inputs, outputs, options, Location::current()),
                              options};
     const jit::Derivation d = recipe.derive({});
-    for (const plan::Step& s : d.plan.steps) add(text_of(d.plan, s));
+    for (const plan::Step& s : d.plan.steps) add(codegen::render_cuda_step(d.plan, s));
   }
   void add(const Subject& s, Mode mode) {
     std::vector<Expr> outputs;
@@ -61,13 +61,6 @@ public:
   }
 
 private:
-  static codegen::CudaText text_of(const plan::Plan& plan, const plan::Step& step) {
-    if (const auto* k = std::get_if<plan::KernelStep>(&step.what))
-      return codegen::render_cuda(plan.kernels[static_cast<std::size_t>(k->kernel)]);
-    if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))
-      return codegen::render_cuda_contraction(*c);
-    return codegen::render_cuda_scatter(plan, std::get<plan::ScatterStep>(step.what));
-  }
   /// Entries of several namespaces have the same names: they are no C functions here.
   void add(const codegen::CudaText& text) {
     std::string body = text.text.substr(text.body);

@@ -38,12 +38,6 @@ std::string launches_of(const codegen::CudaText& text) {
   return all;
 }
 
-codegen::CudaText text_of(const plan::Plan& plan, const plan::Step& step) {
-  if (const auto* k = std::get_if<plan::KernelStep>(&step.what))
-    return codegen::render_cuda(plan.kernels[static_cast<std::size_t>(k->kernel)]);
-  return codegen::render_cuda_contraction(std::get<plan::ContractionStep>(step.what));
-}
-
 void check(const std::string& name, const std::vector<Expr>& inputs,
            const std::vector<Expr>& outputs, std::vector<Update> updates = {}) {
   const Options options{.updates = std::move(updates), .name = name};
@@ -52,7 +46,7 @@ void check(const std::string& name, const std::vector<Expr>& inputs,
   const jit::Derivation d = recipe.derive({});
   std::string text;
   for (const plan::Step& step : d.plan.steps) {
-    const codegen::CudaText code = text_of(d.plan, step);
+    const codegen::CudaText code = codegen::render_cuda_step(d.plan, step);
     text += (text.empty() ? "" : "\n") + without_prelude(code) + "\n" + launches_of(code);
   }
   const auto file =

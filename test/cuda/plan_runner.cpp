@@ -35,14 +35,6 @@ jit::Derivation derivation_of(const std::vector<Expr>& inputs, const std::vector
   return recipe.derive({});
 }
 
-codegen::CudaText text_of(const plan::Plan& plan, const plan::Step& step) {
-  if (const auto* k = std::get_if<plan::KernelStep>(&step.what))
-    return codegen::render_cuda(plan.kernels[static_cast<std::size_t>(k->kernel)]);
-  if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))
-    return codegen::render_cuda_contraction(*c);
-  return codegen::render_cuda_scatter(plan, std::get<plan::ScatterStep>(step.what));
-}
-
 /// What a leaf holds, dense.
 Array value_of(const ir::GraphNode& n, const std::vector<Expr>& inputs,
                const std::vector<Array>& arguments) {
@@ -62,7 +54,7 @@ PlanRunner::PlanRunner(std::vector<Expr> inputs, std::vector<Expr> outputs,
     : inputs_(std::move(inputs)),
       derivation_(derivation_of(inputs_, outputs, std::move(updates), mode)) {
   for (const plan::Step& s : plan().steps) {
-    texts_.push_back(text_of(plan(), s));
+    texts_.push_back(codegen::render_cuda_step(plan(), s));
     modules_.push_back(std::make_unique<emulator::Module>(texts_.back().text));
   }
 }
