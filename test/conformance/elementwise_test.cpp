@@ -99,12 +99,12 @@ void check(DType t, Mode mode) {
 } // namespace
 
 TEST_CASE("every elementwise op in every dtype and layout, fused, equals the evaluator",
-          "[conformance][anywhere]") {
+          "[conformance][anywhere][elementwise]") {
   for (DType t : all_dtypes) check(t, Mode::fast);
 }
 
 TEST_CASE("every elementwise op in every dtype and layout, alone, equals the evaluator",
-          "[conformance][anywhere]") {
+          "[conformance][anywhere][elementwise][lengthy]") {
   for (DType t : all_dtypes) check(t, Mode::plain);
 }
 

@@ -286,7 +286,7 @@ TEST_CASE("what a kernel keeps of two inner axes does not run into its neighbour
 }
 
 TEST_CASE("a million f32 keep their digits when columns are summed",
-          "[conformance][anywhere][layout]") {
+          "[conformance][anywhere][lengthy][layout]") {
   // Added one by one in f32, a column of a million 0.1 was wrong by one percent.
   const Expr x = matrix<float>("x");
   for (int threads : {1, 2}) {
@@ -299,7 +299,7 @@ TEST_CASE("a million f32 keep their digits when columns are summed",
 }
 
 TEST_CASE("the number of threads changes no element and no sum twice",
-          "[conformance][anywhere][layout]") {
+          "[conformance][anywhere][lengthy][layout]") {
   const Expr x = matrix<float>("x");
   const std::vector<Expr> elementwise{exp(x) * 2 + tanh(x), softmax(x, 1), sum(x, {1}),
                                       argmax(x, 1)};

@@ -39,6 +39,7 @@ struct Block::Calls {
   static void misaligned(const void* address, unsigned long alignment, const char* type, int line) {
     const auto at = reinterpret_cast<std::uintptr_t>(address);
     const Range* range = running_block->range_at(at);
+    running_block->is_misaligned_ = true;
     running_block->fail(fmt::format(
         "line {}: an access {} at {} is misaligned: not at a multiple of {} bytes", line, type,
         range ? fmt::format("{} + {} bytes", running_block->name_of(*range), at - range->begin())
@@ -224,7 +225,8 @@ void Block::throw_fault() {
   for (Thread& t : threads_)
     if (t.fiber) spare_fibers().push_back(std::move(t.fiber));
   throw Fault(fmt::format("kernel {}, block {}, thread {}: {}", kernel_.name,
-                          text_of(kernel_.state->block), text_of(running_->index), fault_));
+                          text_of(kernel_.state->block), text_of(running_->index), fault_),
+              is_misaligned_);
 }
 
 void Block::fail(std::string what) {

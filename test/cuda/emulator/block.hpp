@@ -89,6 +89,7 @@ private:
   std::vector<std::unique_ptr<SharedArray>> shared_; ///< In the order of their first declaration.
   std::vector<std::byte> dynamic_shared_;
   std::string fault_;
+  bool is_misaligned_ = false;
 };
 
 } // namespace kroton::emulator

@@ -17,7 +17,13 @@ namespace kroton::emulator {
 /// What a kernel did wrong: "kernel add, block (1,0,0), thread (33,0,0): reads 4 bytes …".
 class Fault : public std::runtime_error {
 public:
-  using std::runtime_error::runtime_error;
+  Fault(const std::string& what, bool is_misaligned)
+      : std::runtime_error(what), is_misaligned_(is_misaligned) {}
+  /// A driver tells such accesses from others.
+  bool is_misaligned() const noexcept { return is_misaligned_; }
+
+private:
+  bool is_misaligned_;
 };
 
 struct Dim3 {

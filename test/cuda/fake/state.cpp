@@ -231,8 +231,7 @@ Result State::run_kernel(const CUfunc_st& function, const emulator::Grid& grid,
   } catch (const emulator::Fault& fault) {
     fault_ = fault.what();
     std::fprintf(stderr, "fake libcuda: %s\n", fault.what());
-    return fault_.find("misaligned") != fault_.npos ? Result::misaligned_address
-                                                    : Result::illegal_address;
+    return fault.is_misaligned() ? Result::misaligned_address : Result::illegal_address;
   }
   return Result::success;
 }
