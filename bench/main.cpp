@@ -33,6 +33,7 @@ constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written c
                    remarks
   --svg FILE       draws them (an option of ./dev bench, which gives the rows to bench/picture.py)
   --check-gpu      only says what suite gpu would run on; status 3 if on nothing
+  --compile-cpu    only compiles what suite gpu runs on the CPU, for machines without a compiler
   --list           the cases
   --help           this text
 
@@ -46,7 +47,7 @@ struct Arguments {
   std::vector<int> threads = {1};
   Rounds rounds;
   bool wants_peers = false, wants_list = false, wants_help = false, is_small = false,
-       wants_gpu_check = false;
+       wants_gpu_check = false, wants_cpu_code = false;
 };
 
 [[noreturn]] void usage(const std::string& message) {
@@ -91,6 +92,8 @@ Arguments parse(int argc, char** argv) {
       a.wants_peers = true;
     else if (option == "--small")
       a.is_small = true;
+    else if (option == "--compile-cpu")
+      a.wants_cpu_code = true;
     else if (option == "--check-gpu")
       a.wants_gpu_check = true;
     else if (option == "--list")
@@ -254,6 +257,10 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (arguments.wants_gpu_check) return bench::check_gpu();
+    if (arguments.wants_cpu_code) {
+      bench::compile_beside_gpu();
+      return 0;
+    }
     // ./dev bench --peers sets the variable and keeps the option to itself.
     if (const char* python = std::getenv("KROTON_PEERS_PYTHON"); python && *python)
       arguments.wants_peers = true;

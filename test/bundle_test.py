@@ -5,6 +5,7 @@
 - Every library that a file in it needs is the C library's or in it too, and no run path is absolute.
 - Its programs start in a root with nothing but a shell, the C library and /proc, where a mount
   namespace may be made; else with an empty environment.
+- It brings the code for the CPU that the bench compares with, and no compiler.
 - Without a GPU both scripts say so and end with status 3.
 """
 import os
@@ -58,7 +59,8 @@ def make_root(folder, bundle):
 
 
 def runner(folder, bundle):
-    """A function that runs a program of the bundle with nothing else there, and the way it does."""
+    """A function that runs a program of the bundle with nothing else there, where it sees the bundle,
+    and the way it is run."""
     root = make_root(folder, bundle)
 
     def in_root(program, *arguments, **variables):
@@ -72,8 +74,8 @@ def runner(folder, bundle):
                               capture_output=True, text=True)
 
     if in_root("bench/bench", "--help").returncode == 0:
-        return in_root, "a root of its own"
-    return beside, "an empty environment"
+        return in_root, "/bundle", "a root of its own"
+    return beside, bundle, "an empty environment"
 
 
 def main(root, build):
@@ -84,12 +86,18 @@ def main(root, build):
             assert os.access(bundle / program, os.X_OK), f"{program} is missing"
         check_libraries(bundle)
 
-        run, where = runner(Path(scratch) / "root", bundle)
+        run, place, where = runner(Path(scratch) / "root", bundle)
         print(f"running in {where}")
         listed = run("bench/bench", "--suite", "gpu", "--list")
         assert listed.returncode == 0 and "perceptron step f32" in listed.stdout, listed
         listed = run("test/test-conformance", "--list-tests")
         assert "every elementwise op" in listed.stdout, listed
+        # Code for the CPU is there already: nothing is compiled, as nothing could be.
+        kept = run("bench/bench", "--compile-cpu", KROTON_CACHE_DIR=f"{place}/../tmp/cache", KROTON_CACHE_PATH=f"{place}/cache",
+                   KROTON_CACHE_UNSIGNED="path")
+        assert kept.returncode == 0, kept
+        missing = run("bench/bench", "--compile-cpu", KROTON_CACHE="off")
+        assert missing.returncode == 2, missing
         for script in ["run-gpu-tests", "run-gpu-bench"]:
             refused = run(script, **NO_DRIVER)
             assert refused.returncode == 3, refused

@@ -234,6 +234,14 @@ Prepared captured_step() {
 // ---- CPU to GPU
 // -----------------------------------------------------------------------------------
 
+/// What is compiled for the CPU travels in the cache of a bundle to machines without a compiler: so
+/// for a level instead of this CPU, and for any sizes.
+kt::Options on_cpu() {
+  return {.name = "beside the GPU",
+          .target = "x86-64-v4,x86-64-v3,x86-64-v2",
+          .specialize = kt::Specialize::off};
+}
+
 /// Both functions beside each other, the CPU's with all cores.
 Prepared beside_cpu(const std::function<kt::Function(const kt::Options&)>& compile,
                     const std::vector<kt::Array>& arguments) {
@@ -259,7 +267,7 @@ Prepared beside_cpu(const std::function<kt::Function(const kt::Options&)>& compi
          return Remark{fmt::format("{:.0f} x the CPU's speed", (*fastest)[1] / (*fastest)[0])};
        }});
   try {
-    const kt::Function here = compile({.name = "beside the GPU", .target = "native"});
+    const kt::Function here = compile(on_cpu());
     const std::vector<kt::Array> outputs = here(arguments);
     prepared.systems.push_back(
         {.name = fmt::format("cpu, {} threads", std::thread::hardware_concurrency()),
@@ -270,26 +278,33 @@ Prepared beside_cpu(const std::function<kt::Function(const kt::Options&)>& compi
   return prepared;
 }
 
+kt::Function compile_activations(const kt::Options& options) {
+  auto x = kt::vector<float>("x"), y = kt::vector<float>("y");
+  return kt::function({x, y}, activations(x, y), options);
+}
+
+kt::Function compile_perceptron(const Widths& widths, const kt::Options& options) {
+  Training t = perceptron(perceptron_start(widths), 0.01f, 0);
+  t.options.target = options.target;
+  t.options.specialize = options.specialize;
+  return t.compile();
+}
+
 Prepared activations_beside_cpu(std::int64_t n) {
-  return beside_cpu(
-      [](const kt::Options& options) {
-        auto x = kt::vector<float>("x"), y = kt::vector<float>("y");
-        return kt::function({x, y}, activations(x, y), options);
-      },
-      {inputs<float>({n}, 1), inputs<float>({n}, 2)});
+  return beside_cpu(compile_activations, {inputs<float>({n}, 1), inputs<float>({n}, 2)});
 }
 
 Prepared perceptron_beside_cpu(const Widths& widths, std::int64_t rows) {
-  return beside_cpu(
-      [=](const kt::Options& options) {
-        Training t = perceptron(perceptron_start(widths), 0.01f, 0);
-        t.options.target = options.target;
-        return t.compile();
-      },
-      perceptron_batch(widths, rows));
+  return beside_cpu([=](const kt::Options& o) { return compile_perceptron(widths, o); },
+                    perceptron_batch(widths, rows));
 }
 
 } // namespace
+
+void compile_beside_gpu() {
+  compile_activations(on_cpu());
+  compile_perceptron({}, on_cpu());
+}
 
 std::optional<std::string> missing_gpu() {
   try {

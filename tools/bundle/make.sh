@@ -42,6 +42,12 @@ while read -r name path; do
   [[ $name =~ $from_glibc || -e $bundle/jit/$name ]] || put "$path" "jit/$name"
 done < <(for program in "${programs[@]}"; do ldd "$build/$program"; done | awk '$2 == "=>" { print $1, $3 }' | sort -u)
 
+# Code for the CPU that stands beside the GPU's, for each level that this machine can run.
+for level in x86-64-v4 x86-64-v3; do
+  KROTON_CPU=$level KROTON_CACHE_DIR=$(realpath "$bundle")/cache "$build/bench/bench" --compile-cpu
+done
+chmod -R go+rX "$bundle/cache"
+
 mkdir -p "$bundle/bench/peers"
 cp "$root"/bench/peers/*.py "$bundle/bench/peers/"
 install -m 755 "$here/run-gpu-tests" "$here/run-gpu-bench" "$bundle/"
