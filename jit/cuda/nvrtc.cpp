@@ -133,7 +133,7 @@ NvrtcOutput compile_with_nvrtc(const NvrtcInput& input) {
 
 std::vector<std::string> nvrtc_arguments(std::string_view architecture) {
   return {fmt::format("--gpu-architecture={}", architecture), "--std=c++20", "--fmad=false",
-          "-default-device"};
+          "-default-device", "--diag-suppress=186"}; // 186: what is generic compares u64 with 0
 }
 
 std::string nvrtc_fingerprint() {
