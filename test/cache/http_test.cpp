@@ -391,6 +391,9 @@ TEST_CASE("an address that names no store is refused without asking anybody", "[
   }
 }
 
+// The address sanitizer's own allocator may stay locked in a child that is forked while another
+// thread allocates: GCC 12's does nothing about it.
+#ifndef __SANITIZE_ADDRESS__
 TEST_CASE("children forked while other threads ask a store can ask it at once", "[cache][http]") {
   const CapturedLog log;
   const RawServer brisk(always(answer("404 No", "", 0)));
@@ -412,6 +415,7 @@ TEST_CASE("children forked while other threads ask a store can ask it at once", 
   for (std::thread& thread : threads) thread.join();
   CHECK(right == 20);
 }
+#endif
 
 TEST_CASE("the child of a fork uploads on a thread of its own", "[cache][http]") {
   const CapturedLog log;

@@ -1,3 +1,4 @@
+#include <cstring>
 #include <kroton/array.hpp>
 #include <kroton/device.hpp>
 #include <kroton/npy.hpp>

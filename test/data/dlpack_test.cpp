@@ -1,3 +1,4 @@
+#include <cstring>
 #include <kroton/dlpack.hpp>
 
 #include <cstddef>

@@ -5,7 +5,7 @@
 ///   auto memory = std::make_shared<PretendedMemory>(24);
 ///   Array a = data::device_array(memory, DType::f32, {2, 3});
 ///   memory->fetches                                              // 0
-#include <cstring>
+#include <algorithm>
 #include <new>
 #include <vector>
 
@@ -32,12 +32,12 @@ public:
     if (is_failing) throw DeviceError({"fetch", "the device is gone", "", ""});
     ++fetches;
     fetched_nbytes += nbytes;
-    std::memcpy(to, bytes.data() + offset, nbytes);
+    std::copy_n(bytes.data() + offset, nbytes, to);
   }
   void fill(const std::byte* from, std::size_t offset, std::size_t nbytes) override {
     if (is_failing) throw DeviceError({"fill", "the device is gone", "", ""});
     ++fills;
-    std::memcpy(bytes.data() + offset, from, nbytes);
+    std::copy_n(from, nbytes, bytes.data() + offset);
   }
   void synchronize() const override { ++synchronizations; }
 
@@ -65,7 +65,7 @@ struct OnDevice {
       : memory(std::make_shared<PretendedMemory>(values.nbytes(), device)),
         array(data::device_array(memory, values.dtype(), values.shape())) {
     const Array dense = values.contiguous();
-    std::memcpy(memory->bytes.data(), dense.raw(), dense.nbytes());
+    std::copy_n(static_cast<const std::byte*>(dense.raw()), dense.nbytes(), memory->bytes.data());
   }
 
   std::shared_ptr<PretendedMemory> memory;
