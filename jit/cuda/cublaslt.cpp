@@ -78,7 +78,7 @@ struct Functions {
   KROTON_CUBLASLT_FUNCTIONS(KROTON_CUBLASLT_MEMBER)
 #undef KROTON_CUBLASLT_MEMBER
   std::size_t (*cublasLtGetVersion)() = nullptr;
-  Library library;
+  Library shared_library;
 };
 
 void check_lt(Status status, const char* what) {
@@ -251,7 +251,7 @@ public:
   bool is_there() const noexcept { return problem_.empty(); }
   std::string description() const {
     if (!is_there()) return fmt::format("generated kernels ({})", problem_);
-    return fmt::format("{}, cuBLASLt {}", functions_.library.path(), version());
+    return fmt::format("{}, cuBLASLt {}", functions_.shared_library.path(), version());
   }
   std::shared_ptr<const LtProduct> plan(Gpu& gpu, const LtShape& shape) const override;
 
@@ -273,18 +273,19 @@ private:
 std::string OpenedBlasLt::open() {
   const char* file = std::getenv("KROTON_CUBLASLT");
   if (file && std::string_view(file) == "off") return "KROTON_CUBLASLT=off";
-  functions_.library = open_library(
+  functions_.shared_library = open_library(
       {.variable = "KROTON_CUBLASLT", .names = suited({"libcublasLt.so.13", "libcublasLt.so.12"})});
-  if (!functions_.library) return functions_.library.problem();
+  if (!functions_.shared_library) return functions_.shared_library.problem();
   const char* missing = nullptr;
 #define KROTON_CUBLASLT_FIND(symbol, parameters)                                                   \
-  functions_.symbol = functions_.library.find<Status parameters>(#symbol);                         \
+  functions_.symbol = functions_.shared_library.find<Status parameters>(#symbol);                  \
   if (!functions_.symbol && !missing) missing = #symbol;
   KROTON_CUBLASLT_FUNCTIONS(KROTON_CUBLASLT_FIND)
 #undef KROTON_CUBLASLT_FIND
-  functions_.cublasLtGetVersion = functions_.library.find<std::size_t()>("cublasLtGetVersion");
+  functions_.cublasLtGetVersion =
+      functions_.shared_library.find<std::size_t()>("cublasLtGetVersion");
   if (!functions_.cublasLtGetVersion) missing = "cublasLtGetVersion";
-  if (missing) return fmt::format("{} has no {}", functions_.library.path(), missing);
+  if (missing) return fmt::format("{} has no {}", functions_.shared_library.path(), missing);
   return {};
 }
 

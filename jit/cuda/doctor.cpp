@@ -25,7 +25,7 @@ std::vector<std::pair<std::string, std::string>> facts() {
   const std::string no_driver = driver_problem(), no_compiler = nvrtc_problem();
   std::vector<std::pair<std::string, std::string>> list;
   if (no_driver.empty())
-    list.emplace_back("CUDA driver", fmt::format("{}, for CUDA {}", driver().library.path(),
+    list.emplace_back("CUDA driver", fmt::format("{}, for CUDA {}", driver().shared_library.path(),
                                                  version_text(driver().version)));
   else
     list.emplace_back("CUDA driver", "none: " + no_driver);

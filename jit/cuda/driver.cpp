@@ -15,7 +15,7 @@ constexpr const char* wanted = "use a machine with an NVIDIA GPU and a driver fo
 const char* fill(Driver& d) {
   const char* missing = nullptr;
 #define KROTON_CUDA_FIND(symbol, parameters)                                                       \
-  d.symbol = d.library.find<Result parameters>(#symbol);                                           \
+  d.symbol = d.shared_library.find<Result parameters>(#symbol);                                    \
   if (!d.symbol && !missing) missing = #symbol;
   KROTON_CUDA_DRIVER_FUNCTIONS(KROTON_CUDA_FIND)
 #undef KROTON_CUDA_FIND
@@ -39,10 +39,11 @@ struct Opened {
 
 private:
   std::string open() {
-    driver.library = open_library({.variable = "KROTON_CUDA_DRIVER", .names = {"libcuda.so.1"}});
-    if (!driver.library) return driver.library.problem();
-    const std::string& path = driver.library.path();
-    if (const auto get_version = driver.library.find<Result(int*)>("cuDriverGetVersion"))
+    driver.shared_library =
+        open_library({.variable = "KROTON_CUDA_DRIVER", .names = {"libcuda.so.1"}});
+    if (!driver.shared_library) return driver.shared_library.problem();
+    const std::string& path = driver.shared_library.path();
+    if (const auto get_version = driver.shared_library.find<Result(int*)>("cuDriverGetVersion"))
       get_version(&driver.version);
     const char* missing = fill(driver);
     if (driver.version < oldest_driver || missing)

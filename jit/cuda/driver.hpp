@@ -78,13 +78,8 @@ enum class DeviceAttribute : int {
 
 /// CUfunction_attribute
 enum class FunctionAttribute : int {
-  local_bytes = 3, ///< of a thread
-  registers = 4,   ///< of a thread
   max_dynamic_shared_bytes = 8,
 };
-
-/// CUpointer_attribute
-enum class PointerAttribute : int { memory_type = 2, device_ordinal = 9 };
 
 /// CUgraphExecUpdateResultInfo
 struct GraphUpdateResult {
@@ -137,7 +132,6 @@ inline constexpr int capture_mode_relaxed = 2;      ///< CU_STREAM_CAPTURE_MODE_
   X(cuMemcpyPeerAsync, (Address to, Context to_context, Address from, Context from_context,        \
                         std::size_t nbytes, Stream stream))                                        \
   X(cuMemsetD8Async, (Address to, unsigned char value, std::size_t nbytes, Stream stream))         \
-  X(cuPointerGetAttribute, (void* value, PointerAttribute attribute, Address address))             \
   X(cuLibraryLoadData,                                                                             \
     (LibraryCode * library, const void* code, int* jit_options, void** jit_values,                 \
      unsigned jit_count, int* options, void** values, unsigned count))                             \
@@ -145,7 +139,6 @@ inline constexpr int capture_mode_relaxed = 2;      ///< CU_STREAM_CAPTURE_MODE_
   X(cuLibraryGetKernel, (Kernel * kernel, LibraryCode library, const char* name))                  \
   X(cuKernelGetFunction, (EntryPoint * function, Kernel kernel))                                   \
   X(cuFuncSetAttribute, (EntryPoint function, FunctionAttribute attribute, int value))             \
-  X(cuFuncGetAttribute, (int* value, FunctionAttribute attribute, EntryPoint function))            \
   X(cuLaunchKernel, (EntryPoint function, unsigned grid_x, unsigned grid_y, unsigned grid_z,       \
                      unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,  \
                      Stream stream, void** parameters, void** extra))                              \
@@ -163,7 +156,7 @@ struct Driver {
   KROTON_CUDA_DRIVER_FUNCTIONS(KROTON_CUDA_MEMBER)
 #undef KROTON_CUDA_MEMBER
 
-  Library library;
+  Library shared_library;
   int version = 0; ///< of the driver: 1000 * major + 10 * minor
 };
 

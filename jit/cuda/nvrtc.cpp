@@ -17,7 +17,7 @@ namespace {
 struct Nvrtc {
   using Program = struct _nvrtcProgram*;
 
-  Library library =
+  Library shared_library =
       open_library({.variable = "KROTON_NVRTC",
                     .names = suited({"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"})});
   const char* (*error_string)(int) = nullptr;
@@ -35,7 +35,7 @@ struct Nvrtc {
   std::string problem;
 
   Nvrtc() {
-    problem = library.problem();
+    problem = shared_library.problem();
     find(error_string, "nvrtcGetErrorString");
     find(version, "nvrtcVersion");
     find(create, "nvrtcCreateProgram");
@@ -51,9 +51,10 @@ struct Nvrtc {
 
 private:
   template <class F> void find(F*& function, const char* symbol) {
-    function = library.find<F>(symbol);
+    function = shared_library.find<F>(symbol);
     if (!function && problem.empty())
-      problem = fmt::format("{} has no {}: CUDA 12.0 or later is wanted", library.path(), symbol);
+      problem =
+          fmt::format("{} has no {}: CUDA 12.0 or later is wanted", shared_library.path(), symbol);
   }
 };
 
@@ -141,7 +142,7 @@ std::string nvrtc_fingerprint() {
   int major = 0, minor = 0;
   n.version(&major, &minor);
   std::error_code ignored;
-  const auto file = std::filesystem::canonical(n.library.path(), ignored);
+  const auto file = std::filesystem::canonical(n.shared_library.path(), ignored);
   return fmt::format("NVRTC {}.{} {} {} bytes", major, minor, file.filename().string(),
                      std::filesystem::file_size(file, ignored));
 }

@@ -110,15 +110,15 @@ Compiled compile(const char* text, std::vector<const char*> options = {}) {
 
 /// `add`, loaded.
 struct AddKernel {
-  LibraryCode library = nullptr;
+  LibraryCode code = nullptr;
   EntryPoint entry = nullptr;
 
   explicit AddKernel(const Driver& cu) {
     const std::string image = compile(add_text).image;
     Kernel kernel = nullptr;
-    REQUIRE(cu.cuLibraryLoadData(&library, image.data(), nullptr, nullptr, 0, nullptr, nullptr,
+    REQUIRE(cu.cuLibraryLoadData(&code, image.data(), nullptr, nullptr, 0, nullptr, nullptr,
                                  0) == Result::success);
-    REQUIRE(cu.cuLibraryGetKernel(&kernel, library, "add") == Result::success);
+    REQUIRE(cu.cuLibraryGetKernel(&kernel, code, "add") == Result::success);
     REQUIRE(cu.cuKernelGetFunction(&entry, kernel) == Result::success);
   }
 
@@ -144,7 +144,7 @@ TEST_CASE("copies and kernels on a fake device do what they say", "[fake]") {
   CHECK(values == std::vector<float>(100, 3.5f));
   CHECK(s.control.count("cuLaunchKernel") == 1);
   CHECK(s.control.log().back() == "cuStreamSynchronize");
-  CHECK(s.cu.cuLibraryUnload(add.library) == Result::success);
+  CHECK(s.cu.cuLibraryUnload(add.code) == Result::success);
   s.give_back({x}, {stream});
 }
 
@@ -181,7 +181,7 @@ TEST_CASE("deferred work is done when somebody waits for it", "[fake]") {
   }
   s.cu.cuEventDestroy_v2(event);
   s.cu.cuMemFreeHost(pinned);
-  s.cu.cuLibraryUnload(add.library);
+  s.cu.cuLibraryUnload(add.code);
   s.give_back({x}, {a, b});
 }
 
@@ -221,7 +221,7 @@ TEST_CASE("a captured graph does nothing until it is launched, and each launch d
   CHECK(value(y) == 2);
   for (const Graph g : {first, same, longer}) s.cu.cuGraphDestroy(g);
   s.cu.cuGraphExecDestroy(exec);
-  s.cu.cuLibraryUnload(add.library);
+  s.cu.cuLibraryUnload(add.code);
   s.give_back({x, y}, {stream});
 }
 
@@ -240,7 +240,7 @@ TEST_CASE("a kernel that leaves its arrays loses the device until the fake is re
   s.control.reset();
   CHECK(add.launch(s.cu, stream, x, 1, 99) == Result::success);
   CHECK(s.cu.cuStreamSynchronize(stream) == Result::success);
-  s.cu.cuLibraryUnload(add.library);
+  s.cu.cuLibraryUnload(add.code);
   s.give_back({x}, {stream});
 }
 
@@ -292,7 +292,7 @@ TEST_CASE("memory and streams of one device are none of another", "[fake]") {
           Result::success);
     CHECK(second.cu.cuStreamDestroy_v2(own) == Result::success);
     CHECK(second.cu.cuMemFree_v2(y) == Result::success);
-    CHECK(second.cu.cuLibraryUnload(add.library) == Result::success);
+    CHECK(second.cu.cuLibraryUnload(add.code) == Result::success);
   }
   first.give_back({x}, {stream});
 }

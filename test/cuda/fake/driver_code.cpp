@@ -59,16 +59,6 @@ Result cuFuncSetAttribute(EntryPoint function, FunctionAttribute attribute, int 
   });
 }
 
-Result cuFuncGetAttribute(int* value, FunctionAttribute attribute, EntryPoint function) {
-  return state().call_in_context("cuFuncGetAttribute", [&](CUctx_st&) {
-    *value = attribute == FunctionAttribute::max_dynamic_shared_bytes
-                 ? static_cast<int>(function->dynamic_shared_bytes)
-             : attribute == FunctionAttribute::registers ? 32
-                                                         : 0;
-    return Result::success;
-  });
-}
-
 Result cuLaunchKernel(EntryPoint function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                       unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                       Stream stream, void** parameters, void** extra) {

@@ -141,17 +141,3 @@ Result cuMemsetD8Async(Address to, unsigned char value, std::size_t nbytes, Stre
                                     }});
   });
 }
-
-Result cuPointerGetAttribute(void* value, PointerAttribute attribute, Address address) {
-  return state().call("cuPointerGetAttribute", [&] {
-    constexpr unsigned host_memory = 1, device_memory = 2;
-    const Block* device = state().block_at(address, 0);
-    const Block* host = state().pinned_at(reinterpret_cast<const void*>(address), 0);
-    if (!device && !host) return Result::invalid_value;
-    if (attribute == PointerAttribute::memory_type)
-      *static_cast<unsigned*>(value) = device ? device_memory : host_memory;
-    else
-      *static_cast<int*>(value) = device ? device->context->device.number : 0;
-    return Result::success;
-  });
-}
