@@ -38,6 +38,21 @@ constexpr std::array all_tiles{flat, narrow, medium, large};
 constexpr std::int64_t large_from = 1024, narrow_to = 16, thin_to = 2;
 
 constexpr std::string_view tiled = R"(
+/// Copies what a block needs next of a matrix: of the `count` rows or columns that it has from there on, `left` steps along
+/// k. What the tile has room for beyond them is 0. Threads that are neighbours read neighbours, whichever way the matrix lies.
+template <i32 threads, i32 B, i32 BK>
+KROTON_INLINE void copy_tile({T} (&tile)[BK][B + 1], const {T}* from, i64 stride, i64 k_stride, i64 count, i64 left) {
+  const i32 rank = threadIdx.x;
+  const bool is_along_k = k_stride == 1;
+  const i32 first = is_along_k ? rank / BK : rank % B, step = is_along_k ? threads / BK : 0;
+  const i32 k_first = is_along_k ? rank % BK : rank / B, k_step = is_along_k ? 0 : threads / B;
+#pragma unroll
+  for (i32 e = 0; e < B * BK / threads; ++e) {
+    const i32 i = first + e * step, l = k_first + e * k_step;
+    tile[l][i] = i < count && l < left ? from[i * stride + l * k_stride] : ({T})0;
+  }
+}
+
 /// c = a·b a tile a block: BM × BN elements, BK columns of a at a time, TM × TN elements a thread. Tiles lie in shared
 /// memory, k by k. With `splits`, each block has a part of k, and what that comes to goes to scratch.
 template <i32 BM, i32 BN, i32 BK, i32 TM, i32 TN>
@@ -59,17 +74,8 @@ KROTON_INLINE void product({parameters}) {
   {T} sums[TM][TN] = {};
 
   for (i64 k_at = k_from; k_at < k_to; k_at += BK) {
-    // Threads that are neighbours read neighbours, whichever way a matrix lies.
-    for (i32 e = threadIdx.x; e < BM * BK; e += threads) {
-      const i32 i = a_col == 1 ? e / BK : e % BM, l = a_col == 1 ? e % BK : e / BM;
-      const bool is_inside = i_from + i < m && k_at + l < k_to;
-      a_tile[l][i] = is_inside ? a[(i_from + i) * a_row + (k_at + l) * a_col] : ({T})0;
-    }
-    for (i32 e = threadIdx.x; e < BN * BK; e += threads) {
-      const i32 j = b_col == 1 ? e % BN : e / BK, l = b_col == 1 ? e / BN : e % BK;
-      const bool is_inside = j_from + j < n && k_at + l < k_to;
-      b_tile[l][j] = is_inside ? b[(k_at + l) * b_row + (j_from + j) * b_col] : ({T})0;
-    }
+    copy_tile<threads, BM>(a_tile, a + i_from * a_row + k_at * a_col, a_row, a_col, m - i_from, k_to - k_at);
+    copy_tile<threads, BN>(b_tile, b + j_from * b_col + k_at * b_row, b_col, b_row, n - j_from, k_to - k_at);
     __syncthreads();
 #pragma unroll
     for (i32 l = 0; l < BK; ++l) {
@@ -262,6 +268,12 @@ private:
             .length = length,
             .at_most = at_most};
   }
+  /// The shorter side of c, or the one that is known not to be for large tiles.
+  Dim shorter_side() const {
+    for (const Dim& d : {m_, n_})
+      if (d.is_static() && d.value() < large_from) return d;
+    return dims::min(m_, n_);
+  }
   /// The ways to compute it that sizes, as far as they are known, leave; the first whose length is
   /// small enough is taken.
   std::vector<Launch> possible_ways() const {
@@ -278,7 +290,7 @@ private:
                .at_most = thin_to},
         tiled_by(flat, m_, narrow_to),
         tiled_by(narrow, n_, narrow_to),
-        tiled_by(medium, dims::min(m_, n_), large_from - 1),
+        tiled_by(medium, shorter_side(), large_from - 1),
         tiled_by(large, Dim(0), 0),
     };
     std::vector<Launch> ways;

@@ -139,6 +139,23 @@ TEST_CASE("products of other dtypes", "[dialect][.slow]") {
   check_products(std::array{DType::f64, DType::i16, DType::u64});
 }
 
+TEST_CASE("a product whose sides are known to be short has no large tiles", "[dialect]") {
+  const auto has_large_tiles = [](const Dim& n, const Dim& m) {
+    const Expr a = tensor(DType::f32, {n, dim("k")}, "a"),
+               b = tensor(DType::f32, {dim("k"), m}, "b");
+    return PlanRunner({a, b}, {dot(a, b)}).text(0).text.find("product_128x128") !=
+           std::string::npos;
+  };
+  CHECK(has_large_tiles(dim("n"), dim("m")));
+  CHECK(has_large_tiles(dim("n"), Dim(1024)));
+  CHECK_FALSE(has_large_tiles(dim("n"), Dim(1023)));
+  CHECK_FALSE(has_large_tiles(Dim(30), dim("m")));
+  const Expr a = tensor(DType::f32, {dim("n"), dim("k")}, "a"),
+             b = tensor(DType::f32, {dim("k"), Dim(30)}, "b");
+  check({a, b}, {dot(a, b)}, {{{40, 9}, {9, 30}}, {{70, 300}, {300, 30}}},
+        {.entries = {"product_64x64"}});
+}
+
 TEST_CASE("gathers and scatter-adds", "[dialect]") {
   const Expr x = matrix<float>("x"), y = vector<std::int64_t>("y");
   const Expr picked = index(x, {y});
