@@ -15,6 +15,9 @@ constexpr std::int64_t most_folding_blocks = 1024;
 constexpr std::int64_t much_work = 24;
 /// … and from which on the text would be too long with several elements a turn.
 constexpr std::int64_t too_much_work = 160;
+/// Blocks of a multiprocessor beyond which threads take several windows: what each does once is
+/// little beside them then, and the last blocks to run are few among many.
+constexpr int most_blocks_of_multiprocessor = 128;
 
 /// One array as the loop sees it.
 struct Window {
@@ -46,6 +49,8 @@ public:
     if (k_.has_outer()) {
       launch.most_blocks = most_folding_blocks;
       launch.always = true;
+    } else {
+      launch.blocks_per_multiprocessor = most_blocks_of_multiprocessor;
     }
     k_.launches.push_back(std::move(launch));
   }
@@ -157,12 +162,40 @@ private:
                                                        : "read";
     const std::string& param = k_.param_name(w.access.param);
     if (is_same_place(w.access)) return fmt::format("{}({})", kind, param);
-    return fmt::format("{}({}, [=](i64 {}) {{ {}{}return {}; }})", kind, param, counter(),
-                       k_.positions(axes(), counter()), k_.has_inner() ? " " : "",
-                       k_.access_index(w.access));
+    if (!k_.has_inner())
+      return fmt::format("{}({}, [=](i64 {}) {{ return {}; }})", kind, param,
+                         CudaKernel::axis_name(0), k_.access_index(w.access));
+    const std::string index = k_.access_index(w.access);
+    std::string used;
+    for (const Term& t : w.access.terms)
+      used += fmt::format("const i64 {0} = from.{0}; ", CudaKernel::axis_name(t.axis));
+    if (index == CudaKernel::axis_name(k_.last_axis()))
+      return fmt::format("{}({}, [=](place from) {{ return from.{}; }})", kind, param, index);
+    return fmt::format("{}({}, [=](place from) {{ {}return {}; }})", kind, param, used, index);
   }
-  /// The loop's running number.
-  std::string counter() const { return k_.has_inner() ? "j" : CudaKernel::axis_name(0); }
+
+  /// What a window's place is: the running number itself, or positions on several axes.
+  void emit_place_type() {
+    if (!k_.has_inner()) return;
+    std::vector<std::string> names;
+    for (int a : axes()) names.push_back(CudaKernel::axis_name(a));
+    k_.line(1, "struct place {");
+    k_.line(2, fmt::format("i64 {};", fmt::join(names, ", ")));
+    k_.line(1, "};");
+    k_.line(1, "const auto place_of = [=](i64 j) {");
+    k_.emit_positions(axes(), "j", 2);
+    k_.line(2, fmt::format("return place{{{}}};", fmt::join(names, ", ")));
+    k_.line(1, "};");
+  }
+
+  /// The positions of element k of the windows.
+  void emit_element_positions() {
+    if (!k_.has_inner())
+      return k_.line(2, fmt::format("const i64 {} = from + k;", CudaKernel::axis_name(0)));
+    for (int a : axes())
+      k_.line(2, fmt::format("const i64 {0} = from.{0}{1};", CudaKernel::axis_name(a),
+                             a == k_.last_axis() ? " + k" : ""));
+  }
 
   void emit_loop(int turns) {
     std::string parameters, views;
@@ -170,9 +203,12 @@ private:
       parameters += ", auto& " + w.name;
       views += ", " + view(w);
     }
-    k_.line(1, fmt::format("in_windows<{}, {}>({}, {}, [&](i64 {}, i32 k{}) {{", width_, turns,
-                           k_.count_text(axes()), fits(), counter(), parameters));
-    if (k_.has_inner()) k_.emit_positions(axes(), counter(), 2);
+    emit_place_type();
+    k_.line(1,
+            fmt::format("in_windows<{}, {}>({}, {}, {}, [&]({} from, i32 k{}) {{", width_, turns,
+                        k_.count_text(axes()), fits(), k_.has_inner() ? "place_of" : "same_place{}",
+                        k_.has_inner() ? "place" : "i64", parameters));
+    emit_element_positions();
     for (const Window& w : windows_) k_.set_place(w.access, w.name + "[k]");
     for (const Stage& s : kernel_.stages) emit_stage(s);
     k_.clear_places();

@@ -289,6 +289,15 @@ template <class F> KROTON_INLINE F sqrt_f64(F x) {
 #endif
 }
 
+/// 1 / b for 1 <= b < 2^126. Where there is no quick division, that of a b whose significand is all ones may be the
+/// number below: a result must not depend on which it is.
+//# bounded_reciprocal_f32: types
+template <class F> KROTON_INLINE F bounded_reciprocal_f32(F b) { return 1.0f / b; }
+
+/// a / b for 0 <= a <= b and 1 <= b <= 2. Next to a = 0, b must be 1.
+//# bounded_quotient_f32: types
+template <class F> KROTON_INLINE F bounded_quotient_f32(F a, F b) { return a / b; }
+
 /// IEEE 754-2019 minimum and maximum: a NaN wins, and -0 < +0. Clang's builtin is also
 /// recognised as a reduction by LLVM's vectoriser.
 //# maximum_f32: types bits_f32 from_bits_f32

@@ -81,20 +81,28 @@ template <class F> KROTON_INLINE F expm1_f32(F x) {
   return abs_f32(x) < 0x1p-30f ? x : y;
 }
 
-/// e^-|x|.
-//# exp_decay_f32: types abs_f32 exp_within_f32
+/// e^-|x|. With n <= 0 in e^r 2^n, 2^(n + 25) is in the range for all results: what is denormal is rounded by the
+/// second product.
+//# exp_decay_f32: types abs_f32 fma_f32 exp_quotient_f32 exp_reduce_f32 scale_f32 power_of_two_f32
 template <class F> KROTON_INLINE F exp_decay_f32(F x) {
-  F c = -abs_f32(x);
-  return exp_within_f32(c < -104.0f ? -104.0f : c);
+  F a = abs_f32(x);
+  F c = a > 104.0f ? 104.0f : a;
+  auto [r, shifted] = exp_reduce_f32(-c);
+  F y = fma_f32(fma_f32(exp_quotient_f32(r), r, 1.0f), r, 1.0f);
+#ifdef __AVX512F__
+  return scale_f32(y, shifted);
+#else
+  return y * power_of_two_f32(shifted, 25) * 0x1p-25f;
+#endif
 }
 
 /// With z = e^-|x| and q = z/(1+z): z - z q for x < 0, otherwise 1 - q. Nothing overflows, small results keep their
 /// digits, and what the sum and the quotient lost in rounding counts at most as much as z.
-//# sigmoid_f32: types fma_f32 exp_decay_f32
+//# sigmoid_f32: types fma_f32 exp_decay_f32 bounded_quotient_f32
 template <class F> KROTON_INLINE F sigmoid_f32(F x) {
   F z = exp_decay_f32(x);
   F whole = x < 0.0f ? z : 1.0f;
-  return fma_f32(-whole, z / (1.0f + z), whole);
+  return fma_f32(-whole, bounded_quotient_f32(z, 1.0f + z), whole);
 }
 
 /// tanh for |x| in quarters of octaves, those of 32 whose number is the three low bits of the exponent and the two high
@@ -142,7 +150,7 @@ alignas(64) static constexpr f32 tanh_parts_f32[7][32] = {
 /// without it, |x| < 0.55 takes x + x³ P(x²), with an error of 2^-29.8, and the others take 1 - 2/(e^2|x| + 1). There
 /// 2|x| is n ln(2) + 2r, with a ln(2) of one part: its error counts less than e^-2|x|. `shifted` is n + 127 + 1.5·2^23,
 /// whose low bits are the exponent field of 2^n.
-//# tanh_f32: types abs_f32 fma_f32 copysign_f32 bits_f32 from_bits_f32 looked_up tanh_parts_f32
+//# tanh_f32: types abs_f32 fma_f32 copysign_f32 bits_f32 from_bits_f32 bounded_reciprocal_f32 looked_up tanh_parts_f32
 template <class F> KROTON_INLINE F tanh_f32(F x) {
   F a = abs_f32(x);
 #ifdef __AVX512F__
@@ -166,7 +174,8 @@ template <class F> KROTON_INLINE F tanh_f32(F x) {
   e = fma_f32(e, r, 2.0f);
   e = fma_f32(e, r, 2.0f);
   e = fma_f32(e, r, 1.0f);
-  F large = 1.0f - 2.0f / fma_f32(from_bits_f32(bits_f32(shifted) << 23), e, 1.0f);
+  F d = fma_f32(from_bits_f32(bits_f32(shifted) << 23), e, 1.0f);
+  F large = fma_f32(-2.0f, bounded_reciprocal_f32(d), 1.0f);
   F z = c * c;
   F p = -0x1.9c97ap-8f;
   p = fma_f32(p, z, 0x1.5982c8p-6f);

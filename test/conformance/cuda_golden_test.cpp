@@ -28,6 +28,8 @@ std::string launches_of(const codegen::CudaText& text) {
   for (const codegen::Launch& l : text.launches) {
     all += fmt::format("// stage {}: {}, {} threads, {} units, {} a block", l.stage, l.entry,
                        l.threads, l.units.to_string(), l.units_per_block);
+    if (l.blocks_per_multiprocessor > 0)
+      all += fmt::format(", {} blocks a multiprocessor at most", l.blocks_per_multiprocessor);
     if (l.most_blocks > 0) all += fmt::format(", {} blocks at most", l.most_blocks);
     if (l.at_most != std::numeric_limits<std::int64_t>::max())
       all += fmt::format(", if {} <= {}", l.length.to_string(), l.at_most);

@@ -112,12 +112,32 @@ KROTON_INLINE f32 sqrt_f32(f32 x) { return __fsqrt_rn(x); }
 //# sqrt_f64: types
 KROTON_INLINE f64 sqrt_f64(f64 x) { return __dsqrt_rn(x); }
 
-/// IEEE 754-2019 minimum and maximum: a NaN wins, and -0 < +0.
-//# maximum_f32: types bits_f32 from_bits_f32
-KROTON_INLINE f32 maximum_f32(f32 a, f32 b) {
-  const f32 ordered = a == b ? from_bits_f32(bits_f32(a) & bits_f32(b)) : a > b ? a : b;
-  return a != a ? a : ordered;
+/// 1 / x, within 1 ulp.
+//# rough_reciprocal_f32: types
+KROTON_INLINE f32 rough_reciprocal_f32(f32 x) {
+  f32 y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 }
+
+/// One step of Newton's, which rounds 1 / b rightly but where b's significand is all ones: there it may be the number
+/// below.
+//# bounded_reciprocal_f32: types fma_f32 rough_reciprocal_f32
+KROTON_INLINE f32 bounded_reciprocal_f32(f32 b) {
+  const f32 r = rough_reciprocal_f32(b);
+  return fma_f32(r, fma_f32(-b, r, 1.0f), r);
+}
+
+/// Markstein's division: the remainder of the quotient is exact, and what it adds to it rounds rightly.
+//# bounded_quotient_f32: types fma_f32 bounded_reciprocal_f32
+KROTON_INLINE f32 bounded_quotient_f32(f32 a, f32 b) {
+  const f32 r = bounded_reciprocal_f32(b), q = a * r;
+  return fma_f32(fma_f32(-b, q, a), r, q);
+}
+
+/// IEEE 754-2019 minimum and maximum: a NaN wins, and -0 < +0, as PTX has it for min and max.
+//# maximum_f32: types
+KROTON_INLINE f32 maximum_f32(f32 a, f32 b) { return a != a || b != b ? a + b : fmaxf(a, b); }
 
 //# maximum_f64: types bits_f64 from_bits_f64
 KROTON_INLINE f64 maximum_f64(f64 a, f64 b) {
@@ -125,11 +145,8 @@ KROTON_INLINE f64 maximum_f64(f64 a, f64 b) {
   return a != a ? a : ordered;
 }
 
-//# minimum_f32: types bits_f32 from_bits_f32
-KROTON_INLINE f32 minimum_f32(f32 a, f32 b) {
-  const f32 ordered = a == b ? from_bits_f32(bits_f32(a) | bits_f32(b)) : a < b ? a : b;
-  return a != a ? a : ordered;
-}
+//# minimum_f32: types
+KROTON_INLINE f32 minimum_f32(f32 a, f32 b) { return a != a || b != b ? a + b : fminf(a, b); }
 
 //# minimum_f64: types bits_f64 from_bits_f64
 KROTON_INLINE f64 minimum_f64(f64 a, f64 b) {

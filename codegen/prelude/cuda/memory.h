@@ -46,96 +46,123 @@ template <class T, i32 N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16
   __device__ __forceinline__ T& operator[](i32 k) { return at[k]; }
 };
 
-/// An array that a loop reads or writes window by window; the window that begins with the loop's element j lies at
-/// place(j).
-//# view: types
-template <class T, bool is_read, bool is_written, class Place> struct view {
-  T* array;
-  Place place;
-};
-
-/// Where the elements of an array are those of the loop.
-//# at_same: types
-struct at_same {
+/// The place of the loop's element j where that is j itself.
+//# same_place: types
+struct same_place {
   __device__ __forceinline__ i64 operator()(i64 j) const { return j; }
 };
 
-//# read: view at_same
-template <class T, class Place = at_same> KROTON_INLINE auto read(const T* array, Place place = {}) {
-  return view<const T, true, false, Place>{array, place};
+/// An array that a loop reads or writes window by window; index says which of its elements that at a place is.
+//# view: types
+template <class T, bool is_read, bool is_written, class Index> struct view {
+  T* array;
+  Index index;
+};
+
+//# read: view same_place
+template <class T, class Index = same_place> KROTON_INLINE auto read(const T* array, Index index = {}) {
+  return view<const T, true, false, Index>{array, index};
 }
 
-//# written: view at_same
-template <class T, class Place = at_same> KROTON_INLINE auto written(T* array, Place place = {}) {
-  return view<T, false, true, Place>{array, place};
+//# written: view same_place
+template <class T, class Index = same_place> KROTON_INLINE auto written(T* array, Index index = {}) {
+  return view<T, false, true, Index>{array, index};
 }
 
-//# updated: view at_same
-template <class T, class Place = at_same> KROTON_INLINE auto updated(T* array, Place place = {}) {
-  return view<T, true, true, Place>{array, place};
+//# updated: view same_place
+template <class T, class Index = same_place> KROTON_INLINE auto updated(T* array, Index index = {}) {
+  return view<T, true, true, Index>{array, index};
+}
+
+/// The element of a view that the loop's element j is, at its place.
+//# index_of: types view same_place
+template <class T, bool r, bool w, class Place> KROTON_INLINE i64 index_of(const view<T, r, w, same_place>&, i64 j, Place) {
+  return j;
+}
+template <class T, bool r, bool w, class Index, class Place>
+KROTON_INLINE i64 index_of(const view<T, r, w, Index>& v, i64, Place place) {
+  return v.index(place);
 }
 
 /// The window of N elements of a view that begins at the loop's element j.
-//# opened: types window view
-template <i32 N, class T, bool is_written, class P>
-KROTON_INLINE window<T, N> opened(const view<const T, true, is_written, P>& v, i64 j) {
-  return *(const window<T, N>*)(v.array + v.place(j));
+//# opened: types window view index_of
+template <i32 N, class T, bool is_written, class Index, class Place>
+KROTON_INLINE window<T, N> opened(const view<const T, true, is_written, Index>& v, i64 j, Place place) {
+  return *(const window<T, N>*)(v.array + index_of(v, j, place));
 }
-template <i32 N, class T, class P> KROTON_INLINE window<T, N> opened(const view<T, true, true, P>& v, i64 j) {
-  return *(const window<T, N>*)(v.array + v.place(j));
+template <i32 N, class T, class Index, class Place>
+KROTON_INLINE window<T, N> opened(const view<T, true, true, Index>& v, i64 j, Place place) {
+  return *(const window<T, N>*)(v.array + index_of(v, j, place));
 }
-template <i32 N, class T, class P> KROTON_INLINE window<T, N> opened(const view<T, false, true, P>&, i64) {
+template <i32 N, class T, class Index, class Place>
+KROTON_INLINE window<T, N> opened(const view<T, false, true, Index>&, i64, Place) {
   return {};
 }
 
-//# closed: types window view
-template <i32 N, class T, bool is_read, class P>
-KROTON_INLINE void closed(const view<T, is_read, true, P>& v, i64 j, const window<T, N>& w) {
-  *(window<T, N>*)(v.array + v.place(j)) = w;
+//# closed: types window view index_of
+template <i32 N, class T, bool is_read, class Index, class Place>
+KROTON_INLINE void closed(const view<T, is_read, true, Index>& v, i64 j, Place place, const window<T, N>& w) {
+  *(window<T, N>*)(v.array + index_of(v, j, place)) = w;
 }
-template <i32 N, class T, class P>
-KROTON_INLINE void closed(const view<const T, true, false, P>&, i64, const window<T, N>&) {}
+template <i32 N, class T, class Index, class Place>
+KROTON_INLINE void closed(const view<const T, true, false, Index>&, i64, Place, const window<T, N>&) {}
 
 /// Whether windows of N elements lie where one access can reach them.
 //# is_aligned: types window view
-template <i32 N, class T, bool is_read, bool is_written, class P>
-KROTON_INLINE bool is_aligned(const view<T, is_read, is_written, P>& v) {
+template <i32 N, class T, bool is_read, bool is_written, class Index>
+KROTON_INLINE bool is_aligned(const view<T, is_read, is_written, Index>& v) {
   return (u64)v.array % alignof(window<T, N>) == 0;
 }
 
-/// Calls element(j, k, windows…) for j = 0, …, n - 1: element j is number k of the windows. All threads of all blocks
-/// share the work; each has up to U windows of every view under way. `fits` says that no window would reach over the
-/// end of a row; where that, or an address, forbids windows of N elements they have one.
-//# in_windows: types opened closed is_aligned
-template <i32 N, i32 U, class Element, class... Views>
-KROTON_INLINE void in_windows(i64 n, bool fits, Element element, Views... views) {
-  const i64 thread = (i64)blockIdx.x * blockDim.x + threadIdx.x;
-  const i64 threads = (i64)gridDim.x * blockDim.x;
-  const auto held = [](auto... windows) {
-    return [windows...](auto use) mutable { use(windows...); };
-  };
-  const i64 whole = fits && (is_aligned<N>(views) && ...) ? n / N : 0;
-  for (i64 w = thread; w < whole; w += U * threads) {
-    const auto compute = [&](i64 j) {
-      return [&, j](auto&... windows) {
+/// Holds windows until they are used: held(windows…)(use) calls use(windows…).
+//# held: types
+template <class... Windows> KROTON_INLINE auto held(Windows... windows) {
+  return [windows...](auto use) mutable { use(windows...); };
+}
+
+/// What computes the N elements of windows that begin at the loop's element j, and writes them back.
+//# computing: types closed
+template <i32 N, class Place, class Element, class... Views>
+KROTON_INLINE auto computing(i64 j, Place place, const Element& element, const Views&... views) {
+  return [&, j, place](auto&... windows) {
 #pragma unroll
-        for (i32 k = 0; k < N; ++k) element(j + k, k, windows...);
-        (closed(views, j, windows), ...);
-      };
-    };
-    auto first = held(opened<N>(views, N * w)...);
+    for (i32 k = 0; k < N; ++k) element(place, k, windows...);
+    (closed(views, j, place, windows), ...);
+  };
+}
+
+/// Calls element(place, k, windows…) for the elements 0, …, n - 1: `place` is place_of(j) for the element j that the
+/// windows begin with, and k the number of an element in them. All threads of all blocks of 256 share the work; each has
+/// up to U windows of every view under way. `fits` says that no window would reach over the end of a row; where that, or
+/// an address, forbids windows of N elements they have one.
+//# in_windows: types opened held computing is_aligned
+template <i32 N, i32 U, class Place, class Element, class... Views>
+KROTON_INLINE void in_windows(i64 n, bool fits, Place place_of, Element element, Views... views) {
+  constexpr i64 threads = 256;
+  const i64 whole = fits && (is_aligned<N>(views) && ...) ? n / N : 0;
+  i64 w = blockIdx.x * (threads * U) + threadIdx.x;
+#pragma unroll 1
+  for (; w + (U - 1) * threads < whole; w += gridDim.x * (threads * U)) {
+    const i64 j = w * N;
+    const auto place = place_of(j);
+    auto first = held(opened<N>(views, j, place)...);
     if constexpr (U == 2) {
-      const i64 next = w + threads;
-      auto second = held(opened<N>(views, N * (next < whole ? next : w))...);
-      first(compute(N * w));
-      if (next < whole) second(compute(N * next));
+      const i64 next = (w + threads) * N;
+      const auto next_place = place_of(next);
+      auto second = held(opened<N>(views, next, next_place)...);
+      first(computing<N>(j, place, element, views...));
+      second(computing<N>(next, next_place, element, views...));
     } else {
-      first(compute(N * w));
+      first(computing<N>(j, place, element, views...));
     }
   }
-  for (i64 j = whole * N + thread; j < n; j += threads)
-    held(opened<1>(views, j)...)([&](auto&... windows) {
-      element(j, 0, windows...);
-      (closed(views, j, windows), ...);
-    });
+  if (U == 2 && w < whole) {
+    const auto place = place_of(w * N);
+    held(opened<N>(views, w * N, place)...)(computing<N>(w * N, place, element, views...));
+  }
+#pragma unroll 1
+  for (i64 j = whole * N + blockIdx.x * threads + threadIdx.x; j < n; j += gridDim.x * threads) {
+    const auto place = place_of(j);
+    held(opened<1>(views, j, place)...)(computing<1>(j, place, element, views...));
+  }
 }

@@ -1,8 +1,8 @@
 // The CUDA C++ that generated kernels use, for a CPU. This stands before the text of a kernel, after abi.h.
 //
 // The text itself is compiled as it is, with the thread, alignment and array-bounds sanitizers, whose calls are
-// answered here: so every access to memory is seen, whatever its spelling. Only declarations of shared arrays are
-// spelled anew (text.hpp).
+// answered here: so every access to memory is seen, whatever its spelling. Only declarations of shared arrays and PTX
+// are spelled anew (module.cpp).
 
 extern "C" {
 kroton::emulator::State kroton_emulator_state;
@@ -365,12 +365,23 @@ KROTON_ROUNDED(sqrt, __builtin_elementwise_sqrt)
 #undef KROTON_ROUNDED
 KROTON_FUNCTION(float, __fsqrt_rn, (float x), sqrt(x))
 KROTON_FUNCTION(double, __dsqrt_rn, (double x), sqrt(x))
+namespace kroton::emulator {
+
+/// 1 / x with errors of up to one ulp in both directions: no more is promised of rcp.approx.
+KROTON_EMULATED float rcp_approx_ftz_f32(float x) {
+  const float y = 1.0f / x;
+  if (!__builtin_isnormal(y)) return y;
+  return __uint_as_float(__float_as_uint(y) - 1 + __float_as_uint(x) % 3);
+}
+
+} // namespace kroton::emulator
+
 KROTON_FUNCTION(float, copysignf, (float x, float sign), __builtin_copysignf(x, sign))
 KROTON_FUNCTION(float, copysign, (float x, float sign), __builtin_copysignf(x, sign))
 KROTON_FUNCTION(double, copysign, (double x, double sign), __builtin_copysign(x, sign))
-/// A NaN loses against a number.
-KROTON_FUNCTION(float, fmaxf, (float a, float b), a > b || b != b ? a : b)
-KROTON_FUNCTION(float, fminf, (float a, float b), a < b || b != b ? a : b)
+/// A NaN loses against a number, and -0 < +0.
+KROTON_FUNCTION(float, fmaxf, (float a, float b), a > b || b != b || (a == b && !__builtin_signbit(a)) ? a : b)
+KROTON_FUNCTION(float, fminf, (float a, float b), a < b || b != b || (a == b && __builtin_signbit(a)) ? a : b)
 KROTON_FUNCTION(double, fmax, (double a, double b), a > b || b != b ? a : b)
 KROTON_FUNCTION(double, fmin, (double a, double b), a < b || b != b ? a : b)
 template <class T> KROTON_FUNCTION(bool, isnan, (T x), x != x)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <regex>
 
 #include <fmt/format.h>
 
@@ -97,6 +98,25 @@ std::string with_shared_arrays(std::string_view text) {
   return result.append(text.substr(from));
 }
 
+/// The text with the PTX that kernels use, `asm("name %0, %1;" : "=f"(y) : "f"(x))`, as what
+/// abi.h's header defines: `y = kroton::emulator::name(x)`, with `_` for each `.`.
+std::string with_named_instructions(std::string_view text) {
+  static const std::regex instruction(
+      R"re(asm\("([\w.]+) %0, %1;" : "=f"\((\w+)\) : "f"\((\w+)\)\))re");
+  std::string result;
+  std::cregex_iterator match(text.data(), text.data() + text.size(), instruction), end;
+  const char* from = text.data();
+  for (; match != end; ++match) {
+    std::string name = (*match)[1];
+    std::ranges::replace(name, '.', '_');
+    result.append(from, (*match)[0].first);
+    result +=
+        fmt::format("{} = kroton::emulator::{}({})", (*match)[2].str(), name, (*match)[3].str());
+    from = (*match)[0].second;
+  }
+  return result.append(from, text.data() + text.size());
+}
+
 /// Behind the bracket that closes the one at `open`.
 std::size_t behind_closing(std::string_view text, std::size_t open) {
   const char opening = text[open], closing = opening == '(' ? ')' : '}';
@@ -144,7 +164,7 @@ std::vector<std::string> kernel_names(std::string_view text) {
 std::string emulated_text(std::string_view text) {
   std::string result;
   result.append(abi_text).append(cuda_text).append("#line 1 \"kernel.cu\"\n");
-  result += with_seen_copies(with_shared_arrays(text));
+  result += with_seen_copies(with_shared_arrays(with_named_instructions(text)));
   result += "\n#line 1 \"calls\"\n";
   for (const std::string& name : kernel_names(text))
     result += fmt::format(
