@@ -22,7 +22,7 @@ namespace {
 constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
 
   --suite NAME     only the cases of one suite: start, compile, cache, call, elementwise,
-                   rows, training, network, products, gpu
+                   rows, training, network, products, host, gpu
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
                    (the hand-written code always uses one)
@@ -116,6 +116,7 @@ std::vector<Case> chosen_cases(const Arguments& a) {
   add_training_cases(cases);
   add_network_cases(cases);
   add_product_cases(cases);
+  add_host_cases(cases);
   add_gpu_cases(cases, a.is_small);
   if (!a.suite.empty() && std::ranges::find(cases, a.suite, &Case::suite) == cases.end())
     usage(fmt::format("there is no suite \"{}\"", a.suite));

@@ -47,6 +47,9 @@ void Program::bind_memory(const Leaves& leaves) {
     source.state = leaves.shared(s.index);
     is_updated.try_emplace(source.state, false);
   }
+  for (const BoundUpdate& u : updates_)
+    for (Source& s : sources_)
+      if (u.buffer < 0 && s.state == u.state) s.is_overwritten = true;
   for (const BoundPlan::Constant& c : bound_.constants)
     constants_.emplace_back(c.buffer, constant_of(c, leaves));
   // One order for all calls, so that two functions never wait for each other in a circle.

@@ -91,7 +91,8 @@ protected:
     BoundPlan::Source::Kind kind;
     int buffer = -1;
     int index = -1;                   ///< argument, output or update number
-    ir::SharedState* state = nullptr; ///< of a shared variable
+    ir::SharedState* state = nullptr; ///< of a shared variable …
+    bool is_overwritten = false;      ///< … which is updated in place
   };
   struct Lock {
     ir::SharedState* state;

@@ -12,6 +12,8 @@ void add_rows_cases(std::vector<Case>& cases);
 void add_training_cases(std::vector<Case>& cases);
 void add_network_cases(std::vector<Case>& cases);
 void add_product_cases(std::vector<Case>& cases);
+/// Calls for a CUDA device, on any machine.
+void add_host_cases(std::vector<Case>& cases);
 /// On a CUDA device; `is_small`: of sizes to try the cases with, not to measure.
 void add_gpu_cases(std::vector<Case>& cases, bool is_small);
 /// Compiling for a CUDA device and starting; a part of the former.

@@ -108,7 +108,7 @@ void CudaProgram::Call::find_buffers() {
       break;
     case BoundPlan::Source::shared:
       to = usable_address(s.state->value);
-      f_.reads.push_back(memory_of(s.state->value));
+      if (!s.is_overwritten) f_.reads.push_back(memory_of(s.state->value));
       break;
     case BoundPlan::Source::output: {
       const Array array = given_ ? given_memory(i) : results_[i];
@@ -182,7 +182,6 @@ void CudaProgram::Call::copy_arguments() {
     }
     p_.gpu_.check(driver().cuMemcpyHtoDAsync_v2(to + at, piece, end - at, f_.queue.stream()),
                   "copying arguments to the device");
-    f_.staging.note_copy(f_.queue);
   }
 }
 

@@ -35,7 +35,6 @@ enum class Result : int {
   unsupported_ptx_version = 222,
   jit_compiler_not_found = 221,
   not_found = 500,
-  not_ready = 600,
   illegal_address = 700,
   launch_out_of_resources = 701,
   launch_timeout = 702,
@@ -109,6 +108,7 @@ inline constexpr int capture_mode_relaxed = 2;      ///< CU_STREAM_CAPTURE_MODE_
   X(cuDeviceTotalMem_v2, (std::size_t * nbytes, DeviceNumber device))                              \
   X(cuDevicePrimaryCtxRetain, (Context * context, DeviceNumber device))                            \
   X(cuCtxGetCurrent, (Context * context))                                                          \
+  X(cuCtxSetCurrent, (Context context))                                                            \
   X(cuCtxPushCurrent_v2, (Context context))                                                        \
   X(cuCtxPopCurrent_v2, (Context * context))                                                       \
   X(cuCtxSynchronize, ())                                                                          \
@@ -119,7 +119,6 @@ inline constexpr int capture_mode_relaxed = 2;      ///< CU_STREAM_CAPTURE_MODE_
   X(cuEventCreate, (Event * event, unsigned flags))                                                \
   X(cuEventDestroy_v2, (Event event))                                                              \
   X(cuEventRecord, (Event event, Stream stream))                                                   \
-  X(cuEventQuery, (Event event))                                                                   \
   X(cuEventSynchronize, (Event event))                                                             \
   X(cuMemGetInfo_v2, (std::size_t * free, std::size_t * total))                                    \
   X(cuMemAlloc_v2, (Address * address, std::size_t nbytes))                                        \

@@ -115,6 +115,10 @@ Gpu::Current::Current(Gpu& gpu) {
   Context now = nullptr;
   gpu.check(driver().cuCtxGetCurrent(&now), "asking for the context");
   if (now == gpu.context()) return;
+  if (!now && gpu.facts().index == 0) {
+    gpu.check(driver().cuCtxSetCurrent(gpu.context()), "entering the context");
+    return;
+  }
   gpu.check(driver().cuCtxPushCurrent_v2(gpu.context()), "entering the context");
   is_pushed_ = true;
 }

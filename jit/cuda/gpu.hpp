@@ -57,7 +57,8 @@ public:
   Context context() const noexcept { return context_; }
   Pool& pool() noexcept { return pool_; }
 
-  /// Makes the device's context the thread's, and what was there before at the end.
+  /// Makes the device's context the thread's, and what was there before at the end. A thread that
+  /// has none keeps that of the first device, as with CUDA's own runtime: its next call finds it.
   class Current {
   public:
     explicit Current(Gpu& gpu);

@@ -1,6 +1,8 @@
 #include "jit/cuda/memory.hpp"
 
+#include <algorithm>
 #include <thread>
+#include <typeinfo>
 #include <utility>
 
 namespace kroton::jit::cuda {
@@ -13,6 +15,7 @@ Memory::Memory(Gpu& gpu, Address address, std::size_t nbytes, std::shared_ptr<vo
       foreign_owner_(std::move(owner)) {}
 
 Memory::~Memory() {
+  end_steady();
   if (!foreign_owner_) {
     gpu_.pool().give(std::move(block_));
     return;
@@ -58,31 +61,56 @@ void Memory::synchronize() const {
   gpu_.check(result, "waiting for the device");
 }
 
+/// The second use by a queue that nobody else has used the memory before or since.
+void Memory::become_steady(const Queue* only_before, Queue* now) const noexcept {
+  if (only_before == now && block_.uses.sole_queue() == now)
+    steady_.store(now, std::memory_order_seq_cst);
+}
+
+/// Needs the lock. A call whose end was marked before is among what `last` tells; one that marks it
+/// later finds that the memory is not steady any more, and notes it.
+void Memory::end_steady() const {
+  if (Queue* const queue = steady_.exchange(nullptr, std::memory_order_seq_cst))
+    block_.uses.note_write(queue->last());
+}
+
 void Memory::wait_to_read(Queue& queue) const {
+  if (is_steady_on(&queue)) return;
   const std::lock_guard lock(mutex_);
+  end_steady();
   block_.uses.wait_to_read(queue);
 }
 
 void Memory::wait_to_write(Queue& queue) const {
+  if (is_steady_on(&queue)) return;
   const std::lock_guard lock(mutex_);
+  end_steady();
   block_.uses.wait_to_write(queue);
 }
 
 void Memory::note_read(const Position& position) const {
+  if (is_steady_on(position.queue)) return;
   const std::lock_guard lock(mutex_);
+  end_steady();
+  const Queue* const before = block_.uses.sole_queue();
   block_.uses.note_read(position);
+  become_steady(before, position.queue);
 }
 
 void Memory::note_write(const Position& position) {
-  {
+  if (!is_steady_on(position.queue)) {
     const std::lock_guard lock(mutex_);
+    end_steady();
+    const Queue* const before = block_.uses.sole_queue();
     block_.uses.note_write(position);
+    become_steady(before, position.queue);
   }
   drop_mirror();
 }
 
 Memory* memory_of(const Array& array) noexcept {
-  return dynamic_cast<Memory*>(data::device_memory(array));
+  data::DeviceMemory* const memory = data::device_memory(array);
+  return memory && typeid(*memory) == typeid(Memory) ? static_cast<Memory*>(memory) : nullptr;
 }
 
 Address usable_address(const Array& array) noexcept {
@@ -98,9 +126,8 @@ Array new_array(Gpu& gpu, DType dtype, Shape shape, int owner) {
 
 Staging::~Staging() {
   try {
-    const Gpu::Current current(gpu_);
-    for (const Piece& p : pieces_) {
-      if (p.is_in_use) driver().cuEventSynchronize(p.copied);
+    const Gpu::Current current(queue_.gpu());
+    for (const Part& p : parts_) {
       if (p.copied) driver().cuEventDestroy_v2(p.copied);
       if (p.memory) driver().cuMemFreeHost(p.memory);
     }
@@ -110,26 +137,36 @@ Staging::~Staging() {
 }
 
 std::byte* Staging::next(std::size_t nbytes) {
-  current_ = (current_ + 1) % pieces_.size();
-  Piece& p = pieces_[current_];
-  const Driver& cu = driver();
-  if (!p.copied) gpu_.check(cu.cuEventCreate(&p.copied, event_disable_timing), "making an event");
-  if (p.is_in_use) gpu_.check(cu.cuEventSynchronize(p.copied), "waiting for a copy");
-  p.is_in_use = false;
-  if (p.nbytes >= nbytes) return p.memory;
-  if (p.memory) gpu_.check(cu.cuMemFreeHost(std::exchange(p.memory, nullptr)), "freeing memory");
-  p.nbytes = 0;
-  void* memory = nullptr;
-  gpu_.check(cu.cuMemAllocHost_v2(&memory, nbytes), "allocating pinned memory");
-  p.memory = static_cast<std::byte*>(memory);
-  p.nbytes = nbytes;
-  return p.memory;
+  Part* part = &parts_[current_];
+  if (part->used + nbytes > part->nbytes) {
+    if (part->used > 0) leave(*part);
+    current_ = (current_ + 1) % parts_.size();
+    part = &parts_[current_];
+    enter(*part, nbytes);
+  }
+  return part->memory + std::exchange(part->used, part->used + nbytes);
 }
 
-void Staging::note_copy(Queue& queue) {
-  Piece& p = pieces_[current_];
-  gpu_.check(driver().cuEventRecord(p.copied, queue.stream()), "recording an event");
-  p.is_in_use = true;
+void Staging::leave(Part& part) {
+  Gpu& gpu = queue_.gpu();
+  if (!part.copied)
+    gpu.check(driver().cuEventCreate(&part.copied, event_disable_timing), "making an event");
+  gpu.check(driver().cuEventRecord(part.copied, queue_.stream()), "recording an event");
+}
+
+void Staging::enter(Part& part, std::size_t nbytes) {
+  Gpu& gpu = queue_.gpu();
+  if (part.used > 0) gpu.check(driver().cuEventSynchronize(part.copied), "waiting for a copy");
+  part.used = 0;
+  if (part.nbytes >= nbytes) return;
+  if (part.memory)
+    gpu.check(driver().cuMemFreeHost(std::exchange(part.memory, nullptr)), "freeing memory");
+  part.nbytes = 0;
+  void* memory = nullptr;
+  const std::size_t size = std::max(nbytes, least_part);
+  gpu.check(driver().cuMemAllocHost_v2(&memory, size), "allocating pinned memory");
+  part.memory = static_cast<std::byte*>(memory);
+  part.nbytes = size;
 }
 
 } // namespace kroton::jit::cuda

@@ -5,6 +5,7 @@
 ///   memory->wait_to_write(queue); … memory->note_write(queue.mark());
 ///   Array a = data::device_array(memory, DType::f32, {600, 784});
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -14,7 +15,7 @@
 
 namespace kroton::jit::cuda {
 
-class Memory : public data::DeviceMemory {
+class Memory final : public data::DeviceMemory {
 public:
   /// Throws DeviceError when memory is short.
   Memory(Gpu& gpu, std::size_t nbytes, int owner);
@@ -44,10 +45,20 @@ public:
   void note_write(const Position& position);
 
 private:
+  bool is_steady_on(const Queue* queue) const noexcept {
+    return steady_.load(std::memory_order_seq_cst) == queue;
+  }
+  void become_steady(const Queue* only_before, Queue* now) const noexcept;
+  void end_steady() const;
+
   Gpu& gpu_;
   const std::size_t nbytes_;
   mutable std::mutex mutex_; ///< of the block's uses
   mutable Block block_;
+  /// Memory that one queue alone uses again and again, such as a variable that a loop trains, is in
+  /// use by all that was put on that queue: nothing is noted, and only what another queue does
+  /// takes the lock. Null: the uses tell all.
+  mutable std::atomic<Queue*> steady_{nullptr};
   std::shared_ptr<void> foreign_owner_;
 };
 
@@ -63,29 +74,33 @@ Address usable_address(const Array& array) noexcept;
 Array new_array(Gpu& gpu, DType dtype, Shape shape, int owner);
 
 /// Pinned host memory that host arguments are gathered in before one copy takes them to the device.
-/// Several pieces take turns, so that the host may run ahead of the device.
+/// Pieces are cut off parts that take turns, so that the host may run ahead of the device, and the
+/// driver is asked how far the device is once a part, not once a piece.
 class Staging {
 public:
-  explicit Staging(Gpu& gpu) : gpu_(gpu) {}
+  /// Of the copies of one queue, which has none left when the object goes.
+  explicit Staging(Queue& queue) : queue_(queue) {}
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
   ~Staging();
 
-  /// At least `nbytes` bytes that no copy reads any more.
+  /// At least `nbytes` bytes that no copy reads any more. The copy out of what was given last must
+  /// be on the queue.
   std::byte* next(std::size_t nbytes);
-  /// The copy out of what `next` gave was just put on the queue.
-  void note_copy(Queue& queue);
 
 private:
-  struct Piece {
+  struct Part {
     std::byte* memory = nullptr;
-    std::size_t nbytes = 0;
-    Event copied = nullptr;
-    bool is_in_use = false;
+    std::size_t nbytes = 0, used = 0;
+    Event copied = nullptr; ///< recorded behind the last copy out of it, when the next part's turn
+                            ///< comes
   };
+  static constexpr std::size_t least_part = std::size_t{256} << 10;
+  void leave(Part& part);
+  void enter(Part& part, std::size_t nbytes);
 
-  Gpu& gpu_;
-  std::array<Piece, 3> pieces_;
+  Queue& queue_;
+  std::array<Part, 3> parts_;
   std::size_t current_ = 0;
 };
 

@@ -70,6 +70,15 @@ void Uses::note_write(const Position& position) {
   read_.clear();
 }
 
+Queue* Uses::sole_queue() const noexcept {
+  Queue* queue = written_.queue;
+  for (const Position& p : read_) {
+    if (queue && p.queue != queue) return nullptr;
+    queue = p.queue;
+  }
+  return queue;
+}
+
 void Uses::synchronize() const {
   const auto wait = [](const Position& p) {
     if (p.queue && !p.queue->is_done(p.number)) p.queue->synchronize();

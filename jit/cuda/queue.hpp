@@ -40,8 +40,10 @@ public:
 
   /// The end of all work that was put on the queue so far.
   Position mark() noexcept {
-    return {this, submitted_.fetch_add(1, std::memory_order_acq_rel) + 1};
+    return {this, submitted_.fetch_add(1, std::memory_order_seq_cst) + 1};
   }
+  /// The end of all work that was marked so far.
+  Position last() noexcept { return {this, submitted_.load(std::memory_order_seq_cst)}; }
   /// Work that is put on the queue from now on begins when that of `position` is done.
   void wait_for(const Position& position);
   /// Returns when all work is done that was put on the queue. Throws DeviceError if it failed.
@@ -79,6 +81,8 @@ public:
   void note_write(const Position& position);
   /// Returns when no work uses the memory.
   void synchronize() const;
+  /// The queue that all of that work is on; null if there is none, or several.
+  Queue* sole_queue() const noexcept;
 
 private:
   Position written_;

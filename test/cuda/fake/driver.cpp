@@ -141,6 +141,16 @@ Result cuCtxGetCurrent(Context* context) {
   });
 }
 
+/// Of the top of the stack, which it makes if there is none.
+Result cuCtxSetCurrent(Context context) {
+  return state().call("cuCtxSetCurrent", [&] {
+    auto& stack = State::context_stack();
+    if (!stack.empty()) stack.pop_back();
+    if (context) stack.push_back(context);
+    return Result::success;
+  });
+}
+
 Result cuCtxPushCurrent_v2(Context context) {
   return state().call("cuCtxPushCurrent_v2", [&] {
     State::context_stack().push_back(context);
@@ -228,18 +238,6 @@ Result cuEventRecord(Event event, Stream stream) {
     event->stream = stream;
     event->position = stream->issued();
     return Result::success;
-  });
-}
-
-/// Each question about work that is not done does one piece of it, so that who asks again and again
-/// gets on.
-Result cuEventQuery(Event event) {
-  return state().call_in_context("cuEventQuery", [&](CUctx_st&) -> Result {
-    if (!state().events.contains(event)) return invalid_handle;
-    Stream const stream = event->stream;
-    if (!stream || stream->done >= event->position) return Result::success;
-    const Result r = state().drain(stream, stream->done + 1);
-    return r == Result::success ? Result::not_ready : r;
   });
 }
 
