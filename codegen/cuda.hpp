@@ -47,7 +47,8 @@ struct CudaText {
   /// Line numbers (from 1) and the graph node each line computes: for people, not for the key.
   std::vector<std::pair<int, ir::NodeId>> lines;
   std::vector<Launch> launches;
-  Dim scratch_bytes{0}; ///< of device memory, aligned to 256, whose contents do not matter
+  Dim scratch_bytes{0};         ///< of device memory, aligned to 256, whose contents do not matter
+  std::vector<Launch> epilogue; ///< of a product's text: see codegen/cuda_contraction.hpp
 };
 
 CudaText render_cuda(const plan::Kernel& kernel);

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <optional>
 
+#include "codegen/cuda_epilogue.hpp"
 #include "codegen/expression.hpp"
 #include "codegen/prelude.hpp"
 
@@ -16,7 +19,10 @@ Dim ceil_div(const Dim& a, std::int64_t b) {
 
 CudaText with_prelude(std::string header, std::string body) {
   header += prelude_for(prelude_names_in(body, Dialect::cuda), Dialect::cuda);
-  return {header + body, header.size(), {}, {}, Dim(0)};
+  CudaText text;
+  text.text = header + body;
+  text.body = header.size();
+  return text;
 }
 
 /// Squares of this side decide, whatever the tiles are, how often k is split: so that there are
@@ -88,14 +94,32 @@ KROTON_INLINE void product({parameters}) {
     __syncthreads();
   }
 
-  for (i32 r = 0; r < TM; ++r)
+{tile_end}}
+)";
+
+/// What a thread's elements become: where they are stored, …
+constexpr std::string_view stored_tile = R"(  for (i32 r = 0; r < TM; ++r)
     for (i32 s = 0; s < TN; ++s) {
       const i64 i = i_from + y + r * rows, j = j_from + x + s * columns;
       if (i >= m || j >= n) continue;
-{store_part}      c[i * c_row + j] = {store_tile};
-    }
-}
+{store_part}{element}    }
 )";
+
+/// … or some at once where more follows from them: what does not unroll the whole loop has its
+/// elements in memory of the thread's own, and what follows not 64 times in the code.
+constexpr std::string_view followed_tile =
+    R"(  constexpr i32 at_once = TM * TN < {most} ? TM * TN : {most};
+  {T} kept[TM * TN];
+  for (i32 r = 0; r < TM; ++r)
+    for (i32 s = 0; s < TN; ++s) kept[r * TN + s] = sums[r][s];
+#pragma unroll at_once
+  for (i32 e = 0; e < TM * TN; ++e) {
+    const i64 i = i_from + y + e / TN * rows, j = j_from + x + e % TN * columns;
+    if (i >= m || j >= n) continue;
+{store_part}{element}  }
+)";
+/// Operations of what follows that are unrolled.
+constexpr std::int64_t most_unrolled_work = 512;
 
 constexpr std::string_view dots = R"(
 /// An element of c a warp: its lanes walk along k. For narrow c.
@@ -109,9 +133,8 @@ extern "C" __global__ void __launch_bounds__(256) product_dots({parameters}) {
 #pragma unroll 4
   for (i64 l = team<32>::rank(); l < k; l += 32) sum = {add_one};
   sum = team<32>::fold(sum, []({T} u, {T} v) -> {T} { return u + v; });
-  {T}& to = c[batch * c_batch + i * c_row + j];
-  if (team<32>::rank() == 0) to = {store_one};
-}
+  if (team<32>::rank() != 0) return;
+{element}}
 )";
 
 constexpr std::string_view flat_rows = R"(
@@ -128,9 +151,7 @@ extern "C" __global__ void __launch_bounds__(256) product_rows({parameters}) {
   for (i64 l = threadIdx.x / 32; l < k; l += 8) sum = {add_one};
   sum = team<32>::across(sum, []({T} u, {T} v) -> {T} { return u + v; });
   if (threadIdx.x >= 32 || at >= n) return;
-  {T}& to = c[batch * c_batch + i * c_row + j];
-  to = {store_one};
-}
+{element}}
 )";
 
 constexpr std::string_view split_sum = R"(
@@ -148,16 +169,24 @@ extern "C" __global__ void __launch_bounds__(256) add_splits({parameters}) {
   const i64 i = whole_quotient(element, n), j = element - i * n, splits = splits_of(m, n, k);
   {T} sum = 0;
   for (i64 split = 0; split < splits; ++split) sum = sum + (({T}*)scratch)[split * m * n + element];
-  c[i * c_row + j] = {store};
-}
+{element}}
 )";
+
+/// Where a pattern has an element of the product.
+struct Place {
+  std::string_view sum;       ///< what its terms come to
+  std::string_view to;        ///< the element of c
+  std::string_view row = "i"; ///< its row, counted through all products
+  int indent = 1;
+};
 
 class Product {
 public:
-  explicit Product(const plan::ContractionStep& step)
-      : step_(step), type_(Expressions::type_name(step.dtype)),
+  Product(const plan::ContractionStep& step, const plan::Kernel* epilogue)
+      : step_(step), kernel_(epilogue), type_(Expressions::type_name(step.dtype)),
         m_(step.shape[step.shape.size() - 2]), n_(step.shape.back()),
         batches_(dims::product(batch_shape())) {
+    if (kernel_) epilogue_.emplace(*kernel_, step.epilogue->product, n_, type_);
     const auto is_thin = [](const Dim& d) { return d.is_static() && d.value() <= thin_to; };
     if (step.shape.size() > 2 || is_thin(m_) || is_thin(n_)) return;
     // As splits_of has it.
@@ -171,15 +200,21 @@ public:
     const auto is_among = [&](const std::string& entry) {
       return std::ranges::find(ways, entry, &Launch::entry) != ways.end();
     };
-    std::string body, tiles;
+    std::string body = epilogue_ ? epilogue_->definition : "", tiles;
     for (const Tile& t : all_tiles)
       if (is_among(t.name())) tiles += entry(t);
     if (!tiles.empty()) body += filled(split_sum) + filled(tiled) + tiles;
-    if (is_among("product_dots")) body += filled(dots);
-    if (is_among("product_rows")) body += filled(flat_rows);
-    if (is_split()) body += filled(fold_splits);
+    const Place of_batch{
+        .sum = "sum", .to = "c[batch * c_batch + i * c_row + j]", .row = row_of_batch};
+    if (is_among("product_dots")) body += filled(dots, of_batch);
+    if (is_among("product_rows")) body += filled(flat_rows, of_batch);
+    if (is_split()) body += filled(fold_splits, {.sum = "sum", .to = "c[i * c_row + j]"});
+    CudaText alone = kernel_ ? render_cuda(*kernel_) : CudaText{};
+    if (kernel_) body += alone.text.substr(alone.body);
     CudaText text = with_prelude(header(), std::move(body));
+    if (epilogue_) add_lines(text, alone);
     text.launches = ways;
+    text.epilogue = std::move(alone.launches);
     if (!is_split()) return text;
     text.launches.push_back(sum_of_splits());
     text.scratch_bytes = dims::mul(dims::mul(splits_, dims::mul(m_, n_)),
@@ -195,21 +230,38 @@ private:
   bool is_split() const { return !splits_.is(1); }
 
   std::string header() const {
-    return fmt::format("// product of {} matrices, {}\n", to_string(step_.dtype),
-                       step_.c ? "scaled and added" : "written");
+    std::string text = fmt::format("// product of {} matrices, {}\n", to_string(step_.dtype),
+                                   step_.c ? "scaled and added" : "written");
+    if (epilogue_)
+      text += fmt::format("// then, for each of its elements{}\n{}",
+                          step_.epilogue->keeps_product ? ", which is written too" : "",
+                          epilogue_->header);
+    return text;
+  }
+  /// Those of the epilogue, and of its kernel `alone`, which is what the text ends with.
+  void add_lines(CudaText& text, const CudaText& alone) const {
+    const auto count = [](std::string_view t) {
+      return static_cast<int>(std::ranges::count(t, '\n'));
+    };
+    const int above = count(std::string_view(text.text).substr(0, text.body));
+    for (const auto& [line, node] : epilogue_->lines) text.lines.emplace_back(above + line, node);
+    const int shift = count(text.text) - count(alone.text);
+    for (const auto& [line, node] : alone.lines) text.lines.emplace_back(shift + line, node);
   }
   std::string parameters() const {
     return fmt::format(
         "global<const {0}> a, global<const {0}> b, global<{0}> c, {1}{2}i64 m, i64 n, i64 k, i64 "
         "a_row, i64 a_col, i64 b_row, i64 b_col, i64 c_row, i64 batches, i64 a_batch, i64 b_batch, "
-        "i64 c_batch",
+        "i64 c_batch{3}",
         type_, step_.c ? fmt::format("global<const {}> alpha, ", type_) : "",
-        is_split() ? "global<char> scratch, " : "");
+        is_split() ? "global<char> scratch, " : "",
+        epilogue_ ? ", i64 first, " + epilogue_->parameters : "");
   }
   std::string arguments() const {
     return fmt::format("a, b, c, {}{}m, n, k, a_row, a_col, b_row, b_col, c_row, batches, a_batch, "
-                       "b_batch, c_batch",
-                       step_.c ? "alpha, " : "", is_split() ? "scratch, " : "");
+                       "b_batch, c_batch{}",
+                       step_.c ? "alpha, " : "", is_split() ? "scratch, " : "",
+                       epilogue_ ? ", first, " + epilogue_->arguments : "");
   }
   /// What sum + a * b is called; narrow integers wrap.
   std::string added(const std::string& sum, const std::string& a, const std::string& b) const {
@@ -217,9 +269,43 @@ private:
       return fmt::format("fma_{}({}, {}, {})", to_string(step_.dtype), a, b, sum);
     return fmt::format("({})({} + {} * {})", type_, sum, a, b);
   }
-  std::string stored(const std::string& to, const std::string& sum) const {
-    if (!step_.c) return sum;
-    return added(to, "*alpha", sum);
+  /// Lines that make the element of the sum, and what follows from it.
+  std::string element(const Place& p) const {
+    std::string value(p.sum), text;
+    if (step_.c) value = added(std::string(p.to), "*alpha", value);
+    const auto line = [&](const std::string& what) {
+      text += std::string(static_cast<std::size_t>(2 * p.indent), ' ') + what + ";\n";
+    };
+    if (!epilogue_) {
+      line(fmt::format("{} = {}", p.to, value));
+      return text;
+    }
+    line(fmt::format("const {} value = {}", type_, value));
+    if (step_.epilogue->keeps_product) line(fmt::format("{} = value", p.to));
+    line(fmt::format("epilogue(value, {}, j, n, {})", p.row, epilogue_->arguments));
+    return text;
+  }
+  /// Elements of a tile from which what follows is computed side by side.
+  std::uint64_t most_at_once() const {
+    const std::int64_t most = std::max<std::int64_t>(1, most_unrolled_work / epilogue_->cost);
+    return std::bit_floor(static_cast<std::uint64_t>(most));
+  }
+  /// What ends the text of tiles.
+  std::string tile_end() const {
+    const Place place{.sum = epilogue_ ? "kept[e]" : "sums[r][s]",
+                      .to = "c[i * c_row + j]",
+                      .row = row_of_batch,
+                      .indent = epilogue_ ? 2 : 3};
+    std::string text(epilogue_ ? followed_tile : stored_tile), part;
+    const std::string pad(static_cast<std::size_t>(2 * place.indent), ' ');
+    if (is_split())
+      part = fmt::format("{0}if (splits > 1) {{\n"
+                         "{0}  (({1}*)scratch)[(split * m + i) * n + j] = {2};\n"
+                         "{0}  continue;\n{0}}}\n",
+                         pad, type_, place.sum);
+    text = replaced(std::move(text), "{store_part}", part);
+    if (epilogue_) text = replaced(std::move(text), "{most}", std::to_string(most_at_once()));
+    return replaced(std::move(text), "{element}", element(place));
   }
   std::string splits_text() const {
     if (!is_split()) return "  return 1;";
@@ -231,23 +317,16 @@ private:
         side - 1, side, wanted_blocks, fewest_k - 1, fewest_k);
   }
 
-  std::string filled(std::string_view pattern) const {
-    const std::string part =
-        is_split() ? fmt::format("      if (splits > 1) {{\n"
-                                 "        (({}*)scratch)[(split * m + i) * n + j] = sums[r][s];\n"
-                                 "        continue;\n      }}\n",
-                                 type_)
-                   : "";
+  /// `place` is where the pattern has an element of the product, if it has.
+  std::string filled(std::string_view pattern, const Place& place = {}) const {
     std::string text(pattern);
     for (const auto& [name, with] : std::initializer_list<std::pair<std::string_view, std::string>>{
              {"{parameters}", parameters()},
              {"{splits}", splits_text()},
              {"{add}", added("sums[r][s]", "of_a[r]", "of_b[s]")},
              {"{add_one}", added("sum", "a[l * a_col]", "b[l * b_row]")},
-             {"{store_part}", part},
-             {"{store_tile}", stored("c[i * c_row + j]", "sums[r][s]")},
-             {"{store_one}", stored("to", "sum")},
-             {"{store}", stored("c[i * c_row + j]", "sum")},
+             {"{tile_end}", tile_end()},
+             {"{element}", element(place)},
              {"{T}", type_}})
       text = replaced(std::move(text), name, with);
     return text;
@@ -314,7 +393,11 @@ private:
             .stage = 1};
   }
 
+  static constexpr std::string_view row_of_batch = "(first + batch) * m + i";
+
   const plan::ContractionStep& step_;
+  const plan::Kernel* kernel_; ///< of the epilogue
+  std::optional<CudaEpilogue> epilogue_;
   std::string type_;
   Dim m_, n_, batches_, splits_{1};
 };
@@ -360,7 +443,9 @@ extern "C" __global__ void __launch_bounds__(256) scatter({parameters}) {
 
 } // namespace
 
-CudaText render_cuda_contraction(const plan::ContractionStep& step) { return Product(step).run(); }
+CudaText render_cuda_contraction(const plan::ContractionStep& step, const plan::Kernel* epilogue) {
+  return Product(step, epilogue).run();
+}
 
 CudaText render_cuda_scatter(const plan::Plan& plan, const plan::ScatterStep& step) {
   const plan::Buffer& out = plan.buffers[static_cast<std::size_t>(step.out)];
@@ -401,10 +486,11 @@ CudaText render_cuda_scatter(const plan::Plan& plan, const plan::ScatterStep& st
 }
 
 CudaText render_cuda_step(const plan::Plan& plan, const plan::Step& step) {
-  if (const auto* k = std::get_if<plan::KernelStep>(&step.what))
-    return render_cuda(plan.kernels[static_cast<std::size_t>(k->kernel)]);
+  const plan::KernelStep* k = step.kernel();
+  const plan::Kernel* kernel = k ? &plan.kernels[static_cast<std::size_t>(k->kernel)] : nullptr;
   if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))
-    return render_cuda_contraction(*c);
+    return render_cuda_contraction(*c, kernel);
+  if (kernel) return render_cuda(*kernel);
   return render_cuda_scatter(plan, std::get<plan::ScatterStep>(step.what));
 }
 

@@ -12,6 +12,13 @@
 /// b + i * b_batch, written to out + i * c_batch. Where batches are not so regular the step is
 /// launched for each regular run of them. With `c` in the step, `out` holds it already.
 ///
+/// With an epilogue (plan::Epilogue) `out` is not written unless the product is kept, and only read
+/// if it accumulates: it may be `c` itself then. Each entry takes further arguments:
+///   i64       how many products the launches before this one have computed
+///   …         what the epilogue's kernel takes, as codegen/cuda.hpp has it
+/// The text has that kernel's own entries too, for a product that lies in `out` already:
+/// `CudaText::epilogue` says how they are launched.
+///
 /// A scatter-add: out holds zeros already;
 ///   pointers  out, added, each of positions; then scratch
 ///   i64       count (of positions, one after the other), width (elements that each moves),
@@ -22,7 +29,9 @@
 
 namespace kroton::codegen {
 
-CudaText render_cuda_contraction(const plan::ContractionStep& step);
+/// `epilogue` is the kernel of the step's epilogue, if it has one.
+CudaText render_cuda_contraction(const plan::ContractionStep& step,
+                                 const plan::Kernel* epilogue = nullptr);
 
 CudaText render_cuda_scatter(const plan::Plan& plan, const plan::ScatterStep& step);
 

@@ -72,6 +72,9 @@ public:
   virtual std::string describe() const = 0;
   /// Whether code runs elsewhere than on the CPU.
   virtual bool is_device() const { return false; }
+  /// Whether products are to be computed together with what follows from each of their elements:
+  /// plan::Epilogue.
+  virtual bool has_epilogues() const { return false; }
   /// What a CPU must have for what this backend makes: `cache::Artifact::requirements`.
   virtual std::string requirements() const = 0;
 

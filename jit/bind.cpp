@@ -34,7 +34,9 @@ private:
   void bind_scalars(const Dim& d);
   BoundPlan::Step bind_step(const plan::Step& step);
   void bind_kernel(const plan::KernelStep& kernel, BoundPlan::Step& step);
+  void bind_arguments(const plan::KernelStep& kernel, BoundPlan::Step& step);
   bool is_on_device() const { return !texts_.device.empty(); }
+  BoundPlan::Launch bind_launch(const codegen::Launch& launch);
   void bind_launches(const DeviceCode& code, BoundPlan::Step& step);
   void bind_device_step(BoundPlan::Step& step);
   void bind_scatter_launches(BoundPlan::Step& step);
@@ -167,24 +169,41 @@ BoundPlan::Step Binder::bind_step(const plan::Step& step) {
 void Binder::bind_kernel(const plan::KernelStep& k, BoundPlan::Step& s) {
   const plan::Kernel& kernel = plan_.kernels[static_cast<std::size_t>(k.kernel)];
   s.code = k.kernel;
-  s.buffers = k.buffers;
-  s.first_size = static_cast<int>(bound_.step_sizes.size());
-  for (const Dim& d : size_arguments(kernel)) bound_.step_sizes.push_back(table_.slot(d));
-  for (std::int64_t draw : draw_arguments(kernel)) bound_.step_sizes.push_back(slot_of_draw(draw));
-  s.sizes = static_cast<int>(bound_.step_sizes.size()) - s.first_size;
+  bind_arguments(k, s);
   if (is_on_device())
     bind_launches(texts_.device[bound_.steps.size()], s);
   else if (!kernel.scratch.empty())
     s.scratch = table_.slot(scratch_offsets(kernel).back());
 }
 
+void Binder::bind_arguments(const plan::KernelStep& k, BoundPlan::Step& s) {
+  const plan::Kernel& kernel = plan_.kernels[static_cast<std::size_t>(k.kernel)];
+  s.buffers = k.buffers;
+  s.first_size = static_cast<int>(bound_.step_sizes.size());
+  for (const Dim& d : size_arguments(kernel)) bound_.step_sizes.push_back(table_.slot(d));
+  for (std::int64_t draw : draw_arguments(kernel)) bound_.step_sizes.push_back(slot_of_draw(draw));
+  s.sizes = static_cast<int>(bound_.step_sizes.size()) - s.first_size;
+}
+
+BoundPlan::Launch Binder::bind_launch(const codegen::Launch& l) {
+  return {l.entry,
+          l.threads,
+          table_.slot(l.units),
+          l.units_per_block,
+          l.blocks_per_multiprocessor,
+          l.most_blocks,
+          table_.slot(l.shared_bytes),
+          l.always,
+          l.stage,
+          table_.slot(l.length),
+          l.at_most};
+}
+
 void Binder::bind_launches(const DeviceCode& code, BoundPlan::Step& s) {
   const Dim& scratch = code.scratch_bytes;
   if (!scratch.is_static() || scratch.value() != 0) s.scratch = table_.slot(scratch);
-  for (const codegen::Launch& l : code.launches)
-    s.launches.push_back({l.entry, l.threads, table_.slot(l.units), l.units_per_block,
-                          l.blocks_per_multiprocessor, l.most_blocks, table_.slot(l.shared_bytes),
-                          l.always, l.stage, table_.slot(l.length), l.at_most});
+  for (const codegen::Launch& l : code.launches) s.launches.push_back(bind_launch(l));
+  for (const codegen::Launch& l : code.epilogue) s.epilogue.push_back(bind_launch(l));
 }
 
 int Binder::slot_of_draw(std::int64_t draw) {
@@ -232,6 +251,10 @@ void Binder::bind_contraction(const plan::ContractionStep& c, BoundPlan::Step& s
   s.out_row = table_.slot(c.out_row);
   s.shape = table_.slots(c.shape);
   s.k = table_.slot(c.k);
+  if (c.epilogue) {
+    bind_arguments(c.epilogue->kernel, s);
+    s.keeps_product = c.epilogue->keeps_product;
+  }
 }
 
 } // namespace

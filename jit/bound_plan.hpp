@@ -100,8 +100,12 @@ struct BoundPlan {
     std::array<int, 4> code_of_scheme = {-1, -1, -1, -1}; ///< -1 where the scheme cannot occur
     Operand a = {}, b = {}, alpha = {};
     int out = -1, so_far = -1, out_row = -1; ///< the last one a slot
-    std::vector<int> shape = {};             ///< slots
-    int k = -1;                              ///< slot
+    /// With an epilogue, `buffers` and sizes are those of its kernel. These run that kernel when
+    /// the product lies in `out`.
+    std::vector<Launch> epilogue = {};
+    bool keeps_product = true;   ///< whether `out` is needed when the step is done
+    std::vector<int> shape = {}; ///< slots
+    int k = -1;                  ///< slot
     // Scatters, which write `out` too.
     int added = -1;
     std::vector<int> positions = {};

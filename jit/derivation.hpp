@@ -27,6 +27,7 @@ namespace kroton::jit {
 /// How a step runs on a device.
 struct DeviceCode {
   std::vector<codegen::Launch> launches;
+  std::vector<codegen::Launch> epilogue = {}; ///< of a product that lies in memory already
   Dim scratch_bytes{0};
 };
 

@@ -51,7 +51,7 @@ constexpr auto fields_of(Is<BoundPlan::Launch> auto& x) {
 constexpr auto fields_of(Is<BoundPlan::Step> auto& x) {
   return std::tie(x.kind, x.is_fallible, x.code, x.buffers, x.first_size, x.sizes, x.scratch,
                   x.launches, x.product, x.code_of_scheme, x.a, x.b, x.alpha, x.out, x.so_far,
-                  x.out_row, x.shape, x.k, x.added, x.positions);
+                  x.out_row, x.epilogue, x.keeps_product, x.shape, x.k, x.added, x.positions);
 }
 constexpr auto fields_of(Is<BoundPlan> auto& x) {
   return std::tie(x.kernels, x.sizes, x.symbols, x.draws, x.checks, x.equal_slots, x.buffers,

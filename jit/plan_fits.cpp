@@ -110,7 +110,8 @@ private:
            is_index(s.first_size, p_.step_sizes.size() + 1) &&
            is_index(s.sizes, p_.step_sizes.size() + 1 - static_cast<std::size_t>(s.first_size)) &&
            (s.scratch == -1 || slot(s.scratch)) &&
-           std::ranges::all_of(s.launches, [&](const auto& l) { return launch(l); });
+           std::ranges::all_of(s.launches, [&](const auto& l) { return launch(l); }) &&
+           std::ranges::all_of(s.epilogue, [&](const auto& l) { return launch(l); });
   }
   bool step(const BoundPlan::Step& s) const {
     if (on_device_ && !code(s)) return false;

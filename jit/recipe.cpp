@@ -23,10 +23,11 @@ double ms_since(Clock::time_point start) {
 const char* dump_directory() { return std::getenv("KROTON_DUMP"); }
 
 plan::PlanOptions plan_options(const ir::Graph& g, const Signature& signature,
-                               const Options& options) {
+                               const Options& options, bool has_epilogues) {
   plan::PlanOptions p;
   p.outputs = signature.outputs.size();
   p.one_kernel_each = options.mode == Mode::plain;
+  p.has_epilogues = has_epilogues && !p.one_kernel_each;
   for (const Update& u : signature.updates) p.updated.push_back(g.find(u.first));
   return p;
 }
@@ -123,6 +124,15 @@ bool Recipe::is_indexed() const {
 }
 
 Derivation Recipe::derive(const Assumptions& assumptions, const Compiling& compiling) const {
+  const auto backend = backend_for(options);
+  Derivation d = plan(assumptions, backend->has_epilogues(), compiling);
+  give_up_if_asked(compiling);
+  d.texts = backend->render(d.plan, sabotage.kernel);
+  return d;
+}
+
+Derivation Recipe::plan(const Assumptions& assumptions, bool has_epilogues,
+                        const Compiling& compiling) const {
   const bool is_dumped = dump_directory() != nullptr;
   Derivation d;
   auto start = Clock::now();
@@ -146,15 +156,12 @@ Derivation Recipe::derive(const Assumptions& assumptions, const Compiling& compi
 
   give_up_if_asked(compiling);
   start = Clock::now();
-  const auto planning = plan_options(graph, signature, options);
+  const auto planning = plan_options(graph, signature, options, has_epilogues);
   d.plan = plan::make_plan(std::move(graph), planning);
   d.plan_ms = ms_since(start);
   support::log(Area::plan)
       ->debug("{}: {} steps, {} kernels, {} buffers in {:.2f} ms", signature.name,
               d.plan.steps.size(), d.plan.kernels.size(), d.plan.buffers.size(), d.plan_ms);
-
-  give_up_if_asked(compiling);
-  d.texts = backend_for(options)->render(d.plan, sabotage.kernel);
   return d;
 }
 

@@ -40,6 +40,9 @@ struct Recipe {
   bool is_indexed() const;
   /// Rewrites, plans and renders. Throws UnsupportedError and GivenUp.
   Derivation derive(const Assumptions& assumptions, const Compiling& compiling = {}) const;
+  /// The same without texts, for a backend that has epilogues or has none.
+  Derivation plan(const Assumptions& assumptions, bool has_epilogues,
+                  const Compiling& compiling = {}) const;
 };
 
 /// Throws UnsupportedError, CompileError and GivenUp. The recipe stays, for what is asked about the

@@ -160,7 +160,7 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Seat& seat,
       if (by <= tolerance(got.dtype())) continue;
       const ir::GraphNode& n = plan.graph[m.step.computes[i]];
       std::string what = "a library step";
-      if (const auto* k = std::get_if<plan::KernelStep>(&m.step.what))
+      if (const plan::KernelStep* k = m.step.kernel())
         what = fmt::format(
             "kernel {:.12} ({})",
             compiled.program->loaded()[static_cast<std::size_t>(k->kernel)].digest.hex(),

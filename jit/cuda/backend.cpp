@@ -45,9 +45,11 @@ std::string compiled_name(const KernelText& kernel) {
 }
 
 std::string title_of_step(const plan::Plan& plan, const plan::Step& step) {
-  if (const auto* k = std::get_if<plan::KernelStep>(&step.what))
-    return plan.kernels[static_cast<std::size_t>(k->kernel)].title;
-  return std::holds_alternative<plan::ContractionStep>(step.what) ? "contraction" : "scatter";
+  const bool is_product = std::holds_alternative<plan::ContractionStep>(step.what);
+  if (const plan::KernelStep* k = step.kernel())
+    return (is_product ? "contraction, " : "") +
+           plan.kernels[static_cast<std::size_t>(k->kernel)].title;
+  return is_product ? "contraction" : "scatter";
 }
 
 } // namespace
@@ -98,7 +100,7 @@ Texts CudaBackend::render(const plan::Plan& plan, const Tamper& tamper) const {
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const plan::Step& step = plan.steps[i];
     codegen::CudaText code = codegen::render_cuda_step(plan, step);
-    const auto* k = std::get_if<plan::KernelStep>(&step.what);
+    const plan::KernelStep* k = step.kernel();
     if (tamper && k) tamper(code.text);
     const std::size_t at = k ? static_cast<std::size_t>(k->kernel) : texts.kernels.size();
     if (!k) {
@@ -108,7 +110,7 @@ Texts CudaBackend::render(const plan::Plan& plan, const Tamper& tamper) const {
     texts.kernels[at] = {shared.share(std::move(code.text)), title_of_step(plan, step)};
     texts.notes[at] = notes_of(code.lines, plan.graph);
     texts.of_step[i] = static_cast<int>(at);
-    texts.device[i] = {std::move(code.launches), code.scratch_bytes};
+    texts.device[i] = {std::move(code.launches), std::move(code.epilogue), code.scratch_bytes};
   }
   return texts;
 }

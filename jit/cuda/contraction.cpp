@@ -90,9 +90,11 @@ void CudaProgram::Call::contract(std::size_t step, Stream stream) {
   const auto element = [&](Address base, std::int64_t at) {
     return base + static_cast<Address>(at) * p.item;
   };
-  const Address out = buffer(s.out);
   if (p.out_bytes == 0) return;
-  if (s.so_far >= 0 && s.so_far != s.out)
+  // A generated kernel that does not keep the product takes what it adds to from where that lies.
+  const bool is_in_memory = p.by_library || s.keeps_product;
+  const Address out = buffer(is_in_memory || s.so_far < 0 ? s.out : s.so_far);
+  if (s.so_far >= 0 && s.so_far != s.out && is_in_memory)
     p_.gpu_.check(driver().cuMemcpyDtoDAsync_v2(out, buffer(s.so_far), p.out_bytes, stream),
                   "copying on the device");
 
@@ -102,6 +104,12 @@ void CudaProgram::Call::contract(std::size_t step, Stream stream) {
   if (s.so_far >= 0) parameters.push_back(&o.alpha);
   if (s.scratch >= 0) parameters.push_back(&f_.scratch_address);
   for (std::int64_t& v : p.sizes) parameters.push_back(&v);
+  std::int64_t first = 0; // product of the launch
+  void** const of_epilogue = f_.parameters.data() + f_.first_parameter[step];
+  if (!bound.epilogue.empty()) {
+    parameters.push_back(&first);
+    parameters.insert(parameters.end(), of_epilogue, of_epilogue + s.buffers.size() + s.sizes);
+  }
   for (std::int64_t i = 0; i < p.runs; ++i) {
     std::int64_t a_at = p.a_offset, b_at = p.b_offset, rest = i;
     for (auto axis = p.outer.rbegin(); axis != p.outer.rend(); ++axis) {
@@ -116,9 +124,13 @@ void CudaProgram::Call::contract(std::size_t step, Stream stream) {
       p.by_library->launch(p_.gpu_, o, f_.scratch_address, stream);
       continue;
     }
+    first = i * p.batches();
     for (std::size_t k = 0; k < bound.stages.size(); ++k)
       launch(step, bound.first_stage + k, parameters.data(), stream);
   }
+  if (!p.by_library) return;
+  for (std::size_t k = 0; k < bound.epilogue.size(); ++k)
+    launch(step, bound.first_stage + bound.stages.size() + k, of_epilogue, stream);
 }
 
 /// What a scatter-add adds to.

@@ -51,13 +51,21 @@ void CudaProgram::bind_steps() {
     if (step.launches.empty()) continue;
     const auto* code =
         static_cast<const CudaCode*>(loaded_[static_cast<std::size_t>(step.code)].code.get());
-    std::map<int, std::vector<Variant>> stages;
-    for (const BoundPlan::Launch& l : step.launches)
-      stages[l.stage].push_back({&l, code->entry(l.entry), code});
     s.first_stage = launches_;
-    for (auto& [stage, variants] : stages) s.stages.push_back(std::move(variants));
-    launches_ += s.stages.size();
+    s.stages = stages_of(step.launches, *code);
+    s.epilogue = stages_of(step.epilogue, *code);
+    launches_ += s.stages.size() + s.epilogue.size();
   }
+}
+
+CudaProgram::Stages CudaProgram::stages_of(const std::vector<BoundPlan::Launch>& launches,
+                                           const CudaCode& code) {
+  std::map<int, std::vector<Variant>> by_number;
+  for (const BoundPlan::Launch& l : launches)
+    by_number[l.stage].push_back({&l, code.entry(l.entry), &code});
+  Stages stages;
+  for (auto& [number, variants] : by_number) stages.push_back(std::move(variants));
+  return stages;
 }
 
 void CudaProgram::place_constants() {
@@ -95,7 +103,8 @@ std::unique_ptr<Program::Frame> CudaProgram::make_frame() const {
   for (const BoundStep& s : steps_) {
     f.first_parameter.push_back(f.parameters.size());
     for (int b : s.step->buffers) f.parameters.push_back(&f.buffers[static_cast<std::size_t>(b)]);
-    if (s.step->scratch >= 0) f.parameters.push_back(&f.scratch_address);
+    // A product has its scratch among arguments of its own.
+    if (s.step->scratch >= 0 && s.product < 0) f.parameters.push_back(&f.scratch_address);
     for (int i = 0; i < s.step->sizes; ++i)
       f.parameters.push_back(&f.step_sizes[static_cast<std::size_t>(s.step->first_size + i)]);
     if (s.record >= 0)
@@ -120,6 +129,28 @@ std::int64_t blocks_of(const BoundPlan::Launch& l, std::int64_t units, const Gpu
 
 } // namespace
 
+/// The launch of each stage for the sizes at hand.
+void CudaProgram::choose(const Stages& stages, std::size_t first, const BoundStep& step,
+                         CudaFrame& f) const {
+  for (const std::vector<Variant>& variants : stages) {
+    CudaFrame::Chosen& chosen = f.chosen[first++];
+    const auto suits = [&](const Variant& v) {
+      return size(f, v.launch->length) <= v.launch->at_most;
+    };
+    const auto variant = std::ranges::find_if(variants, suits);
+    KROTON_CHECK(variant != variants.end(), "no way of launching step {} suits its sizes",
+                 step.number);
+    const BoundPlan::Launch& l = *variant->launch;
+    chosen = {&*variant, static_cast<unsigned>(blocks_of(l, size(f, l.units), gpu_.facts())),
+              static_cast<unsigned>(size(f, l.shared_bytes))};
+    if (chosen.shared_bytes > gpu_.facts().shared_bytes)
+      gpu_.check(driver().cuFuncSetAttribute(variant->entry,
+                                             FunctionAttribute::max_dynamic_shared_bytes,
+                                             static_cast<int>(chosen.shared_bytes)),
+                 "asking for more shared memory");
+  }
+}
+
 void CudaProgram::lay_out(Frame& frame) const {
   auto& f = static_cast<CudaFrame&>(frame);
   if (f.laid_out == f.sizes) return; // and graphs of the last call stay right
@@ -138,7 +169,7 @@ void CudaProgram::lay_out(Frame& frame) const {
   for (const auto& [buffer, slot] : bound_.temps)
     f.buffers[static_cast<std::size_t>(buffer)] = arena + slots[static_cast<std::size_t>(slot)];
 
-  std::size_t scratch = 0, next = 0;
+  std::size_t scratch = 0;
   for (const BoundStep& s : steps_) {
     if (s.step->scratch >= 0)
       scratch = std::max(scratch, static_cast<std::size_t>(size(f, s.step->scratch)));
@@ -147,23 +178,8 @@ void CudaProgram::lay_out(Frame& frame) const {
       product = product_of(*s.step, f);
       if (product.by_library) scratch = std::max(scratch, product.by_library->workspace_bytes());
     }
-    for (const std::vector<Variant>& variants : s.stages) {
-      CudaFrame::Chosen& chosen = f.chosen[next++];
-      const auto suits = [&](const Variant& v) {
-        return size(f, v.launch->length) <= v.launch->at_most;
-      };
-      const auto variant = std::ranges::find_if(variants, suits);
-      KROTON_CHECK(variant != variants.end(), "no way of launching step {} suits its sizes",
-                   s.number);
-      const BoundPlan::Launch& l = *variant->launch;
-      chosen = {&*variant, static_cast<unsigned>(blocks_of(l, size(f, l.units), gpu_.facts())),
-                static_cast<unsigned>(size(f, l.shared_bytes))};
-      if (chosen.shared_bytes > gpu_.facts().shared_bytes)
-        gpu_.check(driver().cuFuncSetAttribute(variant->entry,
-                                               FunctionAttribute::max_dynamic_shared_bytes,
-                                               static_cast<int>(chosen.shared_bytes)),
-                   "asking for more shared memory");
-    }
+    choose(s.stages, s.first_stage, s, f);
+    choose(s.epilogue, s.first_stage + s.stages.size(), s, f);
   }
   f.scratch_address = f.scratch.reserve(scratch);
   f.laid_out = f.sizes;

@@ -38,13 +38,15 @@ private:
     EntryPoint entry = nullptr;
     const CudaCode* code = nullptr;
   };
+  /// Each stage's variants, in their order.
+  using Stages = std::vector<std::vector<Variant>>;
   struct BoundStep {
     const BoundPlan::Step* step = nullptr;
-    int number = 0;                           ///< among the plan's steps
-    int product = -1;                         ///< its number among matrix products
-    int record = -1;                          ///< its failure record
-    std::size_t first_stage = 0;              ///< among those of all steps
-    std::vector<std::vector<Variant>> stages; ///< each stage's variants, in their order
+    int number = 0;              ///< among the plan's steps
+    int product = -1;            ///< its number among matrix products
+    int record = -1;             ///< its failure record
+    std::size_t first_stage = 0; ///< among those of all steps; those of the epilogue come after
+    Stages stages, epilogue;     ///< the latter for a product that lies in memory
   };
 
   /// What is known of a matrix product when its sizes are.
@@ -53,9 +55,10 @@ private:
     struct Axis {
       std::int64_t size = 1, a_stride = 0, b_stride = 0; ///< strides in elements
     };
-    std::array<std::int64_t, 12> sizes = {}; ///< as kernels take them
-    std::size_t item = 0;                    ///< bytes of an element
-    std::int64_t a_offset = 0, b_offset = 0; ///< in elements
+    std::array<std::int64_t, 12> sizes = {};          ///< as kernels take them
+    std::int64_t batches() const { return sizes[8]; } ///< of a launch
+    std::size_t item = 0;                             ///< bytes of an element
+    std::int64_t a_offset = 0, b_offset = 0;          ///< in elements
     std::vector<Axis> outer;
     std::int64_t runs = 1; ///< launches of each stage
     std::size_t out_bytes = 0;
@@ -64,8 +67,11 @@ private:
 
   Product product_of(const BoundPlan::Step& step, const Frame& frame) const;
   void bind_steps();
+  Stages stages_of(const std::vector<BoundPlan::Launch>& launches, const CudaCode& code);
   void place_constants();
   void lay_out(Frame& frame) const override;
+  void choose(const Stages& stages, std::size_t first, const BoundStep& step,
+              CudaFrame& frame) const;
 
   Gpu& gpu_;
   const int owner_; ///< of memory

@@ -168,7 +168,8 @@ int Placement::place_node(NodeId id, std::optional<NodeId> in_place) {
   return add_buffer(id, BufferKind::temp, take_slot(padding_.bytes(id)));
 }
 
-std::vector<int> Placement::place_kernel(Lowered& lowered, const std::vector<NodeId>& stored) {
+std::vector<int> Placement::place_kernel(Lowered& lowered, const std::vector<NodeId>& stored,
+                                         const std::set<NodeId>& held) {
   for (NodeId id : stored) {
     const auto out = std::ranges::find(lowered.params, id);
     KROTON_CHECK(out != lowered.params.end(), "a kernel does not store {}",
@@ -177,7 +178,8 @@ std::vector<int> Placement::place_kernel(Lowered& lowered, const std::vector<Nod
     std::optional<NodeId> target;
     for (std::size_t p = 0; p < lowered.params.size() && !target; ++p)
       if (static_cast<int>(p) != out_param && lowered.kernel.params[p].is_read &&
-          !lowered.kernel.params[p].is_written && may_overwrite(lowered.params[p], id) &&
+          !lowered.kernel.params[p].is_written && !held.contains(lowered.params[p]) &&
+          may_overwrite(lowered.params[p], id) &&
           may_share(lowered.kernel, out_param, static_cast<int>(p)))
         target = lowered.params[p];
     place_node(id, target);

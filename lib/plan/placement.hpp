@@ -26,9 +26,10 @@ public:
   int buffer_of(NodeId storage) const { return buffer_of_.at(storage); }
   /// Places a node; in the memory of `in_place` if that may be overwritten now.
   int place_node(NodeId id, std::optional<NodeId> in_place);
-  /// Places what a kernel stores and gives the buffer of each parameter; parameters that come to
-  /// share memory become one.
-  std::vector<int> place_kernel(Lowered& lowered, const std::vector<NodeId>& stored);
+  /// Places what a kernel stores, none of it in the memory of `held`, and gives the buffer of each
+  /// parameter; parameters that come to share memory become one.
+  std::vector<int> place_kernel(Lowered& lowered, const std::vector<NodeId>& stored,
+                                const std::set<NodeId>& held = {});
   void end_step();
 
 private:

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "lib/ops/ops.hpp"
+#include "lib/plan/epilogue.hpp"
 #include "lib/plan/lower.hpp"
 #include "lib/plan/placement.hpp"
 
@@ -13,7 +14,8 @@ namespace kroton::plan {
 namespace dims = ir::dims;
 namespace {
 
-/// A step before its kernel is lowered: a group, or a node that a library step computes.
+/// A step before its kernel is lowered: a group, a node that a library step computes, or a product
+/// and the group that is its epilogue.
 struct Item {
   int group = -1;
   NodeId node = ir::no_node;
@@ -102,10 +104,11 @@ OperandView operand_of(const Graph& g, NodeId id, const Padding& padding) {
   return o;
 }
 
-/// Every group, and every node that a library step computes, in no particular order.
-/// `new_values` are those of shared variables.
+/// Every group, with the product that it is the epilogue of, and every other node that a library
+/// step computes, in no particular order. `new_values` are those of shared variables.
 std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
-                             const std::vector<Group>& groups, const std::set<NodeId>& new_values) {
+                             const std::vector<Group>& groups, std::span<const NodeId> product_of,
+                             const std::set<NodeId>& new_values) {
   std::map<NodeId, int> position;
   for (std::size_t i = 0; i < order.size(); ++i) position[order[i]] = static_cast<int>(i);
   const auto add = [&](Item& item, NodeId id, const Group* group) {
@@ -119,11 +122,13 @@ std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
   for (std::size_t k = 0; k < groups.size(); ++k) {
     Item item;
     item.group = static_cast<int>(k);
+    item.node = product_of[k];
+    if (item.node != ir::no_node) add(item, item.node, nullptr);
     for (const Member& m : groups[k].members) add(item, m.id, &groups[k]);
     items.push_back(std::move(item));
   }
   for (NodeId id : order) {
-    if (!is_library_node(g, id)) continue;
+    if (!is_library_node(g, id) || std::ranges::find(product_of, id) != product_of.end()) continue;
     Item item;
     item.node = id;
     add(item, id, nullptr);
@@ -167,7 +172,7 @@ void introduce(Placement& placement, const Graph& g, std::span<const NodeId> ord
 /// Makes the steps of a plan one after the other, and puts what they compute into buffers.
 class StepMaker {
 public:
-  /// `needed` are the nodes that some step or the caller reads.
+  /// `needed` are the nodes that some other step or the caller reads.
   StepMaker(Plan& plan, std::vector<Group>& groups, std::set<NodeId> needed, const Padding& padding,
             Placement& placement)
       : plan_(plan), g_(plan.graph), groups_(groups), needed_(std::move(needed)), padding_(padding),
@@ -177,10 +182,12 @@ public:
     Step step;
     step.is_fallible = item.is_fallible;
     placement_.begin_step(number, item.is_fallible);
-    if (item.group >= 0)
-      add_kernel(step, groups_[static_cast<std::size_t>(item.group)]);
+    if (item.group >= 0 && item.node != ir::no_node)
+      add_product_with_epilogue(step, item.node, group_of(item));
+    else if (item.group >= 0)
+      step.what = add_kernel(step, group_of(item), {});
     else if (g_[item.node].op->has(ir::Trait::contraction))
-      add_contraction(step, item.node);
+      step.what = add_contraction(step, item.node, nullptr);
     else
       add_scatter(step, item.node);
     for (NodeId id : step.computes) step.filled.push_back(placement_.buffer_of(id));
@@ -189,15 +196,18 @@ public:
   }
 
 private:
-  void add_kernel(Step& step, Group& group) {
+  Group& group_of(const Item& item) { return groups_[static_cast<std::size_t>(item.group)]; }
+
+  /// Nothing is stored where `held` lie.
+  KernelStep add_kernel(Step& step, Group& group, const std::set<NodeId>& held) {
     std::set<NodeId> stored;
     for (const Member& m : group.members)
       if (needed_.contains(m.id)) stored.insert(m.id);
     Lowered lowered = lower(g_, group, stored, padding_);
-    step.computes.assign(stored.begin(), stored.end());
+    step.computes.insert(step.computes.end(), stored.begin(), stored.end());
     KernelStep k;
     k.kernel = static_cast<int>(plan_.kernels.size());
-    k.buffers = placement_.place_kernel(lowered, step.computes);
+    k.buffers = placement_.place_kernel(lowered, {stored.begin(), stored.end()}, held);
     for (std::size_t i = 0; i < k.buffers.size(); ++i) {
       const Param& p = lowered.kernel.params[i];
       if (p.is_read) step.reads.push_back(k.buffers[i]);
@@ -205,10 +215,11 @@ private:
     }
     plan_.kernels.push_back(std::move(lowered.kernel));
     plan_.groups.push_back(std::move(group));
-    step.what = std::move(k);
+    return k;
   }
 
-  void add_contraction(Step& step, NodeId id) {
+  /// `epilogue`, if there is one, is computed in the same step.
+  ContractionStep add_contraction(Step& step, NodeId id, const Group* epilogue) {
     const ir::GraphNode& n = g_[id];
     const std::size_t first = n.op == &ops::gemm ? 1 : 0;
     ContractionStep c;
@@ -222,11 +233,42 @@ private:
       c.alpha = read_operand(step, n.inputs[3]);
       const NodeId so_far = storage_of(g_, n.inputs[0]);
       c.c = read(step, so_far);
-      // In place only if the product does not read what it writes.
-      if (*c.c != c.a.buffer && *c.c != c.b.buffer) accumulates = so_far;
+      // In place only if nothing reads what is written.
+      if (*c.c != c.a.buffer && *c.c != c.b.buffer && !(epilogue && reads(*epilogue, so_far)))
+        accumulates = so_far;
     }
     c.out = write(step, id, accumulates);
     c.out_row = padding_.strides(id)[c.shape.size() - 2];
+    return c;
+  }
+
+  bool reads(const Group& group, NodeId storage) const {
+    return std::ranges::any_of(group.members, [&](const Member& m) {
+      return std::ranges::any_of(elementwise_edges(g_, m.id), [&](const Edge& e) {
+        return storage_of(g_, e.view.base) == storage;
+      });
+    });
+  }
+
+  /// Other elements are still being computed while the epilogue stores, so it stores nothing where
+  /// the product reads.
+  void add_product_with_epilogue(Step& step, NodeId product, Group& group) {
+    ContractionStep c = add_contraction(step, product, &group);
+    Epilogue e{.keeps_product = needed_.contains(product)};
+    if (!e.keeps_product) step.computes.clear();
+    std::set<NodeId> held;
+    for (NodeId i : g_[product].inputs)
+      held.insert(storage_of(g_, resolve_view(g_, i, g_[i].type.rank()).base));
+    if (c.c) held.insert(product);
+    const std::vector<int> read_by_product = std::exchange(step.reads, {});
+    step.writes.clear(); // the product's memory may be what the epilogue writes
+    e.kernel = add_kernel(step, group, held);
+    e.product =
+        static_cast<int>(std::ranges::find(e.kernel.buffers, c.out) - e.kernel.buffers.begin());
+    std::erase(step.reads, c.out);
+    if (std::ranges::find(step.writes, c.out) == step.writes.end()) step.writes.push_back(c.out);
+    step.reads.insert(step.reads.begin(), read_by_product.begin(), read_by_product.end());
+    c.epilogue = std::move(e);
     step.what = std::move(c);
   }
 
@@ -279,10 +321,15 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   Fusion fusion = fuse(g, order, options.one_kernel_each);
   plan.cuts = std::move(fusion.cuts);
   const auto first_new_value = g.outputs().begin() + static_cast<std::ptrdiff_t>(options.outputs);
-  const std::vector<Item> items =
-      ordered(make_items(g, order, fusion.groups, {first_new_value, g.outputs().end()}));
+  const std::vector<NodeId> product_of =
+      options.has_epilogues ? find_epilogues(g, order, fusion.groups)
+                            : std::vector<NodeId>(fusion.groups.size(), ir::no_node);
+  const std::vector<Item> items = ordered(
+      make_items(g, order, fusion.groups, product_of, {first_new_value, g.outputs().end()}));
   std::set<NodeId> needed(g.outputs().begin(), g.outputs().end());
-  for (const Item& item : items) needed.insert(item.needs.begin(), item.needs.end());
+  for (const Item& item : items)
+    for (NodeId id : item.needs)
+      if (id != item.node) needed.insert(id);
 
   const Padding padding = choose_padding(g, fusion.groups);
   Placement placement(plan, options.outputs, padding);
@@ -294,6 +341,12 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   for (const Item& item : items)
     plan.steps.push_back(maker.make(item, static_cast<int>(plan.steps.size())));
   return plan;
+}
+
+const KernelStep* Step::kernel() const {
+  if (const auto* k = std::get_if<KernelStep>(&what)) return k;
+  const auto* c = std::get_if<ContractionStep>(&what);
+  return c && c->epilogue ? &c->epilogue->kernel : nullptr;
 }
 
 std::string Plan::to_string() const {
@@ -311,17 +364,18 @@ std::string Plan::to_string() const {
   text += "steps\n";
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Step& s = steps[i];
-    std::string what;
-    if (const auto* k = std::get_if<KernelStep>(&s.what))
-      what = fmt::format("kernel {} ({}, {} nodes)", k->kernel,
-                         kernels[static_cast<std::size_t>(k->kernel)].title,
-                         groups[static_cast<std::size_t>(k->kernel)].members.size());
-    else if (const auto* c = std::get_if<ContractionStep>(&s.what))
+    std::string what = "scatter-add";
+    if (const auto* c = std::get_if<ContractionStep>(&s.what))
       what =
           fmt::format("contraction {}x{}{}", dims::to_string(c->shape), c->k.to_string(),
                       c->c ? (*c->c == c->out ? ", accumulating in place" : ", accumulating") : "");
-    else
-      what = "scatter-add";
+    if (const KernelStep* k = s.kernel()) {
+      const auto number = static_cast<std::size_t>(k->kernel);
+      const std::string of_kernel =
+          fmt::format("kernel {} ({}, {} nodes)", k->kernel, kernels[number].title,
+                      groups[number].members.size());
+      what = std::holds_alternative<KernelStep>(s.what) ? of_kernel : what + ", then " + of_kernel;
+    }
     text += fmt::format("  {}: {} reads [b{}] writes [b{}]{}\n", i, what, fmt::join(s.reads, ", b"),
                         fmt::join(s.writes, ", b"), s.is_fallible ? ", may fail" : "");
   }

@@ -43,6 +43,16 @@ struct KernelStep {
   std::vector<int> buffers; ///< one for each parameter
 };
 
+/// What follows from each element of a product: a kernel over the product's own shape, without
+/// reductions or computed positions, whose parameter `product` is the product.
+struct Epilogue {
+  KernelStep kernel;
+  int product = 0;
+  /// Whether others read the product too. Otherwise the step's `out` is memory that it may lie in
+  /// until the kernel has run, where both are not computed at once.
+  bool keeps_product = false;
+};
+
 /// out = a @ b, or out = c + alpha * (a @ b); out is [batches…, m, n], row-major.
 struct ContractionStep {
   DType dtype = DType::f32;
@@ -54,6 +64,7 @@ struct ContractionStep {
   std::optional<Operand> alpha;
   ir::DimList shape;
   Dim k{0};
+  std::optional<Epilogue> epilogue;
 };
 
 /// out = zeros, then out[positions…] += added; all dense.
@@ -68,6 +79,9 @@ struct Step {
   std::vector<int> filled;      ///< … and the buffer of each
   std::vector<int> reads, writes;
   bool is_fallible = false;
+
+  /// The kernel that it runs, alone or with a product; null for other steps.
+  const KernelStep* kernel() const;
 };
 
 struct Plan {
@@ -87,6 +101,8 @@ struct PlanOptions {
   std::vector<NodeId> updated;  ///< the shared leaf that each further output is the new value of;
                                 ///< no_node if the graph does not read it
   bool one_kernel_each = false; ///< no fusion
+  bool has_epilogues = false;   ///< products are computed together with what follows from each
+                                ///< element; see Epilogue
 };
 
 /// Fuses, lowers, orders and assigns buffers. The graph's outputs are the function's, then the

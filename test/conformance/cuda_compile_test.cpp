@@ -37,7 +37,7 @@ public:
     options.updates = std::move(updates);
     const jit::Recipe recipe{jit::make_signature(inputs, outputs, options, Location::current()),
                              options};
-    const jit::Derivation d = recipe.derive({});
+    const jit::Derivation d = recipe.plan({}, true);
     for (const plan::Step& s : d.plan.steps) add(codegen::render_cuda_step(d.plan, s));
   }
   void add(const Subject& s, Mode mode) {

@@ -45,7 +45,7 @@ void check(const std::string& name, const std::vector<Expr>& inputs,
   const Options options{.updates = std::move(updates), .name = name};
   const jit::Recipe recipe{jit::make_signature(inputs, outputs, options, Location::current()),
                            options};
-  const jit::Derivation d = recipe.derive({});
+  const jit::Derivation d = recipe.plan({}, true);
   std::string text;
   for (const plan::Step& step : d.plan.steps) {
     const codegen::CudaText code = codegen::render_cuda_step(d.plan, step);

@@ -156,6 +156,56 @@ TEST_CASE("a product whose sides are known to be short has no large tiles", "[di
         {.entries = {"product_64x64"}});
 }
 
+namespace {
+
+/// Products that something follows from, element by element: with rows, columns and scalars of
+/// other arrays, several results, random numbers, and the product itself kept or not.
+void check_epilogues(std::span<const DType> dtypes) {
+  for (DType t : dtypes) {
+    const Dim n = dim("n"), m = dim("m"), k = dim("k");
+    const Expr a = tensor(t, {n, k}, "a"), b = tensor(t, {k, m}, "b"),
+               bias = tensor(t, {m}, "bias"), scale = tensor(t, {n, 1}, "scale"),
+               full = tensor(t, {n, m}, "full");
+    const std::vector<Expr> inputs{a, b, bias, scale, full};
+    const Expr p = dot(a, b), hidden = tanh(p + bias);
+    const std::vector<std::vector<Shape>> sizes{
+        {{5, 3}, {3, 7}, {7}, {5, 1}, {5, 7}},           {{1, 40}, {40, 33}, {33}, {1, 1}, {1, 33}},
+        {{33, 17}, {17, 2}, {2}, {33, 1}, {33, 2}},      {{70, 40}, {40, 9}, {9}, {70, 1}, {70, 9}},
+        {{20, 300}, {300, 70}, {70}, {20, 1}, {20, 70}}, {{3, 0}, {0, 4}, {4}, {3, 1}, {3, 4}},
+    };
+    // Sums lose digits that their tanh shows.
+    check(inputs, {hidden * scale, 1 - hidden * hidden, full * hidden}, sizes,
+          {.of_largest = 1e-4});
+    check(inputs, {p * p * full, p}, sizes);
+    check(inputs, {relu(full + p), full * 2}, sizes);
+    Random rng(3);
+    check(inputs, {p + rng.uniform(p.shape(), t)}, sizes);
+  }
+}
+
+} // namespace
+
+TEST_CASE("what follows from each element of a product is computed with it", "[dialect]") {
+  check_epilogues(std::array{DType::f32});
+}
+
+TEST_CASE("the same for other dtypes, and for the largest tiles", "[dialect][.slow]") {
+  check_epilogues(std::array{DType::f64});
+  const Expr a = matrix<float>("a"), b = matrix<float>("b"), c = vector<float>("c");
+  check({a, b, c}, {tanh(dot(a, b) + c)}, {{{1024, 2}, {2, 1030}, {1030}}},
+        {.entries = {"product_128x128"}});
+  const Expr i = matrix<std::int16_t>("i"), j = matrix<std::int16_t>("j");
+  check({i, j}, {dot(i, j) * i}, {{{9, 9}, {9, 9}}});
+}
+
+TEST_CASE("each product of a batch has its elements' places", "[dialect]") {
+  const Expr a = tensor<float>({dim("b"), dim("n"), dim("k")}, "a"),
+             b = tensor<float>({dim("b"), dim("k"), dim("m")}, "b"), bias = vector<float>("bias");
+  for (const Expr& e :
+       {relu(matmul(a, b) + bias), exp(matmul(a, b)), matmul(a, b) * expand_dims(sum(a, {2}), {2})})
+    check({a, b, bias}, {e}, {{{3, 5, 4}, {3, 4, 6}, {6}}, {{2, 1, 7}, {2, 7, 40}, {40}}});
+}
+
 TEST_CASE("gathers and scatter-adds", "[dialect]") {
   const Expr x = matrix<float>("x"), y = vector<std::int64_t>("y");
   const Expr picked = index(x, {y});

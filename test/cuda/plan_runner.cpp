@@ -1,6 +1,7 @@
 #include "test/cuda/plan_runner.hpp"
 
 #include <cstring>
+#include <utility>
 
 #include "jit/capture.hpp"
 #include "lib/ir/dim.hpp"
@@ -26,13 +27,14 @@ struct PlanRunner::Memory {
 
 namespace {
 
+/// Planned for a device, without texts.
 jit::Derivation derivation_of(const std::vector<Expr>& inputs, const std::vector<Expr>& outputs,
                               std::vector<Update> updates, Mode mode) {
   Options options{.mode = mode};
   options.updates = std::move(updates);
   const jit::Recipe recipe{jit::make_signature(inputs, outputs, options, Location::current()),
                            options};
-  return recipe.derive({});
+  return recipe.plan({}, true);
 }
 
 /// What a leaf holds, dense.
@@ -123,13 +125,18 @@ void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Sche
       pointers.push_back(memory.add(static_cast<std::size_t>(size(text.scratch_bytes))));
   };
   bool reports = false;
-  if (const auto* k = std::get_if<plan::KernelStep>(&s.what)) {
+  std::vector<void*> pointers_after;
+  std::vector<std::int64_t> numbers_after;
+  if (const plan::KernelStep* k = s.kernel()) {
     const plan::Kernel& kernel = plan().kernels[static_cast<std::size_t>(k->kernel)];
-    for (int b : k->buffers) pointers.push_back(buffer(b));
-    add_scratch();
-    for (const Dim& d : plan::size_arguments(kernel)) numbers.push_back(size(d));
-    for (std::int64_t d : plan::draw_arguments(kernel)) numbers.push_back(d);
+    for (int b : k->buffers) pointers_after.push_back(buffer(b));
+    for (const Dim& d : plan::size_arguments(kernel)) numbers_after.push_back(size(d));
+    for (std::int64_t d : plan::draw_arguments(kernel)) numbers_after.push_back(d);
     reports = kernel.is_fallible();
+  }
+  if (std::holds_alternative<plan::KernelStep>(s.what)) {
+    pointers = std::exchange(pointers_after, {});
+    add_scratch();
   } else if (const auto* c = std::get_if<plan::ContractionStep>(&s.what)) {
     const std::size_t rank = c->shape.size();
     const auto item = item_size(c->dtype);
@@ -162,6 +169,7 @@ void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Sche
                batch_stride(c->a),
                batch_stride(c->b),
                m * row};
+    if (c->epilogue) numbers.push_back(0); // products before
   } else {
     const auto& scatter = std::get<plan::ScatterStep>(s.what);
     const plan::Buffer& out = plan().buffers[static_cast<std::size_t>(scatter.out)];
@@ -186,6 +194,8 @@ void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Sche
   std::vector<void*> arguments;
   for (void*& p : pointers) arguments.push_back(static_cast<void*>(&p));
   for (std::int64_t& n : numbers) arguments.push_back(&n);
+  for (void*& p : pointers_after) arguments.push_back(static_cast<void*>(&p));
+  for (std::int64_t& n : numbers_after) arguments.push_back(&n);
   if (reports) {
     arguments.push_back(static_cast<void*>(&record));
     memory.map.add(&failure_, sizeof failure_);

@@ -1,0 +1,170 @@
+/// Products with what follows from each of their elements, on the fakes of CUDA's libraries:
+/// generated kernels do both at once, the library's products do or are followed by a kernel.
+#include <cmath>
+#include <ostream>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <kroton/devices.hpp>
+#include <kroton/kroton.hpp>
+#include <kroton/random.hpp>
+
+#include "examples/network/model.hpp"
+#include "test/cuda/fake/control.hpp"
+#include "test/support/catch.hpp"
+
+namespace kroton::test {
+namespace {
+
+struct OnFakes {
+  fake::Control& control = fake::control();
+  OnFakes() { control.reset(); }
+  OnFakes(const OnFakes&) = delete;
+  OnFakes& operator=(const OnFakes&) = delete;
+  ~OnFakes() { control.reset(); }
+  int launches() const { return control.count("cuLaunchKernel"); }
+  int products() const { return control.count("cublasLtMatmul"); }
+};
+
+Options on(std::string target) {
+  Options o{.name = "f", .target = std::move(target)};
+  o.cuda_graphs = false;
+  return o;
+}
+
+template <class T = float>
+Array ramp(Shape shape, std::type_identity_t<T> from = -1, std::type_identity_t<T> step = T(0.01)) {
+  Array a = Array::empty<T>(std::move(shape));
+  for (std::int64_t i = 0; i < a.numel(); ++i)
+    a.data<T>()[i] = from + step * static_cast<T>(i % 1013);
+  return a;
+}
+
+/// What a call on the fakes launched, its results being those of the CPU.
+struct Launched {
+  int kernels = 0, products = 0;
+  bool operator==(const Launched&) const = default;
+  friend std::ostream& operator<<(std::ostream& out, const Launched& l) {
+    return out << l.kernels << " kernels, " << l.products << " products of the library";
+  }
+};
+Launched check(const std::vector<Expr>& inputs, const std::vector<Expr>& outputs,
+               const std::vector<Array>& arguments, double tolerance = 1e-5) {
+  const OnFakes fakes;
+  const Function there = function(inputs, outputs, on("cuda"));
+  fakes.control.reset();
+  const std::vector<Array> got = there(arguments);
+  const std::vector<Array> want = function(inputs, outputs, on("host"))(arguments);
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    INFO("output " << i);
+    CHECK(all_close(got[i], want[i], tolerance, tolerance));
+  }
+  return {fakes.launches(), fakes.products()};
+}
+
+struct Layer {
+  Expr x = matrix<float>("x"), w = matrix<float>("w"), b = vector<float>("b");
+  Expr product = dot(x, w);
+  std::vector<Expr> inputs{x, w, b};
+  /// Small enough for generated kernels, and large enough for the library.
+  std::vector<Array> small{ramp({9, 7}), ramp({7, 5}, 0.5F), ramp({5})};
+  std::vector<Array> large{ramp({130, 140}, -0.1F, 1e-4F), ramp({140, 150}, 0.1F, -1e-4F),
+                           ramp({150})};
+};
+
+} // namespace
+
+TEST_CASE("a generated product and what follows from it are one launch", "[cuda][epilogue]") {
+  const Layer l;
+  CHECK(check(l.inputs, {tanh(l.product + l.b)}, l.small) == Launched{1, 0});
+  CHECK(check(l.inputs, {tanh(l.product + l.b), l.product * 2}, l.small) == Launched{1, 0});
+  CHECK(check(l.inputs, {tanh(l.product + l.b), l.product}, l.small) == Launched{1, 0});
+  // What is added to may be anywhere: nothing is copied first.
+  const Expr r = matrix<float>("r");
+  CHECK(check({l.x, l.w, r}, {tanh(r + l.product)}, {l.small[0], l.small[1], ramp({9, 5})}) ==
+        Launched{1, 0});
+}
+
+TEST_CASE("after a product of the library, a kernel does what follows", "[cuda][epilogue]") {
+  const Layer l;
+  CHECK(check(l.inputs, {tanh(l.product + l.b)}, l.large, 1e-4) == Launched{1, 1});
+  CHECK(check(l.inputs, {tanh(l.product + l.b), l.product}, l.large, 1e-4) == Launched{1, 1});
+  const Expr r = matrix<float>("r");
+  CHECK(check({l.x, l.w, r}, {tanh(r + l.product) * r}, {l.large[0], l.large[1], ramp({130, 150})},
+              1e-4) == Launched{1, 1});
+}
+
+TEST_CASE("products of irregular batches keep count of their rows", "[cuda][epilogue]") {
+  const Expr a = tensor<float>({dim(), dim(), dim(), dim()}, "a"),
+             b = tensor<float>({dim(), dim(), dim()}, "b"), scale = vector<float>("scale");
+  // The second operand is the same for all of the first batch axis.
+  const Expr p = matmul(a, b);
+  const std::vector<Array> arguments{ramp({2, 3, 4, 5}), ramp({3, 5, 6}, 1, -0.02F), ramp({6})};
+  CHECK(check({a, b, scale}, {tanh(p * scale), p}, arguments) == Launched{2, 0});
+  CHECK(check({a, b, scale}, {p * p}, arguments) == Launched{2, 0});
+}
+
+TEST_CASE("variables are updated in the step of their gradient's product", "[cuda][epilogue]") {
+  const auto updated = [](const std::string& target, std::int64_t rows) {
+    const Expr x = matrix<float>("x"), y = matrix<float>("y");
+    const auto w = shared(ramp({40, 60}), "w"), s = shared(ramp({40, 60}, 0.5F), "s");
+    const Expr g = dot(transpose(x), y), square = 0.9F * s + 0.1F * g * g;
+    Options o = on(target);
+    o.updates = {{s, square}, {w, w - 0.1F * g / (sqrt(square) + 1e-6F)}};
+    const Function step = function({x, y}, std::vector<Expr>{}, o);
+    for (int i = 0; i < 3; ++i) step({ramp({rows, 40}), ramp({rows, 60}, 1, -0.02F)});
+    return std::pair{w.get(), s.get()};
+  };
+  for (std::int64_t rows : {12, 300, 1000}) { // in one part of k, in several, by the library
+    const OnFakes fakes;
+    const auto there = updated("cuda", rows);
+    CHECK((fakes.products() > 0) == (rows == 1000));
+    const auto here = updated("host", rows);
+    CHECK(all_close(there.first, here.first, 1e-4, 1e-5));
+    CHECK(all_close(there.second, here.second, 1e-4, 1e-5));
+  }
+}
+
+TEST_CASE("a variable that its own product reads is updated after it", "[cuda][epilogue]") {
+  for (const std::string target : {"cuda", "host"}) {
+    const OnFakes fakes;
+    const auto w = shared(ramp({6, 6}), "w");
+    const Expr x = matrix<float>("x");
+    Options o = on(target);
+    o.updates = {{w, w * 0.5F + tanh(dot(x, w))}};
+    const Function step = function({x}, std::vector<Expr>{}, o);
+    step({Array::full<float>({6, 6}, 0.25F)});
+    const Array before = ramp({6, 6});
+    float column = 0;
+    for (std::int64_t i = 0; i < 6; ++i) column += 0.25F * before.at<const float>({i, 2});
+    CHECK(w.get().at<const float>({3, 2}) ==
+          Approx(0.5F * before.at<const float>({3, 2}) + std::tanh(column)));
+  }
+}
+
+TEST_CASE("Mode::verify sees what a product's step computes", "[cuda][epilogue]") {
+  const OnFakes fakes;
+  const Layer l;
+  Options o = on("cuda");
+  o.mode = Mode::verify;
+  const Function f = function(l.inputs, {tanh(l.product + l.b), l.product, softmax(l.product)}, o);
+  CHECK(f(l.small)[0].shape() == Shape{9, 5});
+  CHECK(f(l.large)[1].shape() == Shape{130, 150});
+}
+
+TEST_CASE("the network's step takes few launches", "[cuda][epilogue]") {
+  const OnFakes fakes;
+  network::Model model(network::start_values(1));
+  const Function step = model.step(on("cuda"));
+  const Array x = ramp({128, 16});
+  Array y = Array::empty<std::int32_t>({128});
+  for (int i = 0; i < 128; ++i) y.data<std::int32_t>()[i] = i % 10;
+  fakes.control.reset();
+  step({x, y})[0].item<float>();
+  // Seven products with five of them followed by what they are for, the rows between and their
+  // sums, two gradients of biases with theirs, and the random stream.
+  CHECK(fakes.launches() == 15);
+}
+
+} // namespace kroton::test
