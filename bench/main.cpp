@@ -22,7 +22,7 @@ namespace {
 constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
 
   --suite NAME     only the cases of one suite: start, compile, cache, call, elementwise,
-                   rows, training, network, products, host, gpu
+                   rows, training, network, products, host, nvrtc, gpu
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
                    (the hand-written code always uses one)
@@ -117,6 +117,7 @@ std::vector<Case> chosen_cases(const Arguments& a) {
   add_network_cases(cases);
   add_product_cases(cases);
   add_host_cases(cases);
+  add_nvrtc_cases(cases);
   add_gpu_cases(cases, a.is_small);
   if (!a.suite.empty() && std::ranges::find(cases, a.suite, &Case::suite) == cases.end())
     usage(fmt::format("there is no suite \"{}\"", a.suite));
@@ -153,7 +154,8 @@ public:
     if (!limits())
       fmt::print("note: clang++ was not found when this was built, so there is no hand-written "
                  "code to compare with\n");
-    leave_out_gpu();
+    leave_out("nvrtc", missing_nvrtc);
+    leave_out("gpu", missing_gpu);
     if (arguments_.wants_peers) start_peers();
     fmt::print("{}", table_head());
     std::size_t done = 0;
@@ -175,12 +177,14 @@ public:
 private:
   static bool is_gpu(const Case& c) { return c.suite == "gpu"; }
 
-  void leave_out_gpu() {
-    if (std::ranges::none_of(cases_, is_gpu)) return;
-    const auto problem = missing_gpu();
+  /// Leaves a suite out, with a line that says so, where what it needs is missing.
+  void leave_out(std::string_view suite, std::optional<std::string> (*missing)()) {
+    const auto is_of_it = [&](const Case& c) { return c.suite == suite; };
+    if (std::ranges::none_of(cases_, is_of_it)) return;
+    const auto problem = missing();
     if (!problem) return;
-    fmt::print("note: suite gpu is left out: {}\n", *problem);
-    std::erase_if(cases_, is_gpu);
+    fmt::print("note: suite {} is left out: {}\n", suite, *problem);
+    std::erase_if(cases_, is_of_it);
   }
 
   /// One process for the GPU, under 0, and one for each number of threads.

@@ -19,10 +19,16 @@ void add_gpu_cases(std::vector<Case>& cases, bool is_small);
 /// Compiling for a CUDA device and starting; a part of the former.
 void add_gpu_start_cases(std::vector<Case>& cases);
 
+/// Compiling CUDA texts, which needs no device.
+void add_nvrtc_cases(std::vector<Case>& cases);
+
 /// Compiles what suite gpu runs on the CPU, so that the cache has it.
 void compile_beside_gpu();
 
 /// Why nothing can be measured on a CUDA device; nothing if it can.
 std::optional<std::string> missing_gpu();
+
+/// Why no CUDA text can be compiled; nothing if it can.
+std::optional<std::string> missing_nvrtc();
 
 } // namespace bench

@@ -54,6 +54,15 @@ inline std::vector<kt::Array> start_values(std::uint64_t seed) {
   return values;
 }
 
+/// A function that trains, as it is compiled.
+struct Training {
+  std::vector<kt::Expr> inputs;
+  kt::Expr loss;
+  kt::Options options; ///< with the updates
+
+  kt::Function compile() const { return kt::function(inputs, loss, options); }
+};
+
 class Model {
 public:
   explicit Model(const std::vector<kt::Array>& start, const Settings& settings = {})
@@ -67,11 +76,12 @@ public:
   }
 
   /// (x f32[batch,16], y i32[batch]) → the mean loss before the step; any batch.
-  kt::Function step(kt::Options options = {}) {
+  Training training(kt::Options options = {}) {
     auto x = kt::tensor<float>({kt::dim("batch"), features}, "x");
     auto y = kt::tensor<std::int32_t>({kt::dim("batch")}, "y");
-    return compile({x, y}, loss(x, y), std::move(options));
+    return training({x, y}, loss(x, y), std::move(options));
   }
+  kt::Function step(kt::Options options = {}) { return training(std::move(options)).compile(); }
 
   /// (first i64) → the mean loss of a step on rows first … first + rows - 1 of data that lies in
   /// shared variables, f32[?,16] and i32[?].
@@ -79,8 +89,9 @@ public:
                        kt::Options options = {}) {
     auto first = kt::scalar<std::int64_t>("first");
     auto batch = first + kt::arange(rows);
-    return compile({first}, loss(kt::index(images, {batch}), kt::index(labels, {batch})),
-                   std::move(options));
+    return training({first}, loss(kt::index(images, {batch}), kt::index(labels, {batch})),
+                    std::move(options))
+        .compile();
   }
 
   /// (x f32[batch,16], y i32[batch]) → the share of rows whose most likely class is y.
@@ -113,8 +124,7 @@ private:
     return -kt::mean(kt::index(kt::log_softmax(scores(h, 2)), {kt::arange(y.dim(0)), y}));
   }
 
-  kt::Function compile(const std::vector<kt::Expr>& inputs, const kt::Expr& loss,
-                       kt::Options options) {
+  Training training(std::vector<kt::Expr> inputs, const kt::Expr& loss, kt::Options options) {
     const std::vector<kt::Expr> gradients = kt::grad(loss, {weights_.begin(), weights_.end()});
     for (std::size_t i = 0; i < weights_.size(); ++i) {
       auto square =
@@ -125,7 +135,7 @@ private:
                                                      (kt::sqrt(square) + settings_.epsilon));
     }
     options.name = "network";
-    return kt::function(inputs, loss, options);
+    return {std::move(inputs), loss, std::move(options)};
   }
 
   Settings settings_;
