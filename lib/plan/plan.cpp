@@ -127,8 +127,9 @@ std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
     for (const Member& m : groups[k].members) add(item, m.id, &groups[k]);
     items.push_back(std::move(item));
   }
+  const std::set<NodeId> joined(product_of.begin(), product_of.end());
   for (NodeId id : order) {
-    if (!is_library_node(g, id) || std::ranges::find(product_of, id) != product_of.end()) continue;
+    if (!is_library_node(g, id) || joined.contains(id)) continue;
     Item item;
     item.node = id;
     add(item, id, nullptr);
