@@ -6,24 +6,12 @@
 #include <optional>
 
 #include "codegen/cuda_epilogue.hpp"
+#include "codegen/cuda_pattern.hpp"
 #include "codegen/expression.hpp"
-#include "codegen/prelude.hpp"
 
 namespace kroton::codegen {
 namespace dims = ir::dims;
 namespace {
-
-Dim ceil_div(const Dim& a, std::int64_t b) {
-  return dims::floor_div(dims::add(a, Dim(b - 1)), Dim(b));
-}
-
-CudaText with_prelude(std::string header, std::string body) {
-  header += prelude_for(prelude_names_in(body, Dialect::cuda), Dialect::cuda);
-  CudaText text;
-  text.text = header + body;
-  text.body = header.size();
-  return text;
-}
 
 /// Squares of this side decide, whatever the tiles are, how often k is split: so that there are
 /// about `wanted_blocks` of them, each with at least `fewest_k` of it.
@@ -319,17 +307,13 @@ private:
 
   /// `place` is where the pattern has an element of the product, if it has.
   std::string filled(std::string_view pattern, const Place& place = {}) const {
-    std::string text(pattern);
-    for (const auto& [name, with] : std::initializer_list<std::pair<std::string_view, std::string>>{
-             {"{parameters}", parameters()},
-             {"{splits}", splits_text()},
-             {"{add}", added("sums[r][s]", "of_a[r]", "of_b[s]")},
-             {"{add_one}", added("sum", "a[l * a_col]", "b[l * b_row]")},
-             {"{tile_end}", tile_end()},
-             {"{element}", element(place)},
-             {"{T}", type_}})
-      text = replaced(std::move(text), name, with);
-    return text;
+    return with_values(pattern, {{"{parameters}", parameters()},
+                                 {"{splits}", splits_text()},
+                                 {"{add}", added("sums[r][s]", "of_a[r]", "of_b[s]")},
+                                 {"{add_one}", added("sum", "a[l * a_col]", "b[l * b_row]")},
+                                 {"{tile_end}", tile_end()},
+                                 {"{element}", element(place)},
+                                 {"{T}", type_}});
   }
 
   std::string entry(const Tile& t) const {
@@ -402,87 +386,10 @@ private:
   Dim m_, n_, batches_, splits_{1};
 };
 
-constexpr std::string_view scatter = R"(
-/// A block has some rows of out, and adds to them what is for them in the order of the positions: 256 positions at a
-/// time are looked through, and those that are for its rows listed.
-extern "C" __global__ void __launch_bounds__(256) scatter({parameters}) {
-  __shared__ i64 to[256];
-  __shared__ i64 from[256];
-  __shared__ i32 found_by[8];
-  const i64 rows = {rows}, share = (rows + gridDim.x - 1) / gridDim.x;
-  const i64 begin = blockIdx.x * share, end = begin + share < rows ? begin + share : rows;
-  const i32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  for (i64 first = 0; first < count; first += 256) {
-    const i64 i = first + threadIdx.x;
-    i64 row = -1;
-    if (i < count) {
-{row}    }
-    const bool is_mine = row >= begin && row < end;
-    const u32 found = __ballot_sync(0xffffffffu, is_mine);
-    if (lane == 0) found_by[warp] = __popc(found);
-    __syncthreads();
-    i32 at = __popc(found & ((1u << lane) - 1)), all = 0;
-    for (i32 w = 0; w < 8; ++w) {
-      if (w < warp) at += found_by[w];
-      all += found_by[w];
-    }
-    if (is_mine) {
-      to[at] = row;
-      from[at] = i;
-    }
-    __syncthreads();
-    for (i64 x = threadIdx.x; x < width; x += 256)
-      for (i32 f = 0; f < all; ++f) {
-        {T}& sum = out[to[f] * width + x];
-        sum = ({T})(sum + added[from[f] * width + x]);
-      }
-    __syncthreads();
-  }
-}
-)";
-
 } // namespace
 
 CudaText render_cuda_contraction(const plan::ContractionStep& step, const plan::Kernel* epilogue) {
   return Product(step, epilogue).run();
-}
-
-CudaText render_cuda_scatter(const plan::Plan& plan, const plan::ScatterStep& step) {
-  const plan::Buffer& out = plan.buffers[static_cast<std::size_t>(step.out)];
-  const std::string type = Expressions::type_name(out.dtype);
-  std::string parameters = fmt::format("global<{0}> out, global<const {0}> added", type);
-  std::string sizes, rows, row;
-  Dim units(1);
-  for (std::size_t p = 0; p < step.positions.size(); ++p) {
-    parameters += fmt::format(", global<const i64> p{}", p);
-    sizes += fmt::format(", i64 n{}", p);
-    rows += fmt::format("{}n{}", p == 0 ? "" : " * ", p);
-    row += fmt::format("      const i64 at{0} = checked(failure, {0}, p{0}[i], n{0});\n", p);
-    units = dims::mul(units, out.shape[p]);
-  }
-  std::string is_inside, position;
-  for (std::size_t p = 0; p < step.positions.size(); ++p) {
-    is_inside += fmt::format("{}at{} >= 0", p == 0 ? "" : " && ", p);
-    position = p == 0 ? "at0" : fmt::format("({}) * n{} + at{}", position, p, p);
-  }
-  row += fmt::format("      if ({}) row = {};\n", is_inside, position);
-  std::string body(scatter);
-  for (const auto& [name, with] : std::initializer_list<std::pair<std::string_view, std::string>>{
-           {"{parameters}", parameters + ", i64 count, i64 width" + sizes + ", Failure* failure"},
-           {"{rows}", rows},
-           {"{row}", row},
-           {"{T}", type}})
-    body = replaced(std::move(body), name, with);
-  CudaText text = with_prelude(fmt::format("// scatter-add of {} at {} positions each\n",
-                                           to_string(out.dtype), step.positions.size()),
-                               std::move(body));
-  constexpr std::int64_t most_blocks = 2048;
-  text.launches.push_back({.entry = "scatter",
-                           .threads = 256,
-                           .units = units,
-                           .most_blocks = most_blocks,
-                           .always = true});
-  return text;
 }
 
 CudaText render_cuda_step(const plan::Plan& plan, const plan::Step& step) {

@@ -20,7 +20,7 @@
 /// `CudaText::epilogue` says how they are launched.
 ///
 /// A scatter-add: out holds zeros already;
-///   pointers  out, added, each of positions; then scratch
+///   pointers  out, added, each of positions; then scratch, if `scratch_bytes` is not 0
 ///   i64       count (of positions, one after the other), width (elements that each moves),
 ///             then for each positions array the size of the axis of `out` that it indexes
 ///   pointer   the failure record (`site` is the number of the positions array), see cuda.hpp

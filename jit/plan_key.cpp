@@ -192,6 +192,7 @@ cache::Key plan_key(const PlanInputs& inputs) {
       .add("mode", o.mode == Mode::plain ? "plain" : "fast")
       .add("fp", std::to_string(static_cast<int>(o.fp)))
       .add("contract", o.contract ? "1" : "0")
+      .add("deterministic", o.deterministic ? "1" : "0")
       .add("target", inputs.target)
       .add("build", build_id())
       .build();

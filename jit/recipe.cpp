@@ -28,6 +28,7 @@ plan::PlanOptions plan_options(const ir::Graph& g, const Signature& signature,
   p.outputs = signature.outputs.size();
   p.one_kernel_each = options.mode == Mode::plain;
   p.has_epilogues = has_epilogues && !p.one_kernel_each;
+  p.deterministic = options.deterministic;
   for (const Update& u : signature.updates) p.updated.push_back(g.find(u.first));
   return p;
 }

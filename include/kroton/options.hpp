@@ -64,6 +64,9 @@ struct Options {
   Fp fp = Fp::refine;
   /// Multiply-add in one rounding where the machine has it.
   bool contract = true;
+  /// Calls with the same arguments give the same bits. Without it, floats that `index_add` brings
+  /// to one place on a GPU are added in whatever order its threads come, which is faster.
+  bool deterministic = true;
   /// "x86-64-v2", "x86-64-v3", "x86-64-v4", "native" (this CPU with all it has), or empty
   /// for $KROTON_TARGET, else the best level of this machine. Of several with commas between them,
   /// the first that this machine can run. Machines of one level share cached kernels.

@@ -175,9 +175,9 @@ class StepMaker {
 public:
   /// `needed` are the nodes that some other step or the caller reads.
   StepMaker(Plan& plan, std::vector<Group>& groups, std::set<NodeId> needed, const Padding& padding,
-            Placement& placement)
+            Placement& placement, const PlanOptions& options)
       : plan_(plan), g_(plan.graph), groups_(groups), needed_(std::move(needed)), padding_(padding),
-        placement_(placement) {}
+        placement_(placement), options_(options) {}
 
   Step make(const Item& item, int number) {
     Step step;
@@ -280,6 +280,7 @@ private:
     for (std::size_t i = 1; i < n.inputs.size(); ++i)
       s.positions.push_back(read(step, storage_of(g_, n.inputs[i])));
     s.out = write(step, id, std::nullopt);
+    s.is_ordered = options_.deterministic;
     step.what = std::move(s);
   }
 
@@ -306,6 +307,7 @@ private:
   const std::set<NodeId> needed_;
   const Padding& padding_;
   Placement& placement_;
+  const PlanOptions& options_;
 };
 
 } // namespace
@@ -338,7 +340,7 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   plan.steps.reserve(items.size());
   plan.kernels.reserve(fusion.groups.size());
   plan.groups.reserve(fusion.groups.size());
-  StepMaker maker(plan, fusion.groups, std::move(needed), padding, placement);
+  StepMaker maker(plan, fusion.groups, std::move(needed), padding, placement, options);
   for (const Item& item : items)
     plan.steps.push_back(maker.make(item, static_cast<int>(plan.steps.size())));
   return plan;
@@ -365,8 +367,10 @@ std::string Plan::to_string() const {
   text += "steps\n";
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Step& s = steps[i];
-    std::string what = "scatter-add";
-    if (const auto* c = std::get_if<ContractionStep>(&s.what))
+    std::string what;
+    if (const auto* add = std::get_if<ScatterStep>(&s.what))
+      what = add->is_ordered ? "scatter-add" : "scatter-add, in any order";
+    else if (const auto* c = std::get_if<ContractionStep>(&s.what))
       what =
           fmt::format("contraction {}x{}{}", dims::to_string(c->shape), c->k.to_string(),
                       c->c ? (*c->c == c->out ? ", accumulating in place" : ", accumulating") : "");

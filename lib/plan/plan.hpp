@@ -71,6 +71,7 @@ struct ContractionStep {
 struct ScatterStep {
   int out = -1, added = -1;
   std::vector<int> positions;
+  bool is_ordered = true; ///< What meets at one place is added in the order of the positions.
 };
 
 struct Step {
@@ -103,6 +104,7 @@ struct PlanOptions {
   bool one_kernel_each = false; ///< no fusion
   bool has_epilogues = false;   ///< products are computed together with what follows from each
                                 ///< element; see Epilogue
+  bool deterministic = true;    ///< scatter-adds are ordered
 };
 
 /// Fuses, lowers, orders and assigns buffers. The graph's outputs are the function's, then the

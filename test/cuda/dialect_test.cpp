@@ -215,14 +215,67 @@ TEST_CASE("gathers and scatter-adds", "[dialect]") {
   check({x, y}, {softmax(picked)}, {{{9, 5}, {30}}, {{4, 300}, {3}}});
 }
 
+namespace {
+
+/// Adds `count` rows of `width` to `rows` of them, in every order of threads: as the evaluator
+/// does, bit for bit, or nearly. The entry launched first is to be `entry`.
+void check_scatter(DType dtype, std::int64_t rows, std::int64_t count, std::int64_t width,
+                   const std::string& entry, bool is_deterministic = true) {
+  const Expr i = vector<std::int64_t>("i"), x = tensor(dtype, {dim(), width}, "x");
+  const std::vector<Expr> outputs{index_add({Dim(rows), Dim(width)}, {i}, x)};
+  PlanRunner runner({i, x}, outputs, {.deterministic = is_deterministic});
+  Rng rng(static_cast<std::uint64_t>(count));
+  Array positions = Array::empty<std::int64_t>({count});
+  for (std::int64_t k = 0; k < count; ++k) // many for the first, some for all, some from the end
+    positions.at<std::int64_t>({k}) = k % 3 == 0 ? 0 : k * 7919 % (2 * rows) - rows;
+  const std::vector<Array> arguments{positions, moderate(dtype, {count, width}, rng)};
+  const Array want = reference({i, x}, arguments, outputs)[0];
+  for (const emulator::Schedule& schedule : schedules) {
+    const Array got = runner.run(arguments, schedule)[0];
+    INFO(want.label() << " from " << count << " positions\n" << runner.text(0).text);
+    if (is_deterministic)
+      CHECK(equal(got, want));
+    else
+      CHECK(difference(got, want, {.ulps = 4, .of_largest = 1e-5}) == "");
+    CHECK(runner.launched().front() == entry);
+  }
+}
+
+} // namespace
+
+TEST_CASE("scatter-adds of few positions look through them, of many make lists", "[dialect]") {
+  check_scatter(DType::f32, 70, 4096, 3, "scatter");
+  check_scatter(DType::f32, 70, 4097, 3, "count_positions");
+  check_scatter(DType::f32, 3000, 5000, 1, "count_positions");
+  check_scatter(DType::f64, 5, 4500, 300, "count_positions");
+  check_scatter(DType::i16, 9, 300, 7, "scatter");
+}
+
+TEST_CASE("scatter-adds whose order is nobody's concern are atomic", "[dialect]") {
+  for (const DType t : {DType::i32, DType::u64}) check_scatter(t, 70, 500, 3, "scatter_atomic");
+  for (const DType t : {DType::f32, DType::f64})
+    check_scatter(t, 70, 500, 3, "scatter_atomic", false);
+  check_scatter(DType::u8, 70, 500, 3, "scatter", false);
+}
+
 TEST_CASE("a position out of range is reported", "[dialect]") {
   const Expr x = matrix<float>("x"), y = vector<std::int64_t>("y");
-  PlanRunner runner({x, y}, {index(x, {y})});
-  runner.run({Array::zeros<float>({4, 5}), Array::from({std::int64_t{0}, std::int64_t{7}}, {2})},
-             {});
-  CHECK(runner.failure().state == 1);
-  CHECK(runner.failure().value == 7);
-  CHECK(runner.failure().bound == 4);
+  const auto check_failure = [&](PlanRunner& runner, Array positions) {
+    positions.at<std::int64_t>({positions.numel() - 1}) = 7;
+    runner.run({Array::zeros<float>({4, 5}), positions}, {});
+    CHECK(runner.failure().state == 1);
+    CHECK(runner.failure().value == 7);
+    CHECK(runner.failure().bound == 4);
+  };
+  PlanRunner gather({x, y}, {index(x, {y})});
+  check_failure(gather, Array::zeros<std::int64_t>({2}));
+  const Expr one = cast(y, DType::f32) * 0.0f + 1.0f;
+  for (const bool is_deterministic : {true, false}) {
+    PlanRunner add({x, y}, {index_add({x.shape()[0]}, {y}, one)},
+                   {.deterministic = is_deterministic});
+    for (const std::int64_t count : {2, 5000})
+      check_failure(add, Array::zeros<std::int64_t>({count}));
+  }
 }
 
 TEST_CASE("random numbers are those of the CPU", "[dialect]") {

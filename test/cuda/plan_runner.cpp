@@ -29,9 +29,7 @@ namespace {
 
 /// Planned for a device, without texts.
 jit::Derivation derivation_of(const std::vector<Expr>& inputs, const std::vector<Expr>& outputs,
-                              std::vector<Update> updates, Mode mode) {
-  Options options{.mode = mode};
-  options.updates = std::move(updates);
+                              const Options& options) {
   const jit::Recipe recipe{jit::make_signature(inputs, outputs, options, Location::current()),
                            options};
   return recipe.plan({}, true);
@@ -51,10 +49,8 @@ Array value_of(const ir::GraphNode& n, const std::vector<Expr>& inputs,
 
 } // namespace
 
-PlanRunner::PlanRunner(std::vector<Expr> inputs, std::vector<Expr> outputs,
-                       std::vector<Update> updates, Mode mode)
-    : inputs_(std::move(inputs)),
-      derivation_(derivation_of(inputs_, outputs, std::move(updates), mode)) {
+PlanRunner::PlanRunner(std::vector<Expr> inputs, std::vector<Expr> outputs, const Options& options)
+    : inputs_(std::move(inputs)), derivation_(derivation_of(inputs_, outputs, options)) {
   for (const plan::Step& s : plan().steps) {
     texts_.push_back(codegen::render_cuda_step(plan(), s));
     modules_.push_back(std::make_unique<emulator::Module>(texts_.back().text));
@@ -187,6 +183,7 @@ void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Sche
     std::memset(buffer(scatter.out), 0, static_cast<std::size_t>(numel) * item_size(out.dtype));
     pointers = {buffer(scatter.out), buffer(scatter.added)};
     for (int p : scatter.positions) pointers.push_back(buffer(p));
+    add_scratch();
     reports = true;
   }
 

@@ -22,8 +22,7 @@ struct FailureRecord {
 
 class PlanRunner {
 public:
-  PlanRunner(std::vector<Expr> inputs, std::vector<Expr> outputs, std::vector<Update> updates = {},
-             Mode mode = Mode::fast);
+  PlanRunner(std::vector<Expr> inputs, std::vector<Expr> outputs, const Options& options = {});
 
   /// The outputs, then the new values of what is updated; shared variables stay as they are.
   std::vector<Array> run(const std::vector<Array>& arguments, const emulator::Schedule& schedule);

@@ -85,6 +85,20 @@ TEST_CASE("transposes, slices and gathers read the right elements", "[gpu][kerne
                           nearby) == "");
 }
 
+TEST_CASE("rows are added up at few positions and at many, in order and in any", "[gpu][kernels]") {
+  const Expr x = kt::matrix<float>("x"), i = kt::vector<std::int64_t>("i");
+  for (const std::int64_t count : {100, 5000}) {
+    Array rows = Array::empty<std::int64_t>({count});
+    for (std::int64_t k = 0; k < count; ++k) rows.at<std::int64_t>({k}) = k * 7919 % 70;
+    const std::vector<Array> arguments = {floats({count, 5}, 9), rows};
+    const std::vector<Expr> outputs = {kt::index_add({70, 5}, {i}, x)};
+    const Array want = kt::test::reference({x, i}, arguments, outputs)[0];
+    CHECK(equal(kt::test::on_gpu({x, i}, outputs)(arguments)[0], want));
+    const Array any = kt::test::on_gpu({x, i}, outputs, {.deterministic = false})(arguments)[0];
+    CHECK(kt::test::difference(any, want, nearby) == "");
+  }
+}
+
 TEST_CASE("products of all shapes are right, with either side transposed", "[gpu][kernels]") {
   const Expr a = kt::matrix<float>("a"), b = kt::matrix<float>("b");
   for (const auto& [m, k, n] : {std::tuple{1, 1, 1}, {1, 300, 7}, {60, 784, 10}, {130, 65, 257}}) {

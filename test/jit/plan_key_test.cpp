@@ -60,6 +60,7 @@ TEST_CASE("whatever changes the result changes the key", "[jit][plan]") {
       key_of({x}, {x}, {.mode = Mode::plain}),
       key_of({x}, {x}, {.fp = Fp::reassoc}),
       key_of({x}, {x}, {.contract = false}),
+      key_of({x}, {x}, {.deterministic = false}),
       key_of({x}, {x}, {.target = "x86-64-v2"}),
       key_of({x}, {x}, {}, {.unify = ir::Graph::Unify::required}),
       key_of({x}, {x}, {}, {.sizes = {{rows, 4}}}),
