@@ -14,9 +14,10 @@
 /// A moved-from Array may only be assigned to or destroyed.
 ///
 /// Elements may also lie on a device (`device()`), as those of functions compiled for one do. Such
-/// an array is read like any other: the first read fetches all its memory to the host, where it
-/// stays until the memory is written again. Single elements are not written from the host:
-/// `to_host()` gives a copy that can be.
+/// an array is used like any other. The first read fetches all its memory to the host, and that
+/// serves until the memory is written again. The first access that may write (`at`, `data` or `raw`
+/// of a handle that is not const) moves the memory to the host for good: whatever views it is an
+/// array of the host's from then on, and `to_device` makes one on the device again.
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
@@ -56,8 +57,8 @@ struct ArrayRep {
   std::int64_t numel = 0;
   Shape shape;
   Shape strides;
-  std::byte* data = nullptr; ///< Element [0, …, 0]; on the device, if there is a …
-  data::DeviceMemory* device_memory = nullptr; ///< … which `owner` keeps; null for host memory.
+  std::byte* data = nullptr; ///< Element [0, …, 0]; an address on the device, if there is a …
+  data::DeviceMemory* device_memory = nullptr; ///< … which `owner` keeps; it knows who has it now.
   std::shared_ptr<void> owner; ///< Keeps the memory alive; null for memory of the caller's, and …
   bool holds_elements = false; ///< … for elements that lie behind this, in one allocation.
   std::byte* first = nullptr;  ///< The memory known to be valid is [first, last).
@@ -287,9 +288,10 @@ public:
   }
 
   /// Element [0, …, 0]; the others lie at `strides()`: `float* p = a.data<float>()`. Throws
-  /// TypeError for another dtype, and for an array that is read-only or on a device unless a const
-  /// is asked for, which `a.data<const float>()` does, as any const Array does. Reading an array on
-  /// a device throws DeviceError where that fails.
+  /// TypeError for another dtype, and for an array that is read-only unless a const is asked for,
+  /// which `a.data<const float>()` does, as any const Array does. Of an array on a device a const
+  /// is fetched; anything else moves it to the host, which TypeError refuses while another library
+  /// has the memory too. DeviceError where the device fails.
   template <class T>
   requires Element<std::remove_const_t<T>> T* data(Location where = Location::current()) {
     require_dtype("data", dtype_of<std::remove_const_t<T>>, where);
@@ -408,7 +410,7 @@ private:
   }
   std::byte* writable_data(const char* op, const Location& where) const {
     if (!rep_->is_writable || rep_->device_memory != nullptr) [[unlikely]]
-      not_writable(op, where);
+      return moved_data(op, where);
     return rep_->data;
   }
   void require_one_element(const Location& where) const {
@@ -419,7 +421,15 @@ private:
   [[noreturn]] void not_writable(const char* op, const Location&) const;
   [[noreturn]] void not_one_element(const Location&) const;
   const std::byte* mirrored_data() const;
+  std::byte* moved_data(const char* op, const Location& where) const;
   Device memory_device() const noexcept;
+  /// Element [0, …, 0] on `device()`.
+  const std::byte* place() const noexcept {
+    if (rep_->device_memory != nullptr) [[unlikely]]
+      return memory_place();
+    return rep_->data;
+  }
+  const std::byte* memory_place() const noexcept;
   /// In bytes from element [0, …, 0].
   std::ptrdiff_t offset_of(std::span<const std::int64_t> index, const Location&) const;
   Array with(Shape shape, Shape strides, std::byte* data, bool is_writable) const;
@@ -429,9 +439,9 @@ private:
 
 /// Copies all elements of `from` into `to`, of the same dtype and shape, with any strides:
 /// `copy_elements(batch, images.slice(0, 0, 600))`. Where both overlap, the result is as if `from`
-/// had been copied first. Either may lie on a device; between two devices elements go through host
-/// memory. Throws TypeError or ShapeError if they differ or `to` is read-only, DeviceError if a
-/// device fails.
+/// had been copied first. Either may lie on a device; for copies on devices and between them the
+/// host does not wait. Throws TypeError or ShapeError if they differ or `to` is read-only,
+/// DeviceError if a device fails.
 void copy_elements(Array to, const Array& from, Location where = Location::current());
 
 /// Whether both have the same dtype, shape and elements, bit for bit (so nan equals itself, and

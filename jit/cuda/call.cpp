@@ -133,14 +133,14 @@ void CudaProgram::Call::take_argument(const Array& argument, Address& to, int bu
     f_.reads.push_back(memory);
     return;
   }
-  if (memory && &memory->gpu() != &p_.gpu_ && argument.is_contiguous()) {
+  if (!argument.is_contiguous()) p_.packed_arguments_.fetch_add(1, std::memory_order_relaxed);
+  if (memory) {
     f_.kept.push_back(copy_to_gpu(argument, p_.gpu_));
     to = usable_address(f_.kept.back());
     f_.reads.push_back(memory_of(f_.kept.back()));
     return;
   }
-  if (!argument.is_contiguous()) p_.packed_arguments_.fetch_add(1, std::memory_order_relaxed);
-  f_.staged.push_back({buffer, argument.to_host().contiguous()});
+  f_.staged.push_back({buffer, argument.contiguous()});
 }
 
 /// Where a variable's new value is computed; needs the variable's lock.

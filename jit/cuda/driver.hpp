@@ -87,6 +87,23 @@ struct GraphUpdateResult {
   void* error_from_node;
 };
 
+/// CU_MEMORYTYPE_DEVICE
+inline constexpr unsigned memory_of_device = 2;
+
+/// CUDA_MEMCPY2D_st: `height` rows of `width_bytes`, which lie `pitch` bytes apart.
+struct Copy2D {
+  struct Side {
+    std::size_t x_bytes = 0, y = 0;
+    unsigned memory_type = memory_of_device;
+    void* host = nullptr;
+    Address device = 0;
+    void* array = nullptr;
+    std::size_t pitch = 0;
+  };
+  Side from, to;
+  std::size_t width_bytes = 0, height = 0;
+};
+
 inline constexpr unsigned stream_non_blocking = 1;  ///< CU_STREAM_NON_BLOCKING
 inline constexpr unsigned event_disable_timing = 2; ///< CU_EVENT_DISABLE_TIMING
 inline constexpr int capture_mode_relaxed = 2;      ///< CU_STREAM_CAPTURE_MODE_RELAXED
@@ -128,6 +145,7 @@ inline constexpr int capture_mode_relaxed = 2;      ///< CU_STREAM_CAPTURE_MODE_
   X(cuMemcpyHtoDAsync_v2, (Address to, const void* from, std::size_t nbytes, Stream stream))       \
   X(cuMemcpyDtoHAsync_v2, (void* to, Address from, std::size_t nbytes, Stream stream))             \
   X(cuMemcpyDtoDAsync_v2, (Address to, Address from, std::size_t nbytes, Stream stream))           \
+  X(cuMemcpy2DAsync_v2, (const Copy2D* copy, Stream stream))                                       \
   X(cuMemcpyPeerAsync, (Address to, Context to_context, Address from, Context from_context,        \
                         std::size_t nbytes, Stream stream))                                        \
   X(cuMemsetD8Async, (Address to, unsigned char value, std::size_t nbytes, Stream stream))         \

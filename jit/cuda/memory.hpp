@@ -32,6 +32,7 @@ public:
   std::size_t nbytes() const noexcept override { return nbytes_; }
   void fetch(std::byte* to, std::size_t offset, std::size_t nbytes) const override;
   void fill(const std::byte* from, std::size_t offset, std::size_t nbytes) override;
+  bool copy_from(const data::DeviceMemory& from, const data::DeviceCopy& copy) override;
   void synchronize() const override;
 
   Gpu& gpu() const noexcept { return gpu_; }

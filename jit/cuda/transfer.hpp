@@ -9,7 +9,8 @@
 namespace kroton::jit::cuda {
 
 /// The array if it lies on the device already, dense, as kernels take it; else a dense copy there.
-/// From another device elements come directly. Throws DeviceError.
+/// Elements that lie on a device go through host memory only if their layout asks for too many
+/// copies. Throws DeviceError.
 Array copy_to_gpu(const Array& array, Gpu& gpu);
 
 } // namespace kroton::jit::cuda

@@ -303,7 +303,7 @@ std::string Array::label() const { return data::label(dtype(), shape()); }
 bool Array::overlaps(const Array& other) const noexcept {
   if (numel() == 0 || other.numel() == 0 || device() != other.device()) return false;
   const auto span_of = [](const Array& a) {
-    const auto data = reinterpret_cast<std::intptr_t>(a.rep_->data);
+    const auto data = reinterpret_cast<std::intptr_t>(a.place());
     if (a.is_contiguous()) return std::pair(data, data + static_cast<std::intptr_t>(a.nbytes()));
     // A view that exists has an extent: it was checked when it was made.
     const data::Extent reach = *data::extent(a.shape(), a.strides());
@@ -332,8 +332,8 @@ void Array::not_writable(const char* op, const Location& where) const {
         {.place = describe(where),
          .hint = "data<const T>() or a const Array reads it; to_host() makes one that can be "
                  "written, and copy_elements() brings that back"},
-        "{} lies on {}, where the host writes no single elements", label(),
-        kroton::to_string(device()));
+        "{} lies on {} in memory that another library has too: it cannot be moved to the host",
+        label(), kroton::to_string(device()));
   fail<TypeError>(
       op,
       {.place = describe(where),

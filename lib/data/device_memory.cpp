@@ -3,6 +3,7 @@
 #include "lib/data/memory.hpp"
 #include "lib/data/strided.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/log.hpp"
 
 namespace kroton {
 
@@ -20,6 +21,9 @@ namespace {
 
 using detail::ArrayAccess;
 
+/// The memory that a view was made in, wherever its elements lie now.
+DeviceMemory& origin(const Array& a) { return *ArrayAccess::rep(a).device_memory; }
+
 /// The stretch of memory from the first to the last element of a view on a device.
 struct Span {
   std::size_t offset = 0; ///< In bytes, in the memory.
@@ -32,7 +36,7 @@ Span span_of(const Array& a) {
   const Extent reach = *extent(a.shape(), a.strides()); // checked when the view was made
   const std::byte* const lowest =
       address_of(a) + reach.lowest * static_cast<std::int64_t>(item_size(a.dtype()));
-  return {.offset = static_cast<std::size_t>(lowest - device_memory(a)->address()),
+  return {.offset = static_cast<std::size_t>(lowest - origin(a).address()),
           .numel = reach.highest - reach.lowest + 1,
           .first = -reach.lowest};
 }
@@ -40,12 +44,12 @@ Span span_of(const Array& a) {
 /// A span's elements in host memory of their own.
 Array fetched(const Array& a, const Span& span, const Location& where) {
   Array out = Array::empty(a.dtype(), {span.numel}, where);
-  device_memory(a)->fetch(static_cast<std::byte*>(out.raw()), span.offset, out.nbytes());
+  origin(a).fetch(static_cast<std::byte*>(out.raw()), span.offset, out.nbytes());
   return out;
 }
 
 void fill(const Array& to, std::size_t offset, const Array& dense) {
-  DeviceMemory& memory = *device_memory(to);
+  DeviceMemory& memory = origin(to);
   memory.drop_mirror();
   memory.fill(static_cast<const std::byte*>(dense.raw()), offset, dense.nbytes());
 }
@@ -55,9 +59,14 @@ void fill(const Array& to, std::size_t offset, const Array& dense) {
 DeviceMemory::~DeviceMemory() { give_memory(mirror_, mirror_nbytes_); }
 
 const std::byte* DeviceMemory::mirror() const {
-  if (is_mirrored_.load(std::memory_order_acquire)) return mirror_;
+  if (state_.load(std::memory_order_acquire) != State::on_device) return mirror_;
   const std::lock_guard lock(mutex_);
-  if (is_mirrored_.load(std::memory_order_relaxed)) return mirror_;
+  fetch_all();
+  return mirror_;
+}
+
+void DeviceMemory::fetch_all() const {
+  if (state_.load(std::memory_order_relaxed) != State::on_device) return;
   if (mirror_ == nullptr) {
     mirror_ = take_memory(nbytes());
     if (mirror_ == nullptr)
@@ -66,8 +75,37 @@ const std::byte* DeviceMemory::mirror() const {
     mirror_nbytes_ = nbytes();
   }
   fetch(mirror_, 0, mirror_nbytes_);
-  is_mirrored_.store(true, std::memory_order_release);
+  state_.store(State::mirrored, std::memory_order_release);
+}
+
+void DeviceMemory::drop_mirror() noexcept {
+  State state = State::mirrored;
+  state_.compare_exchange_strong(state, State::on_device, std::memory_order_acq_rel);
+}
+
+std::byte* DeviceMemory::move_to_host() {
+  if (is_on_host()) return mirror_;
+  const std::lock_guard lock(mutex_);
+  if (is_on_host()) return mirror_;
+  if (lent_ > 0) return nullptr;
+  fetch_all();
+  state_.store(State::on_host, std::memory_order_release);
+  support::log(support::Area::jit)
+      ->debug("{} bytes on {} were moved to the host: their elements may be written there",
+              nbytes(), to_string(device()));
   return mirror_;
+}
+
+bool DeviceMemory::lend() {
+  const std::lock_guard lock(mutex_);
+  if (is_on_host()) return false;
+  ++lent_;
+  return true;
+}
+
+void DeviceMemory::take_back() noexcept {
+  const std::lock_guard lock(mutex_);
+  --lent_;
 }
 
 Array device_array(std::shared_ptr<DeviceMemory> memory, DType dtype, Shape shape, Location where) {
@@ -87,15 +125,15 @@ Array device_array(std::shared_ptr<DeviceMemory> memory, DType dtype, Shape shap
 }
 
 DeviceMemory* device_memory(const Array& array) noexcept {
-  return ArrayAccess::rep(array).device_memory;
+  DeviceMemory* const memory = ArrayAccess::rep(array).device_memory;
+  return memory == nullptr || memory->is_on_host() ? nullptr : memory;
 }
 
 std::byte* address_of(const Array& array) noexcept { return ArrayAccess::rep(array).data; }
 
 void copy_from_device(Array& to, const Array& from, const Location& where) {
   if (to.is_contiguous() && from.is_contiguous())
-    device_memory(from)->fetch(static_cast<std::byte*>(to.raw(where)), span_of(from).offset,
-                               from.nbytes());
+    origin(from).fetch(static_cast<std::byte*>(to.raw(where)), span_of(from).offset, from.nbytes());
   else
     copy_elements(to, from.to_host(where), where);
 }
@@ -105,6 +143,13 @@ void copy_to_device(const Array& to, const Array& from, const Location& where) {
   if (to.numel() == 0) return;
   const bool is_same = address_of(to) == address_of(from) && to.device() == from.device();
   if (is_same && to.strides() == from.strides()) return;
+  if (const DeviceMemory* source = device_memory(from); source && !to.overlaps(from)) {
+    const DeviceCopy copy{.walk = make_walk(to.shape(), to.strides(), from.strides()),
+                          .item = item_size(to.dtype()),
+                          .to = address_of(to),
+                          .from = address_of(from)};
+    if (origin(to).copy_from(*source, copy)) return;
+  }
   const Array source = from.to_host(where);
   const Span span = span_of(to);
   if (to.is_contiguous()) return fill(to, span.offset, source.contiguous(where));
@@ -121,10 +166,26 @@ const std::byte* Array::mirrored_data() const {
   return memory.mirror() + (rep_->data - memory.address());
 }
 
-Device Array::memory_device() const noexcept { return rep_->device_memory->device(); }
+std::byte* Array::moved_data(const char* op, const Location& where) const {
+  if (!rep_->is_writable) not_writable(op, where);
+  data::DeviceMemory& memory = *rep_->device_memory;
+  std::byte* const all = memory.move_to_host();
+  if (all == nullptr) not_writable(op, where);
+  return all + (rep_->data - memory.address());
+}
+
+Device Array::memory_device() const noexcept {
+  const data::DeviceMemory& memory = *rep_->device_memory;
+  return memory.is_on_host() ? Device{} : memory.device();
+}
+
+const std::byte* Array::memory_place() const noexcept {
+  const data::DeviceMemory& memory = *rep_->device_memory;
+  return memory.is_on_host() ? memory.mirror() + (rep_->data - memory.address()) : rep_->data;
+}
 
 Array Array::to_host(Location where) const {
-  if (rep_->device_memory == nullptr) return *this;
+  if (data::device_memory(*this) == nullptr) return *this;
   if (numel() == 0) return empty(dtype(), shape(), where);
   const data::Span span = data::span_of(*this);
   const Array around = data::fetched(*this, span, where);

@@ -7,15 +7,28 @@
 ///   a.at<float>({0, 0});                                                 // fetches, once
 ///
 /// A view of an array on a device is one too, made without a copy. The host reads the elements
-/// through a mirror that stays with the memory.
+/// through a mirror that stays with the memory. Once it has been asked for a pointer to write them,
+/// the mirror is where they lie, for good, since nobody knows how long such a pointer is used: see
+/// ADR 0021. All arrays of the memory are arrays of the host's then.
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 
 #include <kroton/array.hpp>
 
+#include "lib/data/strided.hpp"
+
 namespace kroton::data {
+
+/// Elements on their way from one place on a device to another, which do not overlap.
+struct DeviceCopy {
+  Walk walk;
+  std::size_t item = 0; ///< bytes of an element
+  std::byte* to = nullptr;
+  const std::byte* from = nullptr; ///< element [0, …, 0] of both
+};
 
 /// A block of a device's memory. Reading it from several threads is safe; whoever writes it while
 /// another thread reads needs a lock, as with any array.
@@ -35,6 +48,12 @@ public:
   virtual void fetch(std::byte* to, std::size_t offset, std::size_t nbytes) const = 0;
   /// The other way; returns when `from` may change. Throws DeviceError.
   virtual void fill(const std::byte* from, std::size_t offset, std::size_t nbytes) = 0;
+  /// Copies elements out of `from`, after all work on both memories that was asked for earlier; the
+  /// host does not wait. False, and nothing done, where devices cannot do it. Throws DeviceError.
+  virtual bool copy_from([[maybe_unused]] const DeviceMemory& from,
+                         [[maybe_unused]] const DeviceCopy& copy) {
+    return false;
+  }
   /// Waits until its device has nothing to do, work of other libraries included: then memory may
   /// change hands. Throws DeviceError.
   virtual void synchronize() const = 0;
@@ -43,14 +62,34 @@ public:
   /// `drop_mirror`; the address stays the same as long as the memory lives. Throws DeviceError.
   const std::byte* mirror() const;
   /// To be called by whoever has written the memory, or has asked the device to: what the mirror
-  /// holds is not read any more.
-  void drop_mirror() noexcept { is_mirrored_.store(false, std::memory_order_release); }
+  /// holds is not read any more. Of elements that lie on the host, nothing is lost.
+  void drop_mirror() noexcept;
+
+  /// Makes the mirror, fetched if it must be, the place of the elements; null if another library
+  /// has the memory. Throws DeviceError.
+  std::byte* move_to_host();
+  bool is_on_host() const noexcept {
+    return state_.load(std::memory_order_acquire) == State::on_host;
+  }
+
+  /// Another library has the memory on the device too, as many times as this was called, and
+  /// `take_back` not. False, and nothing done, if the elements lie on the host.
+  bool lend();
+  void take_back() noexcept;
 
 private:
+  enum class State : std::uint8_t {
+    on_device, ///< what the mirror holds is not read
+    mirrored,  ///< on both
+    on_host,   ///< for good
+  };
+  void fetch_all() const; // holding the lock
+
   mutable std::mutex mutex_; ///< held while fetching
   mutable std::byte* mirror_ = nullptr;
   mutable std::size_t mirror_nbytes_ = 0;
-  mutable std::atomic<bool> is_mirrored_ = false;
+  mutable std::atomic<State> state_ = State::on_device;
+  int lent_ = 0; ///< guarded by the lock
 };
 
 /// A dense array of the elements at the start of `memory`. Throws ShapeError as `Array::empty`
@@ -59,14 +98,16 @@ Array device_array(std::shared_ptr<DeviceMemory> memory, DType dtype, Shape shap
                    Location where = Location::current());
 
 /// The memory that the array's elements lie in, which lives as long as the array or any view of it;
-/// null for an array in host memory.
+/// null for an array in host memory, and for one that was moved there.
 DeviceMemory* device_memory(const Array& array) noexcept;
 
-/// Element [0, …, 0], where it lies: dereferenced only on the array's device.
+/// Element [0, …, 0] of an array in host memory, or in that of a device: dereferenced only there.
+/// An address on the device for one that was moved, too: whoever found it on the device just
+/// before, while another thread moved it, may go on reading there what both places hold.
 std::byte* address_of(const Array& array) noexcept;
 
 /// What `copy_elements` does for arrays of one dtype and shape, of which at least one lies on a
-/// device: elements go through host memory.
+/// device: elements go through host memory where devices cannot copy them.
 void copy_from_device(Array& to, const Array& from, const Location& where);
 void copy_to_device(const Array& to, const Array& from, const Location& where);
 

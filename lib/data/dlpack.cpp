@@ -71,20 +71,21 @@ struct Exported {
   explicit Exported(const Array& a) : array(a), shape(a.shape()), strides(a.strides()) {}
   DLManagedTensor tensor{};
   Array array;
-  Shape shape, strides; ///< Copies, because DLPack's consumers may write to them.
+  data::DeviceMemory* lent = nullptr; ///< The array's; null if it lies on the host.
+  Shape shape, strides;               ///< Copies, because DLPack's consumers may write to them.
 };
 
 /// The consumer's work may still be running, and may have written.
 void take_back(DLManagedTensor* self) {
   const std::unique_ptr<Exported> exported(static_cast<Exported*>(self->manager_ctx));
-  data::DeviceMemory* const memory = data::device_memory(exported->array);
-  if (memory == nullptr) return;
-  memory->drop_mirror();
+  if (exported->lent == nullptr) return;
+  exported->lent->drop_mirror();
   try {
-    memory->synchronize();
+    exported->lent->synchronize();
   } catch (const Error& e) { // a deleter is C's and cannot throw
     support::log(support::Area::jit)->warn("taking {} back: {}", exported->array.label(), e.what());
   }
+  exported->lent->take_back();
 }
 
 /// A tensor of another library's, given back when the last array of it is gone.
@@ -110,6 +111,7 @@ Array view_on_device(const Array& view, Device device, const data::Adopt& adopt,
              .nbytes = static_cast<std::size_t>(numel * size),
              .owner = owner});
   memory->synchronize();
+  memory->lend(); // until it goes
   return data::device_array(memory, view.dtype(), {numel}, where)
       .as_strided(view.shape(), view.strides(), -reach.lowest, where);
 }
@@ -120,12 +122,18 @@ DLManagedTensor* to_dlpack(const Array& array, Location where) {
   if (!array.is_writable())
     fail<TypeError>("to_dlpack", {.place = describe(where), .hint = "give array.copy() away"},
                     "{} is read-only, and DLPack has no way to say so", array.label());
-  if (const data::DeviceMemory* memory = data::device_memory(array)) memory->synchronize();
   auto out = std::make_unique<Exported>(array);
-  const Device device = array.device();
+  data::DeviceMemory* const memory = data::device_memory(array);
+  if (memory != nullptr) memory->synchronize();
   DLTensor& tensor = out->tensor.dl_tensor;
-  tensor.data = data::address_of(array);
-  tensor.device = {device.kind == Device::cpu ? kDLCPU : kDLCUDA, device.index};
+  if (memory != nullptr && memory->lend()) {
+    out->lent = memory;
+    tensor.data = data::address_of(array);
+    tensor.device = {kDLCUDA, memory->device().index};
+  } else {
+    tensor.data = const_cast<void*>(array.raw());
+    tensor.device = {kDLCPU, 0};
+  }
   tensor.ndim = array.rank();
   tensor.dtype = dl_type(array.dtype());
   tensor.shape = out->shape.data();

@@ -1,6 +1,7 @@
 #include <cstring>
 #include <kroton/array.hpp>
 #include <kroton/device.hpp>
+#include <kroton/dlpack.hpp>
 #include <kroton/npy.hpp>
 
 #include <sstream>
@@ -22,9 +23,11 @@ const std::string here = "\n  at device_array_test.cpp:LINE";
 /// 0 to 5 as f32[2,3].
 Array six() { return Array::arange<float>(6).reshape({2, 3}); }
 
-/// The error of writing `label` through `op`.
+/// The error of writing `label` through `op` while another library has the memory.
 std::string no_writing(const std::string& op, const std::string& label) {
-  return op + ": " + label + " lies on cuda:0, where the host writes no single elements" + here +
+  return op + ": " + label +
+         " lies on cuda:0 in memory that another library has too: it cannot be moved to the host" +
+         here +
          "\n  hint: data<const T>() or a const Array reads it; to_host() makes one that can be "
          "written, and copy_elements() brings that back";
 }
@@ -215,8 +218,62 @@ TEST_CASE("arrays without elements lie on devices too", "[data]") {
   CHECK(there.memory->fills == 0);
 }
 
-TEST_CASE("elements of a device are not written one by one", "[data][error]") {
+TEST_CASE("elements of a device are moved to the host by whoever may write them", "[data]") {
   OnDevice there(six());
+  const Array turned = there.array.transpose();
+  float& last = there.array.at<float>({1, 2});
+  CHECK(there.memory->fetches == 1);
+  last = 9;
+  there.array.data<float>()[0] = 7;
+  static_cast<float*>(there.array.raw())[1] = 8;
+  CHECK(there.array.device() == Device{});
+  CHECK(turned.device() == Device{});
+  CHECK(turned.to_vector<float>() == std::vector<float>{7, 3, 8, 4, 2, 9});
+  CHECK(data::device_memory(there.array) == nullptr);
+  CHECK(there.array.to_host().overlaps(turned));
+  there.memory->drop_mirror(); // somebody's earlier work on the device
+  CHECK(turned.at<float>({2, 1}) == 9);
+  last = 10;
+  CHECK(turned.at<float>({2, 1}) == 10);
+  CHECK(there.memory->fetches == 1);
+  CHECK(there.memory->fills == 0);
+}
+
+TEST_CASE("an array that was moved is copied, and overlaps, as any array of the host's", "[data]") {
+  OnDevice there(six()), other(six());
+  float* const p = there.array.data<float>();
+  const Array mine = Array::view(p, {6});
+  CHECK(mine.overlaps(there.array));
+  CHECK(!mine.overlaps(other.array));
+  CHECK(!there.array.overlaps(other.array));
+  copy_elements(there.array, Array::full<float>({2, 3}, 4));
+  copy_elements(there.array.slice(0, 0, 1), other.array.slice(0, 1));
+  CHECK(mine.to_vector<float>() == std::vector<float>{3, 4, 5, 4, 4, 4});
+  copy_elements(other.array, there.array);
+  CHECK(other.array.device() == Device{Device::cuda, 0});
+  CHECK(equal(other.array, there.array));
+  CHECK(other.memory->fills == 1);
+  CHECK(there.memory->fills == 0);
+}
+
+TEST_CASE("threads that may write move the elements once, beside others that read", "[data]") {
+  const OnDevice there(Array::zeros<float>({8}));
+  std::vector<std::thread> threads;
+  std::atomic<int> read = 0;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back(
+        [handle = there.array, i]() mutable { handle.at<float>({i}) = static_cast<float>(i); });
+    threads.emplace_back([&] { read += there.array.at<float>({7}) == 0; });
+  }
+  for (std::thread& t : threads) t.join();
+  CHECK(read == 4);
+  CHECK(there.array.to_vector<float>() == std::vector<float>{0, 1, 2, 3, 0, 0, 0, 0});
+  CHECK(there.memory->fetches == 1);
+}
+
+TEST_CASE("memory that another library has is not moved to the host", "[data][error]") {
+  OnDevice there(six());
+  DLManagedTensor* const tensor = to_dlpack(there.array);
   CHECK(message_of<TypeError>([&] { there.array.data<float>(); }) ==
         no_writing("data", "f32[2,3]"));
   CHECK(message_of<TypeError>([&] { there.array.raw(); }) == no_writing("raw", "f32[2,3]"));
@@ -224,6 +281,15 @@ TEST_CASE("elements of a device are not written one by one", "[data][error]") {
           there.array.at<float>({0, 1}) = 3;
         }) == no_writing("at", "f32[2,3]"));
   CHECK(there.memory->fetches == 0);
+  tensor->deleter(tensor);
+  there.array.at<float>({0, 1}) = 3;
+  CHECK(there.array.device() == Device{});
+
+  DLManagedTensor* const moved = to_dlpack(there.array);
+  CHECK(moved->dl_tensor.device.device_type == kDLCPU);
+  CHECK(moved->dl_tensor.data == there.array.raw());
+  moved->deleter(moved);
+  there.array.at<float>({0, 1}) = 4;
 }
 
 TEST_CASE("arrays on a device are checked as others are", "[data][error]") {
@@ -251,6 +317,12 @@ TEST_CASE("a device that fails says so, and the next read tries again", "[data][
         }) == "fetch: the device is gone");
   CHECK(message_of<DeviceError>([&] { copy_elements(there.array, six()); }) ==
         "fill: the device is gone");
+  Array handle = there.array;
+  CHECK(message_of<DeviceError>([&] {
+          handle.at<float>({0, 0}) = 1;
+        }) == "fetch: the device is gone");
   there.memory->is_failing = false;
   CHECK(there.array.at<float>({0, 1}) == 1);
+  handle.at<float>({0, 1}) = 2;
+  CHECK(there.array.at<float>({0, 1}) == 2);
 }

@@ -52,7 +52,53 @@ TEST_CASE("results stay on the device and may be arguments again", "[gpu]") {
     a = f({a})[0];
     CHECK(a.device() == gpu());
   }
-  CHECK(std::as_const(a).at<float>({10}) == 10 * 32 + 31);
+  CHECK(a.at<const float>({10}) == 10 * 32 + 31);
+}
+
+TEST_CASE("results are written by the host, and are arguments again with what was written",
+          "[gpu]") {
+  const Expr x = kt::vector<float>("x");
+  const kt::Function f = on_gpu({x}, {2 * x + 1});
+  Array a = f({Array::arange<float>(1000)})[0];
+  const Array view = a.slice(0, 0, 10);
+  float& tenth = a.at<float>({9}); // kept while functions use the array
+  CHECK(tenth == 19);
+  for (int i = 0; i < 5; ++i) {
+    tenth = static_cast<float>(i);
+    CHECK(f({a})[0].at<float>({9}) == static_cast<float>(2 * i + 1));
+    CHECK(f({view})[0].at<float>({9}) == static_cast<float>(2 * i + 1));
+  }
+  CHECK(f({a})[0].at<float>({999}) == 2 * 1999 + 1);
+  f.call_into({a}, {a});
+  CHECK(tenth == 9);
+  f.call_into({there(view)}, {view});
+  CHECK(tenth == 19);
+  CHECK(a.at<float>({10}) == 2 * 21 + 1);
+  const Array back = there(a);
+  CHECK(back.device() == gpu());
+  tenth = 0;
+  CHECK(back.at<float>({9}) == 19);
+}
+
+TEST_CASE("what the host wrote reaches shared variables, the CPU's functions and other libraries",
+          "[gpu][cpu]") {
+  const Expr x = kt::vector<float>("x");
+  Array a = on_gpu({x}, {x + 1.0f})({Array::arange<float>(5)})[0];
+  a.data<float>()[4] = 50;
+  const kt::Function f = kt::function({x}, {x * 3.0f}, {.target = "host"});
+  CHECK(f({a})[0].at<float>({4}) == 150);
+  f.call_into({a}, {a});
+  CHECK(a.at<float>({4}) == 150);
+  const kt::Shared w = kt::shared(Array::zeros<float>({5}), "w");
+  const kt::Function add = on_gpu({}, {w + 1.0f}, {.updates = {{w, 2 * w}}});
+  add(std::vector<Array>{});
+  kt::Shared(w).set(a);
+  CHECK(add(std::vector<Array>{})[0].at<float>({4}) == 151);
+  CHECK(w.get().at<float>({4}) == 300);
+  const Array shared = kt::from_dlpack(to_dlpack(a));
+  CHECK(shared.device() == kt::Device{});
+  a.at<float>({0}) = 8;
+  CHECK(shared.at<float>({0}) == 8);
 }
 
 TEST_CASE("arguments may be views of arrays on the device", "[gpu]") {

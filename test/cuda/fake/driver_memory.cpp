@@ -119,6 +119,28 @@ Result cuMemcpyDtoDAsync_v2(Address to, Address from, std::size_t nbytes, Stream
   });
 }
 
+/// Between memory of one device, as Kroton has it.
+Result cuMemcpy2DAsync_v2(const Copy2D* copy, Stream stream) {
+  return call_on("cuMemcpy2DAsync_v2", stream, [&](CUctx_st& context) {
+    const Copy2D c = *copy;
+    state().note(fmt::format("{} x {} bytes", c.height, c.width_bytes));
+    const auto is_inside = [&](const Copy2D::Side& side) {
+      const std::size_t reach = c.height == 0 ? 0 : (c.height - 1) * side.pitch + c.width_bytes;
+      const Block* const block = state().block_at(side.device, reach);
+      return side.memory_type == memory_of_device && side.x_bytes == 0 && side.y == 0 &&
+             side.pitch >= c.width_bytes && block && block->context == &context;
+    };
+    if (!is_inside(c.from) || !is_inside(c.to)) return Result::invalid_value;
+    return state().enqueue(stream, {"copy rows", [c] {
+                                      for (std::size_t row = 0; row < c.height; ++row)
+                                        std::memcpy(memory_at(c.to.device + row * c.to.pitch),
+                                                    memory_at(c.from.device + row * c.from.pitch),
+                                                    c.width_bytes);
+                                      return Result::success;
+                                    }});
+  });
+}
+
 Result cuMemcpyPeerAsync(Address to, Context to_context, Address from, Context from_context,
                          std::size_t nbytes, Stream stream) {
   return call_on("cuMemcpyPeerAsync", stream, [&](CUctx_st&) {
