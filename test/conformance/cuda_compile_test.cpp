@@ -35,6 +35,10 @@ public:
            std::vector<Update> updates = {}) {
     Options options{.mode = mode};
     options.updates = std::move(updates);
+    add(inputs, outputs, options);
+  }
+  void add(const std::vector<Expr>& inputs, const std::vector<Expr>& outputs,
+           const Options& options) {
     const jit::Recipe recipe{jit::make_signature(inputs, outputs, options, Location::current()),
                              options};
     const jit::Derivation d = recipe.plan({}, true);
@@ -247,6 +251,19 @@ TEST_CASE("composed functions compile for all devices without a warning", "[nvrt
   Bodies bodies;
   add_composed(bodies);
   check_compiled(bodies, every_architecture, Effort::as_in_use);
+}
+
+TEST_CASE("scatter-adds compile for a device, in order and in any", "[nvrtc]") {
+  if (!has_nvrtc()) return;
+  Bodies bodies;
+  for (const DType t : {DType::f32, DType::i64, DType::u8})
+    for (const Dim& count : {dim("count"), Dim(60), Dim(10000)})
+      for (const bool is_deterministic : {true, false}) {
+        const Expr x = tensor(t, {count, 8}, "x"), i = tensor(DType::i64, {count}, "i");
+        bodies.add({x, i}, {index_add({Dim(100), Dim(8)}, {i}, x), index_add({9, 9, 8}, {i, i}, x)},
+                   {.deterministic = is_deterministic});
+      }
+  check_compiled(bodies, one_architecture, Effort::little);
 }
 
 TEST_CASE("every op in every dtype compiles for a device without a warning", "[nvrtc]") {
