@@ -134,7 +134,7 @@ void CudaProgram::Call::take_argument(const Array& argument, Address& to, int bu
     return;
   }
   if (!argument.is_contiguous()) p_.packed_arguments_.fetch_add(1, std::memory_order_relaxed);
-  if (memory) {
+  if (memory || has_exact_memory()) {
     f_.kept.push_back(copy_to_gpu(argument, p_.gpu_));
     to = usable_address(f_.kept.back());
     f_.reads.push_back(memory_of(f_.kept.back()));

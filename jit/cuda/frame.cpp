@@ -6,7 +6,9 @@
 namespace kroton::jit::cuda {
 
 Address DeviceWorkspace::reserve(std::size_t nbytes) {
-  if (!memory_ || memory_->nbytes() < nbytes) {
+  const bool fits =
+      memory_ && (has_exact_memory() ? memory_->nbytes() == nbytes : memory_->nbytes() >= nbytes);
+  if (!fits) {
     if (nbytes == 0) return 0;
     let_go();
     memory_.reset();

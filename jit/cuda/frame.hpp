@@ -1,6 +1,7 @@
 #pragma once
 /// What one call of a CudaProgram works with.
 #include <array>
+#include <deque>
 #include <vector>
 
 #include "jit/cuda/program.hpp"
@@ -15,7 +16,7 @@ struct FailureRecord {
   std::int64_t value = 0, bound = 0;
 };
 
-/// Memory that only grows, of one queue's work.
+/// Memory that only grows, unless it is to be exact, of one queue's work.
 class DeviceWorkspace {
 public:
   DeviceWorkspace(Queue& queue, int owner) : queue_(queue), owner_(owner) {}
@@ -77,6 +78,7 @@ struct CudaProgram::CudaFrame : Frame {
   std::vector<Address> record_addresses;
 
   DeviceWorkspace arena, scratch, staged_memory, records;
+  std::deque<DeviceWorkspace> slots; ///< of the arena, one by one, where memory is exact
   Staging staging;
   Pinned told; ///< the failure records, fetched
   Replays until_check, after_check;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <optional>
 #include <utility>
 
@@ -17,11 +18,20 @@ constexpr double mebibyte = 1 << 20;
 /// The size of the block for a request: eight sizes between a power of two and the next, so that
 /// nearly equal requests share blocks and at most an eighth is wasted.
 std::size_t block_size(std::size_t nbytes) {
+  if (has_exact_memory()) return std::max<std::size_t>(1, nbytes);
   const std::size_t step = std::max<std::size_t>(512, std::bit_floor(nbytes) / 8);
   return std::max<std::size_t>(1, (nbytes + step - 1) / step) * step;
 }
 
 } // namespace
+
+bool has_exact_memory() noexcept {
+  static const bool is_exact = [] {
+    const char* text = std::getenv("KROTON_CUDA_EXACT_MEMORY");
+    return text && std::string_view(text) == "1";
+  }();
+  return is_exact;
+}
 
 int Pool::owner(std::string_view name) {
   const std::lock_guard lock(mutex_);

@@ -19,6 +19,11 @@
 
 namespace kroton::jit::cuda {
 
+/// Whether each array, argument and temporary has memory of its own from the driver, of exactly its
+/// bytes: `KROTON_CUDA_EXACT_MEMORY=1`, for tools that know allocations alone and report accesses
+/// outside of them.
+bool has_exact_memory() noexcept;
+
 /// Memory out of a pool, aligned to 256 bytes.
 struct Block {
   Address address = 0;

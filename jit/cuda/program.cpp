@@ -151,6 +151,25 @@ void CudaProgram::choose(const Stages& stages, std::size_t first, const BoundSte
   }
 }
 
+/// Where each slot of the arena begins.
+std::vector<Address> CudaProgram::place_slots(CudaFrame& f) const {
+  std::vector<Address> slots;
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < bound_.slot_bytes.size(); ++i) {
+    const auto nbytes = static_cast<std::size_t>(size(f, bound_.slot_bytes[i]));
+    if (has_exact_memory()) {
+      if (i == f.slots.size()) f.slots.emplace_back(f.queue, owner_);
+      slots.push_back(f.slots[i].reserve(nbytes));
+    } else {
+      slots.push_back(total);
+      total += aligned(nbytes);
+    }
+  }
+  const Address arena = f.arena.reserve(total);
+  for (Address& slot : slots) slot += arena;
+  return slots;
+}
+
 void CudaProgram::lay_out(Frame& frame) const {
   auto& f = static_cast<CudaFrame&>(frame);
   if (f.laid_out == f.sizes) return; // and graphs of the last call stay right
@@ -159,15 +178,9 @@ void CudaProgram::lay_out(Frame& frame) const {
   f.until_check.forget();
   f.after_check.forget();
 
-  std::size_t total = 0;
-  std::vector<std::size_t> slots;
-  for (int bytes : bound_.slot_bytes) {
-    slots.push_back(total);
-    total += aligned(static_cast<std::size_t>(size(f, bytes)));
-  }
-  const Address arena = f.arena.reserve(total);
+  const std::vector<Address> slots = place_slots(f);
   for (const auto& [buffer, slot] : bound_.temps)
-    f.buffers[static_cast<std::size_t>(buffer)] = arena + slots[static_cast<std::size_t>(slot)];
+    f.buffers[static_cast<std::size_t>(buffer)] = slots[static_cast<std::size_t>(slot)];
 
   std::size_t scratch = 0;
   for (const BoundStep& s : steps_) {

@@ -69,6 +69,7 @@ private:
   void bind_steps();
   Stages stages_of(const std::vector<BoundPlan::Launch>& launches, const CudaCode& code);
   void place_constants();
+  std::vector<Address> place_slots(CudaFrame& frame) const;
   void lay_out(Frame& frame) const override;
   void choose(const Stages& stages, std::size_t first, const BoundStep& step,
               CudaFrame& frame) const;

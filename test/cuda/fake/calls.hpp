@@ -33,7 +33,7 @@ template <class Body> Result call_on(const char* function, CUstream_st* stream, 
   });
 }
 
-/// What every fake device says of itself.
-int value_of(jit::cuda::DeviceAttribute attribute);
+/// What a fake device says of itself.
+int value_of(jit::cuda::DeviceAttribute attribute, const DeviceState& device);
 
 } // namespace kroton::test::fake

@@ -49,6 +49,9 @@ public:
   virtual void set_deferred(bool is_deferred) = 0;
   /// The memory of each device, 1 GiB until set.
   virtual void set_memory(std::size_t nbytes) = 0;
+  /// The driver's version, 13000 (13.0) until set: it takes no PTX of a newer compiler, and nothing
+  /// of one whose major version is newer.
+  virtual void set_driver(int version) = 0;
 
   /// The nth call of `function` from now on (1: the next) does nothing and returns `error`.
   virtual void fail(const std::string& function, int nth, int error) = 0;

@@ -6,7 +6,28 @@
 
 using namespace kroton::test::fake;
 
-int kroton::test::fake::value_of(DeviceAttribute attribute) {
+namespace {
+
+/// The programming guide's table of compute capabilities.
+int most_shared_kibibytes(int capability) {
+  switch (capability) {
+  case 75:
+    return 64;
+  case 80:
+  case 87:
+    return 163;
+  case 86:
+  case 89:
+  case 120:
+    return 99;
+  default:
+    return 227;
+  }
+}
+
+} // namespace
+
+int kroton::test::fake::value_of(DeviceAttribute attribute, const DeviceState& device) {
   switch (attribute) {
   case DeviceAttribute::max_threads_per_block:
     return 1024;
@@ -23,11 +44,11 @@ int kroton::test::fake::value_of(DeviceAttribute attribute) {
   case DeviceAttribute::max_threads_per_multiprocessor:
     return 2048;
   case DeviceAttribute::capability_major:
-    return 9;
+    return device.capability / 10;
   case DeviceAttribute::capability_minor:
-    return 0;
+    return device.capability % 10;
   case DeviceAttribute::max_shared_bytes_per_block_by_choice:
-    return 227 * 1024;
+    return most_shared_kibibytes(device.capability) * 1024;
   }
   return 0;
 }
@@ -38,7 +59,7 @@ struct ErrorText {
   int value;
   const char *name, *text;
 };
-constexpr std::array<ErrorText, 13> error_texts{{
+constexpr std::array<ErrorText, 15> error_texts{{
     {0, "CUDA_SUCCESS", "no error"},
     {1, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
     {2, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
@@ -46,6 +67,10 @@ constexpr std::array<ErrorText, 13> error_texts{{
     {101, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
     {200, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
     {201, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
+    {209, "CUDA_ERROR_NO_BINARY_FOR_GPU",
+     "no kernel image is available for execution on the device"},
+    {222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION",
+     "the provided PTX was compiled with an unsupported toolchain."},
     {400, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
     {500, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
     {700, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
@@ -72,7 +97,7 @@ Result cuInit(unsigned flags) {
 
 Result cuDriverGetVersion(int* version) {
   return state().call("cuDriverGetVersion", [&] {
-    *version = 13000;
+    *version = state().driver_version;
     return Result::success;
   });
 }
@@ -122,7 +147,8 @@ Result cuDeviceGetName(char* name, int length, DeviceNumber device) {
 }
 
 Result cuDeviceGetAttribute(int* value, DeviceAttribute attribute, DeviceNumber device) {
-  return call_for("cuDeviceGetAttribute", device, [&](CUctx_st&) { *value = value_of(attribute); });
+  return call_for("cuDeviceGetAttribute", device,
+                  [&](CUctx_st& context) { *value = value_of(attribute, context.device); });
 }
 
 Result cuDeviceTotalMem_v2(std::size_t* nbytes, DeviceNumber device) {

@@ -12,11 +12,13 @@ using namespace kroton::test::fake;
 Result cuLibraryLoadData(LibraryCode* library, const void* code, int*, void**, unsigned, int*,
                          void**, unsigned) {
   return state().call("cuLibraryLoadData", [&] {
-    const Image image = read_image(code);
-    if (!image.is_image) return Result::invalid_image;
+    const std::optional<Image> image = Image::read(code);
+    if (!image) return Result::invalid_image;
+    if (const Result r = image->loaded(state().driver_version); r != Result::success) return r;
     auto made = std::make_unique<CUlib_st>();
+    made->image = *image;
     try {
-      made->module = module_of(image.text, image.build);
+      made->module = module_of(image->text, image->build);
     } catch (const kroton::CompileError&) {
       return Result::invalid_image;
     }
@@ -36,23 +38,27 @@ Result cuLibraryGetKernel(Kernel* kernel, LibraryCode library, const char* name)
     if (!state().libraries.contains(library)) return invalid_handle;
     if (!library->module->has_kernel(name)) return Result::not_found;
     const auto made = library->kernels.emplace(
-        name, CUkern_st{.function = {.kernel = &library->module->kernel(name)}});
+        name,
+        CUkern_st{.function = {.kernel = &library->module->kernel(name)}, .library = library});
     *kernel = &made.first->second;
     return Result::success;
   });
 }
 
 Result cuKernelGetFunction(EntryPoint* function, Kernel kernel) {
-  return state().call_in_context("cuKernelGetFunction", [&](CUctx_st&) {
+  return state().call_in_context("cuKernelGetFunction", [&](CUctx_st& context) {
+    // Found lazily, as drivers do: a library is loaded for whatever devices there are.
+    const Result found = kernel->library->image.found_for(context.device);
+    if (found != Result::success) return found;
     *function = &kernel->function;
     return Result::success;
   });
 }
 
 Result cuFuncSetAttribute(EntryPoint function, FunctionAttribute attribute, int value) {
-  return state().call_in_context("cuFuncSetAttribute", [&](CUctx_st&) {
+  return state().call_in_context("cuFuncSetAttribute", [&](CUctx_st& context) {
     if (attribute != FunctionAttribute::max_dynamic_shared_bytes || value < 0 ||
-        value > value_of(DeviceAttribute::max_shared_bytes_per_block_by_choice))
+        value > value_of(DeviceAttribute::max_shared_bytes_per_block_by_choice, context.device))
       return Result::invalid_value;
     function->dynamic_shared_bytes = static_cast<std::size_t>(value);
     return Result::success;

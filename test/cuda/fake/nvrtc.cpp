@@ -1,6 +1,7 @@
 /// The fake libnvrtc: it compiles a text for the CPU, to say what is wrong with it, and gives the
 /// text back as what was made of it.
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -28,7 +29,9 @@ Outcome copied(std::string_view text, char* to) {
 } // namespace
 
 struct Program {
-  std::string source, log, image;
+  std::string source, log;
+  Image image;
+  std::string cubin, ptx;
 };
 
 #define KROTON_NVRTC extern "C" __attribute__((visibility("default"))) Outcome
@@ -65,7 +68,7 @@ KROTON_NVRTC nvrtcGetSupportedArchs(int* archs) {
 
 KROTON_NVRTC nvrtcCreateProgram(Program** program, const char* source, const char*, int,
                                 const char* const*, const char* const*) {
-  *program = new Program{.source = source, .log = {}, .image = {}};
+  *program = new Program{.source = source, .log = {}, .image = {}, .cubin = {}, .ptx = {}};
   return Outcome::success;
 }
 
@@ -76,21 +79,33 @@ KROTON_NVRTC nvrtcDestroyProgram(Program** program) {
 }
 
 KROTON_NVRTC nvrtcCompileProgram(Program* program, int count, const char* const* options) {
-  kroton::emulator::Build build{.has_fma_contraction = true};
+  Image& image = program->image;
+  image.build.has_fma_contraction = true;
+  constexpr std::string_view architecture = "--gpu-architecture=sm_";
   for (const std::string_view option : std::span(options, static_cast<std::size_t>(count))) {
-    if (option == "--fmad=false" || option == "-fmad=false") build.has_fma_contraction = false;
+    if (option == "--fmad=false" || option == "-fmad=false")
+      image.build.has_fma_contraction = false;
+    if (option.starts_with(architecture))
+      image.capability = std::atoi(option.data() + architecture.size());
     if (!option.starts_with('-')) {
       program->log = "unknown option '" + std::string(option) + "'";
       return Outcome::invalid_option;
     }
   }
+  if (std::ranges::find(architectures, image.capability) == std::end(architectures)) {
+    program->log = "invalid value for --gpu-architecture";
+    return Outcome::invalid_option;
+  }
   try {
-    module_of(program->source, build);
+    module_of(program->source, image.build);
   } catch (const kroton::CompileError& error) {
     program->log = error.what();
     return Outcome::compilation;
   }
-  program->image = image_of(program->source, build);
+  image.text = program->source;
+  program->cubin = image.bytes();
+  image.is_ptx = true;
+  program->ptx = image.bytes();
   return Outcome::success;
 }
 
@@ -102,19 +117,19 @@ KROTON_NVRTC nvrtcGetProgramLogSize(Program* program, std::size_t* nbytes) {
 KROTON_NVRTC nvrtcGetProgramLog(Program* program, char* log) { return copied(program->log, log); }
 
 KROTON_NVRTC nvrtcGetCUBINSize(Program* program, std::size_t* nbytes) {
-  *nbytes = program->image.size();
+  *nbytes = program->cubin.size();
   return Outcome::success;
 }
 
 KROTON_NVRTC nvrtcGetCUBIN(Program* program, char* cubin) {
-  std::ranges::copy(program->image, cubin);
+  std::ranges::copy(program->cubin, cubin);
   return Outcome::success;
 }
 
 /// Unlike a cubin, PTX is text that ends with a zero, which is counted.
 KROTON_NVRTC nvrtcGetPTXSize(Program* program, std::size_t* nbytes) {
-  *nbytes = program->image.size() + 1;
+  *nbytes = program->ptx.size() + 1;
   return Outcome::success;
 }
 
-KROTON_NVRTC nvrtcGetPTX(Program* program, char* ptx) { return copied(program->image, ptx); }
+KROTON_NVRTC nvrtcGetPTX(Program* program, char* ptx) { return copied(program->ptx, ptx); }

@@ -16,9 +16,20 @@ constexpr std::size_t guard = 4096;
 /// What no value should be made of: a NaN of every width.
 constexpr std::byte unwritten{0xff};
 
-int device_count() {
+/// Of each device: "3" is three of capability 9.0, "8.0,12.0" one of each.
+std::vector<int> device_capabilities() {
   const char* text = std::getenv("KROTON_FAKE_DEVICES");
-  return text ? std::atoi(text) : 2;
+  if (!text || !std::strchr(text, '.'))
+    return std::vector<int>(static_cast<std::size_t>(text ? std::atoi(text) : 2),
+                            DeviceState{}.capability);
+  std::vector<int> capabilities;
+  for (const char* at = text; *at != '\0';) {
+    char* end = nullptr;
+    const long major = std::strtol(at, &end, 10), minor = std::strtol(end + 1, &end, 10);
+    capabilities.push_back(static_cast<int>(10 * major + minor));
+    at = *end == ',' ? end + 1 : end;
+  }
+  return capabilities;
 }
 
 /// "forward", "reverse", "random" or "random:7".
@@ -55,9 +66,10 @@ Block make_block(std::size_t nbytes) {
 } // namespace
 
 State::State() : memory_bytes(default_memory), schedule_(first_schedule()) {
-  for (int i = 0; i < device_count(); ++i) {
-    contexts.push_back(std::make_unique<CUctx_st>());
-    contexts.back()->device.number = i;
+  for (const int capability : device_capabilities()) {
+    DeviceState& device = contexts.emplace_back(std::make_unique<CUctx_st>())->device;
+    device.number = static_cast<int>(contexts.size()) - 1;
+    device.capability = capability;
   }
 }
 
@@ -71,6 +83,7 @@ void State::reset() {
   schedule_ = first_schedule();
   is_deferred_ = false;
   memory_bytes = default_memory;
+  driver_version = cuda_version;
   fault_.clear();
 }
 
@@ -89,6 +102,11 @@ void State::set_deferred(bool is_deferred) {
 void State::set_memory(std::size_t nbytes) {
   const std::lock_guard lock(mutex_);
   memory_bytes = nbytes;
+}
+
+void State::set_driver(int version) {
+  const std::lock_guard lock(mutex_);
+  driver_version = version;
 }
 
 void State::fail(const std::string& function, int nth, int error) {
@@ -266,25 +284,38 @@ namespace {
 
 constexpr std::string_view image_mark = "emulated-cuda";
 
-/// What stands before the text: its length is the same for all.
-std::string image_head(std::size_t text_bytes, const emulator::Build& build) {
-  return fmt::format("{} {} {:016x}\n", image_mark, build.has_fma_contraction ? 1 : 0, text_bytes);
-}
-
 } // namespace
 
-std::string image_of(const std::string& text, const emulator::Build& build) {
-  return image_head(text.size(), build) + text;
+std::string Image::bytes() const {
+  return fmt::format("{} {} {:03} {} {:016x}\n", image_mark, is_ptx ? "ptx" : "bin", capability,
+                     build.has_fma_contraction ? 1 : 0, text.size()) +
+         text;
 }
 
-Image read_image(const void* code) {
+std::optional<Image> Image::read(const void* code) {
   const auto* image = static_cast<const char*>(code);
-  if (std::strncmp(image, image_mark.data(), image_mark.size()) != 0) return {};
-  const emulator::Build build{.has_fma_contraction = image[image_mark.size() + 1] == '1'};
-  const std::size_t text_bytes = std::strtoull(image + image_mark.size() + 3, nullptr, 16);
-  return {.text = std::string(image + image_head(text_bytes, build).size(), text_bytes),
-          .build = build,
-          .is_image = true};
+  if (std::strncmp(image, image_mark.data(), image_mark.size()) != 0) return std::nullopt;
+  const char* const kind = image + image_mark.size() + 1;
+  char* at = nullptr;
+  Image read{.is_ptx = std::string_view(kind, 3) == "ptx"};
+  read.capability = static_cast<int>(std::strtol(kind + 3, &at, 10));
+  read.build.has_fma_contraction = std::strtol(at, &at, 10) == 1;
+  const std::size_t text_bytes = std::strtoull(at, &at, 16);
+  read.text.assign(at + 1, text_bytes);
+  return read;
+}
+
+/// PTX is for drivers that know its version, a cubin for all of its major version.
+Result Image::loaded(int version) const {
+  if (is_ptx) return version < cuda_version ? Result::unsupported_ptx_version : Result::success;
+  return version / 1000 < cuda_version / 1000 ? Result::invalid_image : Result::success;
+}
+
+/// A cubin is for devices of its major capability and no smaller minor one, PTX for all no older.
+Result Image::found_for(const DeviceState& device) const {
+  const bool is_same_major = device.capability / 10 == capability / 10;
+  return device.capability >= capability && (is_ptx || is_same_major) ? Result::success
+                                                                      : Result::no_binary_for_gpu;
 }
 
 } // namespace kroton::test::fake

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ inline constexpr Result invalid_context{201}, invalid_handle{400};
 
 struct DeviceState {
   int number = 0;
+  int capability = 90; ///< compute capability: ten times the major number, and the minor one
   std::size_t used = 0;
   Result lost = Result::success; ///< What every call says since a kernel failed.
   emulator::MemoryMap memory;
@@ -32,6 +34,25 @@ struct DeviceState {
 struct Operation {
   std::string what; ///< Operations of the same kind on the same kernel have the same.
   std::function<Result()> run;
+};
+
+/// The version that the fake driver and the fake compiler have, unless a test says otherwise.
+inline constexpr int cuda_version = 13000;
+
+/// What the fake libnvrtc makes of a text.
+struct Image {
+  bool is_ptx = false; ///< else a cubin
+  int capability = 90; ///< that it is for
+  emulator::Build build;
+  std::string text;
+
+  /// Text with its size before it, since a driver is not told the size.
+  std::string bytes() const;
+  /// Nothing for what is no such image.
+  static std::optional<Image> read(const void* code);
+  /// What a driver of `version` says when it is given this, and when a device is to run it.
+  Result loaded(int version) const;
+  Result found_for(const DeviceState& device) const;
 };
 
 } // namespace kroton::test::fake
@@ -67,8 +88,10 @@ struct CUfunc_st {
 };
 struct CUkern_st {
   CUfunc_st function;
+  const CUlib_st* library;
 };
 struct CUlib_st {
+  test::fake::Image image;
   std::shared_ptr<const emulator::Module> module;
   std::map<std::string, CUkern_st> kernels;
 };
@@ -110,6 +133,7 @@ public:
   void set_schedule(const emulator::Schedule& schedule) override;
   void set_deferred(bool is_deferred) override;
   void set_memory(std::size_t nbytes) override;
+  void set_driver(int version) override;
   void fail(const std::string& function, int nth, int error) override;
   void fail_any(int nth, int error) override { fail("", nth, error); }
   std::string failed_call() const override;
@@ -170,6 +194,7 @@ public:
   Owned<CUgraphExec_st> executables;
   Owned<CUlib_st> libraries;
   std::size_t memory_bytes;
+  int driver_version = cuda_version;
 
 private:
   Result begin_call(const char* function);
@@ -190,15 +215,5 @@ State& state();
 /// The module of a text; equal texts are compiled once in a process.
 std::shared_ptr<const emulator::Module> module_of(const std::string& text,
                                                   const emulator::Build& build);
-
-/// What the fake libnvrtc gives for a text, and back. Text with a size before it, since a driver is
-/// not told the size.
-std::string image_of(const std::string& text, const emulator::Build& build);
-struct Image {
-  std::string text;
-  emulator::Build build;
-  bool is_image = false;
-};
-Image read_image(const void* code);
 
 } // namespace kroton::test::fake
