@@ -31,7 +31,7 @@ std::vector<std::string> texts_of(const std::vector<kt::Expr>& inputs,
                                   const kt::Options& options) {
   const kt::jit::Recipe recipe{
       kt::jit::make_signature(inputs, outputs, options, kt::Location::current()), options};
-  const kt::jit::Derivation d = recipe.derive({});
+  const kt::jit::Derivation d = recipe.plan({}, true);
   std::set<std::string> distinct;
   for (const kt::plan::Step& s : d.plan.steps)
     distinct.insert(kt::codegen::render_cuda_step(d.plan, s).text);

@@ -72,6 +72,16 @@ const Nvrtc& nvrtc() {
   return n;
 }
 
+struct Version {
+  int major = 0, minor = 0;
+};
+
+Version version_of(const Nvrtc& n) {
+  Version v;
+  n.version(&v.major, &v.minor);
+  return v;
+}
+
 /// A program of NVRTC's, which knows its text and what became of it.
 class NvrtcProgram {
 public:
@@ -133,14 +143,17 @@ NvrtcOutput compile_with_nvrtc(const NvrtcInput& input) {
 }
 
 std::vector<std::string> nvrtc_arguments(std::string_view architecture) {
-  return {fmt::format("--gpu-architecture={}", architecture), "--std=c++20", "--fmad=false",
-          "-default-device", "--diag-suppress=186"}; // 186: what is generic compares u64 with 0
+  std::vector<std::string> arguments{
+      fmt::format("--gpu-architecture={}", architecture), "--std=c++20", "--fmad=false",
+      "-default-device", "--diag-suppress=186"}; // 186: what is generic compares u64 with 0
+  // The code is the same whatever the number of threads is; 0 is as many as there are CPUs.
+  if (version_of(nvrtc()).major >= 13) arguments.push_back("--split-compile=0");
+  return arguments;
 }
 
 std::string nvrtc_fingerprint() {
   const Nvrtc& n = nvrtc();
-  int major = 0, minor = 0;
-  n.version(&major, &minor);
+  const auto [major, minor] = version_of(n);
   std::error_code ignored;
   const auto file = std::filesystem::canonical(n.shared_library.path(), ignored);
   return fmt::format("NVRTC {}.{} {} {} bytes", major, minor, file.filename().string(),

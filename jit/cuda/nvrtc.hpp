@@ -29,7 +29,9 @@ struct NvrtcOutput {
 /// compiler.
 NvrtcOutput compile_with_nvrtc(const NvrtcInput& input);
 
-/// What all kernels are compiled with, for "sm_90": C++20, and arithmetic rounded as it is written.
+/// What all kernels are compiled with, for "sm_90": C++20, arithmetic rounded as it is written, and
+/// the functions of a text optimised side by side where the compiler can. Throws DeviceError if
+/// there is no compiler.
 std::vector<std::string> nvrtc_arguments(std::string_view architecture);
 
 /// The compiler's version and build, "NVRTC 13.0 libnvrtc.so.13.0.88 109338064 bytes". Throws

@@ -207,6 +207,22 @@ TEST_CASE("NVRTC makes machine code and PTX of a text, and knows its own version
   CHECK(jit::cuda::nvrtc_fingerprint().starts_with("NVRTC 1"));
 }
 
+TEST_CASE("a text with several entries is the same machine code each time", "[nvrtc]") {
+  if (!has_nvrtc()) return;
+  std::string text;
+  for (int i = 0; i < 5; ++i)
+    text += fmt::format("extern \"C\" __global__ void scale_{0}(float* x, long n) {{\n"
+                        "  for (long i = threadIdx.x; i < n; i += {0} + 1) x[i] *= {0}.5f;\n}}\n",
+                        i);
+  const auto compiled = [&] {
+    return jit::cuda::compile_with_nvrtc(
+        {.source = text, .name = "scales", .arguments = jit::cuda::nvrtc_arguments("sm_90")});
+  };
+  const auto first = compiled(), second = compiled();
+  CHECK(first.cubin == second.cubin);
+  CHECK(first.ptx == second.ptx);
+}
+
 TEST_CASE("what NVRTC refuses is an error with its log and the kernel's name", "[nvrtc]") {
   if (!has_nvrtc()) return;
   const std::string text = "extern \"C\" __global__ void broken() { missing(); }";
