@@ -74,7 +74,7 @@ bool is_leaf(const plan::Plan& plan, int buffer, std::string_view name) {
 } // namespace
 
 TEST_CASE("the scores are computed once, for the prediction, the loss and the gradient",
-          "[conformance][theano]") {
+          "[conformance][anywhere][theano]") {
   const auto f = zeros().train();
   const auto products = contractions(plan_of(f));
   REQUIRE(products.size() == 2);
@@ -83,7 +83,7 @@ TEST_CASE("the scores are computed once, for the prediction, the loss and the gr
 }
 
 TEST_CASE("the update of w is one contraction that accumulates into w's own memory",
-          "[conformance][theano]") {
+          "[conformance][anywhere][theano]") {
   const auto f = zeros().train();
   const auto products = contractions(plan_of(f));
   REQUIRE(products.size() == 2);
@@ -93,7 +93,7 @@ TEST_CASE("the update of w is one contraction that accumulates into w's own memo
   CHECK(is_leaf(plan_of(f), last.out, "w"));
 }
 
-TEST_CASE("softmax, loss and their gradient are one kernel", "[conformance][theano]") {
+TEST_CASE("softmax, loss and their gradient are one kernel", "[conformance][anywhere][theano]") {
   const auto f = zeros().train();
   INFO(plan_of(f).to_string());
   std::size_t with_exp = 0;
@@ -103,7 +103,8 @@ TEST_CASE("softmax, loss and their gradient are one kernel", "[conformance][thea
   CHECK(with_exp == 1);
 }
 
-TEST_CASE("a function of the prediction alone contains no softmax", "[conformance][theano]") {
+TEST_CASE("a function of the prediction alone contains no softmax",
+          "[conformance][anywhere][theano]") {
   const Regression r = zeros();
   const Function f = function({r.x}, r.pred);
   CHECK(count(f.source(), "exp_f32") == 0);
