@@ -143,8 +143,7 @@ TEST_CASE("specialised results are the general ones", "[conformance][specialize]
   }
 }
 
-TEST_CASE("random graphs are the same bits specialised",
-          "[conformance][anywhere][specialize][fuzz]") {
+TEST_CASE("random graphs are the same bits specialised", "[conformance][specialize][fuzz]") {
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
     INFO("KROTON_FUZZ_SEED=" << seed);
     const RandomGraph r = random_graph(seed, {.nodes = 5 + static_cast<int>(seed % 28),
