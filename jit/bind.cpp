@@ -22,6 +22,7 @@ public:
     bind_outputs();
     bind_sizes();
     for (const plan::Step& step : plan_.steps) bound_.steps.push_back(bind_step(step));
+    if (is_on_device()) bind_ranges();
     bound_.sizes = table_.code();
     return std::move(bound_);
   }
@@ -42,6 +43,7 @@ private:
   void bind_scatter_launches(BoundPlan::Step& step);
   int slot_of_draw(std::int64_t draw);
   void bind_contraction(const plan::ContractionStep& contraction, BoundPlan::Step& step);
+  void bind_ranges();
   BoundPlan::Operand bind_operand(const plan::Operand& operand) {
     return {operand.buffer, table_.slot(operand.offset), table_.slots(operand.strides)};
   }
@@ -255,6 +257,37 @@ void Binder::bind_contraction(const plan::ContractionStep& c, BoundPlan::Step& s
     bind_arguments(c.epilogue->kernel, s);
     s.keeps_product = c.epilogue->keeps_product;
   }
+}
+
+/// Lets a call on a device know whether a position can be out of range before it has run.
+void Binder::bind_ranges() {
+  std::vector<ir::NodeId> positions;
+  std::vector<Dim> axes;
+  const auto add = [&](ir::NodeId id, std::size_t k) {
+    const ir::GraphNode& n = plan_.graph[id];
+    positions.push_back(n.inputs[k + 1]);
+    axes.push_back(n.op->has(ir::Trait::scatter) ? n.attrs.dims[k]
+                                                 : plan_.graph[n.inputs[0]].type.shape[k]);
+  };
+  for (const plan::Step& step : plan_.steps) {
+    if (const plan::KernelStep* k = step.kernel()) {
+      for (const auto& [id, operand] : plan_.kernels[static_cast<std::size_t>(k->kernel)].sites)
+        add(id, static_cast<std::size_t>(operand));
+    } else if (const auto* s = std::get_if<plan::ScatterStep>(&step.what)) {
+      for (std::size_t k = 0; k < s->positions.size(); ++k) add(step.computes.front(), k);
+    }
+  }
+  std::map<ir::NodeId, int> buffers;
+  for (std::size_t b = 0; b < plan_.buffers.size(); ++b)
+    if (plan_.buffers[b].kind == plan::BufferKind::leaf)
+      buffers.emplace(plan_.buffers[b].node, static_cast<int>(b));
+  RangeTable ranges(plan_.graph, table_, [&](ir::NodeId id) {
+    const auto it = buffers.find(id);
+    return it == buffers.end() ? -1 : it->second;
+  });
+  const std::vector<int> values = ranges.values(positions);
+  for (std::size_t i = 0; i < values.size(); ++i) ranges.check(values[i], axes[i]);
+  bound_.ranges = ranges.code();
 }
 
 } // namespace

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "codegen/contraction.hpp"
+#include "jit/ranges.hpp"
 #include "jit/sizes.hpp"
 #include "lib/support/digest.hpp"
 
@@ -126,6 +127,7 @@ struct BoundPlan {
   std::vector<int> step_sizes;            ///< size slots of all steps' size arguments
   std::vector<Step> steps;
   std::vector<OutputType> outputs;
+  RangeCode ranges; ///< on a device: of the positions that steps check
 
   bool operator==(const BoundPlan&) const = default;
 };

@@ -53,9 +53,15 @@ constexpr auto fields_of(Is<BoundPlan::Step> auto& x) {
                   x.launches, x.product, x.code_of_scheme, x.a, x.b, x.alpha, x.out, x.so_far,
                   x.out_row, x.epilogue, x.keeps_product, x.shape, x.k, x.added, x.positions);
 }
+constexpr auto fields_of(Is<RangeCode::Instruction> auto& x) {
+  return std::tie(x.kind, x.dtype, x.row, x.a, x.b, x.c, x.value);
+}
+constexpr auto fields_of(Is<RangeCode::Check> auto& x) { return std::tie(x.value, x.size); }
+constexpr auto fields_of(Is<RangeCode> auto& x) { return std::tie(x.leaves, x.code, x.checks); }
 constexpr auto fields_of(Is<BoundPlan> auto& x) {
   return std::tie(x.kernels, x.sizes, x.symbols, x.draws, x.checks, x.equal_slots, x.buffers,
-                  x.sources, x.constants, x.temps, x.slot_bytes, x.step_sizes, x.steps, x.outputs);
+                  x.sources, x.constants, x.temps, x.slot_bytes, x.step_sizes, x.steps, x.outputs,
+                  x.ranges);
 }
 template <class A, class B> constexpr auto fields_of(std::pair<A, B>& x) {
   return std::tie(x.first, x.second);
@@ -69,6 +75,9 @@ constexpr std::uint64_t last_of(DType) { return dtype_count - 1; }
 constexpr std::uint64_t last_of(ir::DimKind) { return static_cast<int>(ir::DimKind::max); }
 constexpr std::uint64_t last_of(BoundPlan::Source::Kind) { return BoundPlan::Source::update; }
 constexpr std::uint64_t last_of(BoundPlan::Step::Kind) { return BoundPlan::Step::scatter; }
+constexpr std::uint64_t last_of(RangeCode::Instruction::Kind) {
+  return RangeCode::Instruction::from_front;
+}
 
 /// Small numbers of either sign become small numbers: 0, -1, 1, -2 … are 0, 1, 2, 3 ….
 std::uint64_t zigzag(std::int64_t v) {

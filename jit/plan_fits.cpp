@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "jit/plan_file.hpp"
+#include "lib/ops/ops.hpp"
 
 namespace kroton::jit {
 namespace {
@@ -29,7 +30,7 @@ public:
            all_of(p_.constants, [&](const auto& c) { return constant(c); }) &&
            all_of(p_.temps, [&](const auto& t) { return temp(t); }) && slots(p_.slot_bytes) &&
            slots(p_.step_sizes) && each_buffer_has_a_place() &&
-           all_of(p_.steps, [&](const auto& s) { return step(s); }) && outputs();
+           all_of(p_.steps, [&](const auto& s) { return step(s); }) && outputs() && ranges();
   }
 
 private:
@@ -175,6 +176,53 @@ private:
     return buffer(s.out) && buffer(s.added) && type(s.out).dtype == type(s.added).dtype &&
            !s.positions.empty() && s.positions.size() <= type(s.out).shape.size() &&
            std::ranges::all_of(s.positions, is_position);
+  }
+  /// A buffer of integers that is there before any step.
+  bool range_leaf(int b) const {
+    const auto is_it = [b](const auto& place) { return place.buffer == b; };
+    return buffer(b) && !is_float(type(b).dtype) &&
+           (std::ranges::any_of(p_.constants, is_it) ||
+            std::ranges::any_of(p_.sources, [&](const BoundPlan::Source& s) {
+              return is_it(s) &&
+                     (s.kind == BoundPlan::Source::argument || s.kind == BoundPlan::Source::shared);
+            }));
+  }
+  /// Values are computed from earlier ones; this one is number `n`.
+  bool range(const RangeCode::Instruction& i, std::size_t n) const {
+    using Instruction = RangeCode::Instruction;
+    if (is_float(i.dtype)) return false;
+    switch (i.kind) {
+    case Instruction::any:
+    case Instruction::number:
+      return true;
+    case Instruction::leaf:
+      return is_index(i.a, p_.ranges.leaves.size()) &&
+             type(p_.ranges.leaves[static_cast<std::size_t>(i.a)]).dtype == i.dtype;
+    case Instruction::size:
+    case Instruction::count:
+      return slot(i.a);
+    case Instruction::op: {
+      if (!is_index(i.row, ops::all().size())) return false;
+      const ir::Op& op = *ops::all()[static_cast<std::size_t>(i.row)];
+      return op.range && is_index(i.a, n) && (op.arity < 2 || is_index(i.b, n)) &&
+             (op.arity < 3 || is_index(i.c, n));
+    }
+    case Instruction::total:
+    case Instruction::extreme:
+      return is_index(i.a, n) && slot(i.b);
+    case Instruction::from_front:
+      return is_index(i.a, n) && is_index(i.b, n);
+    }
+    return false;
+  }
+  bool ranges() const {
+    const RangeCode& r = p_.ranges;
+    if (!std::ranges::all_of(r.leaves, [&](int b) { return range_leaf(b); })) return false;
+    for (std::size_t n = 0; n < r.code.size(); ++n)
+      if (!range(r.code[n], n)) return false;
+    return std::ranges::all_of(r.checks, [&](const RangeCode::Check& c) {
+      return is_index(c.value, r.code.size()) && slot(c.size);
+    });
   }
   bool outputs() const {
     return std::ranges::equal(p_.outputs, signature_.outputs, [&](const auto& o, const Expr& e) {

@@ -190,7 +190,7 @@ void CudaProgram::Call::copy_arguments() {
 void CudaProgram::Call::run_steps() {
   const auto run_part = [&](Replays& replays, std::size_t first, std::size_t last) {
     const auto work = [&](Stream stream) {
-      if (first == 0) clear_records(stream);
+      if (&replays == &f_.until_check) clear_records(stream);
       run_range(first, last, stream);
     };
     const bool is_replayed = p_.uses_graphs_ && last - first > 1 && !is_each_launch_waited_for();
@@ -200,11 +200,10 @@ void CudaProgram::Call::run_steps() {
       work(f_.queue.stream());
   };
   const std::size_t count = p_.steps_.size();
-  if (p_.checked_steps_ > 0) {
-    run_part(f_.until_check, 0, p_.checked_steps_);
-    check_records();
-  }
-  if (p_.checked_steps_ < count) run_part(f_.after_check, p_.checked_steps_, count);
+  if (p_.checked_steps_ == 0 || are_positions_in_range()) return run_part(f_.whole, 0, count);
+  run_part(f_.until_check, 0, p_.checked_steps_);
+  check_records();
+  run_part(f_.after_check, p_.checked_steps_, count);
 }
 
 void CudaProgram::Call::run_range(std::size_t first, std::size_t last, Stream stream) {

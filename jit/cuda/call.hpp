@@ -23,6 +23,8 @@ private:
   Address memory_of_update(BoundUpdate& update);
   void copy_arguments();
   void wait_for_memory() const;
+  bool are_positions_in_range();
+  support::Interval interval_of_source(const Source& source, DType dtype) const;
   void run_steps();
   void run_watched(const Watcher& watcher);
   void run_range(std::size_t first, std::size_t last, Stream stream);

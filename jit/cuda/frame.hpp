@@ -81,13 +81,14 @@ struct CudaProgram::CudaFrame : Frame {
   std::deque<DeviceWorkspace> slots; ///< of the arena, one by one, where memory is exact
   Staging staging;
   Pinned told; ///< the failure records, fetched
-  Replays until_check, after_check;
+  Replays until_check, after_check, whole;
 
   // Of the call at hand.
   std::vector<const Memory*> reads;
   std::vector<Memory*> writes;
   std::vector<Staged> staged;
-  std::vector<Array> kept;                     ///< until the work is on the queue
+  std::vector<support::Interval> leaf_intervals, intervals; ///< see RangeCode
+  std::vector<Array> kept;                                  ///< until the work is on the queue
   std::vector<std::pair<Array, Array>> copies; ///< given outputs, and what to copy into each
 };
 

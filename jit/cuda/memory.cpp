@@ -4,8 +4,21 @@
 #include <thread>
 #include <typeinfo>
 #include <utility>
+#include <vector>
+
+#include "jit/ranges.hpp"
 
 namespace kroton::jit::cuda {
+
+using support::Interval;
+
+namespace {
+
+/// Bytes that the host fetches in about the time that waiting for a step takes it.
+constexpr std::size_t cheap_to_fetch = std::size_t{64} << 10;
+constexpr std::size_t fetched_at_once = std::size_t{4} << 20;
+
+} // namespace
 
 Memory::Memory(Gpu& gpu, std::size_t nbytes, int owner)
     : gpu_(gpu), nbytes_(nbytes), block_(gpu.pool().take(nbytes, owner)) {}
@@ -106,6 +119,36 @@ void Memory::note_write(const Position& position) {
     become_steady(before, position.queue);
   }
   drop_mirror();
+}
+
+std::optional<Interval> Memory::interval(DType dtype) const {
+  if (is_lent() || nbytes_ % item_size(dtype) != 0) return std::nullopt;
+  const std::uint64_t now = version();
+  {
+    const std::lock_guard lock(mutex_);
+    if (elements_.dtype != dtype || elements_.version != now)
+      elements_ = {.dtype = dtype, .version = now};
+    if (elements_.interval) return elements_.interval;
+    const bool is_worth_it = nbytes_ <= cheap_to_fetch || elements_.were_asked_for;
+    elements_.were_asked_for = true;
+    if (!is_worth_it) return std::nullopt;
+  }
+  const Interval found = fetched_interval(dtype);
+  const std::lock_guard lock(mutex_);
+  elements_ = {.dtype = dtype, .version = now, .were_asked_for = true, .interval = found};
+  return found;
+}
+
+Interval Memory::fetched_interval(DType dtype) const {
+  std::vector<std::byte> piece(std::min(nbytes_, fetched_at_once));
+  Interval found = interval_of(dtype, nullptr, 0);
+  for (std::size_t at = 0; at < nbytes_; at += piece.size()) {
+    const std::size_t nbytes = std::min(piece.size(), nbytes_ - at);
+    fetch(piece.data(), at, nbytes);
+    const Interval here = interval_of(dtype, piece.data(), nbytes / item_size(dtype));
+    found = at == 0 ? here : support::hull(found, here);
+  }
+  return found;
 }
 
 Memory* memory_of(const Array& array) noexcept {

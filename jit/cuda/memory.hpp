@@ -9,9 +9,11 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "jit/cuda/gpu.hpp"
 #include "lib/data/device_memory.hpp"
+#include "lib/support/interval.hpp"
 
 namespace kroton::jit::cuda {
 
@@ -45,7 +47,22 @@ public:
   void note_read(const Position& position) const;
   void note_write(const Position& position);
 
+  /// What all its elements are among, as integers or bool of `dtype`. The host knows what it
+  /// fetched since the last write: small memory when it is first asked for, waiting for what writes
+  /// it; larger one when it is asked for again. Nullopt where it does not know, and for memory that
+  /// another library may write.
+  std::optional<support::Interval> interval(DType dtype) const;
+
 private:
+  /// What was found out of the elements.
+  struct Elements {
+    DType dtype = DType::bool_;
+    std::uint64_t version = 0;
+    bool were_asked_for = false;
+    std::optional<support::Interval> interval;
+  };
+  support::Interval fetched_interval(DType dtype) const;
+
   bool is_steady_on(const Queue* queue) const noexcept {
     return steady_.load(std::memory_order_seq_cst) == queue;
   }
@@ -54,8 +71,9 @@ private:
 
   Gpu& gpu_;
   const std::size_t nbytes_;
-  mutable std::mutex mutex_; ///< of the block's uses
+  mutable std::mutex mutex_; ///< of what follows
   mutable Block block_;
+  mutable Elements elements_;
   /// Memory that one queue alone uses again and again, such as a variable that a loop trains, is in
   /// use by all that was put on that queue: nothing is noted, and only what another queue does
   /// takes the lock. Null: the uses tell all.

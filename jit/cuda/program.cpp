@@ -33,6 +33,7 @@ CudaProgram::CudaProgram(ProgramParts parts, Gpu& gpu, const Options& options)
       allows_tf32_(grants(options.fp, Fp::approx)) {
   const Gpu::Current current(gpu_);
   bind_steps();
+  bind_ranges();
   place_constants();
 }
 
@@ -177,6 +178,7 @@ void CudaProgram::lay_out(Frame& frame) const {
   f.laid_out.clear();
   f.until_check.forget();
   f.after_check.forget();
+  f.whole.forget();
 
   const std::vector<Address> slots = place_slots(f);
   for (const auto& [buffer, slot] : bound_.temps)

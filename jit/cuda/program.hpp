@@ -3,7 +3,8 @@
 ///
 /// A call puts its work on the queue of its frame and returns: outputs are arrays on the device,
 /// and whoever reads them waits. The host waits only for what it must know: whether a position was
-/// out of range, and the elements of outputs that were given in host memory.
+/// out of range, where that cannot be told before, and the elements of outputs that were given in
+/// host memory.
 #include <array>
 #include <cstddef>
 #include <memory>
@@ -65,9 +66,17 @@ private:
     std::shared_ptr<const LtProduct> by_library; ///< null: a generated kernel computes it
   };
 
+  /// A leaf that positions depend on.
+  struct RangeLeaf {
+    DType dtype = DType::i64;
+    const Source* source = nullptr; ///< null: it is the same in all calls, …
+    support::Interval constant;     ///< … which this is the interval of
+  };
+
   Product product_of(const BoundPlan::Step& step, const Frame& frame) const;
   void bind_steps();
   Stages stages_of(const std::vector<BoundPlan::Launch>& launches, const CudaCode& code);
+  void bind_ranges();
   void place_constants();
   std::vector<Address> place_slots(CudaFrame& frame) const;
   void lay_out(Frame& frame) const override;
@@ -78,10 +87,11 @@ private:
   const int owner_; ///< of memory
   const bool uses_graphs_, allows_tf32_;
   std::vector<BoundStep> steps_;
-  std::size_t checked_steps_ = 0; ///< all that can fail are among so many first ones
-  int products_ = 0;              ///< matrix products
-  int records_ = 0;               ///< failure records
-  std::size_t launches_ = 0;      ///< stages of all steps
+  std::size_t checked_steps_ = 0;       ///< all that can fail are among so many first ones
+  std::vector<RangeLeaf> range_leaves_; ///< those of `bound_.ranges`
+  int products_ = 0;                    ///< matrix products
+  int records_ = 0;                     ///< failure records
+  std::size_t launches_ = 0;            ///< stages of all steps
   std::unique_ptr<Memory> constants_memory_;
   std::vector<std::pair<int, Address>> constant_addresses_; ///< by buffer
 };

@@ -79,6 +79,7 @@ void DeviceMemory::fetch_all() const {
 }
 
 void DeviceMemory::drop_mirror() noexcept {
+  version_.fetch_add(1, std::memory_order_acq_rel);
   State state = State::mirrored;
   state_.compare_exchange_strong(state, State::on_device, std::memory_order_acq_rel);
 }

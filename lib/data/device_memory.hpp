@@ -64,6 +64,8 @@ public:
   /// To be called by whoever has written the memory, or has asked the device to: what the mirror
   /// holds is not read any more. Of elements that lie on the host, nothing is lost.
   void drop_mirror() noexcept;
+  /// Another number after every write.
+  std::uint64_t version() const noexcept { return version_.load(std::memory_order_acquire); }
 
   /// Makes the mirror, fetched if it must be, the place of the elements; null if another library
   /// has the memory. Throws DeviceError.
@@ -76,6 +78,7 @@ public:
   /// `take_back` not. False, and nothing done, if the elements lie on the host.
   bool lend();
   void take_back() noexcept;
+  bool is_lent() const noexcept { return lent_.load(std::memory_order_acquire) > 0; }
 
 private:
   enum class State : std::uint8_t {
@@ -89,7 +92,8 @@ private:
   mutable std::byte* mirror_ = nullptr;
   mutable std::size_t mirror_nbytes_ = 0;
   mutable std::atomic<State> state_ = State::on_device;
-  int lent_ = 0; ///< guarded by the lock
+  std::atomic<int> lent_ = 0; ///< changes under the lock
+  std::atomic<std::uint64_t> version_ = 0;
 };
 
 /// A dense array of the elements at the start of `memory`. Throws ShapeError as `Array::empty`

@@ -11,6 +11,7 @@
 
 #include "lib/ir/node.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/interval.hpp"
 
 namespace kroton::ir {
 
@@ -44,8 +45,7 @@ enum class Dtypes : std::uint8_t {
 };
 enum class Result : std::uint8_t { same, boolean, position, cast };
 
-/// 128 bits hold every integer dtype and every product of two 64-bit values.
-__extension__ using Wide = __int128;
+using support::Wide;
 
 struct InferContext {
   const Op& op;
@@ -116,6 +116,9 @@ struct Op {
   double (*eval_float)(const double*) = nullptr;
   Wide (*eval_int)(const Wide*) = nullptr;
   Array (*eval)(const EvalContext&) = nullptr;
+  /// Elementwise ops on integers and bool: what the result is among before it is wrapped to its
+  /// dtype, given what each input is among. Null: nothing is known.
+  support::Interval (*range)(const Op&, const support::Interval* inputs) = nullptr;
   /// The contribution to each input's gradient; a null Expr where there is none.
   std::vector<Expr> (*gradient)(const GradContext&) = nullptr;
   /// One per input; the last stands for the rest.

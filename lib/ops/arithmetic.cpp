@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "lib/ops/build.hpp"
+#include "lib/ops/range.hpp"
 
 namespace kroton {
 namespace ops {
@@ -71,6 +72,7 @@ const Op add{.name = "add",
              .infer = infer_elementwise,
              .eval_float = [](const double* v) { return v[0] + v[1]; },
              .eval_int = [](const Wide* v) { return v[0] + v[1]; },
+             .range = range_at_ends,
              .gradient =
                  [](const GradContext& c) {
                    return std::vector{c.grad, c.grad};
@@ -85,6 +87,7 @@ const Op sub{.name = "sub",
              .infer = infer_elementwise,
              .eval_float = [](const double* v) { return v[0] - v[1]; },
              .eval_int = [](const Wide* v) { return v[0] - v[1]; },
+             .range = range_at_ends,
              .gradient =
                  [](const GradContext& c) {
                    return std::vector{c.grad, -c.grad};
@@ -99,6 +102,7 @@ const Op mul{.name = "mul",
              .infer = infer_elementwise,
              .eval_float = [](const double* v) { return v[0] * v[1]; },
              .eval_int = [](const Wide* v) { return v[0] * v[1]; },
+             .range = range_at_ends,
              .gradient =
                  [](const GradContext& c) {
                    return std::vector{c.grad * c.inputs[1], c.grad * c.inputs[0]};
@@ -129,6 +133,7 @@ const Op floor_div{.name = "floor-div",
                    .infer = infer_elementwise,
                    .eval_float = floor_div_float,
                    .eval_int = floor_div_wide,
+                   .range = range_of_floor_div,
                    .domain = {{-20, 20, false}, {1, 5, false}}};
 
 const Op mod{
@@ -141,6 +146,7 @@ const Op mod{
     .infer = infer_elementwise,
     .eval_float = mod_float,
     .eval_int = [](const Wide* v) { return v[1] == 0 ? Wide(0) : v[0] - v[1] * floor_div_wide(v); },
+    .range = range_of_mod,
     .domain = {{-20, 20, false}, {1, 5, false}}};
 
 const Op neg{.name = "neg",
@@ -150,6 +156,7 @@ const Op neg{.name = "neg",
              .infer = infer_elementwise,
              .eval_float = [](const double* v) { return -v[0]; },
              .eval_int = [](const Wide* v) { return -v[0]; },
+             .range = range_at_ends,
              .gradient = [](const GradContext& c) { return std::vector{-c.grad}; },
              .domain = {{}}};
 
@@ -163,6 +170,7 @@ const Op abs{
     .infer = infer_elementwise,
     .eval_float = [](const double* v) { return std::fabs(v[0]); },
     .eval_int = [](const Wide* v) { return v[0] < 0 ? -v[0] : v[0]; },
+    .range = range_of_abs,
     .gradient =
         [](const GradContext& c) { return std::vector{c.grad * kroton::sign(c.inputs[0])}; },
     .domain = {{0.25, 4}}};
@@ -179,6 +187,7 @@ const Op sign{.name = "sign",
                                                          : v[0] < 0 ? -1.0
                                                                     : v[0]; },
               .eval_int = [](const Wide* v) { return Wide((v[0] > 0) - (v[0] < 0)); },
+              .range = range_at_ends,
               .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
               .domain = {{0.25, 4}}};
 
@@ -221,6 +230,7 @@ const Op minimum{.name = "minimum",
                  .infer = infer_elementwise,
                  .eval_float = minimum_float,
                  .eval_int = [](const Wide* v) { return v[0] < v[1] ? v[0] : v[1]; },
+                 .range = range_at_ends,
                  .gradient =
                      [](const GradContext& c) {
                        return grad_extremum(c, c.inputs[0] < c.inputs[1],
@@ -239,6 +249,7 @@ const Op maximum{.name = "maximum",
                  .infer = infer_elementwise,
                  .eval_float = maximum_float,
                  .eval_int = [](const Wide* v) { return v[0] > v[1] ? v[0] : v[1]; },
+                 .range = range_at_ends,
                  .gradient =
                      [](const GradContext& c) {
                        return grad_extremum(c, c.inputs[0] > c.inputs[1],

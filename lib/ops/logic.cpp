@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "lib/ops/build.hpp"
+#include "lib/ops/range.hpp"
 
 namespace kroton {
 namespace ops {
@@ -65,6 +66,7 @@ const Op less{.name = "less",
               .infer = infer_elementwise,
               .eval_float = [](const double* v) { return double(v[0] < v[1]); },
               .eval_int = [](const Wide* v) { return Wide(v[0] < v[1]); },
+              .range = range_at_ends,
               .gradient = no_gradient,
               .domain = {{-2, 2, false}}};
 const Op less_equal{.name = "less-equal",
@@ -75,6 +77,7 @@ const Op less_equal{.name = "less-equal",
                     .infer = infer_elementwise,
                     .eval_float = [](const double* v) { return double(v[0] <= v[1]); },
                     .eval_int = [](const Wide* v) { return Wide(v[0] <= v[1]); },
+                    .range = range_at_ends,
                     .gradient = no_gradient,
                     .domain = {{-2, 2, false}}};
 const Op greater{.name = "greater",
@@ -85,6 +88,7 @@ const Op greater{.name = "greater",
                  .infer = infer_elementwise,
                  .eval_float = [](const double* v) { return double(v[0] > v[1]); },
                  .eval_int = [](const Wide* v) { return Wide(v[0] > v[1]); },
+                 .range = range_at_ends,
                  .gradient = no_gradient,
                  .domain = {{-2, 2, false}}};
 const Op greater_equal{.name = "greater-equal",
@@ -95,6 +99,7 @@ const Op greater_equal{.name = "greater-equal",
                        .infer = infer_elementwise,
                        .eval_float = [](const double* v) { return double(v[0] >= v[1]); },
                        .eval_int = [](const Wide* v) { return Wide(v[0] >= v[1]); },
+                       .range = range_at_ends,
                        .gradient = no_gradient,
                        .domain = {{-2, 2, false}}};
 const Op logical_and{.name = "logical-and",
@@ -104,6 +109,7 @@ const Op logical_and{.name = "logical-and",
                      .spelling = "{0} & {1}",
                      .infer = infer_elementwise,
                      .eval_int = [](const Wide* v) { return Wide(v[0] != 0 && v[1] != 0); },
+                     .range = range_at_ends,
                      .gradient = no_gradient,
                      .domain = {{0, 1, false}}};
 const Op logical_or{.name = "logical-or",
@@ -113,6 +119,7 @@ const Op logical_or{.name = "logical-or",
                     .spelling = "{0} | {1}",
                     .infer = infer_elementwise,
                     .eval_int = [](const Wide* v) { return Wide(v[0] != 0 || v[1] != 0); },
+                    .range = range_at_ends,
                     .gradient = no_gradient,
                     .domain = {{0, 1, false}}};
 const Op logical_not{.name = "logical-not",
@@ -121,6 +128,7 @@ const Op logical_not{.name = "logical-not",
                      .spelling = "!{0}",
                      .infer = infer_elementwise,
                      .eval_int = [](const Wide* v) { return Wide(v[0] == 0); },
+                     .range = range_at_ends,
                      .gradient = no_gradient,
                      .domain = {{0, 1, false}}};
 
@@ -131,6 +139,7 @@ const Op where{.name = "where",
                .infer = infer_where,
                .eval_float = [](const double* v) { return v[0] != 0 ? v[1] : v[2]; },
                .eval_int = [](const Wide* v) { return v[0] != 0 ? v[1] : v[2]; },
+               .range = range_at_ends,
                .gradient =
                    [](const GradContext& c) {
                      const Expr zero = scalar_constant(c.grad.dtype(), 0, c.where);
@@ -150,6 +159,7 @@ const Op cast{.name = "cast",
               },
               .infer = infer_cast,
               .eval = eval_cast,
+              .range = range_of_input,
               .gradient =
                   [](const GradContext& c) {
                     const DType from = c.inputs[0].dtype();

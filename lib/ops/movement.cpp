@@ -1,5 +1,6 @@
 /// Movement: the same elements in another place.
 #include "lib/ops/build.hpp"
+#include "lib/ops/range.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton {
@@ -163,6 +164,7 @@ const Op copy{.name = "copy",
               .infer = infer_elementwise,
               .eval_float = [](const double* v) { return v[0]; },
               .eval_int = [](const ir::Wide* v) { return v[0]; },
+              .range = range_at_ends,
               .gradient = [](const GradContext& c) { return std::vector{c.grad}; },
               .domain = {{}}};
 

@@ -77,22 +77,16 @@ Array fold(const EvalContext& c, long double float_start, Wide int_start, Step s
 
 constexpr long double infinity = std::numeric_limits<long double>::infinity();
 
-Wide lowest(DType t) { return is_signed_int(t) ? -(Wide(1) << (8 * item_size(t) - 1)) : 0; }
-Wide highest(DType t) {
-  if (is_bool(t)) return 1;
-  return (Wide(1) << (8 * item_size(t) - (is_signed_int(t) ? 1 : 0))) - 1;
-}
-
 Array eval_sum(const EvalContext& c) {
   return fold(c, 0, 0, [](auto so_far, auto v) { return so_far + v; });
 }
 Array eval_max(const EvalContext& c) {
-  return fold(c, -infinity, lowest(c.dtype), [](auto so_far, auto v) {
+  return fold(c, -infinity, support::integers_of(c.dtype).low, [](auto so_far, auto v) {
     return (v > so_far || v != v) && so_far == so_far ? v : so_far;
   });
 }
 Array eval_min(const EvalContext& c) {
-  return fold(c, infinity, highest(c.dtype), [](auto so_far, auto v) {
+  return fold(c, infinity, support::integers_of(c.dtype).high, [](auto so_far, auto v) {
     return (v < so_far || v != v) && so_far == so_far ? v : so_far;
   });
 }

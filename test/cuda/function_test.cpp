@@ -5,38 +5,12 @@
 #include <thread>
 #include <vector>
 
-#include <kroton/devices.hpp>
-#include <kroton/kroton.hpp>
-
 #include "examples/network/model.hpp"
-#include "test/cuda/fake/control.hpp"
-#include "test/support/catch.hpp"
+#include "test/cuda/on_fakes.hpp"
 #include "test/support/temp_dir.hpp"
 
 namespace kroton::test {
 namespace {
-
-/// Each test starts with a driver that has nothing to tell, and leaves it so.
-struct OnFakes {
-  fake::Control& control = fake::control();
-  OnFakes() {
-    control.reset();
-    CHECK(device_count() == 2);
-  }
-  OnFakes(const OnFakes&) = delete;
-  OnFakes& operator=(const OnFakes&) = delete;
-  ~OnFakes() { control.reset(); }
-};
-
-Options on_cuda(std::string name = "f") { return {.name = std::move(name), .target = "cuda"}; }
-Options on_cpu() { return {.name = "f", .target = "host"}; }
-
-Array ramp(Shape shape, float from = -1, float step = 0.01F) {
-  Array a = Array::empty<float>(std::move(shape));
-  for (std::int64_t i = 0; i < a.numel(); ++i)
-    a.data<float>()[i] = from + step * static_cast<float>(i);
-  return a;
-}
 
 /// Softmax regression, five steps; the losses and what the variables come to.
 struct Trained {
@@ -67,16 +41,6 @@ Trained train(const Options& options) {
   t.w = w.get();
   t.b = b.get();
   return t;
-}
-
-/// What is thrown; empty if nothing is.
-template <class E, class F> std::string error_of(F&& call) {
-  try {
-    call();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return {};
 }
 
 } // namespace

@@ -7,6 +7,7 @@
 #include "jit/capture.hpp"
 #include "jit/plan_file.hpp"
 #include "jit/recipe.hpp"
+#include "lib/ops/ops.hpp"
 #include "test/support/catch.hpp"
 
 namespace kroton::jit {
@@ -26,6 +27,23 @@ struct Sample {
   bool fits(const BoundPlan& p) const { return jit::fits(p, recipe.signature, leaves); }
 };
 
+/// Ranges as a plan for a device has them: of i, i + 1 and as many positions as i has.
+RangeCode ranges_of(const BoundPlan& plan) {
+  using Instruction = RangeCode::Instruction;
+  const BoundPlan::Source& i = *std::ranges::find_if(plan.sources, [&](const auto& s) {
+    return s.kind == BoundPlan::Source::argument &&
+           plan.buffers[static_cast<std::size_t>(s.buffer)].dtype == DType::i64;
+  });
+  const int length = plan.buffers[static_cast<std::size_t>(i.buffer)].shape.at(0);
+  const auto row = static_cast<int>(std::ranges::find(ops::all(), &ops::add) - ops::all().begin());
+  return {.leaves = {i.buffer},
+          .code = {{.kind = Instruction::leaf, .a = 0},
+                   {.kind = Instruction::number, .value = 1},
+                   {.kind = Instruction::op, .row = row, .a = 0, .b = 1},
+                   {.kind = Instruction::count, .a = length}},
+          .checks = {{2, length}, {3, length}}};
+}
+
 /// All that a plan can hold: products of sizes known and unknown, accumulation, a scatter, folded
 /// and large arrays, scalars, sizes from values, updates, a reduction over rows.
 Sample everything() {
@@ -37,8 +55,10 @@ Sample everything() {
   const Expr cost = sum(tanh(dot(x, w)) * small) + sum(index(x, {i}));
   const std::vector<Expr> g = grad(cost, std::vector<Expr>{x, w});
   Options options{.updates = {{w, w - 0.1F * g[1]}}};
-  return Sample(make_signature({x, i, n}, {cost, g[0], big * 2, dot(x, transpose(x)), arange(n)},
+  Sample sample(make_signature({x, i, n}, {cost, g[0], big * 2, dot(x, transpose(x)), arange(n)},
                                options, Location::current()));
+  sample.plan.ranges = ranges_of(sample.plan);
+  return sample;
 }
 
 const support::Digest key = support::digest_of("some key");
@@ -141,6 +161,15 @@ TEST_CASE("numbers that lead nowhere do not fit", "[jit][plan]") {
       {"a scatter's positions", [&](auto& p) { step(p, Step::scatter).positions.clear(); }},
       {"an output's dtype", [](auto& p) { p.outputs.at(0).dtype = DType::f64; }},
       {"a missing output", [](auto& p) { p.outputs.pop_back(); }},
+      {"a range's leaf", [](auto& p) { p.ranges.leaves.at(0) = 1000; }},
+      {"a range's leaf of another dtype", [](auto& p) { p.ranges.code.at(0).dtype = DType::i32; }},
+      {"a range of floats", [](auto& p) { p.ranges.code.at(1).dtype = DType::f32; }},
+      {"a range's operand", [](auto& p) { p.ranges.code.at(2).b = 2; }},
+      {"a range's row", [](auto& p) { p.ranges.code.at(2).row = 1000; }},
+      {"a row without ranges", [](auto& p) { p.ranges.code.at(2).row = 0; }},
+      {"a range's size", [](auto& p) { p.ranges.code.at(3).a = -1; }},
+      {"a check's value", [](auto& p) { p.ranges.checks.at(0).value = 4; }},
+      {"a check's size", [](auto& p) { p.ranges.checks.at(0).size = -1; }},
   };
   for (const auto& [what, change] : changes) {
     BoundPlan p = s.plan;
