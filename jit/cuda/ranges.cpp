@@ -45,9 +45,8 @@ Interval CudaProgram::Call::interval_of_source(const Source& source, DType dtype
     const Array& host = staged->host;
     return interval_of(dtype, host.raw(), static_cast<std::size_t>(host.numel()));
   }
-  const Memory* memory = memory_of(source.state
-                                       ? source.state->value
-                                       : arguments_[static_cast<std::size_t>(source.index)]);
+  const Memory* memory = memory_of(
+      source.state ? source.state->value : arguments_[static_cast<std::size_t>(source.index)]);
   const std::optional<Interval> known = memory ? memory->interval(dtype) : std::nullopt;
   return known.value_or(support::integers_of(dtype));
 }
