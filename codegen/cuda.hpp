@@ -12,6 +12,7 @@
 /// goes on with 0. Names come from positions alone, so that equal kernels are equal text.
 ///
 /// Results do not depend on the device: how sums are split is a matter of sizes alone.
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -22,8 +23,13 @@
 
 namespace kroton::codegen {
 
+/// What kernels have of shared memory beside the dynamic: at most so many bytes where that is
+/// asked for.
+inline constexpr std::size_t own_shared_bytes = 8192;
+
 /// One launch of a kernel function. Where several have the same `stage`, they are ways of doing the
-/// same work: the first whose `length` is at most `at_most` is taken.
+/// same work: the first is taken whose `length` is at most `at_most`, and for which the device has
+/// enough shared memory: `shared_bytes` and `own_shared_bytes`.
 struct Launch {
   std::string entry; ///< the name of an `extern "C" __global__` function in the text
   int threads = 256; ///< of a block

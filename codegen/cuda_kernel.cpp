@@ -93,9 +93,11 @@ std::string CudaKernel::arguments() const {
   return text;
 }
 
-void CudaKernel::open_entry(const std::string& name, int threads) {
+void CudaKernel::open_entry(const std::string& name, int threads, int blocks) {
+  const std::string bounds =
+      blocks > 0 ? fmt::format("{}, {}", threads, blocks) : std::to_string(threads);
   line(0, "");
-  line(0, fmt::format("extern \"C\" __global__ void __launch_bounds__({}) {}({}) {{", threads, name,
+  line(0, fmt::format("extern \"C\" __global__ void __launch_bounds__({}) {}({}) {{", bounds, name,
                       parameters()));
 }
 

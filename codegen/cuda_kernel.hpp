@@ -42,7 +42,8 @@ public:
   /// "global<const f32> a0, global<f32> y0, i64 n0".
   std::string parameters() const;
   std::string arguments() const;
-  void open_entry(const std::string& name, int threads);
+  /// With `blocks`, the compiler leaves registers for so many of them on a multiprocessor.
+  void open_entry(const std::string& name, int threads, int blocks = 0);
 
   bool is_position(int r) const { return !reduction(r).op->better.empty(); }
   /// Types of the variable that a reduction folds into, and of that of the best value.

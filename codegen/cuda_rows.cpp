@@ -1,8 +1,9 @@
 /// Rows, each walked by a team of threads: a part of a warp, a warp, or a block.
 ///
 /// Short rows are kept in registers: each thread has E elements of the row, and what one stage
-/// reads or computes and a later one reads again is an array of E. Long rows, and reductions that
-/// keep some inner axes and fold others, are walked in memory, once a stage.
+/// reads or computes and a later one reads again is an array of E. Of longer rows the other
+/// elements are kept in shared memory, as far as the device has enough. Rows beyond that, and
+/// reductions that keep some inner axes and fold others, are walked in memory, once a stage.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -14,16 +15,23 @@ namespace kroton::codegen {
 namespace dims = ir::dims;
 namespace {
 
-/// The most blocks where each has memory of its own.
+/// The most blocks where each has memory of its own in scratch.
 constexpr std::int64_t most_blocks = 512;
 /// Registers for the elements that a thread keeps.
-constexpr int most_kept_words = 64;
+constexpr int most_kept_words = 32;
+/// Threads of a multiprocessor for which there are registers: 64 each.
+constexpr int threads_of_multiprocessor = 1024;
+/// Of a block that keeps a row in shared memory: threads, elements that each of them has in
+/// registers, and elements at a time of the others. Two such blocks have a multiprocessor's
+/// registers, and where they have its shared memory too, one computes while the other loads.
+constexpr int sharing_team = 512, sharing_elements = 16, shared_at_a_time = 8;
 /// Threads and elements at a time of a block that walks a row in memory.
 constexpr int long_team = 256, long_elements = 8;
 
 /// How many threads walk a row, and how many elements each has.
 struct Team {
   int threads = 32, elements = 8;
+  int at_a_time = 0; ///< > 0: of those that are kept in shared memory
   std::int64_t length() const { return std::int64_t{threads} * elements; }
   int rows_of_block() const { return threads <= 32 ? 256 / threads : 1; }
   int block() const { return std::max(threads, threads <= 32 ? 256 : 0); }
@@ -50,18 +58,27 @@ public:
     std::optional<Team> known;
     if (length_.is_static() && !has_partial_folds())
       known = team_for(length_.value(), most_elements());
-    const bool is_any_length = !known;
-    if (known) known_length_ = std::to_string(length_.value());
-    const bool has_short = known || (!length_.is_static() && !has_partial_folds());
-    k_.plan_scratch(dims::min(Dim(most_blocks), dims::max(Dim(1), rows())), is_any_length);
+    is_shared_ = !known && can_share();
+    if (length_.is_static() && (known || is_shared_))
+      known_length_ = std::to_string(length_.value());
+    k_.plan_scratch(dims::min(Dim(most_blocks), dims::max(Dim(1), rows())), !known);
 
-    if (has_short) write_function("rows", true);
-    if (is_any_length) write_function("long_rows", false);
-    if (known) return write_entry("kernel", "rows", *known, unbounded);
+    if (known) {
+      write_function("rows", true);
+      return write_entry("kernel", "rows", *known, unbounded);
+    }
+    const bool has_short = !length_.is_static() && !has_partial_folds();
+    if (has_short || is_shared_) write_function("rows", true);
+    write_function("long_rows", false);
     if (has_short)
-      for (const Team& t :
-           {Team{32, std::min(8, most_elements())}, Team{256, std::min(8, most_elements())}})
+      for (int threads : {32, 128, 512}) {
+        const Team t{threads, std::min(8, most_elements())};
         write_entry(fmt::format("rows_{}", t.length()), "rows", t, t.length());
+      }
+    if (is_shared_)
+      write_entry("rows_shared", "rows",
+                  {sharing_team, std::min(sharing_elements, most_elements()), shared_at_a_time},
+                  unbounded);
     write_entry("rows_any", "long_rows", {long_team, long_elements}, unbounded);
   }
 
@@ -86,6 +103,8 @@ private:
     std::string name;
     DType dtype = DType::f32;
     int first = 0, last = 0; ///< stages
+    bool is_loaded = false;  ///< and not computed
+    std::size_t array = 0;   ///< of shared memory
   };
 
   template <class F> void for_each_element(F f) const {
@@ -93,19 +112,72 @@ private:
       const Stage& s = kernel_.stages[static_cast<std::size_t>(stage)];
       for (int id : s.loop.values)
         if (k_.value(id).kind == ValueKind::load && k_.value(id).access->computed.empty())
-          f(*k_.value(id).access.get(), k_.value(id).dtype, stage);
-      for (const Store& o : s.loop.stores) f(o.access, k_.value(o.value).dtype, stage);
+          f(*k_.value(id).access.get(), k_.value(id).dtype, stage, true);
+      for (const Store& o : s.loop.stores) f(o.access, k_.value(o.value).dtype, stage, false);
     }
   }
 
   void find_kept() {
-    for_each_element([&](const Access& a, DType dtype, int stage) {
-      const auto [it, is_new] = kept_.try_emplace(k_.element(a), Kept{{}, dtype, stage, stage});
+    for_each_element([&](const Access& a, DType dtype, int stage, bool is_loaded) {
+      const auto [it, is_new] =
+          kept_.try_emplace(k_.element(a), Kept{{}, dtype, stage, stage, is_loaded});
       it->second.last = stage;
     });
     std::erase_if(kept_, [](const auto& k) { return k.second.first == k.second.last; });
     int number = 0;
     for (auto& [text, kept] : kept_) kept.name = fmt::format("x{}", number++);
+    for (int stage = 0; stage < static_cast<int>(kernel_.stages.size()); ++stage)
+      for (auto& [text, kept] : kept_)
+        if (kept.first == stage) find_shared_array(kept);
+  }
+
+  /// An array of shared memory, of what is kept in it up to a stage.
+  struct SharedArray {
+    DType dtype = DType::f32;
+    int last = 0;
+  };
+
+  /// What the only store of a stage computes may take the place of what is read there for the last
+  /// time: a thread has read an element when it stores that.
+  void find_shared_array(Kept& kept) {
+    const Stage& first = kernel_.stages[static_cast<std::size_t>(kept.first)];
+    const int read_until = kept.first - (kept.is_loaded || first.loop.stores.size() > 1 ? 1 : 0);
+    const auto free = std::ranges::find_if(shared_arrays_, [&](const SharedArray& a) {
+      return a.dtype == kept.dtype && a.last <= read_until;
+    });
+    kept.array = static_cast<std::size_t>(free - shared_arrays_.begin());
+    if (free == shared_arrays_.end()) shared_arrays_.push_back({kept.dtype, kept.last});
+    shared_arrays_[kept.array].last = kept.last;
+  }
+
+  /// Whether shared memory can hold what registers cannot: not what folds over the rows have for
+  /// each element.
+  bool can_share() const {
+    return !kept_.empty() && !has_partial_folds() &&
+           std::ranges::none_of(kernel_.reductions,
+                                [](const Reduction& r) { return r.is_outer && !r.kept.empty(); });
+  }
+
+  /// Of each shared array: for the elements that registers do not hold, in whole turns.
+  Dim shared_bytes(const Team& t) const {
+    const std::int64_t turn = std::int64_t{t.threads} * t.at_a_time;
+    const Dim others = dims::max(Dim(0), dims::sub(length_, Dim(t.length())));
+    const Dim turns = dims::floor_div(dims::add(others, Dim(turn - 1)), Dim(turn));
+    std::int64_t bytes = 0; // a turn has 4,096 elements: arrays begin at multiples of 256 bytes
+    for (const SharedArray& a : shared_arrays_)
+      bytes += turn * static_cast<std::int64_t>(item_size(a.dtype));
+    return dims::mul(turns, Dim(bytes));
+  }
+
+  void emit_shared_arrays() {
+    k_.line(1, "extern __shared__ u64 row_memory[];");
+    k_.line(1, "arena shared{(char*)row_memory};");
+    k_.line(1, "constexpr i64 turn = (M > 0 ? M : 1) * Team::size;");
+    k_.line(1, fmt::format("const i64 others = ({} - E * Team::size + turn - 1) / turn * turn;",
+                           inner_count()));
+    for (std::size_t i = 0; i < shared_arrays_.size(); ++i)
+      k_.line(1, fmt::format("{0}* const others{1} = shared.take<{0}>(others);",
+                             CudaKernel::type_name(shared_arrays_[i].dtype), i));
   }
 
   /// Elements of a thread for which there are registers: those that live from one stage to the next
@@ -141,9 +213,11 @@ private:
   void write_function(const std::string& name, bool is_short) {
     is_short_ = is_short;
     k_.line(0, "");
-    k_.line(0, "template <class Team, i32 E>");
+    k_.line(0,
+            keeps_more() ? "template <class Team, i32 E, i32 M>" : "template <class Team, i32 E>");
     k_.line(0, fmt::format("KROTON_INLINE void {}({}) {{", name, k_.parameters()));
     k_.emit_scratch("gridDim.x", !is_short, 1);
+    if (keeps_more()) emit_shared_arrays();
     if (k_.has_outer()) k_.emit_block_count("gridDim.x", 1);
     k_.emit_values(kernel_.prologue, 1);
     for (int r : outer()) emit_outer_start(r);
@@ -161,18 +235,22 @@ private:
 
   void write_entry(const std::string& name, const std::string& function, const Team& team,
                    std::int64_t at_most) {
-    k_.open_entry(name, team.block());
-    k_.line(1, fmt::format("{}<team<{}>, {}>({});", function, team.threads, team.elements,
+    k_.open_entry(name, team.block(), threads_of_multiprocessor / team.block());
+    const std::string more =
+        is_shared_ && function == "rows" ? fmt::format(", {}", team.at_a_time) : "";
+    k_.line(1, fmt::format("{}<team<{}>, {}{}>({});", function, team.threads, team.elements, more,
                            k_.arguments()));
     k_.line(0, "}");
     Launch launch{.entry = name,
                   .threads = team.block(),
                   .units = rows(),
                   .units_per_block = team.rows_of_block(),
+                  .shared_bytes = team.at_a_time > 0 ? shared_bytes(team) : Dim(0),
                   .always = k_.has_outer(),
                   .length = at_most == unbounded ? Dim(0) : length_,
                   .at_most = at_most};
-    if (k_.has_scratch()) launch.most_blocks = most_blocks;
+    if (k_.has_outer() || (k_.has_scratch() && function == "long_rows"))
+      launch.most_blocks = most_blocks;
     k_.launches.push_back(std::move(launch));
   }
 
@@ -270,11 +348,9 @@ private:
       if (!k_.reduction(r).is_outer && k_.reduction(r).kept.empty()) k_.emit_start(r, "", 2);
     if (is_short_)
       for (const auto& [text, kept] : kept_)
-        if (kept.first == number)
-          k_.line(2, fmt::format("{} {}[E];", CudaKernel::type_name(kept.dtype), kept.name));
+        if (kept.first == number) emit_kept(kept);
 
-    const std::string n = inner_count();
-    const std::string j = k_.inner_axes().size() == 1 ? CudaKernel::axis_name(k_.last_axis()) : "j";
+    const std::string n = inner_count(), j = running_number();
     const int depth = is_short_ ? 2 : 3;
     if (!is_short_)
       k_.line(2, fmt::format("for (i64 from = 0; from < {}; from += Team::size * E) {{", n));
@@ -283,8 +359,10 @@ private:
         k_.line(depth, fmt::format("{} {}_part = {};", CudaKernel::type_name(k_.reduction(r).dtype),
                                    CudaKernel::result_name(r),
                                    limit(k_.reduction(r).dtype, k_.reduction(r).op->neutral)));
-    k_.line(depth, fmt::format("each<Team, E>({}, {}, [&](i64 {}, bool m, i32 e) {{",
-                               is_short_ ? "0" : "from", n, j));
+    const std::string each = keeps_more() ? "each_of_row<Team, E, M>("
+                             : is_short_  ? "each<Team, E>(0, "
+                                          : "each<Team, E>(from, ";
+    k_.line(depth, fmt::format("{}{}, [&](i64 {}, bool m, i32 e) {{", each, n, j));
     k_.emit_positions(k_.inner_axes(), j, depth + 1);
     emit_values(s.loop, number, depth + 1);
     for (int r : folds) emit_fold(r, depth + 1);
@@ -297,6 +375,23 @@ private:
     for (int r : folds)
       if (!k_.reduction(r).is_outer && k_.reduction(r).kept.empty())
         k_.emit_combined(r, "Team::fold", CudaKernel::result_name(r), k_.best_name(r), 2);
+  }
+
+  /// Whether what is kept of a row may lie in shared memory too.
+  bool keeps_more() const { return is_short_ && is_shared_; }
+  /// The number of an element in its row.
+  std::string running_number() const {
+    return k_.inner_axes().size() == 1 ? CudaKernel::axis_name(k_.last_axis()) : "j";
+  }
+  void emit_kept(const Kept& kept) {
+    const std::string type = CudaKernel::type_name(kept.dtype);
+    k_.line(2, keeps_more()
+                   ? fmt::format("kept<{}, Team, E> {}{{others{}}};", type, kept.name, kept.array)
+                   : fmt::format("{} {}[E];", type, kept.name));
+  }
+  std::string place_of(const Kept& kept) const {
+    return keeps_more() ? fmt::format("{}.at({}, e)", kept.name, running_number())
+                        : kept.name + "[e]";
   }
 
   const Kept* kept_of(const Access& a) const {
@@ -316,7 +411,7 @@ private:
         k_.emit_masked_value(id, "m", depth);
         continue;
       }
-      const std::string place = kept->name + "[e]";
+      const std::string place = place_of(*kept);
       if (kept->first == number && is_read.insert(kept->name).second)
         k_.line(depth, fmt::format("{} = {};", place, k_.masked_load(id, "m")));
       if (v.access->param < 0 || !k_.is_written(v.access)) {
@@ -335,8 +430,8 @@ private:
       std::string text = k_.operand(s.value, 0);
       k_.note_stored(s.value);
       if (kept && number < kept->last) {
-        k_.line(depth, fmt::format("{}[e] = {};", kept->name, text));
-        text = kept->name + "[e]";
+        k_.line(depth, fmt::format("{} = {};", place_of(*kept), text));
+        text = place_of(*kept);
       }
       if (s.access.scratch < 0 || !is_short_)
         k_.line(depth, fmt::format("if (m) {} = {};", k_.element(s.access), text));
@@ -417,7 +512,9 @@ private:
   Dim length_; ///< of a row
   std::string known_length_;
   std::map<std::string, Kept> kept_; ///< by the text of the element
-  bool is_short_ = true;
+  std::vector<SharedArray> shared_arrays_;
+  bool is_short_ = true;   ///< what is being written keeps rows
+  bool is_shared_ = false; ///< there is a way that keeps parts of rows in shared memory
 };
 
 } // namespace

@@ -8,7 +8,7 @@ must be exactly the earlier fragments that its text names, so a kernel that take
 dependencies always compiles; anything else stops the build with the file and line at fault.
 
 With -D the table is for one compiler whose macros are known, these and no others: of the branches of #if only
-the one that it would take is kept, and with it the dependencies that it names.
+the one that it would take is kept, and with it the dependencies that it names. What depends on __CUDA_ARCH__ stays.
 """
 import re
 import sys
@@ -33,7 +33,7 @@ class Branches:
 
     def __init__(self, macros):
         self.macros = macros
-        self.open = []  # of each: whether its present branch is kept, whether one was taken
+        self.open = []  # of each: whether its present branch is kept, whether one was taken (None: all are)
 
     def takes(self, line):
         """Whether to keep a line."""
@@ -41,13 +41,15 @@ class Branches:
         if not match:
             return all(kept for kept, _ in self.open)
         what, condition = match.groups()
+        if what in ("if", "ifdef"):
+            self.open.append((True, None) if "__CUDA_ARCH__" in condition else (False, False))
+        stays = self.open[-1][1] is None
         if what == "endif":
             self.open.pop()
-            return False
+        if stays or what == "endif":
+            return stays
         if what == "ifdef":
             condition = f"defined({condition})"
-        if what in ("if", "ifdef"):
-            self.open.append((False, False))
         taken = self.open[-1][1]
         kept = not taken and (what == "else" or holds(condition, self.macros))
         self.open[-1] = (kept, taken or kept)

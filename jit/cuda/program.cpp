@@ -7,6 +7,7 @@
 #include <map>
 #include <string_view>
 
+#include "codegen/cuda.hpp"
 #include "jit/cuda/frame.hpp"
 #include "lib/support/error.hpp"
 
@@ -133,10 +134,12 @@ std::int64_t blocks_of(const BoundPlan::Launch& l, std::int64_t units, const Gpu
 /// The launch of each stage for the sizes at hand.
 void CudaProgram::choose(const Stages& stages, std::size_t first, const BoundStep& step,
                          CudaFrame& f) const {
+  const std::size_t most_shared = gpu_.facts().shared_by_choice - codegen::own_shared_bytes;
   for (const std::vector<Variant>& variants : stages) {
     CudaFrame::Chosen& chosen = f.chosen[first++];
     const auto suits = [&](const Variant& v) {
-      return size(f, v.launch->length) <= v.launch->at_most;
+      return size(f, v.launch->length) <= v.launch->at_most &&
+             static_cast<std::size_t>(size(f, v.launch->shared_bytes)) <= most_shared;
     };
     const auto variant = std::ranges::find_if(variants, suits);
     KROTON_CHECK(variant != variants.end(), "no way of launching step {} suits its sizes",
@@ -144,10 +147,11 @@ void CudaProgram::choose(const Stages& stages, std::size_t first, const BoundSte
     const BoundPlan::Launch& l = *variant->launch;
     chosen = {&*variant, static_cast<unsigned>(blocks_of(l, size(f, l.units), gpu_.facts())),
               static_cast<unsigned>(size(f, l.shared_bytes))};
-    if (chosen.shared_bytes > gpu_.facts().shared_bytes)
+    // Always for the same: another call of the function may want more.
+    if (chosen.shared_bytes + codegen::own_shared_bytes > gpu_.facts().shared_bytes)
       gpu_.check(driver().cuFuncSetAttribute(variant->entry,
                                              FunctionAttribute::max_dynamic_shared_bytes,
-                                             static_cast<int>(chosen.shared_bytes)),
+                                             static_cast<int>(most_shared)),
                  "asking for more shared memory");
   }
 }

@@ -31,6 +31,8 @@ std::string launches_of(const codegen::CudaText& text) {
     if (l.blocks_per_multiprocessor > 0)
       all += fmt::format(", {} blocks a multiprocessor at most", l.blocks_per_multiprocessor);
     if (l.most_blocks > 0) all += fmt::format(", {} blocks at most", l.most_blocks);
+    if (!l.shared_bytes.is(0))
+      all += fmt::format(", {} bytes of shared memory", l.shared_bytes.to_string());
     if (l.at_most != std::numeric_limits<std::int64_t>::max())
       all += fmt::format(", if {} <= {}", l.length.to_string(), l.at_most);
     all += "\n";

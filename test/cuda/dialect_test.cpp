@@ -72,6 +72,18 @@ TEST_CASE("rows are walked by parts of warps, warps, blocks, and in memory", "[d
   }
 }
 
+TEST_CASE("rows are kept in registers and shared memory as far as both reach", "[dialect]") {
+  const Expr x = matrix<float>("x");
+  const std::vector<Expr> outputs{softmax(x), log_softmax(x)};
+  check({x}, outputs, {{{1, 4096}}}, {.entries = {"rows_4096"}});
+  check({x}, {softmax(x)}, {{{2, 4097}}, {{1, 8193}}, {{1, 12301}}, {{1, 61440}}},
+        {.entries = {"rows_shared"}});
+  check({x}, outputs, {{{1, 61441}}}, {.entries = {"rows_any"}});
+  const Expr known = tensor(DType::f32, {dim(), 20000}, "known");
+  check({known}, {softmax(known), max(exp(known - max(known)))}, {{{2, 20000}}},
+        {.entries = {"rows_shared"}});
+}
+
 namespace {
 
 void check_row_folds(std::span<const DType> dtypes) {

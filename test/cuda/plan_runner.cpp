@@ -205,7 +205,9 @@ void PlanRunner::launch(std::size_t step, std::vector<void*>& arguments, Memory&
                         const emulator::Schedule& schedule) {
   int done = -1;
   for (const codegen::Launch& l : texts_[step].launches) {
-    if (l.stage <= done || size(l.length) > l.at_most) continue;
+    constexpr std::int64_t most_shared = 227 * 1024 - codegen::own_shared_bytes;
+    if (l.stage <= done || size(l.length) > l.at_most || size(l.shared_bytes) > most_shared)
+      continue;
     done = l.stage;
     const std::int64_t units = size(l.units);
     if (units == 0 && !l.always) continue;
@@ -213,10 +215,11 @@ void PlanRunner::launch(std::size_t step, std::vector<void*>& arguments, Memory&
         std::max<std::int64_t>(1, (units + l.units_per_block - 1) / l.units_per_block);
     if (l.most_blocks > 0) blocks = std::min(blocks, l.most_blocks);
     launched_.push_back(l.entry);
-    emulator::launch(
-        modules_[step]->kernel(l.entry),
-        {.blocks = {static_cast<unsigned>(blocks)}, .threads = {static_cast<unsigned>(l.threads)}},
-        arguments.data(), memory.map, schedule);
+    emulator::launch(modules_[step]->kernel(l.entry),
+                     {.blocks = {static_cast<unsigned>(blocks)},
+                      .threads = {static_cast<unsigned>(l.threads)},
+                      .shared_bytes = static_cast<std::size_t>(size(l.shared_bytes))},
+                     arguments.data(), memory.map, schedule);
   }
 }
 

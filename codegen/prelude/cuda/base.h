@@ -137,7 +137,15 @@ KROTON_INLINE f32 bounded_quotient_f32(f32 a, f32 b) {
 
 /// IEEE 754-2019 minimum and maximum: a NaN wins, and -0 < +0, as PTX has it for min and max.
 //# maximum_f32: types
-KROTON_INLINE f32 maximum_f32(f32 a, f32 b) { return a != a || b != b ? a + b : fmaxf(a, b); }
+KROTON_INLINE f32 maximum_f32(f32 a, f32 b) {
+#if __CUDA_ARCH__ >= 800
+  f32 y;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+  return y;
+#else
+  return a != a || b != b ? a + b : fmaxf(a, b);
+#endif
+}
 
 //# maximum_f64: types bits_f64 from_bits_f64
 KROTON_INLINE f64 maximum_f64(f64 a, f64 b) {
@@ -146,7 +154,15 @@ KROTON_INLINE f64 maximum_f64(f64 a, f64 b) {
 }
 
 //# minimum_f32: types
-KROTON_INLINE f32 minimum_f32(f32 a, f32 b) { return a != a || b != b ? a + b : fminf(a, b); }
+KROTON_INLINE f32 minimum_f32(f32 a, f32 b) {
+#if __CUDA_ARCH__ >= 800
+  f32 y;
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+  return y;
+#else
+  return a != a || b != b ? a + b : fminf(a, b);
+#endif
+}
 
 //# minimum_f64: types bits_f64 from_bits_f64
 KROTON_INLINE f64 minimum_f64(f64 a, f64 b) {

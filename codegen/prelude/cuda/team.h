@@ -99,10 +99,26 @@ template <i32 T> struct team {
 /// length, and m says that i lies within it.
 //# each: types
 template <class Team, i32 E, class Body> KROTON_INLINE void each(i64 from, i64 n, Body body) {
-  const i32 count = n - from < Team::size * E ? (i32)(n - from) : Team::size * E;
+  const i32 rank = Team::rank(), count = n - from < Team::size * E ? (i32)(n - from) : Team::size * E;
+  const i64 first = from + rank;
 #pragma unroll
-  for (i32 e = 0; e < E; ++e) {
-    const i32 at = Team::rank() + e * Team::size;
-    body(from + at, at < count, e);
-  }
+  for (i32 e = 0; e < E; ++e) body(first + e * Team::size, rank < count - e * Team::size, e);
+}
+
+/// What the threads of a team keep of a row from one stage to the next: the first E elements of each in registers, those
+/// that remain in shared memory, where a thread has places of its own.
+//# kept: types
+template <class T, class Team, i32 E> struct kept {
+  T* others;
+  T own[E];
+  __device__ __forceinline__ T& at(i64 i, i32 e) { return e < E ? own[e] : others[i - E * Team::size]; }
+};
+
+/// Calls body(i, m, e) for a thread's elements of a row of n: E of them, and then, M at a time, the others, with e = E.
+//# each_of_row: types each
+template <class Team, i32 E, i32 M, class Body> KROTON_INLINE void each_of_row(i64 n, Body body) {
+  each<Team, E>(0, n, body);
+  if constexpr (M > 0)
+    for (i64 from = Team::size * E; from < n; from += Team::size * M)
+      each<Team, M>(from, n, [&](i64 i, bool m, i32) { body(i, m, E); });
 }
