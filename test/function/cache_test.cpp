@@ -144,7 +144,7 @@ TEST_CASE("a store of the user's own serves what another function compiled", "[f
 }
 
 TEST_CASE("entries that pass every check and cannot be loaded are compiled again",
-          "[function][cache]") {
+          "[function][cache][host]") {
   using kt::cache::Artifact, kt::cache::Section;
   const auto object_of = [](const char* text) {
     const auto bytes = compile_text(text).object;

@@ -28,7 +28,7 @@ Array counting(const kt::Shape& shape) {
 
 } // namespace
 
-TEST_CASE("a hot loop allocates nothing", "[function][call]") {
+TEST_CASE("a hot loop allocates nothing", "[function][call][host]") {
   REQUIRE(allocations_of([] { Array::zeros<float>({100}); }) >= 2); // the counter counts
   SECTION("elementwise") {
     auto x = kt::vector<float>("x"), y = kt::vector<float>("y");
@@ -394,7 +394,7 @@ std::int64_t resident_bytes() {
 
 } // namespace
 
-TEST_CASE("a Function frees its code when it dies", "[function][call]") {
+TEST_CASE("a Function frees its code when it dies", "[function][call][host]") {
   auto round = [] {
     auto x = kt::matrix<float>("x");
     const kt::Function f =

@@ -215,7 +215,7 @@ std::size_t entries_of(const kt::test::ChildResult& r) {
 
 } // namespace
 
-TEST_CASE("a warm start compiles nothing and loads no compiler", "[function][cache]") {
+TEST_CASE("a warm start compiles nothing and loads no compiler", "[function][cache][host]") {
   const TempDir dir;
   const kt::test::Environment with_cache{
       {"KROTON_TEST_CACHE_DIR", (dir.path() / "new" / "cache").string()}};
@@ -403,13 +403,13 @@ TEST_CASE("child: a function without a compiler", "[.no-compiler]") {
   }
 }
 
-TEST_CASE("without the compiler plugin the error says what to do", "[function][errors]") {
+TEST_CASE("without the compiler plugin the error says what to do", "[function][errors][host]") {
   const auto r = run_child("[.no-compiler]", {{"KROTON_PLUGIN_DIR", "/nonexistent"}});
   CAPTURE(r.output);
   CHECK(r.status == 0);
 }
 
-TEST_CASE("a warm cache needs no compiler plugin", "[function][cache]") {
+TEST_CASE("a warm cache needs no compiler plugin", "[function][cache][host]") {
   const TempDir dir;
   REQUIRE(run_child("[.train]", {{"KROTON_TEST_CACHE_DIR", dir.path().string()}}).status == 0);
   const auto r = run_child("[.train]", {{"KROTON_TEST_CACHE_DIR", dir.path().string()},

@@ -85,7 +85,7 @@ TEST_CASE_METHOD(Inputs, "updates have to fit their variables", "[function][erro
               "  hint: a shared variable keeps its shape");
 }
 
-TEST_CASE_METHOD(Inputs, "options are checked", "[function][errors]") {
+TEST_CASE_METHOD(Inputs, "options are checked", "[function][errors][host]") {
   CHECK(message_of<kt::UnsupportedError>([&] { kt::function({a}, {a}, {.target = "z80"}); }) ==
         "target: there is no target \"z80\"\n"
         "  hint: one of host, native, x86-64-v2, x86-64-v3, x86-64-v4, cuda, cuda:1");

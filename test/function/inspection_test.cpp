@@ -148,7 +148,7 @@ TEST_CASE("child: dumps", "[.dump]") {
   softmax_of_product()({Array::full<float>({2, 3}, 1), Array::full<float>({3, 4}, 1)});
 }
 
-TEST_CASE("KROTON_DUMP keeps everything of a compilation", "[function][inspection]") {
+TEST_CASE("KROTON_DUMP keeps everything of a compilation", "[function][inspection][host]") {
   const TempDir dir;
   for (const char* folder :
        {"two-outputs", "two-outputs-1"}) { // a second one does not overwrite it

@@ -132,7 +132,8 @@ TEST_CASE("a version checks its arguments as the general one does", "[function][
   CHECK(f(arguments(2, 3))[0].to_vector<float>() == std::vector<float>{14, 77});
 }
 
-TEST_CASE("a call of a version allocates nothing, the first one too", "[function][specialize]") {
+TEST_CASE("a call of a version allocates nothing, the first one too",
+          "[function][specialize][host]") {
   const kt::Function f = row_sums({.threads = 1});
   const auto in = arguments(3, 3);
   const std::vector<Array> out{Array::empty<float>({3})};
@@ -214,7 +215,7 @@ TEST_CASE("many threads switch to a version", "[function][specialize]") {
   CHECK(f.stats().calls == 800);
 }
 
-TEST_CASE("a child of fork goes on specialising", "[function][specialize]") {
+TEST_CASE("a child of fork goes on specialising", "[function][specialize][host]") {
   const kt::Function f = row_sums({.threads = 1});
   for (int i = 0; i < 4; ++i) (void)f(arguments(6, 2));
   const pid_t child = fork();

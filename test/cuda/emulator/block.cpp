@@ -17,7 +17,7 @@ constexpr std::byte unwritten{0xff};
 
 /// Stacks that no thread stands on. Launches run one at a time.
 std::vector<std::unique_ptr<Fiber>>& spare_fibers() {
-  static std::vector<std::unique_ptr<Fiber>> spare;
+  static auto& spare = *new std::vector<std::unique_ptr<Fiber>>; // functions may be called at exit
   return spare;
 }
 

@@ -164,8 +164,8 @@ Result State::begin_call(const char* function) {
   return injection_.error;
 }
 
-std::vector<CUctx_st*>& State::context_stack() {
-  thread_local std::vector<CUctx_st*> stack;
+ContextStack& State::context_stack() {
+  thread_local ContextStack stack;
   return stack;
 }
 
@@ -265,8 +265,9 @@ std::shared_ptr<const emulator::Module> module_of(const std::string& text,
   static constexpr std::size_t most_kept =
       256; // between a compilation and the loading of what it gave
   static std::mutex mutex;
-  static std::map<Key, std::weak_ptr<const emulator::Module>> modules;
-  static std::deque<std::shared_ptr<const emulator::Module>> kept;
+  // As the fake itself, to the end of the process.
+  static auto& modules = *new std::map<Key, std::weak_ptr<const emulator::Module>>;
+  static auto& kept = *new std::deque<std::shared_ptr<const emulator::Module>>;
   const Key key(text, build.has_fma_contraction);
   {
     const std::lock_guard lock(mutex);

@@ -1,5 +1,6 @@
 #pragma once
 /// What the fake libcuda is made of.
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -118,6 +119,20 @@ struct Block {
 
 template <class T> using Owned = std::map<T*, std::unique_ptr<T>>;
 
+/// A thread's contexts, the current one last. Nothing destroys it: functions that are globals are
+/// called when the thread's other objects are gone.
+class ContextStack {
+public:
+  bool empty() const { return size_ == 0; }
+  CUctx_st* back() const { return contexts_[size_ - 1]; }
+  void push_back(CUctx_st* context) { contexts_.at(size_++) = context; }
+  void pop_back() { --size_; }
+
+private:
+  std::array<CUctx_st*, 64> contexts_{};
+  std::size_t size_ = 0;
+};
+
 /// The nth call from now.
 struct Injection {
   std::string function; ///< Empty: any.
@@ -166,7 +181,7 @@ public:
   /// Adds to the line of the log that the running call has.
   void note(const std::string& text) { log_.back() += " " + text; }
 
-  static std::vector<CUctx_st*>& context_stack();
+  static ContextStack& context_stack();
   static CUctx_st* current() { return context_stack().empty() ? nullptr : context_stack().back(); }
 
   /// Puts work on a stream, or into the graph that it captures.
