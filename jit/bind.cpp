@@ -44,6 +44,7 @@ private:
   int slot_of_draw(std::int64_t draw);
   void bind_contraction(const plan::ContractionStep& contraction, BoundPlan::Step& step);
   void bind_ranges();
+  void bind_known_epilogue(const plan::ContractionStep& contraction, BoundPlan::Step& step);
   BoundPlan::Operand bind_operand(const plan::Operand& operand) {
     return {operand.buffer, table_.slot(operand.offset), table_.slots(operand.strides)};
   }
@@ -256,6 +257,7 @@ void Binder::bind_contraction(const plan::ContractionStep& c, BoundPlan::Step& s
   if (c.epilogue) {
     bind_arguments(c.epilogue->kernel, s);
     s.keeps_product = c.epilogue->keeps_product;
+    bind_known_epilogue(c, s);
   }
 }
 
@@ -288,6 +290,22 @@ void Binder::bind_ranges() {
   const std::vector<int> values = ranges.values(positions);
   for (std::size_t i = 0; i < values.size(); ++i) ranges.check(values[i], axes[i]);
   bound_.ranges = ranges.code();
+}
+
+/// What the library would not store, or would have to add up with something, it is not asked for.
+void Binder::bind_known_epilogue(const plan::ContractionStep& c, BoundPlan::Step& s) {
+  const plan::Epilogue& e = *c.epilogue;
+  const plan::Kernel& kernel = plan_.kernels[static_cast<std::size_t>(e.kernel.kernel)];
+  const auto known = plan::known_epilogue(kernel, e.product, c.shape.back());
+  if (!known || e.keeps_product || c.c) return;
+  const auto buffer = [&](int param) { return e.kernel.buffers[static_cast<std::size_t>(param)]; };
+  s.known.activation = known->activation;
+  if (known->bias >= 0) {
+    s.known.bias = buffer(known->bias);
+    s.known.bias_offset = table_.slot(known->bias_offset);
+  }
+  s.known.out = buffer(known->out);
+  s.known.out_row = table_.slot(known->out_row);
 }
 
 } // namespace

@@ -13,6 +13,7 @@
 #include "codegen/contraction.hpp"
 #include "jit/ranges.hpp"
 #include "jit/sizes.hpp"
+#include "lib/plan/known_epilogue.hpp"
 #include "lib/support/digest.hpp"
 
 namespace kroton::jit {
@@ -104,7 +105,15 @@ struct BoundPlan {
     /// With an epilogue, `buffers` and sizes are those of its kernel. These run that kernel when
     /// the product lies in `out`.
     std::vector<Launch> epilogue = {};
-    bool keeps_product = true;   ///< whether `out` is needed when the step is done
+    bool keeps_product = true; ///< whether `out` is needed when the step is done
+    /// An epilogue that a library may have, see plan::KnownEpilogue; nothing else is kept of the
+    /// product then. Without one `out` is -1, without a bias its buffer is.
+    struct Known {
+      plan::Activation activation = plan::Activation::none;
+      int bias = -1, bias_offset = -1; ///< the latter a slot
+      int out = -1, out_row = -1;      ///< the latter a slot
+      bool operator==(const Known&) const = default;
+    } known = {};
     std::vector<int> shape = {}; ///< slots
     int k = -1;                  ///< slot
     // Scatters, which write `out` too.

@@ -48,10 +48,14 @@ constexpr auto fields_of(Is<BoundPlan::Launch> auto& x) {
   return std::tie(x.entry, x.threads, x.units, x.units_per_block, x.blocks_per_multiprocessor,
                   x.most_blocks, x.shared_bytes, x.always, x.stage, x.length, x.at_most);
 }
+constexpr auto fields_of(Is<BoundPlan::Step::Known> auto& x) {
+  return std::tie(x.activation, x.bias, x.bias_offset, x.out, x.out_row);
+}
 constexpr auto fields_of(Is<BoundPlan::Step> auto& x) {
   return std::tie(x.kind, x.is_fallible, x.code, x.buffers, x.first_size, x.sizes, x.scratch,
                   x.launches, x.product, x.code_of_scheme, x.a, x.b, x.alpha, x.out, x.so_far,
-                  x.out_row, x.epilogue, x.keeps_product, x.shape, x.k, x.added, x.positions);
+                  x.out_row, x.epilogue, x.keeps_product, x.known, x.shape, x.k, x.added,
+                  x.positions);
 }
 constexpr auto fields_of(Is<RangeCode::Instruction> auto& x) {
   return std::tie(x.kind, x.dtype, x.row, x.a, x.b, x.c, x.value);
@@ -74,6 +78,9 @@ template <class A, class B> constexpr auto fields_of(const std::pair<A, B>& x) {
 constexpr std::uint64_t last_of(DType) { return dtype_count - 1; }
 constexpr std::uint64_t last_of(ir::DimKind) { return static_cast<int>(ir::DimKind::max); }
 constexpr std::uint64_t last_of(BoundPlan::Source::Kind) { return BoundPlan::Source::update; }
+constexpr std::uint64_t last_of(plan::Activation) {
+  return static_cast<int>(plan::Activation::gelu);
+}
 constexpr std::uint64_t last_of(BoundPlan::Step::Kind) { return BoundPlan::Step::scatter; }
 constexpr std::uint64_t last_of(RangeCode::Instruction::Kind) {
   return RangeCode::Instruction::from_front;

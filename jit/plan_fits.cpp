@@ -138,9 +138,17 @@ private:
       return false;
     if (accumulates && (!buffer(s.so_far) || !buffer(s.alpha.buffer) || !slot(s.alpha.offset)))
       return false;
+    if (!known_epilogue(s)) return false;
     const int vector = s.product.vector_bytes;
     return (vector == 16 || vector == 32 || vector == 64) && known_sizes(s) &&
            (on_device_ || schemes(s));
+  }
+  bool known_epilogue(const BoundPlan::Step& s) const {
+    const BoundPlan::Step::Known& k = s.known;
+    const auto is_of_product = [&](int b) { return buffer(b) && type(b).dtype == s.product.dtype; };
+    if (k.out == -1) return k.bias == -1;
+    return is_of_product(k.out) && slot(k.out_row) && !s.keeps_product && s.so_far == -1 &&
+           (k.bias == -1 || (is_of_product(k.bias) && slot(k.bias_offset)));
   }
   /// Sizes that the code takes for constants are those that calls come with.
   bool known_sizes(const BoundPlan::Step& s) const {

@@ -73,8 +73,11 @@ Expr tanh(Operand a);
 Expr sigmoid(Operand a);  ///< 1 / (1 + e^-a)
 Expr softplus(Operand a); ///< log(1 + e^a), without overflow
 Expr relu(Operand a);     ///< max(a, 0)
-Expr sinpi(Operand a);    ///< sin(pi a)
-Expr cospi(Operand a);    ///< cos(pi a)
+/// a / 2 * (1 + tanh(sqrt(2 / pi) * (a + 0.044715 a^3))): within 5e-4 of a times the normal
+/// distribution's cumulative function (Hendrycks and Gimpel 2016). Integers give f64; NaN at -inf.
+Expr gelu(Operand a);
+Expr sinpi(Operand a); ///< sin(pi a)
+Expr cospi(Operand a); ///< cos(pi a)
 /// @}
 
 /// @name Reductions over `axes` (all of them when empty); `keepdims` leaves dims of 1.

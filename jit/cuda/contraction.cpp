@@ -76,9 +76,29 @@ CudaProgram::Product CudaProgram::product_of(const BoundPlan::Step& s, const Fra
                       .c_batch = m * c_row,
                       .a_alignment = alignment_of(p.a_offset, batch(a), p.item),
                       .b_alignment = alignment_of(p.b_offset, batch(b), p.item)};
-  if (const BlasLt* lt = is_for_library(large) ? blaslt() : nullptr)
-    p.by_library = lt->plan(gpu_, large);
+  if (is_for_library(large)) ask_library(s, large, p, f);
   return p;
+}
+
+/// Takes the library's product, with the epilogue if it is one that the library has and takes.
+void CudaProgram::ask_library(const BoundPlan::Step& s, const LtShape& shape, Product& p,
+                              const Frame& f) const {
+  const BlasLt* lt = blaslt();
+  if (!lt) return;
+  if (s.known.out >= 0 && p.runs == 1) {
+    LtShape with = shape;
+    with.activation = s.known.activation;
+    with.c_row = size(f, s.known.out_row);
+    with.c_batch = with.m * with.c_row;
+    if (s.known.bias >= 0) {
+      with.has_bias = true;
+      p.bias_offset = size(f, s.known.bias_offset);
+      with.bias_alignment = alignment_of(p.bias_offset, {}, p.item);
+    }
+    p.by_library = lt->plan(gpu_, with);
+    p.has_epilogue = p.by_library != nullptr;
+  }
+  if (!p.by_library) p.by_library = lt->plan(gpu_, shape);
 }
 
 /// See codegen/cuda_contraction.hpp for the kernels' arguments.
@@ -93,13 +113,16 @@ void CudaProgram::Call::contract(std::size_t step, Stream stream) {
   if (p.out_bytes == 0) return;
   // A generated kernel that does not keep the product takes what it adds to from where that lies.
   const bool is_in_memory = p.by_library || s.keeps_product;
-  const Address out = buffer(is_in_memory || s.so_far < 0 ? s.out : s.so_far);
+  const Address out = buffer(p.has_epilogue                 ? s.known.out
+                             : is_in_memory || s.so_far < 0 ? s.out
+                                                            : s.so_far);
   if (s.so_far >= 0 && s.so_far != s.out && is_in_memory)
     p_.gpu_.check(driver().cuMemcpyDtoDAsync_v2(out, buffer(s.so_far), p.out_bytes, stream),
                   "copying on the device");
 
   LtOperands o{.alpha =
                    s.so_far < 0 ? 0 : element(buffer(s.alpha.buffer), size(f_, s.alpha.offset))};
+  if (p.has_epilogue && s.known.bias >= 0) o.bias = element(buffer(s.known.bias), p.bias_offset);
   std::vector<void*> parameters{&o.a, &o.b, &o.c};
   if (s.so_far >= 0) parameters.push_back(&o.alpha);
   if (s.scratch >= 0) parameters.push_back(&f_.scratch_address);
@@ -128,7 +151,7 @@ void CudaProgram::Call::contract(std::size_t step, Stream stream) {
     for (std::size_t k = 0; k < bound.stages.size(); ++k)
       launch(step, bound.first_stage + k, parameters.data(), stream);
   }
-  if (!p.by_library) return;
+  if (!p.by_library || p.has_epilogue) return;
   for (std::size_t k = 0; k < bound.epilogue.size(); ++k)
     launch(step, bound.first_stage + bound.stages.size() + k, of_epilogue, stream);
 }

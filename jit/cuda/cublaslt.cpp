@@ -38,7 +38,16 @@ constexpr int real_32 = 0, real_64 = 1;                               // cudaDat
 constexpr int compute_32 = 68, compute_32_tf32 = 77, compute_64 = 70; // cublasComputeType_t
 constexpr std::int32_t no_transposition = 0, transposed = 1;          // cublasOperation_t
 constexpr std::int32_t pointers_on_device = 1;                        // cublasLtPointerMode_t
-enum DescAttribute : int { desc_pointer_mode = 2, desc_op_a = 3, desc_op_b = 4 };
+enum DescAttribute : int {
+  desc_pointer_mode = 2,
+  desc_op_a = 3,
+  desc_op_b = 4,
+  desc_epilogue = 7,
+  desc_bias_pointer = 8,
+};
+/// cublasLtEpilogue_t: bits that are added, but for the default.
+constexpr std::uint32_t epilogue_default = 1, epilogue_relu = 2, epilogue_bias = 4,
+                        epilogue_gelu = 32;
 enum LayoutAttribute : int { layout_batches = 5, layout_batch_stride = 6 };
 enum PreferenceAttribute : int {
   most_workspace_bytes = 1,
@@ -162,15 +171,17 @@ public:
   void launch(Gpu& gpu, const LtOperands& o, Address workspace, Stream stream) const override;
 
 private:
-  void set(int attribute, std::int32_t value) {
+  template <class T> void set(int attribute, const T& value) const {
     check_lt(lt_.cublasLtMatmulDescSetAttribute(desc_.get(), attribute, &value, sizeof value),
              "describing a product");
   }
+  void set_epilogue();
   void lay_out(Held<Layout>& layout, const Operand& o, std::int64_t batch_stride);
 
   const Functions& lt_;
   const OnDevice& on_;
   const LtShape shape_;
+  mutable std::mutex mutex_; ///< held from naming a bias to the launch with it
   Held<MatmulDesc> desc_;
   Held<Layout> left_, right_, result_;
   Heuristic chosen_{};
@@ -190,6 +201,17 @@ void Product::lay_out(Held<Layout>& layout, const Operand& o, std::int64_t batch
            "describing a matrix");
 }
 
+/// The library's epilogues run along the rows of what it computes, which are columns of c.
+void Product::set_epilogue() {
+  std::uint32_t epilogue = shape_.has_bias ? epilogue_bias : 0;
+  if (shape_.activation == plan::Activation::relu) epilogue |= epilogue_relu;
+  if (shape_.activation == plan::Activation::gelu) epilogue |= epilogue_gelu;
+  set(desc_epilogue, epilogue == 0 ? epilogue_default : epilogue);
+  // No algorithm reads it while one is chosen, but its alignment tells which of them could.
+  if (shape_.has_bias)
+    set(desc_bias_pointer, on_.scalars->device_address() + shape_.bias_alignment);
+}
+
 bool Product::choose() {
   const LtShape& s = shape_;
   const Operand left = operand_of(s.n, s.k, s.b_col, s.b_row),
@@ -204,6 +226,7 @@ bool Product::choose() {
   set(desc_pointer_mode, pointers_on_device);
   set(desc_op_a, left.op);
   set(desc_op_b, right.op);
+  set_epilogue();
   lay_out(left_, left, s.b_batch);
   lay_out(right_, right, s.a_batch);
   lay_out(result_, result, s.c_batch);
@@ -231,6 +254,11 @@ void Product::launch(Gpu& gpu, const LtOperands& o, Address workspace, Stream st
   const auto pointer = [](Address a) { return reinterpret_cast<void*>(a); };
   const Address alpha = shape_.accumulates ? o.alpha : on_.scalar(shape_.dtype, true),
                 beta = on_.scalar(shape_.dtype, shape_.accumulates);
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (shape_.has_bias) {
+    lock.lock();
+    set(desc_bias_pointer, o.bias);
+  }
   const Status status = lt_.cublasLtMatmul(
       on_.handle, desc_.get(), pointer(alpha), pointer(o.b), left_.get(), pointer(o.a),
       right_.get(), pointer(beta), pointer(o.c), result_.get(), pointer(o.c), result_.get(),

@@ -16,18 +16,23 @@
 #include <kroton/dtype.hpp>
 
 #include "jit/cuda/gpu.hpp"
+#include "lib/plan/known_epilogue.hpp"
 
 namespace kroton::jit::cuda {
 
-/// c = a·b or c += alpha · (a·b), `batches` times; strides in elements.
+/// c = activation(a·b + bias) or c += alpha · (a·b), `batches` times; strides in elements.
 struct LtShape {
   DType dtype = DType::f32;
   bool accumulates = false;
   bool allows_tf32 = false; ///< f32 operands may be rounded to 10 bits of fraction
+  plan::Activation activation = plan::Activation::none;
+  bool has_bias = false; ///< an element for each column of c, side by side
   std::int64_t m = 0, n = 0, k = 0;
   std::int64_t a_row = 0, a_col = 0, b_row = 0, b_col = 0, c_row = 0;
   std::int64_t batches = 1, a_batch = 0, b_batch = 0, c_batch = 0;
-  unsigned a_alignment = 16, b_alignment = 16; ///< of the operands, in bytes
+  unsigned a_alignment = 16, b_alignment = 16, bias_alignment = 16; ///< in bytes
+
+  bool has_epilogue() const { return has_bias || activation != plan::Activation::none; }
 
   auto operator<=>(const LtShape&) const = default;
 };
@@ -35,6 +40,7 @@ struct LtShape {
 struct LtOperands {
   Address a = 0, b = 0, c = 0;
   Address alpha = 0; ///< one element on the device, if the product accumulates
+  Address bias = 0;
 };
 
 /// A product with the algorithm that the library chose for it.

@@ -64,6 +64,8 @@ private:
     std::int64_t runs = 1; ///< launches of each stage
     std::size_t out_bytes = 0;
     std::shared_ptr<const LtProduct> by_library; ///< null: a generated kernel computes it
+    bool has_epilogue = false;                   ///< the library's, which computes that too
+    std::int64_t bias_offset = 0;                ///< in elements
   };
 
   /// A leaf that positions depend on.
@@ -74,6 +76,8 @@ private:
   };
 
   Product product_of(const BoundPlan::Step& step, const Frame& frame) const;
+  void ask_library(const BoundPlan::Step& step, const LtShape& shape, Product& product,
+                   const Frame& frame) const;
   void bind_steps();
   Stages stages_of(const std::vector<BoundPlan::Launch>& launches, const CudaCode& code);
   void bind_ranges();

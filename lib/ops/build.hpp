@@ -13,6 +13,8 @@ Expr elementwise(const Op& op, std::initializer_list<const Operand*> operands);
 /// The expression behind an operand; a literal alone becomes bool, i64 or f64.
 Expr to_expr(const Operand& operand);
 Expr to_expr(const Operand& operand, DType dtype);
+/// The same, integers and bool as f64.
+Expr to_floating(const Operand& operand);
 /// A rank-0 constant of `dtype`; the value is rounded to it.
 Expr scalar_constant(DType dtype, double value, Location where);
 Expr integer_constant(DType dtype, std::int64_t value, Location where);

@@ -142,6 +142,11 @@ Expr to_expr(const Operand& operand) {
   return to_expr(operand, DType::f64);
 }
 
+Expr to_floating(const Operand& operand) {
+  const Expr e = to_expr(operand);
+  return is_float(e.dtype()) ? e : cast_to(e, DType::f64, operand.where);
+}
+
 Expr dim_expr(const Dim& d, Location where) {
   if (d.is_static()) return integer_constant(DType::i64, d.value(), where);
   return ir::make(size, {}, {.dims = {d}}, where);

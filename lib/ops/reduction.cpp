@@ -214,12 +214,6 @@ Expr reduce_position(const Op& op, const Operand& a, int axis, bool keepdims) {
   return reduce(op, e, {axis}, keepdims, a.where);
 }
 
-/// The operand as an expression, integers and bool as f64.
-Expr to_floating(const Operand& a) {
-  const Expr e = to_expr(a);
-  return is_float(e.dtype()) ? e : cast_to(e, DType::f64, a.where);
-}
-
 } // namespace
 } // namespace ops
 

@@ -161,6 +161,16 @@ Expr tanh(Operand a) { return ops::elementwise(ops::tanh, {&a}); }
 Expr sigmoid(Operand a) { return ops::elementwise(ops::sigmoid, {&a}); }
 Expr softplus(Operand a) { return ops::elementwise(ops::softplus, {&a}); }
 Expr relu(Operand a) { return ops::elementwise(ops::relu, {&a}); }
+/// With (1 + tanh(u)) / 2 as sigmoid(2 u), which keeps its digits where that is small.
+Expr gelu(Operand a) {
+  const Location at = a.where;
+  const Expr x = ops::to_floating(a);
+  constexpr double of_x = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
+  const Expr square = Operand(x, at) * Operand(x, at);
+  const Expr factor = Operand(of_x, at) + Operand(of_x * 0.044715, at) * Operand(square, at);
+  const Expr doubled = Operand(x, at) * Operand(factor, at);
+  return Operand(x, at) * Operand(sigmoid({doubled, at}), at);
+}
 Expr sinpi(Operand a) { return ops::elementwise(ops::sinpi, {&a}); }
 Expr cospi(Operand a) { return ops::elementwise(ops::cospi, {&a}); }
 

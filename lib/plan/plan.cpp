@@ -7,6 +7,7 @@
 
 #include "lib/ops/ops.hpp"
 #include "lib/plan/epilogue.hpp"
+#include "lib/plan/known_epilogue.hpp"
 #include "lib/plan/lower.hpp"
 #include "lib/plan/placement.hpp"
 
@@ -352,6 +353,34 @@ const KernelStep* Step::kernel() const {
   return c && c->epilogue ? &c->epilogue->kernel : nullptr;
 }
 
+namespace {
+
+/// "kernel 3 (elementwise, 4 nodes)".
+std::string describe(const Plan& plan, const KernelStep& k) {
+  const auto number = static_cast<std::size_t>(k.kernel);
+  return fmt::format("kernel {} ({}, {} nodes)", k.kernel, plan.kernels[number].title,
+                     plan.groups[number].members.size());
+}
+
+std::string describe(const Plan& plan, const ContractionStep& c) {
+  std::string text = fmt::format("contraction {}x{}", dims::to_string(c.shape), c.k.to_string());
+  if (c.c) text += *c.c == c.out ? ", accumulating in place" : ", accumulating";
+  if (!c.epilogue) return text;
+  const KernelStep& k = c.epilogue->kernel;
+  text += ", then " + describe(plan, k);
+  const auto known = known_epilogue(plan.kernels[static_cast<std::size_t>(k.kernel)],
+                                    c.epilogue->product, c.shape.back());
+  return known ? text + ": " + known->to_string() : text;
+}
+
+std::string describe(const Plan& plan, const Step& s) {
+  if (const auto* k = std::get_if<KernelStep>(&s.what)) return describe(plan, *k);
+  if (const auto* c = std::get_if<ContractionStep>(&s.what)) return describe(plan, *c);
+  return std::get<ScatterStep>(s.what).is_ordered ? "scatter-add" : "scatter-add, in any order";
+}
+
+} // namespace
+
 std::string Plan::to_string() const {
   static constexpr const char* kinds[] = {"leaf", "output", "update", "temp"};
   std::string text = "buffers\n";
@@ -367,22 +396,9 @@ std::string Plan::to_string() const {
   text += "steps\n";
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Step& s = steps[i];
-    std::string what;
-    if (const auto* add = std::get_if<ScatterStep>(&s.what))
-      what = add->is_ordered ? "scatter-add" : "scatter-add, in any order";
-    else if (const auto* c = std::get_if<ContractionStep>(&s.what))
-      what =
-          fmt::format("contraction {}x{}{}", dims::to_string(c->shape), c->k.to_string(),
-                      c->c ? (*c->c == c->out ? ", accumulating in place" : ", accumulating") : "");
-    if (const KernelStep* k = s.kernel()) {
-      const auto number = static_cast<std::size_t>(k->kernel);
-      const std::string of_kernel =
-          fmt::format("kernel {} ({}, {} nodes)", k->kernel, kernels[number].title,
-                      groups[number].members.size());
-      what = std::holds_alternative<KernelStep>(s.what) ? of_kernel : what + ", then " + of_kernel;
-    }
-    text += fmt::format("  {}: {} reads [b{}] writes [b{}]{}\n", i, what, fmt::join(s.reads, ", b"),
-                        fmt::join(s.writes, ", b"), s.is_fallible ? ", may fail" : "");
+    text += fmt::format("  {}: {} reads [b{}] writes [b{}]{}\n", i, describe(*this, s),
+                        fmt::join(s.reads, ", b"), fmt::join(s.writes, ", b"),
+                        s.is_fallible ? ", may fail" : "");
   }
   if (!slots.empty()) {
     text += "arena\n";

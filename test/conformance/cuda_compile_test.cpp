@@ -189,6 +189,12 @@ void add_composed(Bodies& bodies) {
     Random rng(1);
     bodies.add({x, v}, {where(rng.uniform(x.shape(), DType::f32) < 0.5f, relu(x + v), 0.0f)},
                Mode::fast);
+    // Products with what follows from each of their elements, one of them split along k.
+    const Expr w = tensor(DType::f32, {n, dim("hidden")}, "w"),
+               s = tensor(DType::f32, {dim("hidden")}, "s"), z = dot(x, w) + s;
+    bodies.add({x, w, s}, {tanh(z) * rng.uniform(z.shape(), DType::f32), 1 - tanh(z) * tanh(z)},
+               Mode::fast);
+    bodies.add({x, w, s}, {gelu(z), dot(transpose(x), z) * w}, Mode::fast);
   }
 }
 

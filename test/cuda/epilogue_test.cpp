@@ -1,8 +1,10 @@
 /// Products with what follows from each of their elements, on the fakes of CUDA's libraries:
 /// generated kernels do both at once, the library's products do or are followed by a kernel.
+#include <atomic>
 #include <cmath>
 #include <ostream>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <vector>
 
@@ -93,6 +95,79 @@ TEST_CASE("after a product of the library, a kernel does what follows", "[cuda][
   const Expr r = matrix<float>("r");
   CHECK(check({l.x, l.w, r}, {tanh(r + l.product) * r}, {l.large[0], l.large[1], ramp({130, 150})},
               1e-4) == Launched{1, 1});
+}
+
+TEST_CASE("a product of the library does itself what it can", "[cuda][epilogue]") {
+  const Layer l;
+  const Expr z = l.product + l.b;
+  for (const Expr& e : {z, relu(l.product), maximum(z, 0), gelu(l.product), gelu(z)})
+    CHECK(check(l.inputs, {e}, l.large, 1e-4) == Launched{0, 1});
+  // What is not exactly that is done by a kernel; so is what somebody else reads the product for.
+  for (const Expr& e : {z * z, l.product - l.b, relu(z) + 1.0F, gelu(z) * 2.0F})
+    CHECK(check(l.inputs, {e}, l.large, 1e-4) == Launched{1, 1});
+  CHECK(check(l.inputs, {relu(z), l.product}, l.large, 1e-4) == Launched{1, 1});
+  // Small products have it in their own kernels.
+  CHECK(check(l.inputs, {gelu(z)}, l.small) == Launched{1, 0});
+}
+
+TEST_CASE("a bias that the library cannot read is added by a kernel", "[cuda][epilogue]") {
+  const Layer l;
+  std::vector<Array> arguments = l.large;
+  arguments[2] = ramp({301});
+  const auto of_bias = [&](std::int64_t first, std::int64_t step) {
+    const Expr bias = slice(l.b, {{first, first + 150 * step, step}});
+    return check(l.inputs, {relu(l.product + bias)}, arguments, 1e-4);
+  };
+  CHECK(of_bias(0, 1) == Launched{0, 1});
+  CHECK(of_bias(4, 1) == Launched{0, 1});
+  CHECK(of_bias(1, 1) == Launched{1, 1}); // not at 16 bytes
+  CHECK(of_bias(0, 2) == Launched{1, 1});
+  // Along the rows.
+  arguments[2] = ramp({130});
+  CHECK(check(l.inputs, {relu(l.product + expand_dims(l.b, {1}))}, arguments, 1e-4) ==
+        Launched{1, 1});
+}
+
+TEST_CASE("what the library has not in a dtype is done by a kernel", "[cuda][epilogue]") {
+  const Expr x = matrix<double>("x"), w = matrix<double>("w"), b = vector<double>("b");
+  const std::vector<Array> arguments{ramp<double>({130, 140}, -0.1, 1e-4),
+                                     ramp<double>({140, 150}, 0.1, -1e-4), ramp<double>({150})};
+  CHECK(check({x, w, b}, {relu(dot(x, w) + b)}, arguments, 1e-9) == Launched{0, 1});
+  CHECK(check({x, w, b}, {gelu(dot(x, w) + b)}, arguments, 1e-9) == Launched{1, 1}); // of the fake
+}
+
+TEST_CASE("the bias of each call is used, also by products of one shape at once",
+          "[cuda][epilogue]") {
+  const OnFakes fakes;
+  const Layer l;
+  Options o{.name = "f", .target = "cuda"};
+  const Function f = function(l.inputs, {relu(l.product + l.b)}, o);
+  const auto call = [&](float bias) {
+    return f({l.large[0], l.large[1], Array::full<float>({150}, bias)})[0].to_host();
+  };
+  const Array none = call(1000);
+  std::atomic<int> right = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 1; t <= 3; ++t)
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < 4; ++i) {
+          const float bias = 1000.0F + static_cast<float>(t);
+          const float got = call(bias).at<const float>({5, 7});
+          if (std::fabs(got - none.at<const float>({5, 7}) - static_cast<float>(t)) < 1e-2F)
+            ++right;
+        }
+      });
+  }
+  CHECK(right == 12);
+}
+
+TEST_CASE("explain and source tell of epilogues", "[cuda][epilogue]") {
+  const OnFakes fakes;
+  const Layer l;
+  const Function f = function(l.inputs, {gelu(l.product + l.b)}, on("cuda"));
+  CHECK(f.explain().find("nodes): gelu(product + bias)") != std::string::npos);
+  CHECK(f.source().find("then, for each of its elements") != std::string::npos);
 }
 
 TEST_CASE("products of irregular batches keep count of their rows", "[cuda][epilogue]") {

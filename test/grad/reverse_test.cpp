@@ -41,6 +41,22 @@ TEST_CASE("contributions of several uses are added", "[grad]") {
   CHECK(value(grad(x + x, x), {{x, 2}}) == 2);
 }
 
+TEST_CASE("gelu is half of x times 1 + tanh of the cubic, and so is its gradient", "[grad]") {
+  const Expr x = scalar<double>("x"), n = scalar<std::int32_t>("n");
+  const auto formula = [](double v) {
+    return v / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (v + 0.044715 * v * v * v)));
+  };
+  for (const double v : {-3.0, -0.5, 0.0, 0.25, 2.0}) {
+    CHECK(value(gelu(x), {{x, v}}) == Approx(formula(v)).margin(1e-15));
+    CHECK(value(grad(gelu(x), x), {{x, v}}) ==
+          Approx((formula(v + 1e-6) - formula(v - 1e-6)) / 2e-6).epsilon(1e-8));
+  }
+  // Where the formula loses its digits: x times the distribution's tail, from above.
+  CHECK(value(gelu(x), {{x, -12}}) < 0);
+  CHECK(value(gelu(x), {{x, 1e30}}) == 1e30);
+  CHECK(gelu(n).dtype() == DType::f64);
+}
+
 TEST_CASE("a gradient has the shape and dtype of what it is taken by", "[grad]") {
   const Expr x = tensor<float>({kroton::dim("n"), 10}, "x"), b = tensor<float>({10}, "b"),
              s = scalar<float>("s"), d = matrix<double>("d");

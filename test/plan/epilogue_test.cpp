@@ -6,6 +6,7 @@
 #include <kroton/random.hpp>
 #include <kroton/shared.hpp>
 
+#include "lib/plan/known_epilogue.hpp"
 #include "lib/plan/plan.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/random_graph.hpp"
@@ -146,4 +147,51 @@ TEST_CASE("steps of random programs with epilogues can run in their order", "[pl
     }
   }
   CHECK(found > 20);
+}
+
+namespace {
+
+/// What the epilogue of the only product is known as; "" if as nothing.
+std::string known_as(const std::vector<Expr>& outputs) {
+  const Plan p = plan_with_epilogues(outputs);
+  for (const Step& s : p.steps)
+    if (const auto* c = std::get_if<ContractionStep>(&s.what); c && c->epilogue)
+      if (const auto known =
+              known_epilogue(p.kernels[static_cast<std::size_t>(c->epilogue->kernel.kernel)],
+                             c->epilogue->product, c->shape.back()))
+        return known->to_string();
+  return "";
+}
+
+} // namespace
+
+TEST_CASE("epilogues that libraries have are known as such", "[plan]") {
+  for (const DType t : {DType::f32, DType::f64}) {
+    const Expr p = dot(tensor(t, {dim(), dim()}, "x"), tensor(t, {dim(), dim()}, "w")),
+               b = tensor(t, {dim()}, "b");
+    CHECK(known_as({p + b}) == "product + bias");
+    CHECK(known_as({b + p}) == "product + bias");
+    CHECK(known_as({relu(p)}) == "relu(product)");
+    CHECK(known_as({relu(p + b)}) == "relu(product + bias)");
+    CHECK(known_as({gelu(p)}) == "gelu(product)");
+    CHECK(known_as({gelu(p + b)}) == "gelu(product + bias)");
+    CHECK(known_as({relu(p + slice(b, {{1, {}, 1}}))}) == "relu(product + bias)");
+  }
+}
+
+TEST_CASE("epilogues that only look like those of libraries are known as nothing", "[plan]") {
+  const Operands o;
+  const Expr p = o.product, square = tensor<float>({8, 8}, "s");
+  CHECK(known_as({tanh(p + o.b)}) == "");
+  CHECK(known_as({p - o.b}) == "");
+  CHECK(known_as({p * o.b}) == "");
+  CHECK(known_as({p + expand_dims(o.b, {1})}) == "");
+  CHECK(known_as({relu(p + 1)}) == "");
+  CHECK(known_as({relu(p + slice(o.b, {{{}, {}, 2}}))}) == "");
+  CHECK(known_as({relu(p) + o.b}) == "");
+  CHECK(known_as({relu(p), tanh(p)}) == "");
+  CHECK(known_as({p * sigmoid(1.7F * p)}) == "");
+  CHECK(known_as({p * sigmoid(p * (1.5F + 0.07F * p * p))}) == "");
+  CHECK(known_as({relu(dot(square, square) + square)}) == "");
+  CHECK(known_as({cast(relu(p), DType::f64)}) == "");
 }

@@ -1,4 +1,6 @@
-/// The fake libcublasLt: products of f32 and f64, one element after the other.
+/// The fake libcublasLt: products of f32 and f64, one element after the other, with the epilogues
+/// that Kroton asks for. A bias must lie at 16 bytes, and there is no gelu of f64.
+#include <cmath>
 #include <cstring>
 #include <memory>
 
@@ -12,11 +14,20 @@ namespace {
 constexpr int success = 0, invalid_value = 7, not_supported = 15;
 /// cudaDataType, cublasOperation_t, and the attributes' numbers.
 constexpr int real_32 = 0, transposed = 1, pointers_on_device = 1;
-constexpr int desc_pointer_mode = 2, desc_op_a = 3, desc_op_b = 4;
+constexpr int desc_pointer_mode = 2, desc_op_a = 3, desc_op_b = 4, desc_epilogue = 7,
+              desc_bias_pointer = 8;
+/// cublasLtEpilogue_t
+constexpr std::uint32_t epilogue_default = 1, epilogue_relu = 2, epilogue_bias = 4,
+                        epilogue_gelu = 32;
 constexpr int layout_batches = 5, layout_batch_stride = 6;
 
 struct Description {
   int scale_type = 0, pointer_mode = 0, op_a = 0, op_b = 0;
+  std::uint32_t epilogue = epilogue_default;
+  const void* bias = nullptr;
+
+  bool has_bias() const { return (epilogue & epilogue_bias) != 0; }
+  std::uint32_t activation() const { return epilogue & ~epilogue_bias; }
 };
 
 /// A matrix as it lies, column after column.
@@ -46,7 +57,8 @@ struct Heuristic {
   int reserved[4];
 };
 
-/// d = alpha * op(a) * op(b) + beta * c. With beta 0, c is not read.
+/// d = epilogue(alpha * op(a) * op(b) + beta * c). With beta 0, c is not read. A bias has an
+/// element for each row of d.
 struct Product {
   Description desc;
   Layout a, b, c, d;
@@ -58,6 +70,15 @@ template <class T> T scalar_at(const void* from) {
   T value;
   std::memcpy(&value, from, sizeof value);
   return value;
+}
+
+template <class T> T activated(T x, std::uint32_t activation) {
+  if (activation == epilogue_relu) return x > 0 ? x : 0;
+  if (activation == epilogue_gelu) {
+    const T u = T(0.7978845608028654) * (x + T(0.044715) * x * x * x);
+    return x / 2 * (1 + std::tanh(u));
+  }
+  return x;
 }
 
 template <class T> void compute(const Product& p) {
@@ -78,7 +99,8 @@ template <class T> void compute(const Product& p) {
                  *element(p.b_at, p.b, batch, turns_b ? j : k, turns_b ? k : j);
         T value = alpha * sum;
         if (beta != 0) value += beta * *element(p.c_at, p.c, batch, i, j);
-        *const_cast<T*>(element(p.d_at, p.d, batch, i, j)) = value;
+        if (p.desc.has_bias()) value += static_cast<const T*>(p.desc.bias)[i];
+        *const_cast<T*>(element(p.d_at, p.d, batch, i, j)) = activated(value, p.desc.activation());
       }
 }
 
@@ -90,7 +112,8 @@ Result run(const Product& p) {
   const bool is_f32 = p.desc.scale_type == real_32;
   if (!is_on_device(p.a_at, p.a.nbytes()) || !is_on_device(p.b_at, p.b.nbytes()) ||
       !is_on_device(p.c_at, p.c.nbytes()) || !is_on_device(p.d_at, p.d.nbytes()) ||
-      !is_on_device(p.alpha, 4) || !is_on_device(p.beta, 4))
+      !is_on_device(p.alpha, 4) || !is_on_device(p.beta, 4) ||
+      (p.desc.has_bias() && !is_on_device(p.desc.bias, p.d.rows * p.d.element_bytes())))
     return Result::illegal_address;
   if (is_f32)
     compute<float>(p);
@@ -105,6 +128,14 @@ bool fits(const Description& desc, const Layout& a, const Layout& b, const Layou
          (turns_a ? a.rows : a.columns) == (turns_b ? b.columns : b.rows) &&
          a.batches == d.batches && b.batches == d.batches && a.type == desc.scale_type &&
          b.type == a.type && d.type == a.type;
+}
+
+bool has_epilogue(const Description& desc) {
+  const std::uint32_t activation = desc.activation();
+  if (desc.has_bias() && (!desc.bias || reinterpret_cast<std::uintptr_t>(desc.bias) % 16 != 0))
+    return false;
+  if (activation == epilogue_gelu) return desc.scale_type == real_32;
+  return activation == 0 || activation == epilogue_relu || desc.epilogue == epilogue_default;
 }
 
 template <class T> int stored(T& to, const void* value, std::size_t nbytes) {
@@ -146,6 +177,10 @@ KROTON_CUBLASLT cublasLtMatmulDescSetAttribute(Description* desc, int attribute,
     return stored(desc->op_a, value, nbytes);
   case desc_op_b:
     return stored(desc->op_b, value, nbytes);
+  case desc_epilogue:
+    return stored(desc->epilogue, value, nbytes);
+  case desc_bias_pointer:
+    return stored(desc->bias, value, nbytes);
   default:
     return not_supported;
   }
@@ -193,7 +228,7 @@ KROTON_CUBLASLT cublasLtMatmulAlgoGetHeuristic(int*, const Description* desc, co
                                                const Layout* b, const Layout*, const Layout* d,
                                                int*, int wanted, Heuristic* results, int* count) {
   *count = 0;
-  if (wanted < 1 || !fits(*desc, *a, *b, *d)) return not_supported;
+  if (wanted < 1 || !fits(*desc, *a, *b, *d) || !has_epilogue(*desc)) return not_supported;
   results[0] = {
       .algorithm = {}, .workspace_bytes = 256, .state = success, .waves = 1, .reserved = {}};
   *count = 1;
@@ -205,7 +240,8 @@ KROTON_CUBLASLT cublasLtMatmul(int*, const Description* desc, const void* alpha,
                                const void* beta, const void* c, const Layout* c_layout, void* d,
                                const Layout* d_layout, const Algorithm*, void* workspace,
                                std::size_t workspace_bytes, kroton::jit::cuda::Stream stream) {
-  if (desc->pointer_mode != pointers_on_device || !fits(*desc, *a_layout, *b_layout, *d_layout))
+  if (desc->pointer_mode != pointers_on_device || !has_epilogue(*desc) ||
+      !fits(*desc, *a_layout, *b_layout, *d_layout))
     return not_supported;
   if (workspace_bytes > 0 && !is_on_device(workspace, workspace_bytes)) return invalid_value;
   const Product product{.desc = *desc,
