@@ -9,7 +9,7 @@
 /// A view of an array on a device is one too, made without a copy. The host reads the elements
 /// through a mirror that stays with the memory. Once it has been asked for a pointer to write them,
 /// the mirror is where they lie, for good, since nobody knows how long such a pointer is used: see
-/// ADR 0021. All arrays of the memory are arrays of the host's then.
+/// ADR 0026. All arrays of the memory are arrays of the host's then.
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
