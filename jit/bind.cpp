@@ -153,6 +153,10 @@ void Binder::bind_scalars(const Dim& d) {
 BoundPlan::Step Binder::bind_step(const plan::Step& step) {
   BoundPlan::Step s;
   s.is_fallible = step.is_fallible;
+  if (is_on_device()) {
+    s.reads = step.reads;
+    s.writes = step.writes;
+  }
   if (const auto* k = std::get_if<plan::KernelStep>(&step.what)) {
     bind_kernel(*k, s);
   } else if (const auto* c = std::get_if<plan::ContractionStep>(&step.what)) {

@@ -96,7 +96,8 @@ struct BoundPlan {
     int first_size = 0;                ///< of its size arguments among those of all steps, …
     int sizes = 0;                     ///< … and how many there are
     int scratch = -1;                  ///< slot of the bytes a chunk needs, or on a device the step
-    std::vector<Launch> launches = {}; ///< on a device
+    std::vector<Launch> launches = {}; ///< on a device …
+    std::vector<int> reads = {}, writes = {}; ///< … where steps may run side by side: buffers
     // Contractions.
     codegen::ContractionShape product = {};
     std::array<int, 4> code_of_scheme = {-1, -1, -1, -1}; ///< -1 where the scheme cannot occur

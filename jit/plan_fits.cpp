@@ -107,8 +107,8 @@ private:
   }
   /// What a step needs that is one text's.
   bool code(const BoundPlan::Step& s) const {
-    return is_index(s.code, p_.kernels.size()) && buffers(s.buffers) &&
-           is_index(s.first_size, p_.step_sizes.size() + 1) &&
+    return is_index(s.code, p_.kernels.size()) && buffers(s.buffers) && buffers(s.reads) &&
+           buffers(s.writes) && is_index(s.first_size, p_.step_sizes.size() + 1) &&
            is_index(s.sizes, p_.step_sizes.size() + 1 - static_cast<std::size_t>(s.first_size)) &&
            (s.scratch == -1 || slot(s.scratch)) &&
            std::ranges::all_of(s.launches, [&](const auto& l) { return launch(l); }) &&

@@ -121,7 +121,7 @@ KROTON_IDLE cuLibraryGetKernel(Kernel* kernel, LibraryCode, const char*) {
 
 KROTON_IDLE cuKernelGetFunction(EntryPoint* function, Kernel) { return hand_out(function); }
 
-KROTON_IDLE cuStreamEndCapture(Stream, Graph* graph) { return hand_out(graph); }
+KROTON_IDLE cuGraphCreate(Graph* graph, unsigned) { return hand_out(graph); }
 
 KROTON_IDLE cuGraphInstantiateWithFlags(GraphExec* exec, Graph, unsigned long long) {
   return hand_out(exec);

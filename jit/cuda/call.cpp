@@ -187,17 +187,78 @@ void CudaProgram::Call::copy_arguments() {
 
 // ---- steps
 
+/// A call's steps from `first` to `last`; if somebody will look at their failure records, these are
+/// cleared before.
+class CudaProgram::Call::Part final : public Steps {
+public:
+  Part(Call& call, std::size_t first, std::size_t last, bool clears)
+      : c_(call), first_(first), count_(last - first), clears_(clears ? 1 : 0) {}
+
+  std::size_t count() const override { return clears_ + count_; }
+  void run(std::size_t step, Sink& sink) const override {
+    if (step < clears_) return c_.clear_records(sink);
+    c_.run_step(first_ + step - clears_, sink);
+  }
+  std::vector<Access> accesses(std::size_t step) const override;
+  bool uses(std::size_t step, const std::vector<char>& buffers) const override;
+  bool overlap(const std::vector<char>& buffers) const override;
+
+private:
+  const BoundStep& step_of(std::size_t step) const { return c_.p_.steps_[first_ + step - clears_]; }
+  Access access(int buffer, bool is_write) const {
+    const auto b = static_cast<std::size_t>(buffer);
+    return {c_.f_.buffers[b], c_.f_.buffer_bytes[b], is_write};
+  }
+
+  Call& c_;
+  const std::size_t first_, count_, clears_;
+};
+
+std::vector<Access> CudaProgram::Call::Part::accesses(std::size_t step) const {
+  const CudaFrame& f = c_.f_;
+  if (step < clears_)
+    return {{f.records_address, f.record_addresses.size() * sizeof(FailureRecord), true}};
+  const BoundStep& s = step_of(step);
+  std::vector<Access> all;
+  for (int b : s.step->reads) all.push_back(access(b, false));
+  for (int b : s.step->writes) all.push_back(access(b, true));
+  const auto number = static_cast<std::size_t>(s.number);
+  if (f.scratch_bytes[number] > 0)
+    all.push_back({f.scratch_addresses[number], f.scratch_bytes[number], true});
+  if (s.record >= 0)
+    all.push_back(
+        {f.record_addresses[static_cast<std::size_t>(s.record)], sizeof(FailureRecord), true});
+  return all;
+}
+
+bool CudaProgram::Call::Part::uses(std::size_t step, const std::vector<char>& buffers) const {
+  if (step < clears_) return false;
+  const BoundPlan::Step& s = *step_of(step).step;
+  const auto is_one = [&](int b) { return buffers[static_cast<std::size_t>(b)] != 0; };
+  return std::ranges::any_of(s.reads, is_one) || std::ranges::any_of(s.writes, is_one);
+}
+
+bool CudaProgram::Call::Part::overlap(const std::vector<char>& buffers) const {
+  const auto is_written = [&](int b) {
+    return c_.p_.is_written_[static_cast<std::size_t>(b)] != 0;
+  };
+  for (const Source& a : c_.p_.sources_) {
+    if (!buffers[static_cast<std::size_t>(a.buffer)]) continue;
+    for (const Source& b : c_.p_.sources_)
+      if (a.buffer != b.buffer && (is_written(a.buffer) || is_written(b.buffer)) &&
+          cuda::overlap(access(a.buffer, true), access(b.buffer, true)))
+        return true;
+  }
+  return false;
+}
+
 void CudaProgram::Call::run_steps() {
   const auto run_part = [&](Replays& replays, std::size_t first, std::size_t last) {
-    const auto work = [&](Stream stream) {
-      if (&replays == &f_.until_check) clear_records(stream);
-      run_range(first, last, stream);
-    };
-    const bool is_replayed = p_.uses_graphs_ && last - first > 1 && !is_each_launch_waited_for();
-    if (is_replayed)
-      replays.run(f_.buffers, f_.queue, work);
-    else
-      work(f_.queue.stream());
+    const Part part(*this, first, last, &replays == &f_.until_check);
+    if (p_.uses_graphs_ && last - first > 1 && !is_each_launch_waited_for())
+      return replays.run(f_.buffers, f_.queue, part);
+    OnStream stream(f_.queue.stream());
+    for (std::size_t i = 0; i < part.count(); ++i) part.run(i, stream);
   };
   const std::size_t count = p_.steps_.size();
   if (p_.checked_steps_ == 0 || are_positions_in_range()) return run_part(f_.whole, 0, count);
@@ -206,12 +267,7 @@ void CudaProgram::Call::run_steps() {
   run_part(f_.after_check, p_.checked_steps_, count);
 }
 
-void CudaProgram::Call::run_range(std::size_t first, std::size_t last, Stream stream) {
-  for (std::size_t i = first; i < last; ++i) run_step(i, stream);
-}
-
-void CudaProgram::Call::launch(std::size_t step, std::size_t stage, void** parameters,
-                               Stream stream) {
+void CudaProgram::Call::launch(std::size_t step, std::size_t stage, void** parameters, Sink& sink) {
   const CudaFrame::Chosen& c = f_.chosen[stage];
   if (c.blocks == 0) return;
   const auto describe_launch = [&](std::string_view doing) {
@@ -219,33 +275,32 @@ void CudaProgram::Call::launch(std::size_t step, std::size_t stage, void** param
     return fmt::format("{} kernel {:.12} ({}, {}) of {}", doing, p_.loaded_[code].digest.hex(),
                        p_.kernels()[code].title, c.variant->launch->entry, p_.signature_.name);
   };
-  const Result result = driver().cuLaunchKernel(c.variant->entry, c.blocks, 1, 1,
-                                                static_cast<unsigned>(c.variant->launch->threads),
-                                                1, 1, c.shared_bytes, stream, parameters, nullptr);
+  const Result result = sink.launch({.entry = c.variant->entry,
+                                     .blocks = c.blocks,
+                                     .threads = static_cast<unsigned>(c.variant->launch->threads),
+                                     .shared_bytes = c.shared_bytes,
+                                     .parameters = parameters});
   if (result != Result::success) [[unlikely]]
     p_.gpu_.fail(result, describe_launch("launching"));
   if (!is_each_launch_waited_for()) [[likely]]
     return;
-  if (const Result done = driver().cuStreamSynchronize(stream); done != Result::success)
-    p_.gpu_.fail(done, describe_launch("running"));
+  const Result done = driver().cuStreamSynchronize(f_.queue.stream());
+  if (done != Result::success) p_.gpu_.fail(done, describe_launch("running"));
 }
 
-void CudaProgram::Call::run_step(std::size_t i, Stream stream) {
+void CudaProgram::Call::run_step(std::size_t i, Sink& sink) {
   const BoundStep& s = p_.steps_[i];
-  if (s.step->kind == BoundPlan::Step::contraction) return contract(i, stream);
-  if (s.step->kind == BoundPlan::Step::scatter) clear_result(i, stream);
+  if (s.step->kind == BoundPlan::Step::contraction) return contract(i, sink);
+  if (s.step->kind == BoundPlan::Step::scatter) clear_result(i, sink);
   void** parameters = f_.parameters.data() + f_.first_parameter[i];
-  for (std::size_t k = 0; k < s.stages.size(); ++k)
-    launch(i, s.first_stage + k, parameters, stream);
+  for (std::size_t k = 0; k < s.stages.size(); ++k) launch(i, s.first_stage + k, parameters, sink);
 }
 
 // ---- failures
 
-void CudaProgram::Call::clear_records(Stream stream) {
+void CudaProgram::Call::clear_records(Sink& sink) {
   if (p_.records_ == 0) return;
-  p_.gpu_.check(driver().cuMemsetD8Async(f_.records_address, 0,
-                                         f_.record_addresses.size() * sizeof(FailureRecord),
-                                         stream),
+  p_.gpu_.check(sink.clear(f_.records_address, f_.record_addresses.size() * sizeof(FailureRecord)),
                 "clearing memory");
 }
 
@@ -286,12 +341,13 @@ Array CudaProgram::Call::fetched(int buffer) const {
 }
 
 void CudaProgram::Call::run_watched(const Watcher& watcher) {
-  clear_records(f_.queue.stream());
+  OnStream stream(f_.queue.stream());
+  clear_records(stream);
   for (std::size_t i = 0; i < p_.steps_.size(); ++i) {
     const Moment moment{p_.plan().steps[i], [&](int buffer) { return fetched(buffer); },
                         [&](const ir::DimNode& leaf) { return p_.size_of(leaf, f_); }};
     watcher.before(moment);
-    run_step(i, f_.queue.stream());
+    run_step(i, stream);
     if (p_.steps_[i].record >= 0) check_records();
     watcher.after(moment);
   }

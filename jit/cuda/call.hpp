@@ -15,6 +15,7 @@ public:
 
 private:
   class InFlight;
+  class Part;
   void make_outputs();
   void find_buffers();
   void take_argument(const Array& argument, Address& to, int buffer);
@@ -27,13 +28,12 @@ private:
   support::Interval interval_of_source(const Source& source, DType dtype) const;
   void run_steps();
   void run_watched(const Watcher& watcher);
-  void run_range(std::size_t first, std::size_t last, Stream stream);
-  void run_step(std::size_t i, Stream stream);
-  void launch(std::size_t step, std::size_t stage, void** parameters, Stream stream);
-  void clear_records(Stream stream);
+  void run_step(std::size_t i, Sink& sink);
+  void launch(std::size_t step, std::size_t stage, void** parameters, Sink& sink);
+  void clear_records(Sink& sink);
   void check_records();
-  void contract(std::size_t step, Stream stream);
-  void clear_result(std::size_t step, Stream stream);
+  void contract(std::size_t step, Sink& sink);
+  void clear_result(std::size_t step, Sink& sink);
   Array fetched(int buffer) const;
   void finish();
 

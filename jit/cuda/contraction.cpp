@@ -102,7 +102,7 @@ void CudaProgram::ask_library(const BoundPlan::Step& s, const LtShape& shape, Pr
 }
 
 /// See codegen/cuda_contraction.hpp for the kernels' arguments.
-void CudaProgram::Call::contract(std::size_t step, Stream stream) {
+void CudaProgram::Call::contract(std::size_t step, Sink& sink) {
   const BoundStep& bound = p_.steps_[step];
   const BoundPlan::Step& s = *bound.step;
   Product& p = f_.products[static_cast<std::size_t>(bound.product)];
@@ -117,15 +117,15 @@ void CudaProgram::Call::contract(std::size_t step, Stream stream) {
                              : is_in_memory || s.so_far < 0 ? s.out
                                                             : s.so_far);
   if (s.so_far >= 0 && s.so_far != s.out && is_in_memory)
-    p_.gpu_.check(driver().cuMemcpyDtoDAsync_v2(out, buffer(s.so_far), p.out_bytes, stream),
-                  "copying on the device");
+    p_.gpu_.check(sink.copy(out, buffer(s.so_far), p.out_bytes), "copying on the device");
 
   LtOperands o{.alpha =
                    s.so_far < 0 ? 0 : element(buffer(s.alpha.buffer), size(f_, s.alpha.offset))};
   if (p.has_epilogue && s.known.bias >= 0) o.bias = element(buffer(s.known.bias), p.bias_offset);
   std::vector<void*> parameters{&o.a, &o.b, &o.c};
   if (s.so_far >= 0) parameters.push_back(&o.alpha);
-  if (s.scratch >= 0) parameters.push_back(&f_.scratch_address);
+  Address scratch = f_.scratch_addresses[step];
+  if (s.scratch >= 0) parameters.push_back(&scratch);
   for (std::int64_t& v : p.sizes) parameters.push_back(&v);
   std::int64_t first = 0; // product of the launch
   void** const of_epilogue = f_.parameters.data() + f_.first_parameter[step];
@@ -144,28 +144,28 @@ void CudaProgram::Call::contract(std::size_t step, Stream stream) {
     o.b = element(buffer(s.b.buffer), b_at);
     o.c = out + static_cast<Address>(i) * (p.out_bytes / static_cast<std::size_t>(p.runs));
     if (p.by_library) {
-      p.by_library->launch(p_.gpu_, o, f_.scratch_address, stream);
+      p_.gpu_.check(
+          sink.put([&](Stream stream) { p.by_library->launch(p_.gpu_, o, scratch, stream); }),
+          "multiplying matrices");
       continue;
     }
     first = i * p.batches();
     for (std::size_t k = 0; k < bound.stages.size(); ++k)
-      launch(step, bound.first_stage + k, parameters.data(), stream);
+      launch(step, bound.first_stage + k, parameters.data(), sink);
   }
   if (!p.by_library || p.has_epilogue) return;
   for (std::size_t k = 0; k < bound.epilogue.size(); ++k)
-    launch(step, bound.first_stage + bound.stages.size() + k, of_epilogue, stream);
+    launch(step, bound.first_stage + bound.stages.size() + k, of_epilogue, sink);
 }
 
 /// What a scatter-add adds to.
-void CudaProgram::Call::clear_result(std::size_t step, Stream stream) {
+void CudaProgram::Call::clear_result(std::size_t step, Sink& sink) {
   const int out = p_.steps_[step].step->out;
   const BoundPlan::BufferType& t = p_.bound_.buffers[static_cast<std::size_t>(out)];
   std::size_t nbytes = item_size(t.dtype);
   for (int slot : t.shape) nbytes *= static_cast<std::size_t>(size(f_, slot));
   if (nbytes > 0)
-    p_.gpu_.check(
-        driver().cuMemsetD8Async(f_.buffers[static_cast<std::size_t>(out)], 0, nbytes, stream),
-        "clearing memory");
+    p_.gpu_.check(sink.clear(f_.buffers[static_cast<std::size_t>(out)], nbytes), "clearing memory");
 }
 
 } // namespace kroton::jit::cuda

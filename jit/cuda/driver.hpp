@@ -47,18 +47,18 @@ enum class Result : int {
   launch_failed = 719,
   stream_capture_unsupported = 900,
   stream_capture_invalidated = 901,
-  graph_exec_update_failure = 910,
 };
 
-using DeviceNumber = int;             ///< CUdevice
-using Address = unsigned long long;   ///< CUdeviceptr
-using Context = struct CUctx_st*;     ///< CUcontext
-using Stream = struct CUstream_st*;   ///< CUstream
-using Event = struct CUevent_st*;     ///< CUevent
-using LibraryCode = struct CUlib_st*; ///< CUlibrary
-using Kernel = struct CUkern_st*;     ///< CUkernel
-using EntryPoint = struct CUfunc_st*; ///< CUfunction
-using Graph = struct CUgraph_st*;     ///< CUgraph
+using DeviceNumber = int;                 ///< CUdevice
+using Address = unsigned long long;       ///< CUdeviceptr
+using Context = struct CUctx_st*;         ///< CUcontext
+using Stream = struct CUstream_st*;       ///< CUstream
+using Event = struct CUevent_st*;         ///< CUevent
+using LibraryCode = struct CUlib_st*;     ///< CUlibrary
+using Kernel = struct CUkern_st*;         ///< CUkernel
+using EntryPoint = struct CUfunc_st*;     ///< CUfunction
+using Graph = struct CUgraph_st*;         ///< CUgraph
+using GraphNode = struct CUgraphNode_st*; ///< CUgraphNode
 using GraphExec = struct CUgraphExec_st*;
 
 /// CUdevice_attribute
@@ -80,12 +80,42 @@ enum class FunctionAttribute : int {
   max_dynamic_shared_bytes = 8,
 };
 
-/// CUgraphExecUpdateResultInfo
-struct GraphUpdateResult {
-  int result;
-  void* error_node;
-  void* error_from_node;
+/// CUDA_KERNEL_NODE_PARAMS_v2
+struct KernelNode {
+  EntryPoint function;
+  unsigned grid_x, grid_y, grid_z, block_x, block_y, block_z, shared_bytes;
+  void** parameters;
+  void** extra;
+  Kernel kernel;
+  Context context;
 };
+static_assert(sizeof(KernelNode) == 72);
+
+/// CUDA_MEMSET_NODE_PARAMS
+struct SetNode {
+  Address to;
+  std::size_t pitch;
+  unsigned value, element_bytes;
+  std::size_t width, height; ///< `width` in elements
+};
+static_assert(sizeof(SetNode) == 40);
+
+/// One side of a CUDA_MEMCPY3D.
+struct CopyEnd {
+  std::size_t x_bytes, y, z, level;
+  int memory_type;
+  void* host;
+  Address device;
+  void* array;
+  void* reserved;
+  std::size_t pitch, height;
+};
+/// CUDA_MEMCPY3D
+struct CopyNode {
+  CopyEnd from, to;
+  std::size_t width_bytes, height, depth;
+};
+static_assert(sizeof(CopyNode) == 200);
 
 /// CU_MEMORYTYPE_DEVICE
 inline constexpr unsigned memory_of_device = 2;
@@ -107,6 +137,7 @@ struct Copy2D {
 inline constexpr unsigned stream_non_blocking = 1;  ///< CU_STREAM_NON_BLOCKING
 inline constexpr unsigned event_disable_timing = 2; ///< CU_EVENT_DISABLE_TIMING
 inline constexpr int capture_mode_relaxed = 2;      ///< CU_STREAM_CAPTURE_MODE_RELAXED
+inline constexpr int memory_type_device = 2;        ///< CU_MEMORYTYPE_DEVICE
 
 // ---- its functions
 // --------------------------------------------------------------------------------
@@ -162,7 +193,21 @@ inline constexpr int capture_mode_relaxed = 2;      ///< CU_STREAM_CAPTURE_MODE_
   X(cuStreamBeginCapture_v2, (Stream stream, int mode))                                            \
   X(cuStreamEndCapture, (Stream stream, Graph * graph))                                            \
   X(cuGraphInstantiateWithFlags, (GraphExec * exec, Graph graph, unsigned long long flags))        \
-  X(cuGraphExecUpdate_v2, (GraphExec exec, Graph graph, GraphUpdateResult * result))               \
+  X(cuGraphCreate, (Graph * graph, unsigned flags))                                                \
+  X(cuGraphAddKernelNode_v2, (GraphNode * node, Graph graph, const GraphNode* before,              \
+                              std::size_t count, const KernelNode* kernel))                        \
+  X(cuGraphAddMemcpyNode, (GraphNode * node, Graph graph, const GraphNode* before,                 \
+                           std::size_t count, const CopyNode* copy, Context context))              \
+  X(cuGraphAddMemsetNode, (GraphNode * node, Graph graph, const GraphNode* before,                 \
+                           std::size_t count, const SetNode* set, Context context))                \
+  X(cuGraphAddChildGraphNode,                                                                      \
+    (GraphNode * node, Graph graph, const GraphNode* before, std::size_t count, Graph child))      \
+  X(cuGraphExecKernelNodeSetParams_v2, (GraphExec exec, GraphNode node, const KernelNode* kernel)) \
+  X(cuGraphExecMemcpyNodeSetParams,                                                                \
+    (GraphExec exec, GraphNode node, const CopyNode* copy, Context context))                       \
+  X(cuGraphExecMemsetNodeSetParams,                                                                \
+    (GraphExec exec, GraphNode node, const SetNode* set, Context context))                         \
+  X(cuGraphExecChildGraphNodeSetParams, (GraphExec exec, GraphNode node, Graph child))             \
   X(cuGraphLaunch, (GraphExec exec, Stream stream))                                                \
   X(cuGraphDestroy, (Graph graph))                                                                 \
   X(cuGraphExecDestroy, (GraphExec exec))

@@ -74,7 +74,10 @@ struct CudaProgram::CudaFrame : Frame {
   std::vector<Product> products;            ///< of each matrix product
   std::vector<void*> parameters;            ///< of all steps: where each argument's value lies
   std::vector<std::size_t> first_parameter; ///< of each step, then the end
-  Address scratch_address = 0, records_address = 0;
+  std::vector<std::size_t> buffer_bytes;    ///< of each buffer
+  std::vector<std::size_t> scratch_bytes;   ///< what each step works in …
+  std::vector<Address> scratch_addresses;   ///< … and where that lies
+  Address records_address = 0;
   std::vector<Address> record_addresses;
 
   DeviceWorkspace arena, scratch, staged_memory, records;

@@ -17,6 +17,8 @@ namespace {
 /// Where arrays begin in memory that several share.
 constexpr std::size_t alignment = 256;
 std::size_t aligned(std::size_t nbytes) { return (nbytes + alignment - 1) / alignment * alignment; }
+/// Up to so many bytes of a call nothing shares memory for a part of the call only.
+constexpr std::size_t most_bytes_apart = std::size_t{8} << 20;
 
 bool are_graphs_off() {
   static const bool off = [] {
@@ -41,6 +43,7 @@ CudaProgram::CudaProgram(ProgramParts parts, Gpu& gpu, const Options& options)
 CudaProgram::~CudaProgram() = default;
 
 void CudaProgram::bind_steps() {
+  is_written_.resize(bound_.buffers.size());
   for (const BoundPlan::Step& step : bound_.steps) {
     BoundStep& s = steps_.emplace_back();
     s.step = &step;
@@ -49,6 +52,7 @@ void CudaProgram::bind_steps() {
       s.record = records_++;
       checked_steps_ = steps_.size();
     }
+    for (int b : step.writes) is_written_[static_cast<std::size_t>(b)] = 1;
     if (step.kind == BoundPlan::Step::contraction) s.product = products_++;
     if (step.launches.empty()) continue;
     const auto* code =
@@ -97,6 +101,9 @@ std::unique_ptr<Program::Frame> CudaProgram::make_frame() const {
     f.buffers[static_cast<std::size_t>(buffer)] = address;
   f.chosen.resize(launches_);
   f.products.resize(static_cast<std::size_t>(products_));
+  f.buffer_bytes.resize(bound_.buffers.size());
+  f.scratch_bytes.resize(steps_.size());
+  f.scratch_addresses.resize(steps_.size());
   f.step_sizes.resize(bound_.step_sizes.size());
   f.records_address = f.records.reserve(f.record_addresses.size() * sizeof(FailureRecord));
   for (std::size_t i = 0; i < f.record_addresses.size(); ++i)
@@ -106,7 +113,8 @@ std::unique_ptr<Program::Frame> CudaProgram::make_frame() const {
     f.first_parameter.push_back(f.parameters.size());
     for (int b : s.step->buffers) f.parameters.push_back(&f.buffers[static_cast<std::size_t>(b)]);
     // A product has its scratch among arguments of its own.
-    if (s.step->scratch >= 0 && s.product < 0) f.parameters.push_back(&f.scratch_address);
+    if (s.step->scratch >= 0 && s.product < 0)
+      f.parameters.push_back(&f.scratch_addresses[static_cast<std::size_t>(s.number)]);
     for (int i = 0; i < s.step->sizes; ++i)
       f.parameters.push_back(&f.step_sizes[static_cast<std::size_t>(s.step->first_size + i)]);
     if (s.record >= 0)
@@ -184,14 +192,11 @@ void CudaProgram::lay_out(Frame& frame) const {
   f.after_check.forget();
   f.whole.forget();
 
-  const std::vector<Address> slots = place_slots(f);
-  for (const auto& [buffer, slot] : bound_.temps)
-    f.buffers[static_cast<std::size_t>(buffer)] = slots[static_cast<std::size_t>(slot)];
-
-  std::size_t scratch = 0;
+  for (std::size_t b = 0; b < f.buffer_bytes.size(); ++b)
+    f.buffer_bytes[b] = bytes_of(static_cast<int>(b), f);
   for (const BoundStep& s : steps_) {
-    if (s.step->scratch >= 0)
-      scratch = std::max(scratch, static_cast<std::size_t>(size(f, s.step->scratch)));
+    std::size_t& scratch = f.scratch_bytes[static_cast<std::size_t>(s.number)];
+    scratch = s.step->scratch >= 0 ? static_cast<std::size_t>(size(f, s.step->scratch)) : 0;
     if (s.product >= 0) {
       Product& product = f.products[static_cast<std::size_t>(s.product)];
       product = product_of(*s.step, f);
@@ -200,8 +205,51 @@ void CudaProgram::lay_out(Frame& frame) const {
     choose(s.stages, s.first_stage, s, f);
     choose(s.epilogue, s.first_stage + s.stages.size(), s, f);
   }
-  f.scratch_address = f.scratch.reserve(scratch);
+  place(f);
   f.laid_out = f.sizes;
+}
+
+/// Gives arrays between steps, and what steps work in, their places. As long as all of that is
+/// little, each has a place of its own: steps that meet in one alone can then run side by side.
+/// What is large keeps the device busy without that.
+void CudaProgram::place(CudaFrame& f) const {
+  const auto bytes_of_slot = [&](int slot) {
+    const int bytes = bound_.slot_bytes[static_cast<std::size_t>(slot)];
+    return aligned(static_cast<std::size_t>(size(f, bytes)));
+  };
+  std::size_t temps = 0, scratch = 0, most_scratch = 0;
+  for (const auto& [buffer, slot] : bound_.temps) temps += bytes_of_slot(slot);
+  for (std::size_t nbytes : f.scratch_bytes) {
+    scratch += aligned(nbytes);
+    most_scratch = std::max(most_scratch, nbytes);
+  }
+  const bool is_apart =
+      uses_graphs_ && !has_exact_memory() && temps + scratch <= most_bytes_apart;
+  const std::vector<Address> slots = is_apart ? std::vector<Address>() : place_slots(f);
+  Address next = is_apart ? f.arena.reserve(temps) : 0;
+  for (const auto& [buffer, slot] : bound_.temps) {
+    f.buffers[static_cast<std::size_t>(buffer)] =
+        is_apart ? next : slots[static_cast<std::size_t>(slot)];
+    next += bytes_of_slot(slot);
+  }
+  const Address scratch_address = f.scratch.reserve(is_apart ? scratch : most_scratch);
+  next = scratch_address;
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    f.scratch_addresses[i] = is_apart ? next : scratch_address;
+    next += aligned(f.scratch_bytes[i]);
+  }
+}
+
+/// From a buffer's first element to the end of its last one.
+std::size_t CudaProgram::bytes_of(int buffer, const Frame& f) const {
+  const BoundPlan::BufferType& t = bound_.buffers[static_cast<std::size_t>(buffer)];
+  std::int64_t last = 0;
+  for (std::size_t i = 0; i < t.shape.size(); ++i) {
+    const std::int64_t length = size(f, t.shape[i]);
+    if (length == 0) return 0;
+    last += (length - 1) * size(f, t.strides[i]);
+  }
+  return static_cast<std::size_t>(last + 1) * item_size(t.dtype);
 }
 
 } // namespace kroton::jit::cuda

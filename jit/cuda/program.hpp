@@ -86,11 +86,14 @@ private:
   void lay_out(Frame& frame) const override;
   void choose(const Stages& stages, std::size_t first, const BoundStep& step,
               CudaFrame& frame) const;
+  void place(CudaFrame& frame) const;
+  std::size_t bytes_of(int buffer, const Frame& frame) const;
 
   Gpu& gpu_;
   const int owner_; ///< of memory
   const bool uses_graphs_, allows_tf32_;
   std::vector<BoundStep> steps_;
+  std::vector<char> is_written_;        ///< 1 for each buffer that a step writes
   std::size_t checked_steps_ = 0;       ///< all that can fail are among so many first ones
   std::vector<RangeLeaf> range_leaves_; ///< those of `bound_.ranges`
   int products_ = 0;                    ///< matrix products

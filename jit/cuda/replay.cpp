@@ -1,90 +1,88 @@
 #include "jit/cuda/replay.hpp"
 
 #include <algorithm>
-
-#include <kroton/error.hpp>
+#include <utility>
 
 #include "lib/support/log.hpp"
 
 namespace kroton::jit::cuda {
+namespace {
 
-Replays::~Replays() {
-  try {
-    const Gpu::Current current(gpu_);
-    for (const Kept& k : kept_)
-      if (k.exec) driver().cuGraphExecDestroy(k.exec);
-    if (capturing_) driver().cuStreamDestroy_v2(capturing_);
-  } catch (const DeviceError&) {
-    // Without its context the device takes nothing back.
-  }
-}
+/// How many nodes may be given new arguments for the price of making one node of another graph.
+constexpr std::size_t updates_per_node = 4;
+
+} // namespace
 
 void Replays::forget() noexcept {
-  for (Kept& k : kept_) {
-    k.addresses.clear();
-    k.is_current = false;
-    k.times = 0;
-    k.last_used = 0;
-  }
+  for (Kept& k : kept_) k = {};
+  has_come_before_ = false;
+  updates_ = 0;
 }
 
-Replays::Kept& Replays::kept_for(std::span<const Address> addresses) {
+Replays::Kept* Replays::kept_for(std::span<const Address> addresses) {
   for (Kept& k : kept_)
-    if (k.times > 0 && std::ranges::equal(k.addresses, addresses)) return k;
-  Kept& k = *std::ranges::min_element(kept_, {}, &Kept::last_used);
-  k.addresses.assign(addresses.begin(), addresses.end());
-  k.times = 0;
-  k.is_current = false;
-  return k;
+    if (k.graph && std::ranges::equal(k.addresses, addresses)) return &k;
+  return nullptr;
 }
 
-void Replays::run(std::span<const Address> addresses, Queue& queue, const Work& work) {
-  if (is_off_) return work(queue.stream());
-  Kept& kept = kept_for(addresses);
-  kept.last_used = ++clock_;
-  if (++kept.times < 2) return work(queue.stream());
-  if (!kept.is_current && !capture(kept, work)) return work(queue.stream());
-  gpu_.check(driver().cuGraphLaunch(kept.exec, queue.stream()), "launching a graph");
-  ++launches_;
+/// The graph of which the fewest nodes change, changed; or another one, when changing has cost as
+/// much as that. Null if there is none.
+Replays::Kept* Replays::changed_for(std::span<const Address> addresses, const Steps& steps) {
+  Kept *nearest = nullptr, *unused = nullptr;
+  std::size_t fewest = 0;
+  for (Kept& k : kept_) {
+    if (!k.graph) {
+      unused = unused ? unused : &k;
+      continue;
+    }
+    changed_.resize(addresses.size());
+    for (std::size_t i = 0; i < addresses.size(); ++i)
+      changed_[i] = static_cast<char>(k.addresses[i] != addresses[i]);
+    const std::size_t nodes = k.graph->nodes_using(steps, changed_);
+    if (nearest && nodes >= fewest) continue;
+    nearest = &k;
+    fewest = nodes;
+    std::swap(changed_, best_);
+  }
+  if (!nearest) return make(*unused, addresses, steps);
+  updates_ += fewest;
+  if (unused && updates_ > updates_per_node * nearest->graph->nodes())
+    return make(*unused, addresses, steps);
+  if (steps.overlap(best_)) return make(*nearest, addresses, steps);
+  std::unique_ptr<StepGraph> graph = std::move(nearest->graph); // gone if this fails
+  if (graph->update(steps, best_) != Result::success) return make(*nearest, addresses, steps);
+  nearest->graph = std::move(graph);
+  nearest->addresses.assign(addresses.begin(), addresses.end());
+  return nearest;
 }
 
-bool Replays::capture(Kept& kept, const Work& work) {
-  const Driver& cu = driver();
-  if (!capturing_)
-    gpu_.check(cu.cuStreamCreate(&capturing_, stream_non_blocking), "making a stream");
-  Graph graph = nullptr;
-  Result result = cu.cuStreamBeginCapture_v2(capturing_, capture_mode_relaxed);
-  if (result == Result::success) {
-    try {
-      work(capturing_);
-    } catch (...) {
-      if (cu.cuStreamEndCapture(capturing_, &graph) == Result::success && graph)
-        cu.cuGraphDestroy(graph);
-      throw;
-    }
-    result = cu.cuStreamEndCapture(capturing_, &graph);
-  }
-  if (result == Result::success &&
-      kept.exec) { // of other addresses: the nodes stay, their arguments change
-    GraphUpdateResult told{};
-    kept.is_current = cu.cuGraphExecUpdate_v2(kept.exec, graph, &told) == Result::success;
-    if (!kept.is_current) {
-      cu.cuGraphExecDestroy(kept.exec);
-      kept.exec = nullptr;
-    }
-  }
-  if (result == Result::success && !kept.exec) {
-    result = cu.cuGraphInstantiateWithFlags(&kept.exec, graph, 0);
-    kept.is_current = result == Result::success;
-  }
-  if (graph) cu.cuGraphDestroy(graph);
-  if (is_sticky(result)) gpu_.fail(result, "capturing a graph");
+Replays::Kept* Replays::make(Kept& kept, std::span<const Address> addresses, const Steps& steps) {
+  kept = {};
+  updates_ = 0;
+  auto graph = std::make_unique<StepGraph>(gpu_, capturing_);
+  const Result result = graph->make(steps);
+  if (is_sticky(result)) gpu_.fail(result, "making a graph");
   if (result != Result::success) {
     is_off_ = true;
     support::log(support::Area::jit)
-        ->debug("cuda:{}: work is not captured: {}", gpu_.facts().index, describe(result));
+        ->debug("cuda:{}: work does not become a graph: {}", gpu_.facts().index, describe(result));
+    return nullptr;
   }
-  return kept.is_current;
+  kept.graph = std::move(graph);
+  kept.addresses.assign(addresses.begin(), addresses.end());
+  return &kept;
+}
+
+void Replays::run(std::span<const Address> addresses, Queue& queue, const Steps& steps) {
+  const auto kept = [&]() -> Kept* {
+    if (is_off_ || !std::exchange(has_come_before_, true)) return nullptr;
+    Kept* const same = kept_for(addresses);
+    return same ? same : changed_for(addresses, steps);
+  };
+  if (const Kept* k = kept())
+    return gpu_.check(k->graph->launch(queue.stream()), "launching a graph");
+  OnStream sink(queue.stream());
+  for (std::size_t i = 0; i < steps.count(); ++i) steps.run(i, sink);
 }
 
 } // namespace kroton::jit::cuda

@@ -1,54 +1,51 @@
 #pragma once
-/// Work that comes again with the same addresses is captured into a CUDA graph and launched as one.
+/// Work that comes again is made a CUDA graph, and launched as one.
 ///
-///   replays.run(addresses, queue, [&](Stream stream) { … launches … });
+///   replays.run(addresses, queue, steps);
 ///
-/// The first time the work is put on the queue step by step, the second time it is captured. A call
-/// whose outputs lie elsewhere than those of the last one alternates between few sets of addresses,
-/// as memory out of the pool comes back; so several graphs are kept. ADR 0018 has the reasons.
+/// The first time the steps are put on the queue one by one, the second time they become a graph.
+/// Where buffers lie elsewhere than in the last call, the nodes that use them are given the new
+/// addresses. Few sets of addresses that alternate, as memory out of the pool and two places of a
+/// variable do, soon have a graph each. ADR 0021 has the reasons.
 #include <array>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
-#include "jit/cuda/gpu.hpp"
+#include "jit/cuda/graph.hpp"
 
 namespace kroton::jit::cuda {
 
 /// Of one piece of work, on one queue.
 class Replays {
 public:
-  explicit Replays(Gpu& gpu) : gpu_(gpu) {}
+  explicit Replays(Gpu& gpu) : gpu_(gpu), capturing_(gpu) {}
   Replays(const Replays&) = delete;
   Replays& operator=(const Replays&) = delete;
-  ~Replays();
 
-  using Work = std::function<void(Stream)>;
-  /// Does the work on the queue. What it does depends on the addresses alone, until `forget`.
-  void run(std::span<const Address> addresses, Queue& queue, const Work& work);
+  /// Does the steps on the queue. What they do depends on the buffers' addresses alone, until
+  /// `forget`.
+  void run(std::span<const Address> addresses, Queue& queue, const Steps& steps);
   /// The work is another from now on.
   void forget() noexcept;
 
-  std::uint64_t launches() const noexcept { return launches_; }
-
 private:
   struct Kept {
-    std::vector<Address> addresses; ///< empty: none yet
-    int times = 0;                  ///< they came
-    GraphExec exec = nullptr;       ///< perhaps for other addresses …
-    bool is_current = false;        ///< … unless this holds
-    std::uint64_t last_used = 0;
+    std::vector<Address> addresses;   ///< those that the graph is for
+    std::unique_ptr<StepGraph> graph; ///< null: none yet
   };
-  Kept& kept_for(std::span<const Address> addresses);
-  /// False if the work cannot be captured; then nothing has been done.
-  bool capture(Kept& kept, const Work& work);
+  Kept* kept_for(std::span<const Address> addresses);
+  Kept* changed_for(std::span<const Address> addresses, const Steps& steps);
+  Kept* make(Kept& kept, std::span<const Address> addresses, const Steps& steps);
 
   Gpu& gpu_;
+  CaptureStream capturing_;
   std::array<Kept, 4> kept_;
-  Stream capturing_ = nullptr;
-  bool is_off_ = false; ///< capturing failed once
-  std::uint64_t clock_ = 0, launches_ = 0;
+  bool has_come_before_ = false;
+  std::size_t updates_ = 0;          ///< of nodes since the last graph was made
+  std::vector<char> changed_, best_; ///< buffers that lie elsewhere than in a graph
+  bool is_off_ = false;              ///< making a graph failed once
 };
 
 } // namespace kroton::jit::cuda

@@ -204,22 +204,73 @@ TEST_CASE("a captured graph does nothing until it is launched, and each launch d
     s.cu.cuMemcpyDtoHAsync_v2(&v, at, 4, stream);
     return v;
   };
-  const Graph first = captured(x, 2), same = captured(y, 2), longer = captured(x, 3);
+  const Graph twice = captured(x, 2), once = captured(y, 1);
   CHECK(value(x) == 0);
   GraphExec exec = nullptr;
-  CHECK(s.cu.cuGraphInstantiateWithFlags(&exec, first, 0) == Result::success);
+  CHECK(s.cu.cuGraphInstantiateWithFlags(&exec, twice, 0) == Result::success);
   CHECK(s.cu.cuGraphLaunch(exec, stream) == Result::success);
   CHECK(s.cu.cuGraphLaunch(exec, stream) == Result::success);
   CHECK(value(x) == 4);
-  GraphUpdateResult update{};
-  CHECK(s.cu.cuGraphExecUpdate_v2(exec, longer, &update) == Result::graph_exec_update_failure);
-  CHECK(s.cu.cuGraphExecUpdate_v2(exec, same, &update) == Result::success);
-  s.cu.cuGraphLaunch(exec, stream);
-  CHECK(value(x) == 4);
-  CHECK(value(y) == 2);
-  for (const Graph g : {first, same, longer}) s.cu.cuGraphDestroy(g);
-  s.cu.cuGraphExecDestroy(exec);
+  // As a node of another graph, in which something else takes its place.
+  Graph whole = nullptr;
+  GraphNode node = nullptr;
+  GraphExec nested = nullptr;
+  CHECK(s.cu.cuGraphCreate(&whole, 0) == Result::success);
+  CHECK(s.cu.cuGraphAddChildGraphNode(&node, whole, nullptr, 0, once) == Result::success);
+  CHECK(s.cu.cuGraphInstantiateWithFlags(&nested, whole, 0) == Result::success);
+  CHECK(s.cu.cuGraphExecChildGraphNodeSetParams(nested, node, twice) == Result::invalid_value);
+  const Graph same = captured(x, 1);
+  CHECK(s.cu.cuGraphExecChildGraphNodeSetParams(nested, node, same) == Result::success);
+  CHECK(s.cu.cuGraphLaunch(nested, stream) == Result::success);
+  CHECK(value(x) == 5);
+  CHECK(value(y) == 0);
+  for (const Graph g : {twice, once, whole, same}) s.cu.cuGraphDestroy(g);
+  CHECK(s.cu.cuGraphExecChildGraphNodeSetParams(nested, node, same) == Result{400});
+  for (const GraphExec e : {exec, nested}) s.cu.cuGraphExecDestroy(e);
   s.cu.cuLibraryUnload(add.code);
+  s.give_back({x, y}, {stream});
+}
+
+TEST_CASE("a graph's nodes run in any order that its edges allow, and a missing edge is a fault",
+          "[fake]") {
+  const Session s;
+  const Stream stream = s.stream();
+  const Address x = s.memory(4), y = s.memory(4);
+  const auto run = [&](bool has_edge, Address second) {
+    Graph graph = nullptr;
+    CHECK(s.cu.cuGraphCreate(&graph, 0) == Result::success);
+    const SetNode ones{
+        .to = x, .pitch = 0, .value = 1, .element_bytes = 1, .width = 4, .height = 1};
+    SetNode twos = ones;
+    twos.to = second;
+    twos.value = 2;
+    GraphNode a = nullptr, b = nullptr;
+    CHECK(s.cu.cuGraphAddMemsetNode(&a, graph, nullptr, 0, &ones, s.context) == Result::success);
+    CHECK(s.cu.cuGraphAddMemsetNode(&b, graph, &a, has_edge ? 1 : 0, &twos, s.context) ==
+          Result::success);
+    GraphExec exec = nullptr;
+    CHECK(s.cu.cuGraphInstantiateWithFlags(&exec, graph, 0) == Result::success);
+    s.cu.cuGraphLaunch(exec, stream);
+    const Result result = s.cu.cuStreamSynchronize(stream);
+    const std::string fault = s.control.fault();
+    CHECK(s.control.last_graph().longest_path == (has_edge ? 2 : 1));
+    s.control.reset();
+    s.cu.cuGraphExecDestroy(exec);
+    s.cu.cuGraphDestroy(graph);
+    return std::pair{result, fault};
+  };
+  for (const emulator::Order order :
+       {emulator::Order::forward, emulator::Order::reverse, emulator::Order::random}) {
+    s.control.set_schedule({.order = order});
+    CHECK(run(true, x).first == Result::success);
+    s.control.set_schedule({.order = order});
+    CHECK(run(false, y).first == Result::success);
+    s.control.set_schedule({.order = order});
+    const auto [result, fault] = run(false, x);
+    CHECK(result == Result::illegal_address);
+    CHECK(fault == "nodes 0 (set) and 1 (set) of a graph touch the same memory, and neither waits "
+                   "for the other");
+  }
   s.give_back({x, y}, {stream});
 }
 

@@ -6,6 +6,8 @@
 #include <kroton/devices.hpp>
 #include <kroton/kroton.hpp>
 
+#include "examples/network/model.hpp"
+#include "jit/cuda/dependencies.hpp"
 #include "test/cuda/fake/control.hpp"
 #include "test/support/catch.hpp"
 
@@ -68,6 +70,116 @@ TEST_CASE("a captured step needs two calls of the driver, and one more for host 
   CHECK(fakes.control.count("cuGraphLaunch") == calls);
   CHECK(log_of(layer.arguments).size() == 3 * calls);
   CHECK(fakes.control.count("cuMemcpyHtoDAsync_v2") == calls);
+}
+
+TEST_CASE("steps wait for those that they share memory with, and for no others", "[cuda]") {
+  using jit::cuda::Access;
+  using jit::cuda::Dependencies;
+  const auto dependencies = [](const std::vector<std::vector<Access>>& steps) {
+    return jit::cuda::dependencies_of(steps);
+  };
+  const Access write_a{0, 8, true}, read_a{0, 8, false}, write_b{8, 8, true}, read_b{8, 8, false},
+      write_c{16, 8, true};
+  // Two readers of a, two writers of their own, and what reads both of these.
+  CHECK(dependencies({{write_a}, {read_a, write_b}, {read_a, write_c}, {read_b, write_c}}) ==
+        Dependencies{{}, {0}, {0}, {2, 1}});
+  // Writing waits for the readers, and through them for the first writer.
+  CHECK(dependencies({{write_a}, {read_a}, {read_a}, {read_a}, {write_a}}) ==
+        Dependencies{{}, {0}, {0}, {0}, {3, 2, 1}});
+  CHECK(dependencies({{write_a}, {write_b}, {write_c}}) == Dependencies{{}, {}, {}});
+  CHECK(dependencies({{{4, 8, true}}, {write_a}, {write_b}}) == Dependencies{{}, {0}, {0}});
+  CHECK(dependencies({{write_a}, {}, {{0, 0, true}}}) == Dependencies{{}, {}, {}});
+  // What has next to nothing side by side is a chain.
+  CHECK(
+      dependencies({{write_a}, {read_a, write_b}, {read_b, write_c}, {{99, 1, true}}, {write_c}}) ==
+      Dependencies{{}, {0}, {1}, {2}, {3}});
+  CHECK(jit::cuda::longest_path({{}, {0}, {0}, {2, 1}}) == 3);
+}
+
+TEST_CASE("arrays that are new in every call are no hindrance to a graph", "[cuda]") {
+  const OnFakes fakes;
+  const auto losses = [&](const std::string& target, bool is_moving) {
+    const Layer layer;
+    const Function step = layer.step(target);
+    std::vector<std::vector<Array>> places{layer.arguments};
+    if (is_moving) places = {};
+    while (places.size() < 17 && is_moving) places.push_back(on_device(layer.arguments));
+    std::vector<Array> outputs; // kept, so that each lies elsewhere
+    for (std::size_t i = 0; i < 40; ++i) {
+      if (i == 20) fakes.control.reset();
+      outputs.push_back(step(places[i % places.size()])[0]);
+    }
+    std::vector<float> all;
+    for (const Array& o : outputs) all.push_back(o.item<float>());
+    return all;
+  };
+  const auto moving = losses("cuda", true);
+  CHECK(fakes.control.count("cuGraphLaunch") == 20);
+  CHECK(fakes.control.count("cuLaunchKernel") == 0);
+  CHECK(fakes.control.count("cuGraphInstantiateWithFlags") <= 2);
+  CHECK(fakes.control.count("cuGraphExecKernelNodeSetParams_v2") > 0);
+  CHECK(moving == losses("cuda", false));
+  const auto here = losses("host", false);
+  for (std::size_t i = 0; i < here.size(); ++i) CHECK(moving[i] == Approx(here[i]).epsilon(1e-4));
+}
+
+TEST_CASE("a few sets of addresses that alternate have a graph each in the end", "[cuda]") {
+  const OnFakes fakes;
+  const Layer layer;
+  const Function step = layer.step("cuda");
+  const std::vector<std::vector<Array>> places{
+      on_device(layer.arguments), on_device(layer.arguments), on_device(layer.arguments)};
+  for (std::size_t i = 0; i < 60; ++i) step(places[i % 3]);
+  fakes.control.reset();
+  for (std::size_t i = 0; i < 30; ++i) step(places[i % 3]);
+  CHECK(fakes.control.count("cuGraphLaunch") == 30);
+  CHECK(fakes.control.count("cuGraphExecKernelNodeSetParams_v2") == 0);
+}
+
+TEST_CASE("a library's products are given new addresses too", "[cuda]") {
+  const OnFakes fakes;
+  const Expr x = matrix<float>("x"), y = matrix<float>("y");
+  const auto results = [&](const std::string& target) {
+    const Function f = function({x, y}, {dot(x, dot(transpose(x), y)), sum(x, {0})},
+                                {.target = target, .specialize = Specialize::off});
+    std::vector<Array> all;
+    for (int i = 0; i < 4; ++i) {
+      const std::vector<Array> arguments{ramp({128, 130}, 0.1F * static_cast<float>(i), 1e-5F),
+                                         ramp({128, 140}, 1, -1e-5F)};
+      for (const Array& out : f(target == "host" ? arguments : on_device(arguments)))
+        all.push_back(out);
+    }
+    return all;
+  };
+  const auto there = results("cuda");
+  CHECK(fakes.control.count("cublasLtMatmul") >= 4);
+  CHECK(fakes.control.count("cuGraphExecChildGraphNodeSetParams") > 0);
+  const auto here = results("host");
+  for (std::size_t i = 0; i < here.size(); ++i) CHECK(all_close(there[i], here[i], 1e-4));
+}
+
+TEST_CASE("independent parts of a training step run side by side, in any order", "[cuda]") {
+  const OnFakes fakes;
+  const auto losses = [&](std::int64_t batch, const emulator::Schedule& schedule) {
+    fakes.control.reset();
+    fakes.control.set_schedule(schedule);
+    network::Model model(network::start_values(1));
+    const Function step = model.step({.target = "cuda", .specialize = Specialize::off});
+    Array y = Array::empty<std::int32_t>({batch});
+    for (int i = 0; i < batch; ++i) y.data<std::int32_t>()[i] = i % 10;
+    const std::vector<Array> arguments = on_device({ramp({batch, 16}, -1, 0.01F), y});
+    std::vector<float> all;
+    for (int i = 0; i < 5; ++i) all.push_back(step(arguments)[0].item<float>());
+    CHECK(fakes.control.fault() == "");
+    return all;
+  };
+  const auto forward = losses(12, {});
+  const fake::GraphShape shape = fakes.control.last_graph();
+  INFO(shape.nodes << " nodes, " << shape.longest_path << " on the longest path");
+  CHECK(4 * shape.longest_path <= 3 * shape.nodes);
+  CHECK(losses(12, {.order = emulator::Order::reverse}) == forward);
+  for (std::uint64_t seed = 1; seed < 4; ++seed)
+    CHECK(losses(12, {.order = emulator::Order::random, .seed = seed}) == forward);
 }
 
 } // namespace kroton::test

@@ -16,11 +16,11 @@ std::vector<std::uint32_t> in_order(std::uint32_t n, Order order, std::mt19937_6
 }
 
 void launch(const Kernel& kernel, const Grid& grid, void** arguments, MemoryMap& memory,
-            const Schedule& schedule) {
+            const Schedule& schedule, Footprint* footprint) {
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
   static RaceDetector races; // the numbers of its intervals go on
-  races.begin_launch();
+  races.begin_launch(footprint);
   std::mt19937_64 random(schedule.seed);
   Block block(kernel, grid, arguments, memory, races, schedule.order, random);
   for (const std::uint32_t i :

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "test/cuda/emulator/abi.h"
+#include "test/cuda/emulator/footprint.hpp"
 #include "test/cuda/emulator/memory.hpp"
 
 namespace kroton::emulator {
@@ -54,11 +55,12 @@ struct Kernel {
   std::vector<int> parameter_bytes;
 };
 
-/// Calls the kernel for each thread. One launch runs at a time in the process, others wait. Throws
-/// Fault at the first thing that is wrong: an access outside of `memory` and the shared arrays, a
-/// misaligned one, a race, a read of shared memory that the block has not written, a barrier that
-/// not all threads reach, a warp operation that not all threads of its mask take part in.
+/// Calls the kernel for each thread, and adds what they touch to `footprint`. One launch runs at a
+/// time in the process, others wait. Throws Fault at the first thing that is wrong: an access
+/// outside of `memory` and the shared arrays, a misaligned one, a race, a read of shared memory
+/// that the block has not written, a barrier that not all threads reach, a warp operation that not
+/// all threads of its mask take part in.
 void launch(const Kernel& kernel, const Grid& grid, void** arguments, MemoryMap& memory,
-            const Schedule& schedule);
+            const Schedule& schedule, Footprint* footprint = nullptr);
 
 } // namespace kroton::emulator

@@ -74,6 +74,7 @@ std::string RaceDetector::see_cell(Cell& cell, const Cell::Record& now, Access k
 
 std::string RaceDetector::see(Range& range, std::uintptr_t at, std::size_t nbytes, Access kind,
                               Accessor by) {
+  if (footprint_ && !by.is_shared) footprint_->add(at, nbytes, kind != Access::read);
   std::string problem;
   for (std::uintptr_t cell = at / 4 * 4; cell < at + nbytes && problem.empty(); cell += 4) {
     const Cell::Record now{.interval = interval_,

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "test/cuda/emulator/abi.h"
+#include "test/cuda/emulator/footprint.hpp"
 #include "test/cuda/emulator/memory.hpp"
 
 namespace kroton::emulator {
@@ -26,7 +27,9 @@ struct Accessor {
 
 class RaceDetector {
 public:
-  void begin_launch() {
+  /// What the launch touches outside of shared memory is added to `footprint`, if there is one.
+  void begin_launch(Footprint* footprint = nullptr) {
+    footprint_ = footprint;
     launch_ = block_ = ++interval_;
     has_fence_ = false;
   }
@@ -48,6 +51,7 @@ private:
 
   std::uint32_t interval_ = 0, launch_ = 0, block_ = 0;
   bool has_fence_ = false;
+  Footprint* footprint_ = nullptr;
 };
 
 } // namespace kroton::emulator

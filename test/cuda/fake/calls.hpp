@@ -1,5 +1,7 @@
 #pragma once
 /// What the functions of the fake libcuda share. Their signatures are those of Kroton's own table.
+#include <optional>
+
 #include "test/cuda/fake/state.hpp"
 
 using namespace kroton::jit::cuda; // the types of the signatures
@@ -32,6 +34,12 @@ template <class Body> Result call_on(const char* function, CUstream_st* stream, 
     return lost != Result::success ? lost : body(*stream->context);
   });
 }
+
+/// Puts a kernel, a copy or a set on a stream or into a graph; null where its arguments are wrong.
+using Work = std::optional<Operation>;
+Work kernel_work(CUctx_st& context, const KernelNode& kernel);
+Work copy_work(Address to, Address from, std::size_t nbytes);
+Work set_work(Address to, unsigned char value, std::size_t nbytes);
 
 /// What a fake device says of itself.
 int value_of(jit::cuda::DeviceAttribute attribute, const DeviceState& device);

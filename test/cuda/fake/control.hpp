@@ -32,6 +32,11 @@ struct Live {
   }
 };
 
+/// Of a graph: how many pieces of work it has, and how many of them wait for each other at most.
+struct GraphShape {
+  std::size_t nodes = 0, longest_path = 0;
+};
+
 /// The driver's names for the errors that tests inject.
 inline constexpr int out_of_memory = 2, unknown_error = 999;
 
@@ -42,7 +47,8 @@ public:
   /// Takes back all that was set, finds lost devices again and empties the log. What is live stays.
   virtual void reset() = 0;
 
-  /// The order of the threads of kernels that are launched from now on.
+  /// The order of the threads of kernels that are launched from now on, and of a graph's nodes as
+  /// far as no edge says it.
   virtual void set_schedule(const emulator::Schedule& schedule) = 0;
   /// Work on a stream is done only when somebody waits for it: at a synchronisation, or before work
   /// that waits for an event of it.
@@ -68,6 +74,8 @@ public:
   virtual std::vector<std::string> log() const = 0;
   /// How many of them are of `function`.
   virtual int count(const std::string& function) const = 0;
+  /// The graph that was launched last.
+  virtual GraphShape last_graph() const = 0;
   /// What the kernel did that lost a device last; empty if none did.
   virtual std::string fault() const = 0;
 };

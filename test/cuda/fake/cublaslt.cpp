@@ -115,6 +115,13 @@ Result run(const Product& p) {
       !is_on_device(p.alpha, 4) || !is_on_device(p.beta, 4) ||
       (p.desc.has_bias() && !is_on_device(p.desc.bias, p.d.rows * p.d.element_bytes())))
     return Result::illegal_address;
+  const auto touch = [](const void* at, std::size_t nbytes, bool is_write) {
+    state().touch(reinterpret_cast<Address>(at), nbytes, is_write);
+  };
+  touch(p.a_at, p.a.nbytes(), false);
+  touch(p.b_at, p.b.nbytes(), false);
+  touch(p.c_at, p.c.nbytes(), false);
+  touch(p.d_at, p.d.nbytes(), true);
   if (is_f32)
     compute<float>(p);
   else

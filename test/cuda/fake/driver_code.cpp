@@ -1,7 +1,5 @@
-/// The fake libcuda: libraries, kernels, graphs.
+/// The fake libcuda: libraries and kernels.
 #include "test/cuda/fake/calls.hpp"
-
-#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -65,94 +63,55 @@ Result cuFuncSetAttribute(EntryPoint function, FunctionAttribute attribute, int 
   });
 }
 
+namespace {
+
+std::string described(const KernelNode& k) {
+  return fmt::format("{} ({},{},{}) x ({},{},{})", k.function->kernel->name, k.grid_x, k.grid_y,
+                     k.grid_z, k.block_x, k.block_y, k.block_z);
+}
+
+} // namespace
+
+Work kroton::test::fake::kernel_work(CUctx_st& context, const KernelNode& k) {
+  const auto& kernel = *k.function->kernel;
+  const std::uint64_t threads = std::uint64_t{k.block_x} * k.block_y * k.block_z;
+  const bool has_grid = k.grid_x > 0 && k.grid_x <= 0x7fffffff && k.grid_y > 0 &&
+                        k.grid_y < 65536 && k.grid_z > 0 && k.grid_z < 65536;
+  if (!has_grid || threads == 0 || threads > 1024 || k.extra ||
+      k.shared_bytes > k.function->dynamic_shared_bytes)
+    return std::nullopt;
+  std::vector<std::vector<std::byte>> arguments;
+  for (std::size_t i = 0; i < kernel.parameter_bytes.size(); ++i) {
+    const auto* begin = static_cast<const std::byte*>(k.parameters[i]);
+    arguments.emplace_back(begin, begin + kernel.parameter_bytes[i]);
+  }
+  const kroton::emulator::Grid grid{.blocks = {k.grid_x, k.grid_y, k.grid_z},
+                                    .threads = {k.block_x, k.block_y, k.block_z},
+                                    .shared_bytes = k.shared_bytes};
+  return Operation{"kernel " + kernel.name, [=, &context, function = k.function] {
+                     return state().run_kernel(*function, grid, arguments, context);
+                   }};
+}
+
 Result cuLaunchKernel(EntryPoint function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                       unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                       Stream stream, void** parameters, void** extra) {
   return call_on("cuLaunchKernel", stream, [&](CUctx_st& context) -> Result {
     if (&context != State::current()) return invalid_handle;
-    const auto& kernel = *function->kernel;
-    const std::string what = fmt::format("{} ({},{},{}) x ({},{},{})", kernel.name, grid_x, grid_y,
-                                         grid_z, block_x, block_y, block_z);
-    state().note(what);
-    const std::uint64_t threads = std::uint64_t{block_x} * block_y * block_z;
-    const bool has_grid = grid_x > 0 && grid_x <= 0x7fffffff && grid_y > 0 && grid_y < 65536 &&
-                          grid_z > 0 && grid_z < 65536;
-    if (!has_grid || threads == 0 || threads > 1024 || extra ||
-        shared_bytes > function->dynamic_shared_bytes)
-      return Result::invalid_value;
-    std::vector<std::vector<std::byte>> arguments;
-    for (std::size_t i = 0; i < kernel.parameter_bytes.size(); ++i) {
-      const auto* begin = static_cast<const std::byte*>(parameters[i]);
-      arguments.emplace_back(begin, begin + kernel.parameter_bytes[i]);
-    }
-    const kroton::emulator::Grid grid{.blocks = {grid_x, grid_y, grid_z},
-                                      .threads = {block_x, block_y, block_z},
-                                      .shared_bytes = shared_bytes};
-    return state().enqueue(stream, {"kernel " + kernel.name, [=, &context] {
-                                      return state().run_kernel(*function, grid, arguments,
-                                                                context);
-                                    }});
-  });
-}
-
-Result cuStreamBeginCapture_v2(Stream stream, int) {
-  return call_on("cuStreamBeginCapture_v2", stream, [&](CUctx_st&) {
-    if (stream->capture) return Result::stream_capture_unsupported;
-    stream->capture = kept(state().graphs, std::make_unique<CUgraph_st>());
-    return Result::success;
-  });
-}
-
-Result cuStreamEndCapture(Stream stream, Graph* graph) {
-  return call_on("cuStreamEndCapture", stream, [&](CUctx_st&) {
-    if (!stream->capture) return Result::stream_capture_invalidated;
-    *graph = std::exchange(stream->capture, nullptr);
-    return Result::success;
-  });
-}
-
-Result cuGraphInstantiateWithFlags(GraphExec* exec, Graph graph, unsigned long long) {
-  return state().call_in_context("cuGraphInstantiateWithFlags", [&](CUctx_st&) -> Result {
-    if (!state().graphs.contains(graph)) return invalid_handle;
-    *exec = kept(state().executables,
-                 std::make_unique<CUgraphExec_st>(CUgraphExec_st{graph->operations}));
-    return Result::success;
-  });
-}
-
-Result cuGraphExecUpdate_v2(GraphExec exec, Graph graph, GraphUpdateResult* result) {
-  return state().call_in_context("cuGraphExecUpdate_v2", [&](CUctx_st&) -> Result {
-    if (!state().graphs.contains(graph) || !state().executables.contains(exec))
-      return invalid_handle;
-    const bool is_like = std::ranges::equal(exec->operations, graph->operations, {},
-                                            &Operation::what, &Operation::what);
-    *result = {.result = is_like ? 0 : 1, .error_node = nullptr, .error_from_node = nullptr};
-    if (!is_like) return Result::graph_exec_update_failure;
-    exec->operations = graph->operations;
-    return Result::success;
-  });
-}
-
-Result cuGraphLaunch(GraphExec exec, Stream stream) {
-  return call_on("cuGraphLaunch", stream, [&](CUctx_st&) -> Result {
-    if (!state().executables.contains(exec)) return invalid_handle;
-    return state().enqueue(stream, {"graph", [operations = exec->operations] {
-                                      Result r = Result::success;
-                                      for (const Operation& o : operations)
-                                        if (r == Result::success) r = o.run();
-                                      return r;
-                                    }});
-  });
-}
-
-Result cuGraphDestroy(Graph graph) {
-  return state().call("cuGraphDestroy", [&] {
-    return taken(state().graphs, graph) ? Result::success : invalid_handle;
-  });
-}
-
-Result cuGraphExecDestroy(GraphExec exec) {
-  return state().call("cuGraphExecDestroy", [&] {
-    return taken(state().executables, exec) ? Result::success : invalid_handle;
+    const KernelNode node{.function = function,
+                          .grid_x = grid_x,
+                          .grid_y = grid_y,
+                          .grid_z = grid_z,
+                          .block_x = block_x,
+                          .block_y = block_y,
+                          .block_z = block_z,
+                          .shared_bytes = shared_bytes,
+                          .parameters = parameters,
+                          .extra = extra,
+                          .kernel = nullptr,
+                          .context = nullptr};
+    state().note(described(node));
+    Work work = kernel_work(context, node);
+    return work ? state().enqueue(stream, std::move(*work)) : Result::invalid_value;
   });
 }

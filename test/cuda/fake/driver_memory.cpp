@@ -20,6 +20,7 @@ Operation copy_in(Address to, const void* from, std::size_t nbytes) {
   if (state().pinned_at(from, nbytes))
     return {"copy in", [=] {
               if (!state().block_at(to, nbytes)) return Result::illegal_address;
+              state().touch(to, nbytes, true);
               std::memcpy(memory_at(to), from, nbytes);
               return Result::success;
             }};
@@ -34,21 +35,35 @@ Operation copy_in(Address to, const void* from, std::size_t nbytes) {
 Operation copy_out(void* to, Address from, std::size_t nbytes) {
   return {"copy out", [=] {
             if (!state().block_at(from, nbytes)) return Result::illegal_address;
+            state().touch(from, nbytes, false);
             std::memcpy(to, memory_at(from), nbytes);
             return Result::success;
           }};
 }
 
-Operation copy_within(Address to, Address from, std::size_t nbytes) {
-  return {"copy", [=] {
-            if (!state().block_at(from, nbytes) || !state().block_at(to, nbytes))
-              return Result::illegal_address;
-            std::memmove(memory_at(to), memory_at(from), nbytes);
-            return Result::success;
-          }};
+} // namespace
+
+Work kroton::test::fake::copy_work(Address to, Address from, std::size_t nbytes) {
+  if (!state().block_at(from, nbytes) || !state().block_at(to, nbytes)) return std::nullopt;
+  return Operation{"copy", [=] {
+                     if (!state().block_at(from, nbytes) || !state().block_at(to, nbytes))
+                       return Result::illegal_address;
+                     state().touch(from, nbytes, false);
+                     state().touch(to, nbytes, true);
+                     std::memmove(memory_at(to), memory_at(from), nbytes);
+                     return Result::success;
+                   }};
 }
 
-} // namespace
+Work kroton::test::fake::set_work(Address to, unsigned char value, std::size_t nbytes) {
+  if (!state().block_at(to, nbytes)) return std::nullopt;
+  return Operation{"set", [=] {
+                     if (!state().block_at(to, nbytes)) return Result::illegal_address;
+                     state().touch(to, nbytes, true);
+                     std::fill_n(memory_at(to), nbytes, std::byte{value});
+                     return Result::success;
+                   }};
+}
 
 Result cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
   return state().call_in_context("cuMemGetInfo_v2", [&](CUctx_st& context) {
@@ -113,9 +128,8 @@ Result cuMemcpyDtoHAsync_v2(void* to, Address from, std::size_t nbytes, Stream s
 Result cuMemcpyDtoDAsync_v2(Address to, Address from, std::size_t nbytes, Stream stream) {
   return call_on("cuMemcpyDtoDAsync_v2", stream, [&](CUctx_st&) {
     state().note(fmt::format("{} bytes", nbytes));
-    if (!state().block_at(from, nbytes) || !state().block_at(to, nbytes))
-      return Result::invalid_value;
-    return state().enqueue(stream, copy_within(to, from, nbytes));
+    Work work = copy_work(to, from, nbytes);
+    return work ? state().enqueue(stream, std::move(*work)) : Result::invalid_value;
   });
 }
 
@@ -148,18 +162,13 @@ Result cuMemcpyPeerAsync(Address to, Context to_context, Address from, Context f
     const Block *source = state().block_at(from, nbytes), *target = state().block_at(to, nbytes);
     if (!source || !target || source->context != from_context || target->context != to_context)
       return Result::invalid_value;
-    return state().enqueue(stream, copy_within(to, from, nbytes));
+    return state().enqueue(stream, *copy_work(to, from, nbytes));
   });
 }
 
 Result cuMemsetD8Async(Address to, unsigned char value, std::size_t nbytes, Stream stream) {
   return call_on("cuMemsetD8Async", stream, [&](CUctx_st&) {
-    if (!state().block_at(to, nbytes)) return Result::invalid_value;
-    return state().enqueue(stream, {"set", [=] {
-                                      if (!state().block_at(to, nbytes))
-                                        return Result::illegal_address;
-                                      std::fill_n(memory_at(to), nbytes, std::byte{value});
-                                      return Result::success;
-                                    }});
+    Work work = set_work(to, value, nbytes);
+    return work ? state().enqueue(stream, std::move(*work)) : Result::invalid_value;
   });
 }

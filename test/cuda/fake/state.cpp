@@ -172,7 +172,10 @@ ContextStack& State::context_stack() {
 Result State::enqueue(CUstream_st* stream, Operation operation) {
   if (!is_stream(stream)) return invalid_handle;
   if (stream->capture) {
-    stream->capture->operations.push_back(std::move(operation));
+    auto& nodes = stream->capture->nodes;
+    auto node = std::make_unique<CUgraphNode_st>(CUgraphNode_st{std::move(operation), {}});
+    if (!nodes.empty()) node->before = {nodes.back().get()};
+    nodes.push_back(std::move(node));
     return Result::success;
   }
   stream->queue.push_back(std::move(operation));
@@ -245,7 +248,8 @@ Result State::run_kernel(const CUfunc_st& function, const emulator::Grid& grid,
     pointers.push_back(const_cast<std::byte*>(argument.data()));
   pointers.push_back(nullptr);
   try {
-    emulator::launch(*function.kernel, grid, pointers.data(), context.device.memory, schedule_);
+    emulator::launch(*function.kernel, grid, pointers.data(), context.device.memory, schedule_,
+                     footprint_);
   } catch (const emulator::Fault& fault) {
     fault_ = fault.what();
     std::fprintf(stderr, "fake libcuda: %s\n", fault.what());

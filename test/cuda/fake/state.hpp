@@ -64,11 +64,21 @@ namespace kroton::jit::cuda {
 struct CUctx_st {
   test::fake::DeviceState device;
 };
+struct CUgraphNode_st {
+  test::fake::Operation operation;
+  std::vector<const CUgraphNode_st*> before;
+};
 struct CUgraph_st {
-  std::vector<test::fake::Operation> operations;
+  std::vector<std::unique_ptr<CUgraphNode_st>> nodes; ///< Each after those that it waits for.
 };
 struct CUgraphExec_st {
-  std::vector<test::fake::Operation> operations;
+  /// Copies of a graph's nodes: they wait for others by number.
+  struct Node {
+    const CUgraphNode_st* from;
+    test::fake::Operation operation;
+    std::vector<std::size_t> before;
+  };
+  std::vector<Node> nodes;
 };
 struct CUstream_st {
   CUctx_st* context;
@@ -106,6 +116,7 @@ using jit::cuda::CUevent_st;
 using jit::cuda::CUfunc_st;
 using jit::cuda::CUgraph_st;
 using jit::cuda::CUgraphExec_st;
+using jit::cuda::CUgraphNode_st;
 using jit::cuda::CUlib_st;
 using jit::cuda::CUstream_st;
 
@@ -157,6 +168,7 @@ public:
   std::vector<std::string> log() const override;
   int count(const std::string& function) const override;
   std::string fault() const override;
+  GraphShape last_graph() const override;
 
   /// Notes the call and answers it: with the injected error if it is its turn, else with what
   /// `body` returns.
@@ -197,6 +209,14 @@ public:
   Result release(Address address);
   Block* block_at(Address address, std::size_t nbytes);
   Block* pinned_at(const void* address, std::size_t nbytes);
+  /// Does the nodes in some order that their edges allow. Two that touch the same memory with no
+  /// way from one to the other are a fault.
+  Result run_graph(const std::vector<CUgraphExec_st::Node>& nodes);
+  /// Work of a graph's node touches memory: what is no kernel says so itself.
+  void touch(Address at, std::size_t nbytes, bool is_write) {
+    if (footprint_) footprint_->add(at, nbytes, is_write);
+  }
+  bool is_node(const CUgraphNode_st* node) const;
   Result run_kernel(const CUfunc_st& function, const emulator::Grid& grid,
                     const std::vector<std::vector<std::byte>>& arguments, CUctx_st& context);
 
@@ -222,6 +242,8 @@ private:
   emulator::Schedule schedule_;
   bool is_deferred_ = false;
   std::string fault_;
+  GraphShape last_graph_;
+  emulator::Footprint* footprint_ = nullptr; ///< Of the node that runs.
 };
 
 /// The fake itself. It lives to the end of the process: what is torn down last may still call it.
