@@ -69,11 +69,18 @@ Result CaptureStream::capture(const std::function<void(Stream)>& work, Graph& gr
   try {
     work(stream_);
   } catch (...) {
-    if (cu.cuStreamEndCapture(stream_, &graph) == Result::success && graph)
-      cu.cuGraphDestroy(std::exchange(graph, nullptr));
+    if (end(graph) == Result::success && graph) cu.cuGraphDestroy(std::exchange(graph, nullptr));
     throw;
   }
-  return cu.cuStreamEndCapture(stream_, &graph);
+  return end(graph);
+}
+
+/// A capture that the driver does not end ends with its stream: as long as it lasts, no thread may
+/// wait for the device.
+Result CaptureStream::end(Graph& graph) {
+  const Result result = driver().cuStreamEndCapture(stream_, &graph);
+  if (result != Result::success) driver().cuStreamDestroy_v2(std::exchange(stream_, nullptr));
+  return result;
 }
 
 /// Adds nodes, each after the last one.

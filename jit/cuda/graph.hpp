@@ -46,6 +46,8 @@ public:
   Result capture(const std::function<void(Stream)>& work, Graph& graph);
 
 private:
+  Result end(Graph& graph);
+
   Gpu& gpu_;
   Stream stream_ = nullptr;
 };

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <kroton/devices.hpp>
+#include <kroton/dlpack.hpp>
 #include <kroton/kroton.hpp>
 
 #include "examples/network/model.hpp"
@@ -156,6 +157,22 @@ TEST_CASE("a library's products are given new addresses too", "[cuda]") {
   CHECK(fakes.control.count("cuGraphExecChildGraphNodeSetParams") > 0);
   const auto here = results("host");
   for (std::size_t i = 0; i < here.size(); ++i) CHECK(all_close(there[i], here[i], 1e-4));
+}
+
+TEST_CASE("a capture that fails holds nobody up who waits for the device", "[cuda]") {
+  const OnFakes fakes;
+  const Expr x = matrix<float>("x");
+  const Function f = function({x}, {dot(x, transpose(x)), x + 1.0F},
+                              {.target = "cuda", .specialize = Specialize::off});
+  const Array xs = ramp({128, 160}, 0, 1e-5F);
+  const Array right = f({xs})[0].to_host();
+  fakes.control.fail("cuStreamEndCapture", 1, fake::unknown_error);
+  const Array out = f({xs})[0];
+  CHECK(fakes.control.failed_call() == "cuStreamEndCapture");
+  DLManagedTensor* const given = to_dlpack(out); // waits for all work of the device
+  given->deleter(given);
+  CHECK(equal(out, right));
+  CHECK(equal(f({xs})[0], right));
 }
 
 TEST_CASE("independent parts of a training step run side by side, in any order", "[cuda]") {
