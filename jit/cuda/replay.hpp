@@ -6,7 +6,7 @@
 /// The first time the steps are put on the queue one by one, the second time they become a graph.
 /// Where buffers lie elsewhere than in the last call, the nodes that use them are given the new
 /// addresses. Few sets of addresses that alternate, as memory out of the pool and two places of a
-/// variable do, soon have a graph each. ADR 0021 has the reasons.
+/// variable do, soon have a graph each. ADR 0025 has the reasons.
 #include <array>
 #include <cstdint>
 #include <memory>
