@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <optional>
 
 #include "codegen/cuda_epilogue.hpp"
@@ -25,11 +24,13 @@ struct Tile {
 };
 
 constexpr Tile large{128, 128, 8, 8, 8}, medium{64, 64, 16, 4, 4}, narrow{64, 16, 16, 4, 1},
-    flat{16, 64, 16, 1, 4};
-constexpr std::array all_tiles{flat, narrow, medium, large};
+    flat{16, 64, 16, 1, 4}, small{16, 16, 32, 1, 1};
+constexpr std::array all_tiles{small, flat, narrow, medium, large};
 /// From this many rows and columns on tiles are large; up to so many, narrow or flat; and up to so
-/// many, each element is summed by a warp, or by the warps of a block.
-constexpr std::int64_t large_from = 1024, narrow_to = 16, thin_to = 2;
+/// many, each element is summed by a warp, or by the warps of a block. With up to so many products
+/// of elements, tiles are small: what such a product takes is the time of one thread, so that
+/// threads have an element each, and there are many blocks.
+constexpr std::int64_t large_from = 1024, narrow_to = 16, thin_to = 2, small_to = 1 << 21;
 
 constexpr std::string_view tiled = R"(
 /// Copies what a block needs next of a matrix: of the `count` rows or columns that it has from there on, `left` steps along
@@ -93,21 +94,17 @@ constexpr std::string_view stored_tile = R"(  for (i32 r = 0; r < TM; ++r)
 {store_part}{element}    }
 )";
 
-/// … or some at once where more follows from them: what does not unroll the whole loop has its
-/// elements in memory of the thread's own, and what follows not 64 times in the code.
-constexpr std::string_view followed_tile =
-    R"(  constexpr i32 at_once = TM * TN < {most} ? TM * TN : {most};
-  {T} kept[TM * TN];
+/// … or what more follows from each, one after the other: what follows is in the code once, and the
+/// elements lie in memory of the thread's own.
+constexpr std::string_view followed_tile = R"(  {T} kept[TM * TN];
   for (i32 r = 0; r < TM; ++r)
     for (i32 s = 0; s < TN; ++s) kept[r * TN + s] = sums[r][s];
-#pragma unroll at_once
+#pragma unroll 1
   for (i32 e = 0; e < TM * TN; ++e) {
     const i64 i = i_from + y + e / TN * rows, j = j_from + x + e % TN * columns;
     if (i >= m || j >= n) continue;
 {store_part}{element}  }
 )";
-/// Operations of what follows that are unrolled.
-constexpr std::int64_t most_unrolled_work = 512;
 
 constexpr std::string_view dots = R"(
 /// An element of c a warp: its lanes walk along k. For narrow c.
@@ -180,7 +177,9 @@ public:
     // As splits_of has it.
     const Dim tiles = dims::mul(ceil_div(m_, side), ceil_div(n_, side));
     const Dim wanted = dims::floor_div(Dim(wanted_blocks), dims::max(tiles, Dim(1)));
-    splits_ = dims::max(Dim(1), dims::min(wanted, ceil_div(step.k, fewest_k)));
+    const Dim most = ceil_div(step.k, fewest_k);
+    if (most.is_static() && most.value() <= 1) return;
+    splits_ = dims::max(Dim(1), dims::min(wanted, most));
   }
 
   CudaText run() {
@@ -273,11 +272,6 @@ private:
     line(fmt::format("epilogue(value, {}, j, n, {})", p.row, epilogue_->arguments));
     return text;
   }
-  /// Elements of a tile from which what follows is computed side by side.
-  std::uint64_t most_at_once() const {
-    const std::int64_t most = std::max<std::int64_t>(1, most_unrolled_work / epilogue_->cost);
-    return std::bit_floor(static_cast<std::uint64_t>(most));
-  }
   /// What ends the text of tiles.
   std::string tile_end() const {
     const Place place{.sum = epilogue_ ? "kept[e]" : "sums[r][s]",
@@ -292,7 +286,6 @@ private:
                          "{0}  continue;\n{0}}}\n",
                          pad, type_, place.sum);
     text = replaced(std::move(text), "{store_part}", part);
-    if (epilogue_) text = replaced(std::move(text), "{most}", std::to_string(most_at_once()));
     return replaced(std::move(text), "{element}", element(place));
   }
   std::string splits_text() const {
@@ -337,10 +330,15 @@ private:
       if (d.is_static() && d.value() < large_from) return d;
     return dims::min(m_, n_);
   }
+  /// Whether c of so short a side has small tiles, however long that is.
+  bool is_small_up_to(std::int64_t shorter, const Dim& longer) const {
+    const Dim most = dims::mul(dims::mul(batches_, longer), dims::mul(step_.k, Dim(shorter)));
+    return most.is_static() && most.value() <= small_to;
+  }
   /// The ways to compute it that sizes, as far as they are known, leave; the first whose length is
   /// small enough is taken.
   std::vector<Launch> possible_ways() const {
-    const Dim rows = dims::mul(batches_, m_);
+    const Dim rows = dims::mul(batches_, m_), work = dims::mul(dims::mul(rows, n_), step_.k);
     const std::array all{
         Launch{.entry = "product_rows",
                .units = dims::mul(rows, ceil_div(n_, 32)),
@@ -351,6 +349,7 @@ private:
                .units_per_block = 8,
                .length = n_,
                .at_most = thin_to},
+        tiled_by(small, work, small_to),
         tiled_by(flat, m_, narrow_to),
         tiled_by(narrow, n_, narrow_to),
         tiled_by(medium, shorter_side(), large_from - 1),
@@ -359,6 +358,9 @@ private:
     std::vector<Launch> ways;
     for (const Launch& l : all) {
       if (l.length.is_static() && l.length.value() > l.at_most) continue;
+      if ((l.entry == flat.name() && is_small_up_to(narrow_to, n_)) ||
+          (l.entry == narrow.name() && is_small_up_to(narrow_to, m_)))
+        continue;
       ways.push_back(l);
       if (l.length.is_static()) break;
     }

@@ -24,8 +24,7 @@ void emit_positions(CudaKernel& k, const Dim& columns) {
 } // namespace
 
 CudaEpilogue::CudaEpilogue(const plan::Kernel& kernel, int product, const Dim& columns,
-                           const std::string& type)
-    : cost(kernel.cost) {
+                           const std::string& type) {
   CudaKernel k(kernel);
   header = k.header();
   parameters = k.parameters();

@@ -25,7 +25,6 @@ struct CudaEpilogue {
   /// Lines of `definition` (from 1) and the graph node each computes.
   std::vector<std::pair<int, ir::NodeId>> lines;
   std::string parameters, arguments; ///< those of the kernel
-  std::int64_t cost = 1;             ///< scalar operations for an element
 };
 
 } // namespace kroton::codegen

@@ -223,8 +223,7 @@ void CudaProgram::place(CudaFrame& f) const {
     scratch += aligned(nbytes);
     most_scratch = std::max(most_scratch, nbytes);
   }
-  const bool is_apart =
-      uses_graphs_ && !has_exact_memory() && temps + scratch <= most_bytes_apart;
+  const bool is_apart = uses_graphs_ && !has_exact_memory() && temps + scratch <= most_bytes_apart;
   const std::vector<Address> slots = is_apart ? std::vector<Address>() : place_slots(f);
   Address next = is_apart ? f.arena.reserve(temps) : 0;
   for (const auto& [buffer, slot] : bound_.temps) {

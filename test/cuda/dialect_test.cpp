@@ -165,7 +165,7 @@ TEST_CASE("a product whose sides are known to be short has no large tiles", "[di
   const Expr a = tensor(DType::f32, {dim("n"), dim("k")}, "a"),
              b = tensor(DType::f32, {dim("k"), Dim(30)}, "b");
   check({a, b}, {dot(a, b)}, {{{40, 9}, {9, 30}}, {{70, 300}, {300, 30}}},
-        {.entries = {"product_64x64"}});
+        {.entries = {"product_16x16"}});
 }
 
 namespace {
@@ -199,6 +199,19 @@ void check_epilogues(std::span<const DType> dtypes) {
 
 TEST_CASE("what follows from each element of a product is computed with it", "[dialect]") {
   check_epilogues(std::array{DType::f32});
+}
+
+TEST_CASE("products of much work have larger tiles, whose sides are theirs", "[dialect]") {
+  const Expr a = matrix<float>("a"), b = matrix<float>("b"), c = vector<float>("c");
+  const auto check_tiles = [&](const Shape& of_a, const Shape& of_b, const std::string& entry) {
+    const Expected expected{.of_largest = 1e-4, .entries = {entry}};
+    check({a, b}, {dot(a, b)}, {{of_a, of_b}}, expected);
+    check({a, b, c}, {relu(dot(a, b) + c)}, {{of_a, of_b, {of_b[1]}}}, expected);
+  };
+  check_tiles({128, 127}, {127, 129}, "product_16x16");
+  check_tiles({16, 2100}, {2100, 65}, "product_16x64");
+  check_tiles({140, 1000}, {1000, 16}, "product_64x16");
+  check_tiles({66, 500}, {500, 66}, "product_64x64");
 }
 
 TEST_CASE("the same for other dtypes, and for the largest tiles", "[dialect][.slow]") {
