@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include <kroton/ops.hpp>
+
 #include "lib/ops/ops.hpp"
 
 namespace kroton::jit {
@@ -65,20 +67,23 @@ void check_update(const Signature& s, const Update& u) {
 }
 
 /// Those of random streams that are not updated otherwise; whether there are any.
-bool add_default_updates(Signature& s, std::set<const ir::SharedState*>& updated) {
+bool add_steps(Signature& s, std::set<const ir::SharedState*>& updated) {
+  const auto state_of = [](const ir::Node& n) {
+    return std::const_pointer_cast<ir::SharedState>(
+        std::static_pointer_cast<const ir::SharedState>(n.attrs.leaf));
+  };
+  const auto has_step = [&](const ir::Node* n) {
+    return n->op == &ops::shared && state_of(*n)->step != nullptr;
+  };
+  if (std::ranges::none_of(s.order, has_step)) return false;
   const std::size_t before = s.updates.size();
-  for (const ir::Node* n : s.order) {
-    if (n->op != &ops::shared) continue;
-    auto state = std::const_pointer_cast<ir::SharedState>(
-        std::static_pointer_cast<const ir::SharedState>(n->attrs.leaf));
-    if (!state->default_update || !updated.insert(state.get()).second) continue;
-    for (const ir::Node* m : ir::topological_order(std::vector{Expr(state->default_update)}))
-      if (m->attrs.leaf == n->attrs.leaf) {
-        // The variable's own expression: the one its update is written with.
-        for (const Expr& e : state->default_update->inputs)
-          if (e.node().get() == m)
-            s.updates.emplace_back(Shared(e, state), Expr(state->default_update));
-      }
+  const std::vector<Expr> roots = roots_of(s);
+  for (const Expr* e : ir::topological_handles(roots)) {
+    if (!has_step(e->node().get())) continue;
+    const auto state = state_of(*e->node());
+    if (!updated.insert(state.get()).second) continue;
+    const Operand step(Expr(state->step), state->where);
+    s.updates.emplace_back(Shared(*e, state), Operand(*e, state->where) + step);
   }
   return s.updates.size() > before;
 }
@@ -113,7 +118,7 @@ Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs,
   }
   s.order = ir::topological_order(roots_of(s));
   check_inputs(s);
-  if (add_default_updates(s, updated)) s.order = ir::topological_order(roots_of(s));
+  if (add_steps(s, updated)) s.order = ir::topological_order(roots_of(s));
   return s;
 }
 

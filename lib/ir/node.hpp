@@ -81,9 +81,10 @@ struct SharedState {
   /// Held shared by calls that read `value` and exclusively by calls that update it.
   mutable std::shared_mutex mutex;
   Array value;
-  /// Applied by every function that reads the variable and names no update for it
-  /// (random streams advance this way); null for ordinary variables.
-  std::shared_ptr<const Node> default_update;
+  /// Added to the variable by every function that reads it and names no update for it (random
+  /// streams advance this way); null for ordinary variables. No expression of the variable's own,
+  /// which would keep it alive for ever.
+  std::shared_ptr<const Node> step;
 };
 
 /// Builds a node of `op`, inferring its type; throws the row's errors, placed at `where`.

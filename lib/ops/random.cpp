@@ -76,8 +76,8 @@ const Op uniform{.name = "uniform",
 
 Random::Random(std::uint64_t seed, Location where)
     : state_(kroton::shared(Array::from({seed, std::uint64_t{0}}, {2}), "random state", where)) {
-  const Expr one_call = constant(Array::from({std::uint64_t{0}, std::uint64_t{1}}, {2}), {}, where);
-  state_.state()->default_update = (Operand(state_, where) + Operand(one_call, where)).node();
+  const Array one_call = Array::from({std::uint64_t{0}, std::uint64_t{1}}, {2});
+  state_.state()->step = constant(one_call, {}, where).node();
 }
 
 Expr Random::draw(std::vector<Dim> shape, DType dtype, Location where) {
