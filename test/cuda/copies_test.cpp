@@ -1,30 +1,19 @@
 /// Copies on a device and between two, on the fake driver: which of its calls they are, and that
 /// the host does not wait for them.
-#include <kroton/devices.hpp>
-#include <kroton/kroton.hpp>
 
-#include "test/cuda/fake/control.hpp"
-#include "test/support/catch.hpp"
+#include "test/cuda/on_fakes.hpp"
 
 namespace kroton::test {
 namespace {
 
 const Device first = parse_device("cuda"), second = parse_device("cuda:1");
 
-/// What a test asks of the driver.
-struct OnFakes {
-  fake::Control& control = fake::control();
-  OnFakes() { control.reset(); }
-  OnFakes(const OnFakes&) = delete;
-  OnFakes& operator=(const OnFakes&) = delete;
-  ~OnFakes() { control.reset(); }
+bool has_used_host(const OnFakes& fakes) {
+  return fakes.control.count("cuMemcpyDtoHAsync_v2") + fakes.control.count("cuMemcpyHtoDAsync_v2") >
+         0;
+}
 
-  bool has_used_host() const {
-    return control.count("cuMemcpyDtoHAsync_v2") + control.count("cuMemcpyHtoDAsync_v2") > 0;
-  }
-};
-
-Array ramp(const Shape& shape) {
+Array numbered(const Shape& shape) {
   std::int64_t n = 1;
   for (const std::int64_t d : shape) n *= d;
   return Array::arange<float>(static_cast<float>(n)).reshape(shape);
@@ -34,7 +23,7 @@ Array ramp(const Shape& shape) {
 
 TEST_CASE("elements of one device are copied on it, in rows where they are not dense", "[cuda]") {
   OnFakes fakes;
-  const Array host = ramp({40, 6, 10}), a = to_device(host, first),
+  const Array host = numbered({40, 6, 10}), a = to_device(host, first),
               b = to_device(Array::zeros<float>({40, 6, 10}), first);
   struct Case {
     const char* call;
@@ -54,7 +43,7 @@ TEST_CASE("elements of one device are copied on it, in rows where they are not d
     copy_elements(b, to_device(Array::zeros<float>({40, 6, 10}), first));
     fakes.control.reset();
     copy_elements(c.view(b), c.view(a));
-    CHECK(!fakes.has_used_host());
+    CHECK(!has_used_host(fakes));
     CHECK(fakes.control.count(c.call) == c.times);
     Array want = Array::zeros<float>({40, 6, 10});
     copy_elements(c.view(want), c.view(host));
@@ -64,10 +53,10 @@ TEST_CASE("elements of one device are copied on it, in rows where they are not d
 
 TEST_CASE("what would take too many copies, or overlaps, goes through the host", "[cuda]") {
   OnFakes fakes;
-  const Array host = ramp({70, 90});
+  const Array host = numbered({70, 90});
   const Array a = to_device(host, first), b = to_device(Array::zeros<float>({90, 70}), first);
   copy_elements(b, a.transpose());
-  CHECK(fakes.has_used_host());
+  CHECK(has_used_host(fakes));
   CHECK(equal(b, host.transpose()));
   copy_elements(a.slice(0, 1), a.slice(0, 0, -1));
   CHECK(equal(a.slice(0, 1), host.slice(0, 0, -1)));
@@ -77,10 +66,10 @@ TEST_CASE("what would take too many copies, or overlaps, goes through the host",
 
 TEST_CASE("elements go from one device to another without the host", "[cuda]") {
   OnFakes fakes;
-  const Array host = ramp({30, 8}), a = to_device(host, first);
+  const Array host = numbered({30, 8}), a = to_device(host, first);
   fakes.control.reset();
   const Array dense = to_device(a, second), columns = to_device(a.slice(1, 2, 5), second);
-  CHECK(!fakes.has_used_host());
+  CHECK(!has_used_host(fakes));
   CHECK(fakes.control.count("cuMemcpyPeerAsync") == 31);
   CHECK(dense.device() == second);
   CHECK(equal(dense, host));
@@ -92,7 +81,7 @@ TEST_CASE("nobody waits for a copy on devices but who reads its result", "[cuda]
   const Expr x = matrix<float>("x");
   const Function f = function({x}, {x + 1.0f}, {.target = "cuda"}),
                  g = function({x}, {x * 2.0f}, {.target = "cuda:1"});
-  const Array host = ramp({30, 8}), a = to_device(host, first);
+  const Array host = numbered({30, 8}), a = to_device(host, first);
   f({a});
   g({a});
   fakes.control.reset();
@@ -101,7 +90,7 @@ TEST_CASE("nobody waits for a copy on devices but who reads its result", "[cuda]
   const Array picked = to_device(moved.slice(1, 1, 3), second);
   copy_elements(moved, to_device(a, second)); // after what reads `moved`
   const Array result = g({picked})[0];
-  CHECK(!fakes.has_used_host());
+  CHECK(!has_used_host(fakes));
   CHECK(fakes.control.count("cuStreamSynchronize") == 0);
   Array want = Array::empty<float>({30, 2});
   for (int i = 0; i < 60; ++i) want.data<float>()[i] = 2 * (host.at<float>({i / 2, 1 + i % 2}) + 1);
@@ -114,7 +103,7 @@ TEST_CASE("arguments that kernels cannot take where they lie are made dense on t
   OnFakes fakes;
   const Expr x = matrix<float>("x");
   const Function f = function({x}, {x + 1.0f}, {.target = "cuda"});
-  const Array host = ramp({12, 10}), a = to_device(host, first);
+  const Array host = numbered({12, 10}), a = to_device(host, first);
   for (const auto& view :
        {+[](const Array& v) { return v.transpose(); },
         +[](const Array& v) { return v.slice(1, 3, 5); },
@@ -123,7 +112,7 @@ TEST_CASE("arguments that kernels cannot take where they lie are made dense on t
         }}) {
     fakes.control.reset();
     const Array got = f({view(a)})[0];
-    CHECK(!fakes.has_used_host());
+    CHECK(!has_used_host(fakes));
     CHECK(equal(got, function({x}, {x + 1.0f}, {.target = "host"})({view(host)})[0]));
   }
 }
@@ -143,7 +132,7 @@ TEST_CASE("a shared variable moves from device to device", "[cuda]") {
     here(none);
     there(none);
   }
-  CHECK(!fakes.has_used_host());
+  CHECK(!has_used_host(fakes));
   CHECK(fakes.control.count("cuMemcpyPeerAsync") == 6);
   CHECK(equal(total.get(), Array::full<float>({4}, 8)));
 }

@@ -4,37 +4,18 @@
 #include <thread>
 #include <vector>
 
-#include <kroton/devices.hpp>
-#include <kroton/kroton.hpp>
-
-#include "test/cuda/fake/control.hpp"
-#include "test/support/catch.hpp"
+#include "test/cuda/on_fakes.hpp"
 
 namespace kroton::test {
 namespace {
 
 using fake::Live;
 
-struct OnFakes {
-  fake::Control& control = fake::control();
-  OnFakes() { control.reset(); }
-  OnFakes(const OnFakes&) = delete;
-  OnFakes& operator=(const OnFakes&) = delete;
-  ~OnFakes() { control.reset(); }
-
-  /// What is live when Kroton has given back what it only keeps.
-  Live settled() const {
-    control.reset();
-    for (int i = 0; i < device_count(); ++i) trim({Device::cuda, i});
-    return control.live();
-  }
-};
-
-Array ramp(const Shape& shape, float from, float step) {
-  Array a = Array::empty<float>(shape);
-  for (std::int64_t i = 0; i < a.numel(); ++i)
-    a.data<float>()[i] = from + step * static_cast<float>(i);
-  return a;
+/// What is live when Kroton has given back what it only keeps.
+Live settled(const OnFakes& fakes) {
+  fakes.control.reset();
+  for (int i = 0; i < device_count(); ++i) trim({Device::cuda, i});
+  return fakes.control.live();
 }
 
 float value(const Array& a, std::int64_t at) {
@@ -77,7 +58,7 @@ TEST_CASE("whichever call of the driver fails, the error says so and nothing is 
   int failed = 0;
   for (const Specialize specialize : {Specialize::off, Specialize::immediately}) {
     const std::vector<float> want = train("cuda", true, specialize);
-    Live before = fakes.settled();
+    Live before = settled(fakes);
     for (int nth = 1;; ++nth) {
       const int error = nth % 2 == 0 ? fake::unknown_error : fake::out_of_memory;
       fakes.control.reset();
@@ -100,7 +81,7 @@ TEST_CASE("whichever call of the driver fails, the error says so and nothing is 
       else
         CHECK_THAT(said, contains("cuda:"));
       CHECK(train("cuda", true, specialize) == want);
-      const Live after = fakes.settled();
+      const Live after = settled(fakes);
       if (!is_release(call)) CHECK(after == before);
       before = after;
     }
@@ -111,7 +92,7 @@ TEST_CASE("whichever call of the driver fails, the error says so and nothing is 
 TEST_CASE("a device without enough memory says what was asked and who holds what there is",
           "[cuda]") {
   const OnFakes fakes;
-  fakes.settled();
+  settled(fakes);
   const Expr x = vector<float>("x");
   const Function f = function({x}, {exp(x)}, {.name = "large", .target = "cuda"});
   const Array small = f({ramp({1000}, 0, 0.001F)})[0];

@@ -8,26 +8,13 @@
 #include <type_traits>
 #include <vector>
 
-#include <kroton/devices.hpp>
-#include <kroton/kroton.hpp>
 #include <kroton/random.hpp>
 
 #include "examples/network/model.hpp"
-#include "test/cuda/fake/control.hpp"
-#include "test/support/catch.hpp"
+#include "test/cuda/on_fakes.hpp"
 
 namespace kroton::test {
 namespace {
-
-struct OnFakes {
-  fake::Control& control = fake::control();
-  OnFakes() { control.reset(); }
-  OnFakes(const OnFakes&) = delete;
-  OnFakes& operator=(const OnFakes&) = delete;
-  ~OnFakes() { control.reset(); }
-  int launches() const { return control.count("cuLaunchKernel"); }
-  int products() const { return control.count("cublasLtMatmul"); }
-};
 
 Options on(std::string target) {
   Options o{.name = "f", .target = std::move(target)};
@@ -36,7 +23,8 @@ Options on(std::string target) {
 }
 
 template <class T = float>
-Array ramp(Shape shape, std::type_identity_t<T> from = -1, std::type_identity_t<T> step = T(0.01)) {
+Array waves(Shape shape, std::type_identity_t<T> from = -1,
+            std::type_identity_t<T> step = T(0.01)) {
   Array a = Array::empty<T>(std::move(shape));
   for (std::int64_t i = 0; i < a.numel(); ++i)
     a.data<T>()[i] = from + step * static_cast<T>(i % 1013);
@@ -62,7 +50,7 @@ Launched check(const std::vector<Expr>& inputs, const std::vector<Expr>& outputs
     INFO("output " << i);
     CHECK(all_close(got[i], want[i], tolerance, tolerance));
   }
-  return {fakes.launches(), fakes.products()};
+  return {fakes.control.count("cuLaunchKernel"), fakes.control.count("cublasLtMatmul")};
 }
 
 struct Layer {
@@ -70,9 +58,9 @@ struct Layer {
   Expr product = dot(x, w);
   std::vector<Expr> inputs{x, w, b};
   /// Small enough for generated kernels, and large enough for the library.
-  std::vector<Array> small{ramp({9, 7}), ramp({7, 5}, 0.5F), ramp({5})};
-  std::vector<Array> large{ramp({130, 140}, -0.1F, 1e-4F), ramp({140, 150}, 0.1F, -1e-4F),
-                           ramp({150})};
+  std::vector<Array> small{waves({9, 7}), waves({7, 5}, 0.5F), waves({5})};
+  std::vector<Array> large{waves({130, 140}, -0.1F, 1e-4F), waves({140, 150}, 0.1F, -1e-4F),
+                           waves({150})};
 };
 
 } // namespace
@@ -84,7 +72,7 @@ TEST_CASE("a generated product and what follows from it are one launch", "[cuda]
   CHECK(check(l.inputs, {tanh(l.product + l.b), l.product}, l.small) == Launched{1, 0});
   // What is added to may be anywhere: nothing is copied first.
   const Expr r = matrix<float>("r");
-  CHECK(check({l.x, l.w, r}, {tanh(r + l.product)}, {l.small[0], l.small[1], ramp({9, 5})}) ==
+  CHECK(check({l.x, l.w, r}, {tanh(r + l.product)}, {l.small[0], l.small[1], waves({9, 5})}) ==
         Launched{1, 0});
 }
 
@@ -93,7 +81,7 @@ TEST_CASE("after a product of the library, a kernel does what follows", "[cuda][
   CHECK(check(l.inputs, {tanh(l.product + l.b)}, l.large, 1e-4) == Launched{1, 1});
   CHECK(check(l.inputs, {tanh(l.product + l.b), l.product}, l.large, 1e-4) == Launched{1, 1});
   const Expr r = matrix<float>("r");
-  CHECK(check({l.x, l.w, r}, {tanh(r + l.product) * r}, {l.large[0], l.large[1], ramp({130, 150})},
+  CHECK(check({l.x, l.w, r}, {tanh(r + l.product) * r}, {l.large[0], l.large[1], waves({130, 150})},
               1e-4) == Launched{1, 1});
 }
 
@@ -113,7 +101,7 @@ TEST_CASE("a product of the library does itself what it can", "[cuda][epilogue]"
 TEST_CASE("a bias that the library cannot read is added by a kernel", "[cuda][epilogue]") {
   const Layer l;
   std::vector<Array> arguments = l.large;
-  arguments[2] = ramp({301});
+  arguments[2] = waves({301});
   const auto of_bias = [&](std::int64_t first, std::int64_t step) {
     const Expr bias = slice(l.b, {{first, first + 150 * step, step}});
     return check(l.inputs, {relu(l.product + bias)}, arguments, 1e-4);
@@ -123,15 +111,15 @@ TEST_CASE("a bias that the library cannot read is added by a kernel", "[cuda][ep
   CHECK(of_bias(1, 1) == Launched{1, 1}); // not at 16 bytes
   CHECK(of_bias(0, 2) == Launched{1, 1});
   // Along the rows.
-  arguments[2] = ramp({130});
+  arguments[2] = waves({130});
   CHECK(check(l.inputs, {relu(l.product + expand_dims(l.b, {1}))}, arguments, 1e-4) ==
         Launched{1, 1});
 }
 
 TEST_CASE("what the library has not in a dtype is done by a kernel", "[cuda][epilogue]") {
   const Expr x = matrix<double>("x"), w = matrix<double>("w"), b = vector<double>("b");
-  const std::vector<Array> arguments{ramp<double>({130, 140}, -0.1, 1e-4),
-                                     ramp<double>({140, 150}, 0.1, -1e-4), ramp<double>({150})};
+  const std::vector<Array> arguments{waves<double>({130, 140}, -0.1, 1e-4),
+                                     waves<double>({140, 150}, 0.1, -1e-4), waves<double>({150})};
   CHECK(check({x, w, b}, {relu(dot(x, w) + b)}, arguments, 1e-9) == Launched{0, 1});
   CHECK(check({x, w, b}, {gelu(dot(x, w) + b)}, arguments, 1e-9) == Launched{1, 1}); // of the fake
 }
@@ -175,7 +163,7 @@ TEST_CASE("products of irregular batches keep count of their rows", "[cuda][epil
              b = tensor<float>({dim(), dim(), dim()}, "b"), scale = vector<float>("scale");
   // The second operand is the same for all of the first batch axis.
   const Expr p = matmul(a, b);
-  const std::vector<Array> arguments{ramp({2, 3, 4, 5}), ramp({3, 5, 6}, 1, -0.02F), ramp({6})};
+  const std::vector<Array> arguments{waves({2, 3, 4, 5}), waves({3, 5, 6}, 1, -0.02F), waves({6})};
   CHECK(check({a, b, scale}, {tanh(p * scale), p}, arguments) == Launched{2, 0});
   CHECK(check({a, b, scale}, {p * p}, arguments) == Launched{2, 0});
 }
@@ -183,18 +171,18 @@ TEST_CASE("products of irregular batches keep count of their rows", "[cuda][epil
 TEST_CASE("variables are updated in the step of their gradient's product", "[cuda][epilogue]") {
   const auto updated = [](const std::string& target, std::int64_t rows) {
     const Expr x = matrix<float>("x"), y = matrix<float>("y");
-    const auto w = shared(ramp({40, 60}), "w"), s = shared(ramp({40, 60}, 0.5F), "s");
+    const auto w = shared(waves({40, 60}), "w"), s = shared(waves({40, 60}, 0.5F), "s");
     const Expr g = dot(transpose(x), y), square = 0.9F * s + 0.1F * g * g;
     Options o = on(target);
     o.updates = {{s, square}, {w, w - 0.1F * g / (sqrt(square) + 1e-6F)}};
     const Function step = function({x, y}, std::vector<Expr>{}, o);
-    for (int i = 0; i < 3; ++i) step({ramp({rows, 40}), ramp({rows, 60}, 1, -0.02F)});
+    for (int i = 0; i < 3; ++i) step({waves({rows, 40}), waves({rows, 60}, 1, -0.02F)});
     return std::pair{w.get(), s.get()};
   };
   for (std::int64_t rows : {12, 300, 1000}) { // in one part of k, in several, by the library
     const OnFakes fakes;
     const auto there = updated("cuda", rows);
-    CHECK((fakes.products() > 0) == (rows == 1000));
+    CHECK((fakes.control.count("cublasLtMatmul") > 0) == (rows == 1000));
     const auto here = updated("host", rows);
     CHECK(all_close(there.first, here.first, 1e-4, 1e-5));
     CHECK(all_close(there.second, here.second, 1e-4, 1e-5));
@@ -204,13 +192,13 @@ TEST_CASE("variables are updated in the step of their gradient's product", "[cud
 TEST_CASE("a variable that its own product reads is updated after it", "[cuda][epilogue]") {
   for (const std::string target : {"cuda", "host"}) {
     const OnFakes fakes;
-    const auto w = shared(ramp({6, 6}), "w");
+    const auto w = shared(waves({6, 6}), "w");
     const Expr x = matrix<float>("x");
     Options o = on(target);
     o.updates = {{w, w * 0.5F + tanh(dot(x, w))}};
     const Function step = function({x}, std::vector<Expr>{}, o);
     step({Array::full<float>({6, 6}, 0.25F)});
-    const Array before = ramp({6, 6});
+    const Array before = waves({6, 6});
     float column = 0;
     for (std::int64_t i = 0; i < 6; ++i) column += 0.25F * before.at<const float>({i, 2});
     CHECK(w.get().at<const float>({3, 2}) ==
@@ -232,14 +220,14 @@ TEST_CASE("the network's step takes few launches", "[cuda][epilogue]") {
   const OnFakes fakes;
   network::Model model(network::start_values(1));
   const Function step = model.step(on("cuda"));
-  const Array x = ramp({128, 16});
+  const Array x = waves({128, 16});
   Array y = Array::empty<std::int32_t>({128});
   for (int i = 0; i < 128; ++i) y.data<std::int32_t>()[i] = i % 10;
   fakes.control.reset();
   step({x, y})[0].item<float>();
   // Seven products with five of them followed by what they are for, the rows between and their
   // sums, two gradients of biases with theirs, and the random stream.
-  CHECK(fakes.launches() == 15);
+  CHECK(fakes.control.count("cuLaunchKernel") == 15);
 }
 
 } // namespace kroton::test

@@ -3,32 +3,14 @@
 #include <string>
 #include <vector>
 
-#include <kroton/devices.hpp>
 #include <kroton/dlpack.hpp>
-#include <kroton/kroton.hpp>
 
 #include "examples/network/model.hpp"
 #include "jit/cuda/dependencies.hpp"
-#include "test/cuda/fake/control.hpp"
-#include "test/support/catch.hpp"
+#include "test/cuda/on_fakes.hpp"
 
 namespace kroton::test {
 namespace {
-
-struct OnFakes {
-  fake::Control& control = fake::control();
-  OnFakes() { control.reset(); }
-  OnFakes(const OnFakes&) = delete;
-  OnFakes& operator=(const OnFakes&) = delete;
-  ~OnFakes() { control.reset(); }
-};
-
-Array ramp(const Shape& shape, float from, float step) {
-  Array a = Array::empty<float>(shape);
-  for (std::int64_t i = 0; i < a.numel(); ++i)
-    a.data<float>()[i] = from + step * static_cast<float>(i);
-  return a;
-}
 
 std::vector<Array> on_device(const std::vector<Array>& arrays) {
   std::vector<Array> there;

@@ -36,8 +36,7 @@ Result cuLibraryGetKernel(Kernel* kernel, LibraryCode library, const char* name)
     if (!state().libraries.contains(library)) return invalid_handle;
     if (!library->module->has_kernel(name)) return Result::not_found;
     const auto made = library->kernels.emplace(
-        name,
-        CUkern_st{.function = {.kernel = &library->module->kernel(name)}, .library = library});
+        name, CUkern_st{.function = {.kernel = &library->module->kernel(name)}, .code = library});
     *kernel = &made.first->second;
     return Result::success;
   });
@@ -46,7 +45,7 @@ Result cuLibraryGetKernel(Kernel* kernel, LibraryCode library, const char* name)
 Result cuKernelGetFunction(EntryPoint* function, Kernel kernel) {
   return state().call_in_context("cuKernelGetFunction", [&](CUctx_st& context) {
     // Found lazily, as drivers do: a library is loaded for whatever devices there are.
-    const Result found = kernel->library->image.found_for(context.device);
+    const Result found = kernel->code->image.found_for(context.device);
     if (found != Result::success) return found;
     *function = &kernel->function;
     return Result::success;

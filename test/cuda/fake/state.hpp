@@ -99,7 +99,7 @@ struct CUfunc_st {
 };
 struct CUkern_st {
   CUfunc_st function;
-  const CUlib_st* library;
+  const CUlib_st* code;
 };
 struct CUlib_st {
   test::fake::Image image;
