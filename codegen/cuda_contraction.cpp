@@ -49,28 +49,25 @@ KROTON_INLINE void copy_tile({T} (&tile)[BK][B + 1], const {T}* from, i64 stride
 }
 
 /// c = a·b a tile a block: BM × BN elements, BK columns of a at a time, TM × TN elements a thread. Tiles lie in shared
-/// memory, k by k. With `splits`, each block has a part of k, and what that comes to goes to scratch.
+/// memory, k by k.{about_splits}
 template <i32 BM, i32 BN, i32 BK, i32 TM, i32 TN>
 KROTON_INLINE void product({parameters}) {
   constexpr i32 columns = BN / TN, rows = BM / TM, threads = rows * columns;
   __shared__ {T} a_tile[BK][BM + 1];
   __shared__ {T} b_tile[BK][BN + 1];
-  const i64 tiles_m = (m + BM - 1) / BM, tiles_n = (n + BN - 1) / BN, splits = splits_of(m, n, k);
-  const i64 tile = whole_quotient(blockIdx.x, splits), split = blockIdx.x - tile * splits;
-  const i64 row = whole_quotient(tile, tiles_n), batch = whole_quotient(row, tiles_m);
+  const i64 tiles_m = (m + BM - 1) / BM, tiles_n = (n + BN - 1) / BN;
+{tile_of_block}  const i64 row = whole_quotient(tile, tiles_n), batch = whole_quotient(row, tiles_m);
   if (batch >= batches) return;
   const i64 i_from = (row - batch * tiles_m) * BM, j_from = (tile - row * tiles_n) * BN;
-  const i64 k_part = (k + splits - 1) / splits, k_from = split * k_part;
-  const i64 k_to = k_from + k_part < k ? k_from + k_part : k;
-  a += batch * a_batch;
+{part_of_k}  a += batch * a_batch;
   b += batch * b_batch;
   c += batch * c_batch;
   const i32 x = (i32)threadIdx.x % columns, y = (i32)threadIdx.x / columns;
   {T} sums[TM][TN] = {};
 
-  for (i64 k_at = k_from; k_at < k_to; k_at += BK) {
-    copy_tile<threads, BM>(a_tile, a + i_from * a_row + k_at * a_col, a_row, a_col, m - i_from, k_to - k_at);
-    copy_tile<threads, BN>(b_tile, b + j_from * b_col + k_at * b_row, b_col, b_row, n - j_from, k_to - k_at);
+  for (i64 k_at = {k_from}; k_at < {k_to}; k_at += BK) {
+    copy_tile<threads, BM>(a_tile, a + i_from * a_row + k_at * a_col, a_row, a_col, m - i_from, {k_to} - k_at);
+    copy_tile<threads, BN>(b_tile, b + j_from * b_col + k_at * b_row, b_col, b_row, n - j_from, {k_to} - k_at);
     __syncthreads();
 #pragma unroll
     for (i32 l = 0; l < BK; ++l) {
@@ -139,6 +136,18 @@ extern "C" __global__ void __launch_bounds__(256) product_rows({parameters}) {
 {element}}
 )";
 
+/// What tiles have more where k is in parts.
+constexpr std::string_view about_splits =
+    " With `splits`, each block has a part of k, and what that comes to goes to scratch.";
+constexpr std::string_view tile_of_block =
+    R"(  const i64 splits = splits_of(m, n, k), tile = whole_quotient(blockIdx.x, splits), split = blockIdx.x - tile * splits;
+)";
+constexpr std::string_view whole_tile = "  const i64 tile = blockIdx.x;\n";
+constexpr std::string_view part_of_k =
+    R"(  const i64 k_part = (k + splits - 1) / splits, k_from = split * k_part;
+  const i64 k_to = k_from + k_part < k ? k_from + k_part : k;
+)";
+
 constexpr std::string_view split_sum = R"(
 /// Into how many parts k is split where c has too few tiles to keep a device busy.
 KROTON_INLINE i64 splits_of(i64 m, i64 n, i64 k) {
@@ -190,7 +199,8 @@ public:
     std::string body = epilogue_ ? epilogue_->definition : "", tiles;
     for (const Tile& t : all_tiles)
       if (is_among(t.name())) tiles += entry(t);
-    if (!tiles.empty()) body += filled(split_sum) + filled(tiled) + tiles;
+    if (!tiles.empty() && is_split()) body += filled(split_sum);
+    if (!tiles.empty()) body += filled(tiled) + tiles;
     const Place of_batch{
         .sum = "sum", .to = "c[batch * c_batch + i * c_row + j]", .row = row_of_batch};
     if (is_among("product_dots")) body += filled(dots, of_batch);
@@ -289,7 +299,6 @@ private:
     return replaced(std::move(text), "{element}", element(place));
   }
   std::string splits_text() const {
-    if (!is_split()) return "  return 1;";
     return fmt::format(
         "  const i64 tiles = (m + {0}) / {1} * ((n + {0}) / {1});\n"
         "  const i64 wanted = tiles > 1 ? {2} / tiles : {2}, most = (k + {3}) / {4};\n"
@@ -300,13 +309,19 @@ private:
 
   /// `place` is where the pattern has an element of the product, if it has.
   std::string filled(std::string_view pattern, const Place& place = {}) const {
-    return with_values(pattern, {{"{parameters}", parameters()},
-                                 {"{splits}", splits_text()},
-                                 {"{add}", added("sums[r][s]", "of_a[r]", "of_b[s]")},
-                                 {"{add_one}", added("sum", "a[l * a_col]", "b[l * b_row]")},
-                                 {"{tile_end}", tile_end()},
-                                 {"{element}", element(place)},
-                                 {"{T}", type_}});
+    return with_values(pattern,
+                       {{"{parameters}", parameters()},
+                        {"{splits}", splits_text()},
+                        {"{add}", added("sums[r][s]", "of_a[r]", "of_b[s]")},
+                        {"{add_one}", added("sum", "a[l * a_col]", "b[l * b_row]")},
+                        {"{about_splits}", std::string(is_split() ? about_splits : "")},
+                        {"{tile_of_block}", std::string(is_split() ? tile_of_block : whole_tile)},
+                        {"{part_of_k}", std::string(is_split() ? part_of_k : "")},
+                        {"{k_from}", is_split() ? "k_from" : "0"},
+                        {"{k_to}", is_split() ? "k_to" : "k"},
+                        {"{tile_end}", tile_end()},
+                        {"{element}", element(place)},
+                        {"{T}", type_}});
   }
 
   std::string entry(const Tile& t) const {
