@@ -29,6 +29,7 @@ struct Texts;
 struct KernelText {
   std::shared_ptr<const std::string> text; ///< equal ones may be one
   std::string title;
+  std::vector<std::string> entries = {}; ///< the functions that a device launches
 };
 
 /// A kernel as a cache has it.
@@ -36,6 +37,7 @@ struct KernelObject {
   support::Digest digest;                   ///< of its key
   std::span<const cache::Section> sections; ///< as `Backend::code_sections` says
   std::string_view title;
+  std::span<const std::string> entries = {}; ///< as in KernelText
 };
 
 /// One kernel's code, loaded; its backend knows what it is. The code goes with the object.

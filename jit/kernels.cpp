@@ -17,7 +17,8 @@ namespace {
 
 using support::Area;
 
-/// Code in use, so that functions with the same kernel share it; it goes when the last one does.
+/// Code in use for a target, so that functions with the same kernel share it; it goes when the last
+/// one does.
 class LoadedCode {
 public:
   /// The code of these kernels; what nobody uses yet is loaded together.
@@ -57,16 +58,19 @@ private:
   std::size_t alive_ = 64; ///< when they were last looked at
 };
 
-LoadedCode& loaded_code() {
-  static LoadedCode code;
-  return code;
+/// That of a backend's target: what one device takes of an entry, another may not.
+LoadedCode& loaded_code(const Backend& backend) {
+  static std::mutex mutex;
+  static std::map<std::string, LoadedCode> by_target;
+  const std::lock_guard lock(mutex);
+  return by_target[backend.describe()];
 }
 
 } // namespace
 
 std::vector<LoadedKernel> load_kernels(std::span<const KernelObject> objects,
                                        const Backend& backend) {
-  auto code = loaded_code().get(objects, backend);
+  auto code = loaded_code(backend).get(objects, backend);
   std::vector<LoadedKernel> kernels;
   kernels.reserve(objects.size());
   for (std::size_t i = 0; i < objects.size(); ++i)
@@ -107,7 +111,8 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
 
   cache::Store& store = compiling.store ? *compiling.store : process_store();
   auto object_of = [&](const Job& job, const cache::Lookup& lookup) -> KernelObject {
-    return {job.of_code, code_of(*lookup.artifact, 0, backend, job.of_code), job.kernel->title};
+    return {job.of_code, code_of(*lookup.artifact, 0, backend, job.of_code), job.kernel->title,
+            job.kernel->entries};
   };
   auto finish = [&](Job& job, cache::Lookup lookup) {
     const KernelObject object = object_of(job, lookup);

@@ -24,6 +24,20 @@ private:
   std::unordered_map<support::Digest, std::size_t, support::DigestHash> numbers_;
 };
 
+/// The functions of each object that a device launches. Whether steps name kernels that there are
+/// is checked later.
+std::vector<std::vector<std::string>>
+entries_of(const BoundPlan& plan, std::span<const std::size_t> object_of, std::size_t objects) {
+  std::vector<std::vector<std::string>> entries(objects);
+  for (const BoundPlan::Step& s : plan.steps) {
+    if (s.code < 0 || static_cast<std::size_t>(s.code) >= object_of.size()) continue;
+    auto& of_object = entries[object_of[static_cast<std::size_t>(s.code)]];
+    for (const auto* launches : {&s.launches, &s.epilogue})
+      for (const BoundPlan::Launch& l : *launches) of_object.push_back(l.entry);
+  }
+  return entries;
+}
+
 /// The kernels of a plan; throws CompileError for an object that is none.
 std::vector<LoadedKernel> load(const BoundPlan& plan, const cache::Artifact& artifact,
                                const Backend& backend) {
@@ -38,6 +52,8 @@ std::vector<LoadedKernel> load(const BoundPlan& plan, const cache::Artifact& art
     const std::size_t first = 1 + number * backend.code_sections().size();
     objects.push_back({k.digest, code_of(artifact, first, backend, k.digest), k.title});
   }
+  const auto entries = entries_of(plan, object_of, objects.size());
+  for (std::size_t i = 0; i < objects.size(); ++i) objects[i].entries = entries[i];
   const std::vector<LoadedKernel> loaded = load_kernels(objects, backend);
   std::vector<LoadedKernel> kernels;
   kernels.reserve(object_of.size());

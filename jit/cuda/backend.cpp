@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <ranges>
+#include <utility>
 
 #include "codegen/cuda.hpp"
 #include "codegen/cuda_contraction.hpp"
@@ -17,10 +19,6 @@ constexpr std::string_view sections_of_code[] = {"cubin", "ptx"};
 
 /// Part of the keys: bump it when what kernels are handed changes.
 constexpr int launch_abi_version = 1;
-
-/// The major and minor capabilities of devices whose code runs on newer ones of the same major.
-constexpr std::pair<int, int> capabilities[] = {{7, 5}, {8, 0},  {8, 6},  {8, 7},  {8, 9},
-                                                {9, 0}, {10, 0}, {10, 3}, {12, 0}, {12, 1}};
 
 /// Where texts are kept that debuggers and profilers show; empty: nowhere.
 const std::string& source_directory() {
@@ -54,28 +52,61 @@ std::string title_of_step(const plan::Plan& plan, const plan::Step& step) {
 
 } // namespace
 
-CudaCode::CudaCode(std::string_view cubin, const std::string& ptx, std::string_view title) {
-  const auto load = [&](const char* code) {
-    return driver().cuLibraryLoadData(&library_, code, nullptr, nullptr, 0, nullptr, nullptr, 0);
+CudaCode::CudaCode(const KernelObject& object) {
+  const cache::Section &cubin = object.sections[0], &ptx = object.sections[1];
+  const auto is_taken = [&](Result r) {
+    if (r == Result::success || is_about_code(r)) return r == Result::success;
+    fail_call(r, fmt::format("loading kernel {}", object.title));
   };
-  const Result of_cubin = load(cubin.data());
-  if (of_cubin == Result::success) return;
-  const Result of_ptx = load(ptx.c_str());
-  if (of_ptx != Result::success)
-    support::fail<CompileError>("cuda",
-                                {.hint = "the driver may be older than the compiler that made it"},
-                                "the driver does not take the cubin of kernel {}, {}, nor its PTX, "
-                                "{}",
-                                title, cuda::describe(of_cubin), cuda::describe(of_ptx));
+  const auto fail_as_damaged = [&] {
+    support::fail<CompileError>("cache", {}, "the code of kernel {} is damaged",
+                                object.digest.hex());
+  };
+  if (cubin.encoding != cache::Encoding::plain) fail_as_damaged();
+  const Result of_cubin = load(cubin.bytes.c_str(), object);
+  if (is_taken(of_cubin)) return;
+  const auto text = cache::content_of(ptx);
+  if (!text) fail_as_damaged();
+  const Result of_ptx = load(text->c_str(), object);
+  if (is_taken(of_ptx)) {
+    support::log(support::Area::jit)
+        ->debug("kernel {:.12} {}: PTX, as the driver does not take the cubin, {}",
+                object.digest.hex(), object.title, cuda::describe(of_cubin));
+    return;
+  }
+  support::fail<CompileError>("cuda",
+                              {.hint = "the driver may be older than the compiler that made it"},
+                              "the driver does not take the cubin of kernel {}, {}, nor its PTX, "
+                              "{}",
+                              object.title, cuda::describe(of_cubin), cuda::describe(of_ptx));
 }
 
-CudaCode::~CudaCode() { driver().cuLibraryUnload(library_); }
+CudaCode::~CudaCode() { unload(); }
+
+void CudaCode::unload() noexcept {
+  if (library_) driver().cuLibraryUnload(std::exchange(library_, nullptr));
+}
+
+/// What the driver says of an image and of the functions in it, up to the first failure; nothing
+/// stays loaded then.
+Result CudaCode::load(const char* image, const KernelObject& object) {
+  Result r = driver().cuLibraryLoadData(&library_, image, nullptr, nullptr, 0, nullptr, nullptr, 0);
+  EntryPoint function = nullptr;
+  for (std::size_t i = 0; r == Result::success && i < object.entries.size(); ++i)
+    r = find(object.entries[i], function);
+  if (r != Result::success) unload();
+  return r;
+}
+
+Result CudaCode::find(const std::string& name, EntryPoint& function) const {
+  Kernel kernel = nullptr;
+  const Result r = driver().cuLibraryGetKernel(&kernel, library_, name.c_str());
+  return r == Result::success ? driver().cuKernelGetFunction(&function, kernel) : r;
+}
 
 EntryPoint CudaCode::entry(const std::string& name) const {
-  Kernel kernel = nullptr;
   EntryPoint function = nullptr;
-  check(driver().cuLibraryGetKernel(&kernel, library_, name.c_str()), "finding kernel " + name);
-  check(driver().cuKernelGetFunction(&function, kernel), "loading kernel " + name);
+  check(find(name, function), "finding kernel " + name);
   return function;
 }
 
@@ -107,7 +138,10 @@ Texts CudaBackend::render(const plan::Plan& plan, const Tamper& tamper) const {
       texts.kernels.emplace_back();
       texts.notes.emplace_back();
     }
-    texts.kernels[at] = {shared.share(std::move(code.text)), title_of_step(plan, step)};
+    KernelText& kernel = texts.kernels[at];
+    kernel = {shared.share(std::move(code.text)), title_of_step(plan, step)};
+    for (const auto* launches : {&code.launches, &code.epilogue})
+      for (const codegen::Launch& l : *launches) kernel.entries.push_back(l.entry);
     texts.notes[at] = notes_of(code.lines, plan.graph);
     texts.of_step[i] = static_cast<int>(at);
     texts.device[i] = {std::move(code.launches), std::move(code.epilogue), code.scratch_bytes};
@@ -134,14 +168,17 @@ cache::Key CudaBackend::key_for(const std::string& text, const std::string& arch
 }
 
 cache::Key CudaBackend::key(const std::string& text) const {
-  return key_for(text, target_.architecture());
+  return key_for(text, compiled_architecture());
+}
+
+std::string CudaBackend::compiled_architecture() const {
+  return architecture_of(nvrtc_capabilities(target_.gpu.capability()).front());
 }
 
 std::vector<cache::Key> CudaBackend::other_keys(const std::string& text) const {
   std::vector<cache::Key> keys;
-  for (auto c = std::rbegin(capabilities); c != std::rend(capabilities); ++c)
-    if (c->first == target_.gpu.capability_major && c->second < target_.gpu.capability_minor)
-      keys.push_back(key_for(text, fmt::format("sm_{}{}", c->first, c->second)));
+  for (const int c : nvrtc_capabilities(target_.gpu.capability()) | std::views::drop(1))
+    if (c / 10 == target_.gpu.capability_major) keys.push_back(key_for(text, architecture_of(c)));
   return keys;
 }
 
@@ -149,7 +186,7 @@ cache::Artifact CudaBackend::compile(const KernelText& kernel) const {
   const auto start = std::chrono::steady_clock::now();
   const std::string name = compiled_name(kernel);
   NvrtcOutput out = compile_with_nvrtc(
-      {.source = *kernel.text, .name = name, .arguments = arguments_for(target_.architecture())});
+      {.source = *kernel.text, .name = name, .arguments = arguments_for(compiled_architecture())});
   const auto took = std::chrono::steady_clock::now() - start;
   std::string statistics =
       fmt::format("compile_us {}\ncubin_bytes {}\nptx_bytes {}\nsource_bytes {}\n",
@@ -167,13 +204,9 @@ std::span<const std::string_view> CudaBackend::code_sections() const { return se
 
 std::vector<std::shared_ptr<const Code>>
 CudaBackend::load(std::span<const KernelObject> objects) const {
+  const Gpu::Current current(Gpu::get(target_.gpu.index));
   std::vector<std::shared_ptr<const Code>> code;
-  for (const KernelObject& o : objects) {
-    const auto ptx = cache::content_of(o.sections[1]);
-    if (o.sections[0].encoding != cache::Encoding::plain || !ptx)
-      support::fail<CompileError>("cache", {}, "the code of kernel {} is damaged", o.digest.hex());
-    code.push_back(std::make_shared<CudaCode>(o.sections[0].bytes, *ptx, o.title));
-  }
+  for (const KernelObject& o : objects) code.push_back(std::make_shared<CudaCode>(o));
   return code;
 }
 
@@ -181,7 +214,7 @@ std::vector<std::pair<std::string, std::string>>
 CudaBackend::listings(const KernelText& kernel) const {
   NvrtcOutput out = compile_with_nvrtc({.source = *kernel.text,
                                         .name = kernel.title,
-                                        .arguments = arguments_for(target_.architecture())});
+                                        .arguments = arguments_for(compiled_architecture())});
   return {{".cu", *kernel.text}, {".ptx", std::move(out.ptx)}, {".log", std::move(out.log)}};
 }
 

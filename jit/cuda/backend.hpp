@@ -9,11 +9,16 @@
 namespace kroton::jit::cuda {
 
 /// A kernel's code on all devices that can run it.
+///
+/// A driver may load code when it is given it, or not before a function of it is wanted on a
+/// device: so code counts as taken when the device has its functions. The cubin is tried first. The
+/// PTX is for devices that take no cubin of the compiler's architecture: it runs on all that are no
+/// older, if the driver is not older than the compiler.
 class CudaCode : public Code {
 public:
-  /// Takes the cubin, or where that is for another device or driver the PTX. Throws CompileError
-  /// if the driver takes neither.
-  CudaCode(std::string_view cubin, const std::string& ptx, std::string_view title);
+  /// Loads one of the two, with these functions, for the device of the thread's context. Throws
+  /// CompileError if it takes neither, DeviceError for a failure that is not the code's.
+  explicit CudaCode(const KernelObject& object);
   ~CudaCode() override;
 
   /// A function of the code on the device of the thread's context. Throws DeviceError if there is
@@ -21,6 +26,10 @@ public:
   EntryPoint entry(const std::string& name) const;
 
 private:
+  Result load(const char* image, const KernelObject& object);
+  Result find(const std::string& name, EntryPoint& function) const;
+  void unload() noexcept;
+
   LibraryCode library_ = nullptr;
 };
 
@@ -47,6 +56,8 @@ public:
   std::unique_ptr<Program> assemble(ProgramParts parts) const override;
 
 private:
+  /// The newest that the compiler knows among those whose code the device runs, as it is or as PTX.
+  std::string compiled_architecture() const;
   cache::Key key_for(const std::string& text, const std::string& architecture) const;
   std::vector<std::string> arguments_for(const std::string& architecture) const;
 

@@ -117,4 +117,19 @@ bool is_sticky(Result r) noexcept {
   }
 }
 
+bool is_about_code(Result r) noexcept {
+  switch (r) {
+  case Result::invalid_image:
+  case Result::no_binary_for_gpu:
+  case Result::invalid_ptx:
+  case Result::jit_compiler_not_found:
+  case Result::unsupported_ptx_version:
+  case Result::jit_compilation_disabled:
+  case Result::not_found: // a function that it should have
+    return true;
+  default:
+    return false;
+  }
+}
+
 } // namespace kroton::jit::cuda

@@ -32,8 +32,9 @@ enum class Result : int {
   invalid_image = 200,
   no_binary_for_gpu = 209,
   invalid_ptx = 218,
-  unsupported_ptx_version = 222,
   jit_compiler_not_found = 221,
+  unsupported_ptx_version = 222,
+  jit_compilation_disabled = 223,
   not_found = 500,
   illegal_address = 700,
   launch_out_of_resources = 701,
@@ -253,5 +254,8 @@ inline void check(Result result, std::string_view what) {
 /// Whether a failure ends everything in the context: all later calls return it too, until the
 /// process ends.
 bool is_sticky(Result result) noexcept;
+
+/// Whether a failure is about the code that is loaded: other code may do.
+bool is_about_code(Result result) noexcept;
 
 } // namespace kroton::jit::cuda

@@ -40,9 +40,9 @@ int attribute(DeviceNumber device, DeviceAttribute which) {
 
 } // namespace
 
-std::string GpuFacts::architecture() const {
-  return fmt::format("sm_{}{}", capability_major, capability_minor);
-}
+std::string architecture_of(int capability) { return fmt::format("sm_{}", capability); }
+
+std::string GpuFacts::architecture() const { return architecture_of(capability()); }
 
 int gpu_count() {
   int count = 0;

@@ -21,6 +21,9 @@
 
 namespace kroton::jit::cuda {
 
+/// The architecture of a compute capability, ten times the major number and the minor one: "sm_90".
+std::string architecture_of(int capability);
+
 /// What the driver tells of a device without a context on it.
 struct GpuFacts {
   int index = 0;
@@ -36,6 +39,7 @@ struct GpuFacts {
 
   /// "sm_90"
   std::string architecture() const;
+  int capability() const noexcept { return 10 * capability_major + capability_minor; }
 };
 
 /// The devices of this machine; throws DeviceError if there is no driver.

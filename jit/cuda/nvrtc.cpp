@@ -1,7 +1,9 @@
 #include "jit/cuda/nvrtc.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include <kroton/error.hpp>
@@ -32,6 +34,8 @@ struct Nvrtc {
   int (*cubin)(Program, char*) = nullptr;
   int (*ptx_size)(Program, std::size_t*) = nullptr;
   int (*ptx)(Program, char*) = nullptr;
+  int (*architecture_count)(int*) = nullptr;
+  int (*architectures)(int*) = nullptr;
   std::string problem;
 
   Nvrtc() {
@@ -47,6 +51,8 @@ struct Nvrtc {
     find(cubin, "nvrtcGetCUBIN");
     find(ptx_size, "nvrtcGetPTXSize");
     find(ptx, "nvrtcGetPTX");
+    find(architecture_count, "nvrtcGetNumSupportedArchs");
+    find(architectures, "nvrtcGetSupportedArchs");
   }
 
 private:
@@ -149,6 +155,21 @@ std::vector<std::string> nvrtc_arguments(std::string_view architecture) {
   // The code is the same whatever the number of threads is; 0 is as many as there are CPUs.
   if (version_of(nvrtc()).major >= 13) arguments.push_back("--split-compile=0");
   return arguments;
+}
+
+std::vector<int> nvrtc_capabilities(int most) {
+  const Nvrtc& n = nvrtc();
+  int count = 0;
+  n.architecture_count(&count);
+  std::vector<int> known(static_cast<std::size_t>(count));
+  n.architectures(known.data());
+  std::erase_if(known, [&](int c) { return c > most; });
+  std::ranges::sort(known, std::greater{});
+  if (known.empty())
+    support::fail<DeviceError>("cuda", {.hint = "use an older NVRTC, or a newer device"},
+                               "{} makes no code for devices as old as sm_{}", nvrtc_fingerprint(),
+                               most);
+  return known;
 }
 
 std::string nvrtc_fingerprint() {

@@ -34,6 +34,10 @@ NvrtcOutput compile_with_nvrtc(const NvrtcInput& input);
 /// there is no compiler.
 std::vector<std::string> nvrtc_arguments(std::string_view architecture);
 
+/// The compute capabilities up to this one that the compiler makes code for, newest first: 90, 89,
+/// … for devices of 9.0. Throws DeviceError if there is none, or no compiler.
+std::vector<int> nvrtc_capabilities(int most);
+
 /// The compiler's version and build, "NVRTC 13.0 libnvrtc.so.13.0.88 109338064 bytes". Throws
 /// DeviceError if there is none.
 std::string nvrtc_fingerprint();
