@@ -25,6 +25,17 @@ KROTON_IDLE int nvrtcVersion(int* major, int* minor) {
   return 0;
 }
 
+KROTON_IDLE int nvrtcGetNumSupportedArchs(int* count) {
+  *count = 1;
+  return 0;
+}
+
+/// That of the driver's device.
+KROTON_IDLE int nvrtcGetSupportedArchs(int* architectures) {
+  *architectures = 90;
+  return 0;
+}
+
 KROTON_IDLE int nvrtcCreateProgram(void** program, const char*, const char*, int,
                                    const char* const*, const char* const*) {
   *program = nullptr;
