@@ -27,9 +27,10 @@ namespace kroton::codegen {
 /// asked for.
 inline constexpr std::size_t own_shared_bytes = 8192;
 
-/// One launch of a kernel function. Where several have the same `stage`, they are ways of doing the
-/// same work: the first is taken whose `length` is at most `at_most`, and for which the device has
-/// enough shared memory: `shared_bytes` and `own_shared_bytes`.
+/// One launch of a kernel function. Where several have the same `stage`, in one text or in those of
+/// one step, they are ways of doing the same work: the first is taken whose `length` is at most
+/// `at_most`, and for which the device has enough shared memory: `shared_bytes` and
+/// `own_shared_bytes`.
 struct Launch {
   std::string entry; ///< the name of an `extern "C" __global__` function in the text
   int threads = 256; ///< of a block
@@ -53,8 +54,8 @@ struct CudaText {
   /// Line numbers (from 1) and the graph node each line computes: for people, not for the key.
   std::vector<std::pair<int, ir::NodeId>> lines;
   std::vector<Launch> launches;
-  Dim scratch_bytes{0};         ///< of device memory, aligned to 256, whose contents do not matter
-  std::vector<Launch> epilogue; ///< of a product's text: see codegen/cuda_contraction.hpp
+  Dim scratch_bytes{0}; ///< of device memory, aligned to 256, whose contents do not matter
+  std::string way = {}; ///< of those that a step has, in a few words; empty if there is one
 };
 
 CudaText render_cuda(const plan::Kernel& kernel);

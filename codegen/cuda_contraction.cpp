@@ -48,10 +48,10 @@ KROTON_INLINE void copy_tile({T} (&tile)[BK][B + 1], const {T}* from, i64 stride
   }
 }
 
-/// c = a·b a tile a block: BM × BN elements, BK columns of a at a time, TM × TN elements a thread. Tiles lie in shared
+/// A tile of c a block: BM × BN elements, BK columns of a at a time, TM × TN elements a thread. Tiles lie in shared
 /// memory, k by k.{about_splits}
-template <i32 BM, i32 BN, i32 BK, i32 TM, i32 TN>
-KROTON_INLINE void product({parameters}) {
+extern "C" __global__ void __launch_bounds__({threads}) {name}({parameters}) {
+  constexpr i32 BM = {BM}, BN = {BN}, BK = {BK}, TM = {TM}, TN = {TN};
   constexpr i32 columns = BN / TN, rows = BM / TM, threads = rows * columns;
   __shared__ {T} a_tile[BK][BM + 1];
   __shared__ {T} b_tile[BK][BN + 1];
@@ -191,32 +191,12 @@ public:
     splits_ = dims::max(Dim(1), dims::min(wanted, most));
   }
 
-  CudaText run() {
-    const std::vector<Launch> ways = possible_ways();
-    const auto is_among = [&](const std::string& entry) {
-      return std::ranges::find(ways, entry, &Launch::entry) != ways.end();
-    };
-    std::string body = epilogue_ ? epilogue_->definition : "", tiles;
-    for (const Tile& t : all_tiles)
-      if (is_among(t.name())) tiles += entry(t);
-    if (!tiles.empty() && is_split()) body += filled(split_sum);
-    if (!tiles.empty()) body += filled(tiled) + tiles;
-    const Place of_batch{
-        .sum = "sum", .to = "c[batch * c_batch + i * c_row + j]", .row = row_of_batch};
-    if (is_among("product_dots")) body += filled(dots, of_batch);
-    if (is_among("product_rows")) body += filled(flat_rows, of_batch);
-    if (is_split()) body += filled(fold_splits, {.sum = "sum", .to = "c[i * c_row + j]"});
-    CudaText alone = kernel_ ? render_cuda(*kernel_) : CudaText{};
-    if (kernel_) body += alone.text.substr(alone.body);
-    CudaText text = with_prelude(header(), std::move(body));
-    if (epilogue_) add_lines(text, alone);
-    text.launches = ways;
-    text.epilogue = std::move(alone.launches);
-    if (!is_split()) return text;
-    text.launches.push_back(sum_of_splits());
-    text.scratch_bytes = dims::mul(dims::mul(splits_, dims::mul(m_, n_)),
-                                   Dim(static_cast<std::int64_t>(item_size(step_.dtype))));
-    return text;
+  CudaStep run() {
+    CudaStep step;
+    for (const Launch& l : possible_ways()) step.texts.push_back(text_of(l));
+    if (is_split()) step.texts.push_back(text_of(sum_of_splits()));
+    if (kernel_) step.epilogue = render_cuda(*kernel_);
+    return step;
   }
 
 private:
@@ -235,15 +215,38 @@ private:
                           epilogue_->header);
     return text;
   }
-  /// Those of the epilogue, and of its kernel `alone`, which is what the text ends with.
-  void add_lines(CudaText& text, const CudaText& alone) const {
-    const auto count = [](std::string_view t) {
-      return static_cast<int>(std::ranges::count(t, '\n'));
-    };
-    const int above = count(std::string_view(text.text).substr(0, text.body));
-    for (const auto& [line, node] : epilogue_->lines) text.lines.emplace_back(above + line, node);
-    const int shift = count(text.text) - count(alone.text);
-    for (const auto& [line, node] : alone.lines) text.lines.emplace_back(shift + line, node);
+  /// Entries that are no tiles, and the ways that they are.
+  static constexpr std::string_view by_rows = "product_rows", by_dots = "product_dots",
+                                    by_splits = "add_splits";
+
+  CudaText text_of(const Launch& launch) const {
+    const Place of_batch{
+        .sum = "sum", .to = "c[batch * c_batch + i * c_row + j]", .row = row_of_batch};
+    if (launch.entry == by_rows)
+      return text_of(launch, "a row of c a block", filled(flat_rows, of_batch));
+    if (launch.entry == by_dots)
+      return text_of(launch, "an element of c a warp", filled(dots, of_batch));
+    if (launch.entry == by_splits)
+      return text_of(launch, "sum of the parts of k",
+                     filled(split_sum) +
+                         filled(fold_splits, {.sum = "sum", .to = "c[i * c_row + j]"}));
+    const Tile& tile = *std::ranges::find(all_tiles, launch.entry, &Tile::name);
+    return text_of(launch, fmt::format("{}x{} tiles", tile.m, tile.n),
+                   (is_split() ? filled(split_sum) : "") + tile_text(tile));
+  }
+  CudaText text_of(const Launch& launch, std::string way, const std::string& entry) const {
+    CudaText text = with_prelude(header(), (epilogue_ ? epilogue_->definition : "") + entry);
+    if (epilogue_) {
+      const auto above = std::ranges::count(std::string_view(text.text).substr(0, text.body), '\n');
+      for (const auto& [line, node] : epilogue_->lines)
+        text.lines.emplace_back(static_cast<int>(above) + line, node);
+    }
+    text.launches = {launch};
+    text.way = std::move(way);
+    if (is_split())
+      text.scratch_bytes = dims::mul(dims::mul(splits_, dims::mul(m_, n_)),
+                                     Dim(static_cast<std::int64_t>(item_size(step_.dtype))));
+    return text;
   }
   std::string parameters() const {
     return fmt::format(
@@ -253,12 +256,6 @@ private:
         type_, step_.c ? fmt::format("global<const {}> alpha, ", type_) : "",
         is_split() ? "global<char> scratch, " : "",
         epilogue_ ? ", i64 first, " + epilogue_->parameters : "");
-  }
-  std::string arguments() const {
-    return fmt::format("a, b, c, {}{}m, n, k, a_row, a_col, b_row, b_col, c_row, batches, a_batch, "
-                       "b_batch, c_batch{}",
-                       step_.c ? "alpha, " : "", is_split() ? "scratch, " : "",
-                       epilogue_ ? ", first, " + epilogue_->arguments : "");
   }
   /// What sum + a * b is called; narrow integers wrap.
   std::string added(const std::string& sum, const std::string& a, const std::string& b) const {
@@ -324,11 +321,14 @@ private:
                         {"{T}", type_}});
   }
 
-  std::string entry(const Tile& t) const {
-    return fmt::format("\nextern \"C\" __global__ void __launch_bounds__({}) {}({}) {{\n"
-                       "  product<{}, {}, {}, {}, {}>({});\n}}\n",
-                       t.threads(), t.name(), parameters(), t.m, t.n, t.k, t.thread_m, t.thread_n,
-                       arguments());
+  std::string tile_text(const Tile& t) const {
+    return with_values(filled(tiled), {{"{threads}", std::to_string(t.threads())},
+                                       {"{name}", t.name()},
+                                       {"{BM}", std::to_string(t.m)},
+                                       {"{BN}", std::to_string(t.n)},
+                                       {"{BK}", std::to_string(t.k)},
+                                       {"{TM}", std::to_string(t.thread_m)},
+                                       {"{TN}", std::to_string(t.thread_n)}});
   }
 
   Launch tiled_by(const Tile& t, const Dim& length, std::int64_t at_most) const {
@@ -355,11 +355,11 @@ private:
   std::vector<Launch> possible_ways() const {
     const Dim rows = dims::mul(batches_, m_), work = dims::mul(dims::mul(rows, n_), step_.k);
     const std::array all{
-        Launch{.entry = "product_rows",
+        Launch{.entry = std::string(by_rows),
                .units = dims::mul(rows, ceil_div(n_, 32)),
                .length = m_,
                .at_most = thin_to},
-        Launch{.entry = "product_dots",
+        Launch{.entry = std::string(by_dots),
                .units = dims::mul(rows, n_),
                .units_per_block = 8,
                .length = n_,
@@ -388,7 +388,7 @@ private:
     };
     const Dim is_needed =
         dims::mul(is_more(splits_, 1), dims::mul(is_more(m_, thin_to), is_more(n_, thin_to)));
-    return {.entry = "add_splits",
+    return {.entry = std::string(by_splits),
             .units = dims::mul(is_needed, dims::mul(m_, n_)),
             .units_per_block = 256,
             .stage = 1};
@@ -405,17 +405,17 @@ private:
 
 } // namespace
 
-CudaText render_cuda_contraction(const plan::ContractionStep& step, const plan::Kernel* epilogue) {
+CudaStep render_cuda_contraction(const plan::ContractionStep& step, const plan::Kernel* epilogue) {
   return Product(step, epilogue).run();
 }
 
-CudaText render_cuda_step(const plan::Plan& plan, const plan::Step& step) {
+CudaStep render_cuda_step(const plan::Plan& plan, const plan::Step& step) {
   const plan::KernelStep* k = step.kernel();
   const plan::Kernel* kernel = k ? &plan.kernels[static_cast<std::size_t>(k->kernel)] : nullptr;
   if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))
     return render_cuda_contraction(*c, kernel);
-  if (kernel) return render_cuda(*kernel);
-  return render_cuda_scatter(plan, std::get<plan::ScatterStep>(step.what));
+  if (kernel) return {{render_cuda(*kernel)}};
+  return {{render_cuda_scatter(plan, std::get<plan::ScatterStep>(step.what))}};
 }
 
 } // namespace kroton::codegen

@@ -1,10 +1,11 @@
 #pragma once
 /// Matrix products and scatter-adds as CUDA C++ text.
 ///
-///   CudaText t = render_cuda_contraction(step);      // out = a·b, or out += alpha · (a·b)
+///   CudaStep s = render_cuda_contraction(step);      // out = a·b, or out += alpha · (a·b)
 ///
-/// The text depends on what is known of the step before any call (as ContractionShape has it), the
-/// launches on its dims. Arguments of every entry of a product, in this order:
+/// Each way of computing a product is a text of its own, so that only those are compiled that sizes
+/// want. The texts depend on what is known of the step before any call (as ContractionShape has
+/// it), the launches on its dims. Arguments of every entry of a product, in this order:
 ///   pointers  a, b, out, and alpha if it accumulates; then scratch, if `scratch_bytes` is not 0
 ///   i64       m, n, k, a_row, a_col, b_row, b_col, c_row, batches, a_batch, b_batch, c_batch
 /// Strides are in elements. `a`, `b` and `alpha` point at the operands' first elements; they are
@@ -16,26 +17,36 @@
 /// if it accumulates: it may be `c` itself then. Each entry takes further arguments:
 ///   i64       how many products the launches before this one have computed
 ///   …         what the epilogue's kernel takes, as codegen/cuda.hpp has it
-/// The text has that kernel's own entries too, for a product that lies in `out` already:
-/// `CudaText::epilogue` says how they are launched.
+/// `CudaStep::epilogue` is that kernel alone, for a product that lies in `out` already.
 ///
 /// A scatter-add: out holds zeros already;
 ///   pointers  out, added, each of positions; then scratch, if `scratch_bytes` is not 0
 ///   i64       count (of positions, one after the other), width (elements that each moves),
 ///             then for each positions array the size of the axis of `out` that it indexes
 ///   pointer   the failure record (`site` is the number of the positions array), see cuda.hpp
+#include <optional>
+#include <vector>
+
 #include "codegen/cuda.hpp"
 #include "lib/plan/plan.hpp"
 
 namespace kroton::codegen {
 
+/// The texts of a step of a plan, one at least. They are compiled one by one; their launches, text
+/// after text, are those of the step, and take the same arguments: what one of them says of scratch
+/// memory holds for all.
+struct CudaStep {
+  std::vector<CudaText> texts;
+  std::optional<CudaText> epilogue = {}; ///< of a product
+};
+
 /// `epilogue` is the kernel of the step's epilogue, if it has one.
-CudaText render_cuda_contraction(const plan::ContractionStep& step,
+CudaStep render_cuda_contraction(const plan::ContractionStep& step,
                                  const plan::Kernel* epilogue = nullptr);
 
 CudaText render_cuda_scatter(const plan::Plan& plan, const plan::ScatterStep& step);
 
-/// The text of any step of a plan.
-CudaText render_cuda_step(const plan::Plan& plan, const plan::Step& step);
+/// The texts of any step of a plan.
+CudaStep render_cuda_step(const plan::Plan& plan, const plan::Step& step);
 
 } // namespace kroton::codegen

@@ -30,6 +30,7 @@ struct KernelText {
   std::shared_ptr<const std::string> text; ///< equal ones may be one
   std::string title;
   std::vector<std::string> entries = {}; ///< the functions that a device launches
+  bool is_deferred = false; ///< not compiled before the sizes of a call want it
 };
 
 /// A kernel as a cache has it.
@@ -50,7 +51,7 @@ public:
 };
 
 struct LoadedKernel {
-  std::shared_ptr<const Code> code; ///< functions with the same kernel share it
+  std::shared_ptr<const Code> code; ///< functions with the same kernel share it; null: deferred
   support::Digest digest;
   std::shared_ptr<const cache::Artifact> artifact = nullptr; ///< if `get_kernels` got it
   cache::Outcome outcome = cache::Outcome::made;

@@ -15,9 +15,8 @@ public:
   Binder(const Derivation& derivation, const Signature& signature, const Leaves& leaves)
       : plan_(derivation.plan), texts_(derivation.texts), signature_(signature), leaves_(leaves) {}
 
-  BoundPlan bind(std::span<const support::Digest> digests) {
-    for (std::size_t i = 0; i < digests.size(); ++i)
-      bound_.kernels.push_back({digests[i], texts_.kernels[i].title});
+  BoundPlan bind(std::vector<BoundPlan::Kernel> kernels) {
+    bound_.kernels = std::move(kernels);
     bind_buffers();
     bind_outputs();
     bind_sizes();
@@ -37,9 +36,8 @@ private:
   void bind_kernel(const plan::KernelStep& kernel, BoundPlan::Step& step);
   void bind_arguments(const plan::KernelStep& kernel, BoundPlan::Step& step);
   bool is_on_device() const { return !texts_.device.empty(); }
-  BoundPlan::Launch bind_launch(const codegen::Launch& launch);
-  void bind_launches(const DeviceCode& code, BoundPlan::Step& step);
-  void bind_device_step(BoundPlan::Step& step);
+  BoundPlan::Launch bind_launch(const DeviceCode::Launch& launch);
+  void bind_launches(BoundPlan::Step& step);
   void bind_scatter_launches(BoundPlan::Step& step);
   int slot_of_draw(std::int64_t draw);
   void bind_contraction(const plan::ContractionStep& contraction, BoundPlan::Step& step);
@@ -175,12 +173,10 @@ BoundPlan::Step Binder::bind_step(const plan::Step& step) {
 
 void Binder::bind_kernel(const plan::KernelStep& k, BoundPlan::Step& s) {
   const plan::Kernel& kernel = plan_.kernels[static_cast<std::size_t>(k.kernel)];
-  s.code = k.kernel;
   bind_arguments(k, s);
-  if (is_on_device())
-    bind_launches(texts_.device[bound_.steps.size()], s);
-  else if (!kernel.scratch.empty())
-    s.scratch = table_.slot(scratch_offsets(kernel).back());
+  if (is_on_device()) return bind_launches(s);
+  s.code = k.kernel;
+  if (!kernel.scratch.empty()) s.scratch = table_.slot(scratch_offsets(kernel).back());
 }
 
 void Binder::bind_arguments(const plan::KernelStep& k, BoundPlan::Step& s) {
@@ -192,8 +188,10 @@ void Binder::bind_arguments(const plan::KernelStep& k, BoundPlan::Step& s) {
   s.sizes = static_cast<int>(bound_.step_sizes.size()) - s.first_size;
 }
 
-BoundPlan::Launch Binder::bind_launch(const codegen::Launch& l) {
-  return {l.entry,
+BoundPlan::Launch Binder::bind_launch(const DeviceCode::Launch& launch) {
+  const codegen::Launch& l = launch.how;
+  return {launch.text,
+          l.entry,
           l.threads,
           table_.slot(l.units),
           l.units_per_block,
@@ -206,11 +204,13 @@ BoundPlan::Launch Binder::bind_launch(const codegen::Launch& l) {
           l.at_most};
 }
 
-void Binder::bind_launches(const DeviceCode& code, BoundPlan::Step& s) {
+/// How the step runs that is bound now.
+void Binder::bind_launches(BoundPlan::Step& s) {
+  const DeviceCode& code = texts_.device[bound_.steps.size()];
   const Dim& scratch = code.scratch_bytes;
   if (!scratch.is_static() || scratch.value() != 0) s.scratch = table_.slot(scratch);
-  for (const codegen::Launch& l : code.launches) s.launches.push_back(bind_launch(l));
-  for (const codegen::Launch& l : code.epilogue) s.epilogue.push_back(bind_launch(l));
+  for (const DeviceCode::Launch& l : code.launches) s.launches.push_back(bind_launch(l));
+  for (const DeviceCode::Launch& l : code.epilogue) s.epilogue.push_back(bind_launch(l));
 }
 
 int Binder::slot_of_draw(std::int64_t draw) {
@@ -224,7 +224,7 @@ int Binder::slot_of_draw(std::int64_t draw) {
 
 /// The arguments that codegen/cuda_contraction.hpp lists.
 void Binder::bind_scatter_launches(BoundPlan::Step& s) {
-  bind_device_step(s);
+  bind_launches(s);
   s.buffers = {s.out, s.added};
   s.buffers.insert(s.buffers.end(), s.positions.begin(), s.positions.end());
   s.first_size = static_cast<int>(bound_.step_sizes.size());
@@ -237,16 +237,10 @@ void Binder::bind_scatter_launches(BoundPlan::Step& s) {
   s.sizes = static_cast<int>(bound_.step_sizes.size()) - s.first_size;
 }
 
-/// The text and the launches of a step that has no kernel of the plan.
-void Binder::bind_device_step(BoundPlan::Step& s) {
-  s.code = texts_.of_step[bound_.steps.size()];
-  bind_launches(texts_.device[bound_.steps.size()], s);
-}
-
 void Binder::bind_contraction(const plan::ContractionStep& c, BoundPlan::Step& s) {
   s.product = product_shape(c, texts_.vector_bytes);
   if (is_on_device())
-    bind_device_step(s);
+    bind_launches(s);
   else
     s.code_of_scheme =
         std::ranges::find(texts_.products, s.product, &Texts::Product::shape)->of_scheme;
@@ -315,8 +309,8 @@ void Binder::bind_known_epilogue(const plan::ContractionStep& c, BoundPlan::Step
 } // namespace
 
 BoundPlan bind_plan(const Derivation& derivation, const Signature& signature, const Leaves& leaves,
-                    std::span<const support::Digest> digests) {
-  return Binder(derivation, signature, leaves).bind(digests);
+                    std::vector<BoundPlan::Kernel> kernels) {
+  return Binder(derivation, signature, leaves).bind(std::move(kernels));
 }
 
 } // namespace kroton::jit

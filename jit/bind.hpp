@@ -6,8 +6,8 @@
 
 namespace kroton::jit {
 
-/// `digests` are those of the derivation's texts.
+/// `kernels` are those of the derivation's texts.
 BoundPlan bind_plan(const Derivation& derivation, const Signature& signature, const Leaves& leaves,
-                    std::span<const support::Digest> digests);
+                    std::vector<BoundPlan::Kernel> kernels);
 
 } // namespace kroton::jit

@@ -23,6 +23,7 @@ struct BoundPlan {
   struct Kernel {
     support::Digest digest; ///< of its key
     std::string title;
+    bool is_deferred = false; ///< no code is kept with the plan
     bool operator==(const Kernel&) const = default;
   };
   struct OutputType {
@@ -73,6 +74,7 @@ struct BoundPlan {
   };
   /// One launch on a device, see codegen::Launch.
   struct Launch {
+    int code = -1; ///< kernel number
     std::string entry;
     int threads = 0;
     int units = -1; ///< slot
@@ -90,8 +92,8 @@ struct BoundPlan {
     enum Kind : std::uint8_t { kernel, contraction, scatter };
     Kind kind = kernel;
     bool is_fallible = false;
+    int code = -1; ///< of a kernel on the CPU: its number
     // Kernels; on a device the others too.
-    int code = -1; ///< kernel number
     std::vector<int> buffers = {};
     int first_size = 0;                ///< of its size arguments among those of all steps, …
     int sizes = 0;                     ///< … and how many there are

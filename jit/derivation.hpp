@@ -26,8 +26,12 @@ namespace kroton::jit {
 
 /// How a step runs on a device.
 struct DeviceCode {
-  std::vector<codegen::Launch> launches;
-  std::vector<codegen::Launch> epilogue = {}; ///< of a product that lies in memory already
+  struct Launch {
+    int text = -1; ///< index in `Texts::kernels`
+    codegen::Launch how;
+  };
+  std::vector<Launch> launches;
+  std::vector<Launch> epilogue = {}; ///< of a product that lies in memory already
   Dim scratch_bytes{0};
 };
 
@@ -39,9 +43,7 @@ struct Texts {
   };
   int vector_bytes = 64; ///< of the target that they are for
   std::vector<KernelText> kernels;
-  // Where the target is a device, of each step of the plan:
-  std::vector<DeviceCode> device;
-  std::vector<int> of_step; ///< indices in `kernels`
+  std::vector<DeviceCode> device; ///< of each step of the plan, where the target is a device
   /// For each text, the lines and the places they come from.
   std::vector<std::vector<std::pair<int, std::string>>> notes;
   std::vector<Product> products; ///< one for each shape that the plan's products have

@@ -56,7 +56,7 @@ void dump_function(const std::string& directory, const Signature& signature,
   write(folder / "rules.txt", rules);
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const std::string stem =
-        fmt::format("kernel-{:02}-{:.12}", i, compiled.program->loaded()[i].digest.hex());
+        fmt::format("kernel-{:02}-{:.12}", i, compiled.program->kernels()[i].digest.hex());
     if (i < plan.kernels.size()) write(folder / (stem + ".ir.txt"), plan.kernels[i].to_string());
     for (const auto& [end, text] : backend.listings(texts[i])) write(folder / (stem + end), text);
   }

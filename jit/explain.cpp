@@ -9,19 +9,20 @@ namespace kroton::jit {
 
 namespace {
 
-/// Indices of a program's kernels, equal ones once.
-std::vector<std::size_t> distinct_kernels(const Program& program) {
+/// Indices of kernels, equal ones once.
+std::vector<std::size_t> distinct_kernels(std::span<const LoadedKernel> kernels) {
   std::vector<std::size_t> distinct;
   std::set<support::Digest> seen;
-  for (std::size_t i = 0; i < program.loaded().size(); ++i)
-    if (seen.insert(program.loaded()[i].digest).second) distinct.push_back(i);
+  for (std::size_t i = 0; i < kernels.size(); ++i)
+    if (seen.insert(kernels[i].digest).second) distinct.push_back(i);
   return distinct;
 }
 
-bool is_made(const LoadedKernel& k) { return k.outcome == cache::Outcome::made; }
+bool is_made(const LoadedKernel& k) { return k.code && k.outcome == cache::Outcome::made; }
 
-/// "compiled", "disk", or the shared level that had it.
+/// "compiled", "disk", the shared level that had it, or "deferred".
 std::string origin_of(const LoadedKernel& k) {
+  if (!k.code) return "deferred";
   if (k.outcome == cache::Outcome::shared) return k.level;
   return is_made(k) ? "compiled" : std::string(cache::to_string(k.outcome));
 }
@@ -53,9 +54,10 @@ std::string describe_sizes(const Assumptions& assumptions, const Signature& sign
 VersionStats stats_of(const Compiled& version, const Signature& signature) {
   VersionStats s;
   s.sizes = describe_sizes(version.assumptions, signature);
-  for (std::size_t i : distinct_kernels(*version.program)) {
+  const std::vector<LoadedKernel> loaded = version.program->loaded();
+  for (std::size_t i : distinct_kernels(loaded)) {
     ++s.kernels;
-    if (is_made(version.program->loaded()[i])) ++s.compiled;
+    if (is_made(loaded[i])) ++s.compiled;
   }
   s.ms = version.total_ms;
   s.is_background = version.is_background;
@@ -64,9 +66,10 @@ VersionStats stats_of(const Compiled& version, const Signature& signature) {
 
 std::string source_of(const Program& p) {
   std::string text;
-  for (std::size_t i : distinct_kernels(p)) {
-    text += fmt::format("{}// ---- kernel {:.12}\n", text.empty() ? "" : "\n",
-                        p.loaded()[i].digest.hex());
+  const std::vector<LoadedKernel> loaded = p.loaded();
+  for (std::size_t i : distinct_kernels(loaded)) {
+    text += fmt::format("{}// ---- kernel {:.12}{}\n", text.empty() ? "" : "\n",
+                        loaded[i].digest.hex(), loaded[i].code ? "" : ", deferred");
     text += *p.texts().kernels[i].text;
     if (p.texts().notes[i].empty()) continue;
     text += "\n// Where the lines of this kernel come from:\n";
@@ -95,10 +98,11 @@ FunctionStats FunctionState::stats() const {
   s.calls = calls_.load(std::memory_order_relaxed);
   s.packed_arguments = versions_->packed_arguments();
   const Program& program = *general.program;
-  for (std::size_t i : distinct_kernels(program)) {
-    const LoadedKernel& k = program.loaded()[i];
+  const std::vector<LoadedKernel> loaded = program.loaded();
+  for (std::size_t i : distinct_kernels(loaded)) {
+    const LoadedKernel& k = loaded[i];
     ++s.kernels;
-    (is_made(k) ? s.compiled : s.loaded_from_cache) += 1;
+    (!k.code ? s.deferred : is_made(k) ? s.compiled : s.loaded_from_cache) += 1;
     s.per_kernel.push_back({program.kernels()[i].title, k.digest.hex(), is_made(k), origin_of(k),
                             std::chrono::duration<double, std::milli>(k.took).count(),
                             k.miss_reason});
@@ -154,8 +158,10 @@ std::string FunctionState::explain() const {
   text += "\n" + plan.to_string();
   text += "\nkernels\n";
   for (const KernelStats& k : told.per_kernel)
-    text += fmt::format("  {:.12} {:<18} {} in {:.2f} ms{}\n", k.digest, k.title, k.origin, k.ms,
-                        k.miss_reason.empty() ? "" : " (" + k.miss_reason + ")");
+    text += k.origin == "deferred"
+                ? fmt::format("  {:.12} {:<18} deferred until sizes want it\n", k.digest, k.title)
+                : fmt::format("  {:.12} {:<18} {} in {:.2f} ms{}\n", k.digest, k.title, k.origin,
+                              k.ms, k.miss_reason.empty() ? "" : " (" + k.miss_reason + ")");
   text += fmt::format("\nplan {}{}\n", told.plan_origin,
                       told.plan_miss_reason.empty() ? "" : " (" + told.plan_miss_reason + ")");
   text +=

@@ -98,6 +98,7 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
     cache::Lookup found, missed;
     LoadedKernel result;
     std::exception_ptr error;
+    bool is_deferred = true;
     bool is_unusable = false; // what some level has cannot be loaded
   };
   std::vector<Job> jobs;
@@ -105,7 +106,9 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   std::map<std::string_view, std::size_t> known;
   for (const KernelText& t : texts) {
     const auto [it, is_new] = known.emplace(*t.text, jobs.size());
-    if (is_new) jobs.push_back({&t, backend.key(*t.text), {}, {}, {}, {}, {}, false});
+    if (is_new) jobs.push_back({&t, backend.key(*t.text), {}, {}, {}, {}, {}});
+    Job& job = jobs[it->second];
+    job.is_deferred = job.is_deferred && t.is_deferred;
     job_of.push_back(it->second);
   }
 
@@ -166,7 +169,8 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   // What some level has takes microseconds: only compiling is worth threads.
   std::vector<Job*> misses;
   for (Job& job : jobs) {
-    job.of_code = job.key.digest;
+    job.of_code = job.result.digest = job.key.digest;
+    if (job.is_deferred) continue;
     cache::Lookup lookup = store.look_up(job.key);
     (lookup.artifact ? job.found : job.missed) = std::move(lookup);
     if (!job.found.artifact) look_elsewhere(job);
@@ -182,7 +186,7 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   }
   for (Job& job : jobs) {
     if (job.found.artifact) finish_found(job, std::move(job.found));
-    if (!job.result.code) misses.push_back(&job);
+    if (!job.result.code && !job.is_deferred) misses.push_back(&job);
   }
   // A thread that begins the dearest kernel last keeps the others waiting. Long texts are dear.
   std::ranges::stable_sort(misses, std::greater{},

@@ -23,7 +23,8 @@ struct Compiling {
 struct GivenUp {};
 
 /// One LoadedKernel for each text; equal texts share one. Kernels that no cache level has are
-/// compiled in parallel. Throws CompileError and GivenUp.
+/// compiled in parallel; those whose texts are all deferred have their digest alone. Throws
+/// CompileError and GivenUp.
 std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, const Backend& backend,
                                       const Compiling& compiling = {});
 

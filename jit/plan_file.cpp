@@ -17,7 +17,9 @@ constexpr auto fields_of(Is<SizeCode::Instruction> auto& x) {
   return std::tie(x.kind, x.target, x.a, x.b);
 }
 constexpr auto fields_of(Is<SizeCode> auto& x) { return std::tie(x.initial, x.code); }
-constexpr auto fields_of(Is<BoundPlan::Kernel> auto& x) { return std::tie(x.digest, x.title); }
+constexpr auto fields_of(Is<BoundPlan::Kernel> auto& x) {
+  return std::tie(x.digest, x.title, x.is_deferred);
+}
 constexpr auto fields_of(Is<BoundPlan::OutputType> auto& x) { return std::tie(x.dtype, x.shape); }
 constexpr auto fields_of(Is<BoundPlan::BufferType> auto& x) {
   return std::tie(x.dtype, x.shape, x.strides);
@@ -45,8 +47,9 @@ constexpr auto fields_of(Is<codegen::ContractionShape> auto& x) {
   return std::tie(x.dtype, x.accumulates, x.vector_bytes, x.known);
 }
 constexpr auto fields_of(Is<BoundPlan::Launch> auto& x) {
-  return std::tie(x.entry, x.threads, x.units, x.units_per_block, x.blocks_per_multiprocessor,
-                  x.most_blocks, x.shared_bytes, x.always, x.stage, x.length, x.at_most);
+  return std::tie(x.code, x.entry, x.threads, x.units, x.units_per_block,
+                  x.blocks_per_multiprocessor, x.most_blocks, x.shared_bytes, x.always, x.stage,
+                  x.length, x.at_most);
 }
 constexpr auto fields_of(Is<BoundPlan::Step::Known> auto& x) {
   return std::tie(x.activation, x.bias, x.bias_offset, x.out, x.out_row);

@@ -28,8 +28,9 @@ public:
            all_of(p_.buffers, [&](const auto& b) { return buffer_type(b); }) &&
            all_of(p_.sources, [&](const auto& s) { return source(s); }) &&
            all_of(p_.constants, [&](const auto& c) { return constant(c); }) &&
-           all_of(p_.temps, [&](const auto& t) { return temp(t); }) && slots(p_.slot_bytes) &&
-           slots(p_.step_sizes) && each_buffer_has_a_place() &&
+           all_of(p_.temps, [&](const auto& t) { return temp(t); }) &&
+           all_of(p_.kernels, [&](const auto& k) { return on_device_ || !k.is_deferred; }) &&
+           slots(p_.slot_bytes) && slots(p_.step_sizes) && each_buffer_has_a_place() &&
            all_of(p_.steps, [&](const auto& s) { return step(s); }) && outputs() && ranges();
   }
 
@@ -102,13 +103,14 @@ private:
   }
 
   bool launch(const BoundPlan::Launch& l) const {
-    return slot(l.units) && slot(l.shared_bytes) && slot(l.length) && l.threads > 0 &&
-           l.units_per_block > 0;
+    return is_index(l.code, p_.kernels.size()) && slot(l.units) && slot(l.shared_bytes) &&
+           slot(l.length) && l.threads > 0 && l.units_per_block > 0;
   }
-  /// What a step needs that is one text's.
+  /// What a kernel needs, and on a device any step.
   bool code(const BoundPlan::Step& s) const {
-    return is_index(s.code, p_.kernels.size()) && buffers(s.buffers) && buffers(s.reads) &&
-           buffers(s.writes) && is_index(s.first_size, p_.step_sizes.size() + 1) &&
+    return (on_device_ || is_index(s.code, p_.kernels.size())) && buffers(s.buffers) &&
+           buffers(s.reads) && buffers(s.writes) &&
+           is_index(s.first_size, p_.step_sizes.size() + 1) &&
            is_index(s.sizes, p_.step_sizes.size() + 1 - static_cast<std::size_t>(s.first_size)) &&
            (s.scratch == -1 || slot(s.scratch)) &&
            std::ranges::all_of(s.launches, [&](const auto& l) { return launch(l); }) &&

@@ -24,27 +24,33 @@ private:
   std::unordered_map<support::Digest, std::size_t, support::DigestHash> numbers_;
 };
 
-/// The functions of each object that a device launches. Whether steps name kernels that there are
-/// is checked later.
+/// The functions of each object that a device launches. Whether launches name kernels that there
+/// are is checked later.
 std::vector<std::vector<std::string>>
 entries_of(const BoundPlan& plan, std::span<const std::size_t> object_of, std::size_t objects) {
   std::vector<std::vector<std::string>> entries(objects);
-  for (const BoundPlan::Step& s : plan.steps) {
-    if (s.code < 0 || static_cast<std::size_t>(s.code) >= object_of.size()) continue;
-    auto& of_object = entries[object_of[static_cast<std::size_t>(s.code)]];
+  for (const BoundPlan::Step& s : plan.steps)
     for (const auto* launches : {&s.launches, &s.epilogue})
-      for (const BoundPlan::Launch& l : *launches) of_object.push_back(l.entry);
-  }
+      for (const BoundPlan::Launch& l : *launches) {
+        const auto kernel = static_cast<std::size_t>(l.code);
+        if (kernel < object_of.size() && object_of[kernel] < objects)
+          entries[object_of[kernel]].push_back(l.entry);
+      }
   return entries;
 }
 
 /// The kernels of a plan; throws CompileError for an object that is none.
 std::vector<LoadedKernel> load(const BoundPlan& plan, const cache::Artifact& artifact,
                                const Backend& backend) {
+  constexpr auto none = static_cast<std::size_t>(-1);
   Distinct distinct;
   std::vector<KernelObject> objects;
   std::vector<std::size_t> object_of;
   for (const BoundPlan::Kernel& k : plan.kernels) {
+    if (k.is_deferred) {
+      object_of.push_back(none);
+      continue;
+    }
     const auto [number, is_new] = distinct.add(k.digest);
     object_of.push_back(number);
     if (!is_new) continue;
@@ -57,7 +63,10 @@ std::vector<LoadedKernel> load(const BoundPlan& plan, const cache::Artifact& art
   const std::vector<LoadedKernel> loaded = load_kernels(objects, backend);
   std::vector<LoadedKernel> kernels;
   kernels.reserve(object_of.size());
-  for (const std::size_t number : object_of) kernels.push_back(loaded[number]);
+  for (std::size_t i = 0; i < object_of.size(); ++i)
+    kernels.push_back(object_of[i] == none
+                          ? LoadedKernel{.code = nullptr, .digest = plan.kernels[i].digest}
+                          : loaded[object_of[i]]);
   return kernels;
 }
 
@@ -126,7 +135,7 @@ void keep_plan(cache::Store& store, const cache::Key& key, const BoundPlan& plan
                            backend.requirements()};
   Distinct distinct;
   for (const LoadedKernel& k : kernels)
-    if (distinct.add(k.digest).second)
+    if (k.code && distinct.add(k.digest).second)
       for (const cache::Section& section : code_of(*k.artifact, 0, backend, k.digest))
         artifact.sections.push_back(section);
   artifact.sections.push_back({std::string(summary_section), summary_of(plan)});

@@ -8,13 +8,14 @@
 #include <kroton/devices.hpp>
 
 #include "lib/ops/build.hpp"
+#include "lib/support/log.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::jit {
 
 Program::Program(ProgramParts parts)
-    : bound_(std::move(parts.bound)), loaded_(std::move(parts.kernels)),
-      signature_(parts.signature), origin_(std::move(parts.origin)) {
+    : bound_(std::move(parts.bound)), signature_(parts.signature), origin_(std::move(parts.origin)),
+      get_(std::move(parts.get)), loaded_(std::move(parts.kernels)) {
   for (const Expr& e : signature_.inputs) argument_types_.emplace_back(e.dtype(), e.shape().size());
   bind_memory(parts.leaves);
   for (const BoundPlan::Draw& d : bound_.draws)
@@ -68,6 +69,38 @@ void Program::arrange(Frame& frame) const {
   for (std::size_t i = 0; i < bound_.step_sizes.size(); ++i)
     frame.step_sizes[i] = size(frame, bound_.step_sizes[i]);
   lay_out(frame);
+}
+
+void Program::want(std::span<const int> kernels) const {
+  const auto missing = [&] {
+    const std::lock_guard lock(loading_);
+    std::vector<std::size_t> numbers;
+    for (int k : kernels)
+      if (const auto i = static_cast<std::size_t>(k); !loaded_[i].code) numbers.push_back(i);
+    return numbers;
+  };
+  if (missing().empty()) return;
+  const std::lock_guard one_at_a_time(getting_);
+  const std::vector<std::size_t> numbers = missing(); // another call may have got them
+  std::vector<KernelText> wanted;
+  for (std::size_t i : numbers) {
+    wanted.push_back(texts().kernels[i]);
+    wanted.back().is_deferred = false;
+    support::log(support::Area::jit)
+        ->debug("{}: the sizes of a call want kernel {}", signature_.name,
+                describe_kernel(static_cast<int>(i)));
+  }
+  std::vector<LoadedKernel> got = get_(wanted);
+  const std::lock_guard lock(loading_);
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    got[i].artifact.reset();
+    loaded_[numbers[i]] = std::move(got[i]);
+  }
+}
+
+std::string Program::describe_kernel(int kernel) const {
+  const BoundPlan::Kernel& k = bound_.kernels[static_cast<std::size_t>(kernel)];
+  return fmt::format("{:.12} ({})", k.digest.hex(), k.title);
 }
 
 bool Program::fits_types(std::span<const Array> arguments) const noexcept {

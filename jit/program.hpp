@@ -8,6 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -29,6 +30,8 @@ struct ProgramParts {
   const Signature& signature;
   const Leaves& leaves;
   std::shared_ptr<const Origin> origin; ///< what the plan was made from
+  /// Gets kernels that were deferred.
+  std::function<std::vector<LoadedKernel>(const std::vector<KernelText>&)> get;
 };
 
 class Program {
@@ -78,7 +81,13 @@ public:
   const plan::Plan& plan() const { return origin_->get().plan; }
   const Texts& texts() const { return origin_->get().texts; }
   const std::vector<BoundPlan::Kernel>& kernels() const { return bound_.kernels; }
-  const std::vector<LoadedKernel>& loaded() const { return loaded_; }
+  /// As far as they are loaded now.
+  std::vector<LoadedKernel> loaded() const {
+    const std::lock_guard lock(loading_);
+    return loaded_;
+  }
+  /// "927f440f8474 (contraction, 16x16 tiles)": for messages.
+  std::string describe_kernel(int kernel) const;
   std::uint64_t packed_arguments() const {
     return packed_arguments_.load(std::memory_order_relaxed);
   }
@@ -117,6 +126,11 @@ protected:
   static Shape shape_of(const std::vector<int>& slots, const Frame& frame);
   /// Throws unless output `i` can be written into `target` in this call.
   void check_given(const Array& target, std::size_t i, const Frame& frame) const;
+  /// Gets those of these kernels that were deferred and that no sizes wanted before. Throws
+  /// CompileError.
+  void want(std::span<const int> kernels) const;
+  /// The code of a kernel that was not deferred, or that the thread has wanted.
+  const Code& code(int kernel) const { return *loaded_[static_cast<std::size_t>(kernel)].code; }
   /// Makes all new values visible; needs the variables' locks.
   void commit_updates();
   std::int64_t size_of(const ir::DimNode& leaf, const Frame& frame) const;
@@ -125,7 +139,6 @@ protected:
                                   std::int64_t bound) const;
 
   BoundPlan bound_;
-  std::vector<LoadedKernel> loaded_;
   Signature signature_;
   std::shared_ptr<const Origin> origin_;
 
@@ -145,6 +158,11 @@ private:
   [[noreturn]] void explain_mismatch(std::span<const Array> arguments) const;
 
   std::vector<std::pair<DType, std::size_t>> argument_types_; ///< dtype and rank
+  decltype(ProgramParts::get) get_;
+  mutable std::mutex getting_; ///< held while deferred kernels are got
+  mutable std::mutex loading_;
+  /// Guarded by `loading_`, but for what is read of a kernel that is known to have code.
+  mutable std::vector<LoadedKernel> loaded_;
 };
 
 /// Takes all locks for as long as it lives. Values that lie elsewhere are moved to `device` first,

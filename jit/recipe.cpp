@@ -37,10 +37,12 @@ void give_up_if_asked(const Compiling& compiling) {
   if (compiling.is_given_up && compiling.is_given_up()) throw GivenUp{};
 }
 
-std::vector<support::Digest> digests_of(std::span<const LoadedKernel> kernels) {
-  std::vector<support::Digest> digests;
-  for (const LoadedKernel& k : kernels) digests.push_back(k.digest);
-  return digests;
+std::vector<BoundPlan::Kernel> kernels_of(const Texts& texts,
+                                          std::span<const LoadedKernel> loaded) {
+  std::vector<BoundPlan::Kernel> kernels;
+  for (std::size_t i = 0; i < loaded.size(); ++i)
+    kernels.push_back({loaded[i].digest, texts.kernels[i].title, loaded[i].code == nullptr});
+  return kernels;
 }
 
 /// One compilation, under way.
@@ -92,10 +94,10 @@ private:
     auto origin = std::make_shared<Origin>(recipe_->derive(result_.assumptions, compiling_));
     give_up_if_asked(compiling_);
     const auto start = Clock::now();
-    std::vector<LoadedKernel> kernels =
-        get_kernels(origin->get().texts.kernels, *backend_, compiling_);
+    const Texts& texts = origin->get().texts;
+    std::vector<LoadedKernel> kernels = get_kernels(texts.kernels, *backend_, compiling_);
     result_.compile_ms = ms_since(start);
-    BoundPlan plan = bind_plan(origin->get(), signature_, leaves_, digests_of(kernels));
+    BoundPlan plan = bind_plan(origin->get(), signature_, leaves_, kernels_of(texts, kernels));
     if (key) keep_plan(store_, *key, plan, kernels, *backend_);
     for (LoadedKernel& k : kernels) k.artifact.reset();
     result_.origin = std::move(origin);
@@ -103,8 +105,12 @@ private:
   }
 
   void assemble(BoundPlan plan, std::vector<LoadedKernel> kernels) {
+    const auto get = [recipe = recipe_, backend = backend_,
+                      store = &store_](const std::vector<KernelText>& texts) {
+      return get_kernels(texts, *backend, {.store = store});
+    };
     result_.program = backend_->assemble(
-        {std::move(plan), std::move(kernels), signature_, leaves_, result_.origin});
+        {std::move(plan), std::move(kernels), signature_, leaves_, result_.origin, get});
   }
 
   const Clock::time_point begin_ = Clock::now();

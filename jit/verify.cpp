@@ -159,12 +159,11 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Seat& seat,
       const double by = difference(got, expected[i]);
       if (by <= tolerance(got.dtype())) continue;
       const ir::GraphNode& n = plan.graph[m.step.computes[i]];
-      std::string what = "a library step";
-      if (const plan::KernelStep* k = m.step.kernel())
-        what = fmt::format(
-            "kernel {:.12} ({})",
-            compiled.program->loaded()[static_cast<std::size_t>(k->kernel)].digest.hex(),
-            plan.kernels[static_cast<std::size_t>(k->kernel)].title);
+      const plan::KernelStep* k = m.step.kernel();
+      std::string what = k ? "kernel " + compiled.program->describe_kernel(k->kernel)
+                           : std::string("a library step");
+      if (k && std::holds_alternative<plan::ContractionStep>(m.step.what))
+        what = "a matrix product with " + what;
       support::fail<InternalError>(
           s.name,
           {.place = support::describe(n.where),

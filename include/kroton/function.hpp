@@ -25,9 +25,11 @@ struct KernelStats {
   std::string title;        ///< "elementwise", "row reduction", …
   std::string digest;       ///< of its key, as in the cache
   bool is_compiled = false; ///< by this process, for this function
-  std::string origin;       ///< "compiled", "memory", "disk", or the shared level that had it
-  double ms = 0;            ///< until its artifact was there
-  std::string miss_reason;  ///< why it had to be compiled
+  /// "compiled", "memory", "disk", the shared level that had it, or "deferred": see
+  /// `FunctionStats::deferred`.
+  std::string origin;
+  double ms = 0;           ///< until its artifact was there
+  std::string miss_reason; ///< why it had to be compiled
 };
 
 /// One version of a function for certain sizes: see `Specialize`.
@@ -46,6 +48,9 @@ struct FunctionStats {
   int kernels = 0;           ///< distinct generated kernels
   int compiled = 0;          ///< of them, compiled for this function
   int loaded_from_cache = 0; ///< of them, found in the cache
+  /// Of them, not got yet, as no call came with sizes that want them. On a GPU a matrix product can
+  /// be computed in several ways; `function()` compiles that which suits sizes of 128.
+  int deferred = 0;
   /// Where the plan came from: "made", or "memory", "disk" or the shared level that had it, and
   /// then nothing was rewritten or planned.
   std::string plan_origin;

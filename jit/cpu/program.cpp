@@ -34,7 +34,7 @@ CpuProgram::CpuProgram(ProgramParts parts, int threads)
 }
 
 KernelEntry CpuProgram::entry_of(int kernel) const {
-  return static_cast<const CpuCode&>(*loaded_[static_cast<std::size_t>(kernel)].code).entry();
+  return static_cast<const CpuCode&>(code(kernel)).entry();
 }
 
 CpuProgram::BoundStep CpuProgram::with_code(BoundPlan::Step step) const {

@@ -5,10 +5,9 @@
 #include <ranges>
 #include <utility>
 
-#include "codegen/cuda.hpp"
-#include "codegen/cuda_contraction.hpp"
 #include "jit/cuda/nvrtc.hpp"
 #include "jit/cuda/program.hpp"
+#include "jit/cuda/texts.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
 
@@ -40,14 +39,6 @@ std::string compiled_name(const KernelText& kernel) {
   if (!file)
     support::log(support::Area::jit)->warn("KROTON_CUDA_LINEINFO: cannot write {}.cu", name);
   return name;
-}
-
-std::string title_of_step(const plan::Plan& plan, const plan::Step& step) {
-  const bool is_product = std::holds_alternative<plan::ContractionStep>(step.what);
-  if (const plan::KernelStep* k = step.kernel())
-    return (is_product ? "contraction, " : "") +
-           plan.kernels[static_cast<std::size_t>(k->kernel)].title;
-  return is_product ? "contraction" : "scatter";
 }
 
 } // namespace
@@ -120,33 +111,8 @@ std::string CudaBackend::describe() const {
   return target_.describe() + (source_directory().empty() ? "" : " lineinfo");
 }
 
-/// Texts of the plan's kernels come first, in their order, as those of any target do.
 Texts CudaBackend::render(const plan::Plan& plan, const Tamper& tamper) const {
-  Texts texts;
-  SharedTexts shared;
-  texts.device.resize(plan.steps.size());
-  texts.of_step.resize(plan.steps.size());
-  texts.kernels.resize(plan.kernels.size());
-  texts.notes.resize(plan.kernels.size());
-  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
-    const plan::Step& step = plan.steps[i];
-    codegen::CudaText code = codegen::render_cuda_step(plan, step);
-    const plan::KernelStep* k = step.kernel();
-    if (tamper && k) tamper(code.text);
-    const std::size_t at = k ? static_cast<std::size_t>(k->kernel) : texts.kernels.size();
-    if (!k) {
-      texts.kernels.emplace_back();
-      texts.notes.emplace_back();
-    }
-    KernelText& kernel = texts.kernels[at];
-    kernel = {shared.share(std::move(code.text)), title_of_step(plan, step)};
-    for (const auto* launches : {&code.launches, &code.epilogue})
-      for (const codegen::Launch& l : *launches) kernel.entries.push_back(l.entry);
-    texts.notes[at] = notes_of(code.lines, plan.graph);
-    texts.of_step[i] = static_cast<int>(at);
-    texts.device[i] = {std::move(code.launches), std::move(code.epilogue), code.scratch_bytes};
-  }
-  return texts;
+  return render_for_device(plan, tamper);
 }
 
 std::vector<std::string> CudaBackend::arguments_for(const std::string& architecture) const {

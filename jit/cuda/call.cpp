@@ -267,17 +267,16 @@ void CudaProgram::Call::run_steps() {
   run_part(f_.after_check, p_.checked_steps_, count);
 }
 
-void CudaProgram::Call::launch(std::size_t step, std::size_t stage, void** parameters, Sink& sink) {
+void CudaProgram::Call::launch(std::size_t stage, void** parameters, Sink& sink) {
   const CudaFrame::Chosen& c = f_.chosen[stage];
-  if (c.blocks == 0) return;
+  if (!c.launch) return;
   const auto describe_launch = [&](std::string_view doing) {
-    const auto code = static_cast<std::size_t>(p_.steps_[step].step->code);
-    return fmt::format("{} kernel {:.12} ({}, {}) of {}", doing, p_.loaded_[code].digest.hex(),
-                       p_.kernels()[code].title, c.variant->launch->entry, p_.signature_.name);
+    return fmt::format("{} kernel {}, {}, of {}", doing, p_.describe_kernel(c.launch->code),
+                       c.launch->entry, p_.signature_.name);
   };
-  const Result result = sink.launch({.entry = c.variant->entry,
+  const Result result = sink.launch({.entry = c.entry,
                                      .blocks = c.blocks,
-                                     .threads = static_cast<unsigned>(c.variant->launch->threads),
+                                     .threads = static_cast<unsigned>(c.launch->threads),
                                      .shared_bytes = c.shared_bytes,
                                      .parameters = parameters});
   if (result != Result::success) [[unlikely]]
@@ -293,7 +292,7 @@ void CudaProgram::Call::run_step(std::size_t i, Sink& sink) {
   if (s.step->kind == BoundPlan::Step::contraction) return contract(i, sink);
   if (s.step->kind == BoundPlan::Step::scatter) clear_result(i, sink);
   void** parameters = f_.parameters.data() + f_.first_parameter[i];
-  for (std::size_t k = 0; k < s.stages.size(); ++k) launch(i, s.first_stage + k, parameters, sink);
+  for (std::size_t k = 0; k < s.stages.size(); ++k) launch(s.first_stage + k, parameters, sink);
 }
 
 // ---- failures

@@ -29,7 +29,7 @@ private:
   void run_steps();
   void run_watched(const Watcher& watcher);
   void run_step(std::size_t i, Sink& sink);
-  void launch(std::size_t step, std::size_t stage, void** parameters, Sink& sink);
+  void launch(std::size_t stage, void** parameters, Sink& sink);
   void clear_records(Sink& sink);
   void check_records();
   void contract(std::size_t step, Sink& sink);

@@ -151,11 +151,11 @@ void CudaProgram::Call::contract(std::size_t step, Sink& sink) {
     }
     first = i * p.batches();
     for (std::size_t k = 0; k < bound.stages.size(); ++k)
-      launch(step, bound.first_stage + k, parameters.data(), sink);
+      launch(bound.first_stage + k, parameters.data(), sink);
   }
   if (!p.by_library || p.has_epilogue) return;
   for (std::size_t k = 0; k < bound.epilogue.size(); ++k)
-    launch(step, bound.first_stage + bound.stages.size() + k, of_epilogue, sink);
+    launch(bound.first_stage + bound.stages.size() + k, of_epilogue, sink);
 }
 
 /// What a scatter-add adds to.

@@ -54,9 +54,10 @@ struct CudaProgram::CudaFrame : Frame {
   CudaFrame(Gpu& gpu, const std::string& user, int owner, std::size_t records);
   ~CudaFrame() override;
 
-  /// The launch of a stage for the sizes at hand; nothing is launched without a variant.
+  /// The launch of a stage for the sizes at hand; without one, nothing of it is launched.
   struct Chosen {
-    const Variant* variant = nullptr;
+    const BoundPlan::Launch* launch = nullptr;
+    EntryPoint entry = nullptr;
     unsigned blocks = 0, shared_bytes = 0;
   };
   /// A host argument on its way to the device.

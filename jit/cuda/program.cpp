@@ -54,23 +54,18 @@ void CudaProgram::bind_steps() {
     }
     for (int b : step.writes) is_written_[static_cast<std::size_t>(b)] = 1;
     if (step.kind == BoundPlan::Step::contraction) s.product = products_++;
-    if (step.launches.empty()) continue;
-    const auto* code =
-        static_cast<const CudaCode*>(loaded_[static_cast<std::size_t>(step.code)].code.get());
     s.first_stage = launches_;
-    s.stages = stages_of(step.launches, *code);
-    s.epilogue = stages_of(step.epilogue, *code);
+    s.stages = stages_of(step.launches);
+    s.epilogue = stages_of(step.epilogue);
     launches_ += s.stages.size() + s.epilogue.size();
   }
 }
 
-CudaProgram::Stages CudaProgram::stages_of(const std::vector<BoundPlan::Launch>& launches,
-                                           const CudaCode& code) {
-  std::map<int, std::vector<Variant>> by_number;
-  for (const BoundPlan::Launch& l : launches)
-    by_number[l.stage].push_back({&l, code.entry(l.entry), &code});
+CudaProgram::Stages CudaProgram::stages_of(const std::vector<BoundPlan::Launch>& launches) {
+  std::map<int, std::vector<const BoundPlan::Launch*>> by_number;
+  for (const BoundPlan::Launch& l : launches) by_number[l.stage].push_back(&l);
   Stages stages;
-  for (auto& [number, variants] : by_number) stages.push_back(std::move(variants));
+  for (auto& [number, ways] : by_number) stages.push_back(std::move(ways));
   return stages;
 }
 
@@ -99,7 +94,6 @@ std::unique_ptr<Program::Frame> CudaProgram::make_frame() const {
   f.buffers.resize(bound_.buffers.size());
   for (const auto& [buffer, address] : constant_addresses_)
     f.buffers[static_cast<std::size_t>(buffer)] = address;
-  f.chosen.resize(launches_);
   f.products.resize(static_cast<std::size_t>(products_));
   f.buffer_bytes.resize(bound_.buffers.size());
   f.scratch_bytes.resize(steps_.size());
@@ -139,27 +133,46 @@ std::int64_t blocks_of(const BoundPlan::Launch& l, std::int64_t units, const Gpu
 
 } // namespace
 
+namespace {
+
+std::size_t most_shared_bytes(const GpuFacts& gpu) {
+  return gpu.shared_by_choice - codegen::own_shared_bytes;
+}
+
+} // namespace
+
 /// The launch of each stage for the sizes at hand.
 void CudaProgram::choose(const Stages& stages, std::size_t first, const BoundStep& step,
                          CudaFrame& f) const {
-  const std::size_t most_shared = gpu_.facts().shared_by_choice - codegen::own_shared_bytes;
-  for (const std::vector<Variant>& variants : stages) {
-    CudaFrame::Chosen& chosen = f.chosen[first++];
-    const auto suits = [&](const Variant& v) {
-      return size(f, v.launch->length) <= v.launch->at_most &&
-             static_cast<std::size_t>(size(f, v.launch->shared_bytes)) <= most_shared;
+  for (const std::vector<const BoundPlan::Launch*>& ways : stages) {
+    const auto suits = [&](const BoundPlan::Launch* l) {
+      return size(f, l->length) <= l->at_most &&
+             static_cast<std::size_t>(size(f, l->shared_bytes)) <= most_shared_bytes(gpu_.facts());
     };
-    const auto variant = std::ranges::find_if(variants, suits);
-    KROTON_CHECK(variant != variants.end(), "no way of launching step {} suits its sizes",
-                 step.number);
-    const BoundPlan::Launch& l = *variant->launch;
-    chosen = {&*variant, static_cast<unsigned>(blocks_of(l, size(f, l.units), gpu_.facts())),
-              static_cast<unsigned>(size(f, l.shared_bytes))};
+    const auto way = std::ranges::find_if(ways, suits);
+    KROTON_CHECK(way != ways.end(), "no way of launching step {} suits its sizes", step.number);
+    const BoundPlan::Launch& l = **way;
+    CudaFrame::Chosen& chosen = f.chosen[first++];
+    const std::int64_t blocks = blocks_of(l, size(f, l.units), gpu_.facts());
+    if (blocks > 0)
+      chosen = {&l, nullptr, static_cast<unsigned>(blocks),
+                static_cast<unsigned>(size(f, l.shared_bytes))};
+  }
+}
+
+/// Gets the code of the launches that were chosen.
+void CudaProgram::load_chosen(CudaFrame& f) const {
+  std::vector<int> kernels;
+  for (const CudaFrame::Chosen& c : f.chosen)
+    if (c.launch) kernels.push_back(c.launch->code);
+  want(kernels);
+  for (CudaFrame::Chosen& c : f.chosen) {
+    if (!c.launch) continue;
+    c.entry = static_cast<const CudaCode&>(code(c.launch->code)).entry(c.launch->entry);
     // Always for the same: another call of the function may want more.
-    if (chosen.shared_bytes + codegen::own_shared_bytes > gpu_.facts().shared_bytes)
-      gpu_.check(driver().cuFuncSetAttribute(variant->entry,
-                                             FunctionAttribute::max_dynamic_shared_bytes,
-                                             static_cast<int>(most_shared)),
+    if (c.shared_bytes + codegen::own_shared_bytes > gpu_.facts().shared_bytes)
+      gpu_.check(driver().cuFuncSetAttribute(c.entry, FunctionAttribute::max_dynamic_shared_bytes,
+                                             static_cast<int>(most_shared_bytes(gpu_.facts()))),
                  "asking for more shared memory");
   }
 }
@@ -191,6 +204,7 @@ void CudaProgram::lay_out(Frame& frame) const {
   f.until_check.forget();
   f.after_check.forget();
   f.whole.forget();
+  f.chosen.assign(launches_, {});
 
   for (std::size_t b = 0; b < f.buffer_bytes.size(); ++b)
     f.buffer_bytes[b] = bytes_of(static_cast<int>(b), f);
@@ -202,9 +216,14 @@ void CudaProgram::lay_out(Frame& frame) const {
       product = product_of(*s.step, f);
       if (product.by_library) scratch = std::max(scratch, product.by_library->workspace_bytes());
     }
-    choose(s.stages, s.first_stage, s, f);
-    choose(s.epilogue, s.first_stage + s.stages.size(), s, f);
+    const Product* product =
+        s.product >= 0 ? &f.products[static_cast<std::size_t>(s.product)] : nullptr;
+    if (!product || !product->by_library)
+      choose(s.stages, s.first_stage, s, f);
+    else if (!product->has_epilogue)
+      choose(s.epilogue, s.first_stage + s.stages.size(), s, f);
   }
+  load_chosen(f);
   place(f);
   f.laid_out = f.sizes;
 }

@@ -33,14 +33,8 @@ public:
 private:
   struct CudaFrame;
   class Call;
-  /// One way of launching a kernel.
-  struct Variant {
-    const BoundPlan::Launch* launch = nullptr;
-    EntryPoint entry = nullptr;
-    const CudaCode* code = nullptr;
-  };
-  /// Each stage's variants, in their order.
-  using Stages = std::vector<std::vector<Variant>>;
+  /// Each stage's ways of doing its work, in their order.
+  using Stages = std::vector<std::vector<const BoundPlan::Launch*>>;
   struct BoundStep {
     const BoundPlan::Step* step = nullptr;
     int number = 0;              ///< among the plan's steps
@@ -79,13 +73,14 @@ private:
   void ask_library(const BoundPlan::Step& step, const LtShape& shape, Product& product,
                    const Frame& frame) const;
   void bind_steps();
-  Stages stages_of(const std::vector<BoundPlan::Launch>& launches, const CudaCode& code);
+  static Stages stages_of(const std::vector<BoundPlan::Launch>& launches);
   void bind_ranges();
   void place_constants();
   std::vector<Address> place_slots(CudaFrame& frame) const;
   void lay_out(Frame& frame) const override;
   void choose(const Stages& stages, std::size_t first, const BoundStep& step,
               CudaFrame& frame) const;
+  void load_chosen(CudaFrame& frame) const;
   void place(CudaFrame& frame) const;
   std::size_t bytes_of(int buffer, const Frame& frame) const;
 

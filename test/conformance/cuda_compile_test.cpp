@@ -56,6 +56,10 @@ public:
   }
 
 private:
+  void add(const codegen::CudaStep& step) {
+    for (const codegen::CudaText& t : step.texts) add(t);
+    if (step.epilogue) add(*step.epilogue);
+  }
   /// Entries of several namespaces have the same names: they are no C functions here.
   void add(const codegen::CudaText& text) {
     std::string functions = text.text.substr(text.body);

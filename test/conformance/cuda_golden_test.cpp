@@ -50,8 +50,12 @@ void check(const std::string& name, const std::vector<Expr>& inputs,
   const jit::Derivation d = recipe.plan({}, true);
   std::string text;
   for (const plan::Step& step : d.plan.steps) {
-    const codegen::CudaText code = codegen::render_cuda_step(d.plan, step);
-    text += (text.empty() ? "" : "\n") + without_prelude(code) + "\n" + launches_of(code);
+    const codegen::CudaStep code = codegen::render_cuda_step(d.plan, step);
+    const auto add = [&](const codegen::CudaText& t) {
+      text += (text.empty() ? "" : "\n") + without_prelude(t) + "\n" + launches_of(t);
+    };
+    std::ranges::for_each(code.texts, add);
+    if (code.epilogue) add(*code.epilogue);
   }
   const auto file =
       std::filesystem::path(source_root) / "test/conformance/golden/cuda" / (name + ".txt");

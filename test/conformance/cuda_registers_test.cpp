@@ -45,14 +45,14 @@ void check(const std::vector<Expr>& inputs, const std::vector<Expr>& outputs, in
                            options};
   const jit::Derivation d = recipe.derive({});
   for (const plan::Step& step : d.plan.steps) {
-    const std::string text = codegen::render_cuda_step(d.plan, step).text;
-    for (std::string_view architecture : {"sm_80", "sm_90", "sm_100"})
-      for (const Entry& e : entries_of(text, architecture)) {
-        INFO(text.substr(0, text.find('\n')) << ": " << e.name << " for " << architecture);
-        CHECK(e.stack_bytes == 0);
-        CHECK(e.spilled_bytes == 0);
-        CHECK(e.registers <= most_registers);
-      }
+    for (const codegen::CudaText& t : codegen::render_cuda_step(d.plan, step).texts)
+      for (std::string_view architecture : {"sm_80", "sm_90", "sm_100"})
+        for (const Entry& e : entries_of(t.text, architecture)) {
+          INFO(t.text.substr(0, t.text.find('\n')) << ": " << e.name << " for " << architecture);
+          CHECK(e.stack_bytes == 0);
+          CHECK(e.spilled_bytes == 0);
+          CHECK(e.registers <= most_registers);
+        }
   }
 }
 

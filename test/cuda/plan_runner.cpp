@@ -52,8 +52,9 @@ Array value_of(const ir::GraphNode& n, const std::vector<Expr>& inputs,
 PlanRunner::PlanRunner(std::vector<Expr> inputs, std::vector<Expr> outputs, const Options& options)
     : inputs_(std::move(inputs)), derivation_(derivation_of(inputs_, outputs, options)) {
   for (const plan::Step& s : plan().steps) {
-    texts_.push_back(codegen::render_cuda_step(plan(), s));
-    modules_.push_back(std::make_unique<emulator::Module>(texts_.back().text));
+    Step& step = steps_.emplace_back();
+    step.texts = codegen::render_cuda_step(plan(), s).texts;
+    step.modules.resize(step.texts.size());
   }
 }
 
@@ -112,13 +113,13 @@ std::vector<Array> PlanRunner::run(const std::vector<Array>& arguments,
 
 void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Schedule& schedule) {
   const plan::Step& s = plan().steps[step];
-  const codegen::CudaText& text = texts_[step];
+  const Dim& scratch_bytes = steps_[step].texts.front().scratch_bytes;
   std::vector<void*> pointers;
   std::vector<std::int64_t> numbers;
   const auto buffer = [&](int b) { return memory.buffers[static_cast<std::size_t>(b)]; };
   const auto add_scratch = [&] {
-    if (!text.scratch_bytes.is(0))
-      pointers.push_back(memory.add(static_cast<std::size_t>(size(text.scratch_bytes))));
+    if (!scratch_bytes.is(0))
+      pointers.push_back(memory.add(static_cast<std::size_t>(size(scratch_bytes))));
   };
   bool reports = false;
   std::vector<void*> pointers_after;
@@ -203,24 +204,28 @@ void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Sche
 
 void PlanRunner::launch(std::size_t step, std::vector<void*>& arguments, Memory& memory,
                         const emulator::Schedule& schedule) {
+  constexpr std::int64_t most_shared = 227 * 1024 - codegen::own_shared_bytes;
+  Step& s = steps_[step];
   int done = -1;
-  for (const codegen::Launch& l : texts_[step].launches) {
-    constexpr std::int64_t most_shared = 227 * 1024 - codegen::own_shared_bytes;
-    if (l.stage <= done || size(l.length) > l.at_most || size(l.shared_bytes) > most_shared)
-      continue;
-    done = l.stage;
-    const std::int64_t units = size(l.units);
-    if (units == 0 && !l.always) continue;
-    std::int64_t blocks =
-        std::max<std::int64_t>(1, (units + l.units_per_block - 1) / l.units_per_block);
-    if (l.most_blocks > 0) blocks = std::min(blocks, l.most_blocks);
-    launched_.push_back(l.entry);
-    emulator::launch(modules_[step]->kernel(l.entry),
-                     {.blocks = {static_cast<unsigned>(blocks)},
-                      .threads = {static_cast<unsigned>(l.threads)},
-                      .shared_bytes = static_cast<std::size_t>(size(l.shared_bytes))},
-                     arguments.data(), memory.map, schedule);
-  }
+  for (std::size_t i = 0; i < s.texts.size(); ++i)
+    for (const codegen::Launch& l : s.texts[i].launches) {
+      if (l.stage <= done || size(l.length) > l.at_most || size(l.shared_bytes) > most_shared)
+        continue;
+      done = l.stage;
+      const std::int64_t units = size(l.units);
+      if (units == 0 && !l.always) continue;
+      std::int64_t blocks =
+          std::max<std::int64_t>(1, (units + l.units_per_block - 1) / l.units_per_block);
+      if (l.most_blocks > 0) blocks = std::min(blocks, l.most_blocks);
+      launched_.push_back(l.entry);
+      auto& module = s.modules[i];
+      if (!module) module = std::make_unique<emulator::Module>(s.texts[i].text);
+      emulator::launch(module->kernel(l.entry),
+                       {.blocks = {static_cast<unsigned>(blocks)},
+                        .threads = {static_cast<unsigned>(l.threads)},
+                        .shared_bytes = static_cast<std::size_t>(size(l.shared_bytes))},
+                       arguments.data(), memory.map, schedule);
+    }
 }
 
 } // namespace kroton::test

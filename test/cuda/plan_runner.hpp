@@ -28,7 +28,7 @@ public:
   std::vector<Array> run(const std::vector<Array>& arguments, const emulator::Schedule& schedule);
 
   const plan::Plan& plan() const { return derivation_.plan; }
-  const codegen::CudaText& text(std::size_t step) const { return texts_[step]; }
+  const std::vector<codegen::CudaText>& texts(std::size_t step) const { return steps_[step].texts; }
   /// What the last run's kernels reported, the first of them.
   const FailureRecord& failure() const { return failure_; }
   /// The entries that the last run launched.
@@ -36,6 +36,10 @@ public:
 
 private:
   struct Memory;
+  struct Step {
+    std::vector<codegen::CudaText> texts;
+    std::vector<std::unique_ptr<emulator::Module>> modules; ///< of those that were launched
+  };
   std::int64_t size(const Dim& d) const;
   void run_step(std::size_t step, Memory& memory, const emulator::Schedule& schedule);
   void launch(std::size_t step, std::vector<void*>& pointers, Memory& memory,
@@ -44,8 +48,7 @@ private:
   std::vector<Expr> inputs_;
   std::vector<Array> arguments_;
   jit::Derivation derivation_;
-  std::vector<codegen::CudaText> texts_;
-  std::vector<std::unique_ptr<emulator::Module>> modules_;
+  std::vector<Step> steps_;
   FailureRecord failure_;
   std::vector<std::string> launched_;
 };

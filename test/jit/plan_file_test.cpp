@@ -20,9 +20,10 @@ struct Sample {
 
   explicit Sample(Signature signature) : recipe{std::move(signature), {}} {
     const Derivation d = recipe.derive({});
-    std::vector<support::Digest> digests;
-    for (const KernelText& t : d.texts.kernels) digests.push_back(support::digest_of(*t.text));
-    plan = bind_plan(d, recipe.signature, leaves, digests);
+    std::vector<BoundPlan::Kernel> kernels;
+    for (const KernelText& t : d.texts.kernels)
+      kernels.push_back({support::digest_of(*t.text), t.title});
+    plan = bind_plan(d, recipe.signature, leaves, std::move(kernels));
   }
   bool fits(const BoundPlan& p) const { return jit::fits(p, recipe.signature, leaves); }
 };

@@ -27,10 +27,11 @@ TEST_CASE("the code of a plan stays in the process with its artifact", "[jit][pl
   std::weak_ptr<const Code> made;
   {
     const auto kernels = get_kernels(d.texts.kernels, *backend, {.store = &store});
-    std::vector<support::Digest> digests;
-    for (const LoadedKernel& k : kernels) digests.push_back(k.digest);
+    std::vector<BoundPlan::Kernel> bound;
+    for (const LoadedKernel& k : kernels) bound.push_back({k.digest, "of this test"});
     made = kernels[0].code;
-    keep_plan(store, key, bind_plan(d, recipe.signature, leaves, digests), kernels, *backend);
+    keep_plan(store, key, bind_plan(d, recipe.signature, leaves, std::move(bound)), kernels,
+              *backend);
   }
   CHECK(made.lock());
   CHECK(code_of(store).lock() == made.lock());

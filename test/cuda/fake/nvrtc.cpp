@@ -79,6 +79,12 @@ KROTON_NVRTC nvrtcDestroyProgram(Program** program) {
 }
 
 KROTON_NVRTC nvrtcCompileProgram(Program* program, int count, const char* const* options) {
+  const auto told =
+      state().call("nvrtcCompileProgram", [] { return kroton::jit::cuda::Result::success; });
+  if (told != kroton::jit::cuda::Result::success) {
+    program->log = "told to fail";
+    return Outcome::compilation;
+  }
   Image& image = program->image;
   image.build.has_fma_contraction = true;
   constexpr std::string_view architecture = "--gpu-architecture=sm_";

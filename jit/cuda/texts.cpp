@@ -1,0 +1,128 @@
+#include "jit/cuda/texts.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "codegen/cuda_contraction.hpp"
+#include "jit/cuda/cublaslt.hpp"
+#include "lib/plan/known_epilogue.hpp"
+
+namespace kroton::jit::cuda {
+namespace dims = ir::dims;
+namespace {
+
+std::int64_t expected(const Dim& d) {
+  constexpr std::int64_t unknown_size = 128;
+  return dims::evaluate(d, [](const ir::DimNode&) { return unknown_size; });
+}
+
+bool is_for_library(const plan::ContractionStep& c) {
+  const std::span<const Dim> shape = c.shape;
+  const std::size_t batch_axes = shape.size() - 2;
+  return cuda::is_for_library({.dtype = c.dtype,
+                               .m = expected(shape[batch_axes]),
+                               .n = expected(shape[batch_axes + 1]),
+                               .k = expected(c.k),
+                               .batches = expected(dims::product(shape.first(batch_axes)))});
+}
+
+/// What a step will want at the sizes that are expected.
+class Expected {
+public:
+  Expected(const plan::Plan& plan, const plan::Step& step, const codegen::CudaStep& code) {
+    const auto* c = std::get_if<plan::ContractionStep>(&step.what);
+    if (c && is_for_library(*c)) {
+      has_epilogue_ = c->epilogue && !library_has_epilogue(plan, *c);
+      return;
+    }
+    std::set<int> chosen; // stages
+    for (const codegen::CudaText& text : code.texts) {
+      bool is_wanted = false;
+      for (const codegen::Launch& l : text.launches)
+        if (expected(l.length) <= l.at_most && chosen.insert(l.stage).second)
+          is_wanted = is_wanted || l.always || expected(l.units) > 0;
+      wanted_.push_back(is_wanted);
+    }
+  }
+  bool text(std::size_t i) const { return i < wanted_.size() && wanted_[i]; }
+  bool epilogue() const { return has_epilogue_; }
+
+private:
+  static bool library_has_epilogue(const plan::Plan& plan, const plan::ContractionStep& c) {
+    const plan::Epilogue& e = *c.epilogue;
+    const plan::Kernel& kernel = plan.kernels[static_cast<std::size_t>(e.kernel.kernel)];
+    return !c.c && !e.keeps_product && plan::known_epilogue(kernel, e.product, c.shape.back());
+  }
+
+  std::vector<bool> wanted_;
+  bool has_epilogue_ = false;
+};
+
+class Renderer {
+public:
+  Renderer(const plan::Plan& plan, const Tamper& tamper) : plan_(plan), tamper_(tamper) {
+    texts_.kernels.resize(plan.kernels.size(), {.is_deferred = true});
+    texts_.notes.resize(plan.kernels.size());
+  }
+
+  Texts run() {
+    for (const plan::Step& step : plan_.steps) add(step);
+    return std::move(texts_);
+  }
+
+private:
+  void add(const plan::Step& step) {
+    codegen::CudaStep code = codegen::render_cuda_step(plan_, step);
+    const Expected expected(plan_, step, code);
+    DeviceCode& device = texts_.device.emplace_back();
+    device.scratch_bytes = code.texts.front().scratch_bytes;
+    const plan::KernelStep* k = step.kernel();
+    const bool is_product = std::holds_alternative<plan::ContractionStep>(step.what);
+    const std::string of_kernel =
+        k ? plan_.kernels[static_cast<std::size_t>(k->kernel)].title : "scatter";
+    for (std::size_t i = 0; i < code.texts.size(); ++i) {
+      codegen::CudaText& text = code.texts[i];
+      std::string title = is_product ? "contraction" + (k ? ", " + of_kernel : "") : of_kernel;
+      if (!text.way.empty()) title += ", " + text.way;
+      const int at = k && !is_product && i == 0 ? k->kernel : new_text();
+      put(at, std::move(text), std::move(title), expected.text(i), k != nullptr, device.launches);
+    }
+    if (code.epilogue)
+      put(k->kernel, std::move(*code.epilogue), of_kernel, expected.epilogue(), true,
+          device.epilogue);
+  }
+
+  int new_text() {
+    texts_.kernels.push_back({.is_deferred = true});
+    texts_.notes.emplace_back();
+    return static_cast<int>(texts_.kernels.size()) - 1;
+  }
+
+  void put(int at, codegen::CudaText code, std::string title, bool is_wanted, bool is_kernel,
+           std::vector<DeviceCode::Launch>& launches) {
+    if (tamper_ && is_kernel) tamper_(code.text);
+    KernelText& text = texts_.kernels[static_cast<std::size_t>(at)];
+    text.text = shared_.share(std::move(code.text));
+    text.title = std::move(title);
+    text.is_deferred = text.is_deferred && !is_wanted;
+    texts_.notes[static_cast<std::size_t>(at)] = notes_of(code.lines, plan_.graph);
+    text.entries.clear();
+    for (codegen::Launch& l : code.launches) {
+      text.entries.push_back(l.entry);
+      launches.push_back({at, std::move(l)});
+    }
+  }
+
+  const plan::Plan& plan_;
+  const Tamper& tamper_;
+  Texts texts_;
+  SharedTexts shared_;
+};
+
+} // namespace
+
+Texts render_for_device(const plan::Plan& plan, const Tamper& tamper) {
+  return Renderer(plan, tamper).run();
+}
+
+} // namespace kroton::jit::cuda
