@@ -27,10 +27,11 @@ constexpr Tile large{128, 128, 8, 8, 8}, medium{64, 64, 16, 4, 4}, narrow{64, 16
     flat{16, 64, 16, 1, 4}, small{16, 16, 32, 1, 1};
 constexpr std::array all_tiles{small, flat, narrow, medium, large};
 /// From this many rows and columns on tiles are large; up to so many, narrow or flat; and up to so
-/// many, each element is summed by a warp, or by the warps of a block. With up to so many products
-/// of elements, tiles are small: what such a product takes is the time of one thread, so that
-/// threads have an element each, and there are many blocks.
-constexpr std::int64_t large_from = 1024, narrow_to = 16, thin_to = 2, small_to = 1 << 21;
+/// many, each element is summed by a warp, or by the warps of a block. Where that makes up to so
+/// many blocks, tiles are small, with an element a thread: each multiprocessor has a block or two
+/// of them, and larger tiles would leave some without one while a block takes longer.
+constexpr std::int64_t large_from = 1024, narrow_to = 16, thin_to = 2,
+                       most_small_tiles = wanted_blocks;
 
 constexpr std::string_view tiled = R"(
 /// Copies what a block needs next of a matrix: of the `count` rows or columns that it has from there on, `left` steps along
@@ -345,15 +346,18 @@ private:
       if (d.is_static() && d.value() < large_from) return d;
     return dims::min(m_, n_);
   }
+  Dim small_tiles(const Dim& rows, const Dim& columns) const {
+    return dims::mul(batches_, dims::mul(ceil_div(rows, small.m), ceil_div(columns, small.n)));
+  }
   /// Whether c of so short a side has small tiles, however long that is.
   bool is_small_up_to(std::int64_t shorter, const Dim& longer) const {
-    const Dim most = dims::mul(dims::mul(batches_, longer), dims::mul(step_.k, Dim(shorter)));
-    return most.is_static() && most.value() <= small_to;
+    const Dim most = small_tiles(Dim(shorter), longer);
+    return most.is_static() && most.value() <= most_small_tiles;
   }
   /// The ways to compute it that sizes, as far as they are known, leave; the first whose length is
   /// small enough is taken.
   std::vector<Launch> possible_ways() const {
-    const Dim rows = dims::mul(batches_, m_), work = dims::mul(dims::mul(rows, n_), step_.k);
+    const Dim rows = dims::mul(batches_, m_);
     const std::array all{
         Launch{.entry = std::string(by_rows),
                .units = dims::mul(rows, ceil_div(n_, 32)),
@@ -364,7 +368,7 @@ private:
                .units_per_block = 8,
                .length = n_,
                .at_most = thin_to},
-        tiled_by(small, work, small_to),
+        tiled_by(small, small_tiles(m_, n_), most_small_tiles),
         tiled_by(flat, m_, narrow_to),
         tiled_by(narrow, n_, narrow_to),
         tiled_by(medium, shorter_side(), large_from - 1),

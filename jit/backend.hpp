@@ -30,7 +30,7 @@ struct KernelText {
   std::shared_ptr<const std::string> text; ///< equal ones may be one
   std::string title;
   std::vector<std::string> entries = {}; ///< the functions that a device launches
-  bool is_deferred = false; ///< not compiled before the sizes of a call want it
+  bool is_deferred = false;              ///< not compiled before the sizes of a call want it
 };
 
 /// A kernel as a cache has it.

@@ -1,5 +1,5 @@
-/// What the first compilation of a function for a CUDA device waits for, where there is no device:
-/// NVRTC, which needs none.
+/// What the first compilation of a function for a CUDA device and its first call wait for, where
+/// there is no device: NVRTC, which needs none.
 #include "bench/suites/suites.hpp"
 #include "bench/training.hpp"
 #include "examples/network/model.hpp"
@@ -25,16 +25,18 @@ namespace cuda = kt::jit::cuda;
 
 constexpr std::string_view architecture = "sm_90";
 
-/// The texts that function() compiles, each once, the longest first, as they are compiled.
+/// The texts that function() compiles, and those that a call with batches of `rows` then wants;
+/// each once, the longest first, as they are compiled.
 std::vector<std::string> texts_of(const std::vector<kt::Expr>& inputs,
-                                  const std::vector<kt::Expr>& outputs,
-                                  const kt::Options& options) {
+                                  const std::vector<kt::Expr>& outputs, const kt::Options& options,
+                                  std::int64_t rows) {
   const kt::jit::Recipe recipe{
       kt::jit::make_signature(inputs, outputs, options, kt::Location::current()), options};
   const kt::jit::Derivation d = recipe.plan({}, true);
   std::set<std::string> distinct;
-  for (const kt::jit::KernelText& t : cuda::render_for_device(d.plan, {}).kernels)
-    if (!t.is_deferred) distinct.insert(*t.text);
+  for (std::int64_t size : {cuda::expected_size, rows})
+    for (const kt::jit::KernelText& t : cuda::render_for_device(d.plan, {}, size).kernels)
+      if (!t.is_deferred) distinct.insert(*t.text);
   std::vector<std::string> texts(distinct.begin(), distinct.end());
   std::ranges::stable_sort(texts, std::greater{}, &std::string::size);
   return texts;
@@ -42,7 +44,7 @@ std::vector<std::string> texts_of(const std::vector<kt::Expr>& inputs,
 
 std::vector<std::string> regression() {
   const Training t = training(kt::Array::zeros<float>({784, 10}), kt::Array::zeros<float>({10}));
-  return texts_of(t.inputs, t.outputs, t.options);
+  return texts_of(t.inputs, t.outputs, t.options, 600);
 }
 
 std::vector<std::string> perceptron_784_500_10() {
@@ -50,13 +52,13 @@ std::vector<std::string> perceptron_784_500_10() {
       perceptron({kt::Array::zeros<float>({784, 500}), kt::Array::zeros<float>({500}),
                   kt::Array::zeros<float>({500, 10}), kt::Array::zeros<float>({10})},
                  0.1f, 1);
-  return texts_of(t.inputs, t.outputs, t.options);
+  return texts_of(t.inputs, t.outputs, t.options, 600);
 }
 
 std::vector<std::string> network_step() {
   network::Model model(network::start_values(1));
   const network::Training t = model.training();
-  return texts_of(t.inputs, {t.loss}, t.options);
+  return texts_of(t.inputs, {t.loss}, t.options, 128);
 }
 
 double cpu_ns() {
@@ -134,9 +136,9 @@ void add_nvrtc_cases(std::vector<Case>& cases) {
                      .prepare = [=](const Setting&) { return prepare(make, bound); },
                      .has_threads = false});
   };
-  add("regression", regression, {.ns = 250e6});
-  add("perceptron", perceptron_784_500_10, {});
-  add("network", network_step, {.ns = 250e6});
+  add("regression 600", regression, {.ns = 250e6});
+  add("perceptron 600", perceptron_784_500_10, {});
+  add("network 128", network_step, {.ns = 250e6});
 }
 
 } // namespace bench

@@ -11,25 +11,12 @@ namespace kroton::jit::cuda {
 namespace dims = ir::dims;
 namespace {
 
-std::int64_t expected(const Dim& d) {
-  constexpr std::int64_t unknown_size = 128;
-  return dims::evaluate(d, [](const ir::DimNode&) { return unknown_size; });
-}
-
-bool is_for_library(const plan::ContractionStep& c) {
-  const std::span<const Dim> shape = c.shape;
-  const std::size_t batch_axes = shape.size() - 2;
-  return cuda::is_for_library({.dtype = c.dtype,
-                               .m = expected(shape[batch_axes]),
-                               .n = expected(shape[batch_axes + 1]),
-                               .k = expected(c.k),
-                               .batches = expected(dims::product(shape.first(batch_axes)))});
-}
-
-/// What a step will want at the sizes that are expected.
+/// What a step will want if sizes that are not known are `unknown_size`.
 class Expected {
 public:
-  Expected(const plan::Plan& plan, const plan::Step& step, const codegen::CudaStep& code) {
+  Expected(const plan::Plan& plan, const plan::Step& step, const codegen::CudaStep& code,
+           std::int64_t unknown_size)
+      : unknown_size_(unknown_size) {
     const auto* c = std::get_if<plan::ContractionStep>(&step.what);
     if (c && is_for_library(*c)) {
       has_epilogue_ = c->epilogue && !library_has_epilogue(plan, *c);
@@ -39,8 +26,8 @@ public:
     for (const codegen::CudaText& text : code.texts) {
       bool is_wanted = false;
       for (const codegen::Launch& l : text.launches)
-        if (expected(l.length) <= l.at_most && chosen.insert(l.stage).second)
-          is_wanted = is_wanted || l.always || expected(l.units) > 0;
+        if (size(l.length) <= l.at_most && chosen.insert(l.stage).second)
+          is_wanted = is_wanted || l.always || size(l.units) > 0;
       wanted_.push_back(is_wanted);
     }
   }
@@ -48,19 +35,33 @@ public:
   bool epilogue() const { return has_epilogue_; }
 
 private:
+  std::int64_t size(const Dim& d) const {
+    return dims::evaluate(d, [&](const ir::DimNode&) { return unknown_size_; });
+  }
+  bool is_for_library(const plan::ContractionStep& c) const {
+    const std::span<const Dim> shape = c.shape;
+    const std::size_t batch_axes = shape.size() - 2;
+    return cuda::is_for_library({.dtype = c.dtype,
+                                 .m = size(shape[batch_axes]),
+                                 .n = size(shape[batch_axes + 1]),
+                                 .k = size(c.k),
+                                 .batches = size(dims::product(shape.first(batch_axes)))});
+  }
   static bool library_has_epilogue(const plan::Plan& plan, const plan::ContractionStep& c) {
     const plan::Epilogue& e = *c.epilogue;
     const plan::Kernel& kernel = plan.kernels[static_cast<std::size_t>(e.kernel.kernel)];
     return !c.c && !e.keeps_product && plan::known_epilogue(kernel, e.product, c.shape.back());
   }
 
+  const std::int64_t unknown_size_;
   std::vector<bool> wanted_;
   bool has_epilogue_ = false;
 };
 
 class Renderer {
 public:
-  Renderer(const plan::Plan& plan, const Tamper& tamper) : plan_(plan), tamper_(tamper) {
+  Renderer(const plan::Plan& plan, const Tamper& tamper, std::int64_t unknown_size)
+      : plan_(plan), tamper_(tamper), unknown_size_(unknown_size) {
     texts_.kernels.resize(plan.kernels.size(), {.is_deferred = true});
     texts_.notes.resize(plan.kernels.size());
   }
@@ -73,7 +74,7 @@ public:
 private:
   void add(const plan::Step& step) {
     codegen::CudaStep code = codegen::render_cuda_step(plan_, step);
-    const Expected expected(plan_, step, code);
+    const Expected expected(plan_, step, code, unknown_size_);
     DeviceCode& device = texts_.device.emplace_back();
     device.scratch_bytes = code.texts.front().scratch_bytes;
     const plan::KernelStep* k = step.kernel();
@@ -115,14 +116,15 @@ private:
 
   const plan::Plan& plan_;
   const Tamper& tamper_;
+  const std::int64_t unknown_size_;
   Texts texts_;
   SharedTexts shared_;
 };
 
 } // namespace
 
-Texts render_for_device(const plan::Plan& plan, const Tamper& tamper) {
-  return Renderer(plan, tamper).run();
+Texts render_for_device(const plan::Plan& plan, const Tamper& tamper, std::int64_t unknown_size) {
+  return Renderer(plan, tamper, unknown_size).run();
 }
 
 } // namespace kroton::jit::cuda

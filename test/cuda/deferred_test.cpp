@@ -10,7 +10,7 @@ namespace kroton::test {
 namespace {
 
 /// With enough rows, tiles are larger than those of small batches.
-constexpr std::int64_t few_rows = 100, many_rows = 8000;
+constexpr std::int64_t few_rows = 100, many_rows = 5000;
 
 class Layer {
 public:
