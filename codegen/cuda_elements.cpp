@@ -9,7 +9,11 @@ namespace dims = ir::dims;
 namespace {
 
 constexpr int threads = 256;
-/// The blocks whose results are folded afterwards: enough for the largest devices at full load.
+/// What is folded in windows, whatever their place allows and is known of it, so that the order is
+/// a matter of the number of elements alone: so many neighbours of a thread, twice at a time.
+/// Blocks whose results are folded afterwards: enough for the largest devices at full load.
+constexpr int folded_elements = 4;
+constexpr std::int64_t elements_of_folding_block = 2 * folded_elements * threads;
 constexpr std::int64_t most_folding_blocks = 1024;
 /// Work from which on the memory waits for the threads: one window under way is enough then …
 constexpr std::int64_t much_work = 24;
@@ -32,21 +36,25 @@ public:
 
   void run() {
     find_windows();
-    width_ = kernel_.cost > too_much_work || windows_.empty() ? 1 : widest();
-    const int turns = kernel_.cost > much_work || width_ == 1 || windows_.size() > 6 ? 1 : 2;
+    if (kernel_.cost > too_much_work || windows_.empty())
+      width_ = 1;
+    else
+      width_ = k_.has_outer() ? folded_width() : widest();
+    turns_ = kernel_.cost > much_work || width_ == 1 || windows_.size() > 6 ? 1 : 2;
     if (k_.has_outer()) k_.plan_scratch(Dim(most_folding_blocks), false);
     k_.open_entry("kernel", threads);
     k_.emit_scratch("gridDim.x", false, 1);
     k_.emit_values(kernel_.prologue, 1);
     for (int r : outer()) k_.emit_start(r, "", 1);
-    emit_loop(turns);
+    emit_loop();
     emit_results();
     k_.line(0, "}");
     Launch launch{.entry = "kernel",
                   .threads = threads,
                   .units = k_.count(axes()),
-                  .units_per_block = std::int64_t{threads} * width_ * turns};
+                  .units_per_block = std::int64_t{threads} * width_ * turns_};
     if (k_.has_outer()) {
+      launch.units_per_block = elements_of_folding_block;
       launch.most_blocks = most_folding_blocks;
       launch.always = true;
     } else {
@@ -119,6 +127,14 @@ private:
     for (const Dim& d : row_dims())
       while (d.is_static() && d.value() % width != 0) width /= 2;
     return width;
+  }
+
+  /// 1 if windows are known to reach over the ends of rows.
+  int folded_width() const {
+    const auto ends_in_window = [](const Dim& d) {
+      return d.is_static() && d.value() % folded_elements != 0;
+    };
+    return std::ranges::any_of(row_dims(), ends_in_window) ? 1 : folded_elements;
   }
 
   /// What must be a multiple of a window, so that none reaches over the end of a row.
@@ -197,7 +213,7 @@ private:
                              a == k_.last_axis() ? " + k" : ""));
   }
 
-  void emit_loop(int turns) {
+  void emit_loop() {
     std::string parameters, views;
     for (const Window& w : windows_) {
       parameters += ", auto& " + w.name;
@@ -205,7 +221,8 @@ private:
     }
     emit_place_type();
     k_.line(1,
-            fmt::format("in_windows<{}, {}>({}, {}, {}, [&]({} from, i32 k{}) {{", width_, turns,
+            fmt::format("{}<{}, {}>({}, {}, {}, [&]({} from, i32 k{}) {{",
+                        k_.has_outer() ? "in_fixed_windows" : "in_windows", width_, turns_,
                         k_.count_text(axes()), fits(), k_.has_inner() ? "place_of" : "same_place{}",
                         k_.has_inner() ? "place" : "i64", parameters));
     emit_element_positions();
@@ -240,7 +257,7 @@ private:
   CudaKernel& k_;
   const Kernel& kernel_;
   std::vector<Window> windows_;
-  int width_ = 1;
+  int width_ = 1, turns_ = 1;
 };
 
 } // namespace

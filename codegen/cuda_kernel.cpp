@@ -71,6 +71,16 @@ void CudaKernel::emit_positions(const std::vector<int>& axes, const std::string&
   }
 }
 
+Dim CudaKernel::fitting_lanes(const Dim& length, int each) {
+  Dim lanes(1);
+  for (int fewer = 1; fewer < 32; fewer *= 2) {
+    const Dim is_longer =
+        dims::min(Dim(1), dims::max(Dim(0), dims::sub(length, Dim(fewer * each))));
+    lanes = dims::add(lanes, dims::mul(Dim(fewer), is_longer));
+  }
+  return lanes;
+}
+
 std::string CudaKernel::parameters() const {
   std::string text;
   const auto add = [&](const std::string& p) { text += (text.empty() ? "" : ", ") + p; };
@@ -182,7 +192,6 @@ void CudaKernel::plan_scratch(const Dim& most_blocks, bool keeps) {
   for (const Reduction& r : k_.reductions) {
     mark(r.is_outer ? is_partial : is_other, r.array);
     mark(r.is_outer ? is_partial : is_other, r.best);
-    mark(is_other, r.part);
   }
   for (std::size_t s = 0; s < k_.scratch.size(); ++s)
     if (is_partial[s]) arrays_.push_back({static_cast<int>(s), false});

@@ -39,6 +39,9 @@ public:
   /// The same as statements of one line.
   std::string positions(const std::vector<int>& axes, std::string from) const;
 
+  /// How many lanes the prelude's fitting_team has, up to 32, for rows of `length`.
+  static Dim fitting_lanes(const Dim& length, int each);
+
   /// "global<const f32> a0, global<f32> y0, i64 n0".
   std::string parameters() const;
   std::string arguments() const;

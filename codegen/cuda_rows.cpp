@@ -21,31 +21,55 @@ constexpr std::int64_t most_blocks = 512;
 constexpr int most_kept_words = 32;
 /// Threads of a multiprocessor for which there are registers: 64 each.
 constexpr int threads_of_multiprocessor = 1024;
-/// Of a block that keeps a row in shared memory: threads, elements that each of them has in
-/// registers, and elements at a time of the others. Two such blocks have a multiprocessor's
-/// registers, and where they have its shared memory too, one computes while the other loads.
-constexpr int sharing_team = 512, sharing_elements = 16, shared_at_a_time = 8;
-/// Threads and elements at a time of a block that walks a row in memory.
-constexpr int long_team = 256, long_elements = 8;
+/// What a thread of a team of 1 to 16 lanes, of a warp, and of a block of 128 threads keeps at
+/// most. Longer rows are walked by blocks of 512.
+constexpr int few_elements = 4, most_elements_of_warp = 32, most_elements_of_block = 16;
+/// Of a block that keeps a row in shared memory: elements that each thread has in registers, and
+/// elements at a time of the others. Two such blocks have a multiprocessor's registers, and where
+/// they have its shared memory too, one computes while the other loads.
+constexpr int sharing_elements = 16, shared_at_a_time = 8;
+/// Elements that a thread adds up in f32, as the prelude's stretch_of has it.
+constexpr int stretch = 128;
+/// The threads of the largest team.
+constexpr int longest_team = 512;
 
-/// How many threads walk a row, and how many elements each has.
+/// How many threads walk a row, and how many elements each has. What a thread has, and in which
+/// order, follows from the number of threads alone.
 struct Team {
   int threads = 32, elements = 8;
   int at_a_time = 0; ///< > 0: of those that are kept in shared memory
+  bool fits = false; ///< as many lanes as the row's length asks for, and at most `threads`
   std::int64_t length() const { return std::int64_t{threads} * elements; }
-  int rows_of_block() const { return threads <= 32 ? 256 / threads : 1; }
-  int block() const { return std::max(threads, threads <= 32 ? 256 : 0); }
+  int block() const { return threads <= 32 ? 256 : threads; }
+  std::string text(const std::string& row_length) const {
+    return fits ? fmt::format("fitting_team({}, {})", row_length, elements)
+                : fmt::format("team<{}>()", threads);
+  }
 };
 
-/// The team for rows of a known length: few elements a thread while that leaves lanes at work, then
-/// as many as there are registers for, which keeps more of the memory busy.
+/// The teams for rows that registers can hold, `most_elements` of them a thread, by length: the
+/// first that is long enough has a row. A length decides how many threads walk a row, and with it
+/// the order of sums, whether it is known or not.
+std::vector<Team> teams_for(int most_elements) {
+  std::vector<Team> teams{{16, std::min(few_elements, most_elements), 0, true}};
+  for (const Team& t : {Team{32, std::min(most_elements_of_warp, most_elements)},
+                        Team{128, std::min(most_elements_of_block, most_elements)}})
+    if (t.length() > teams.back().length()) teams.push_back(t);
+  return teams;
+}
+
+/// The team for rows of a known length, if registers can hold them.
 std::optional<Team> team_for(std::int64_t length, int most_elements) {
-  Team team{1, 1};
-  while (team.threads < 32 && team.threads * 4 < length) team.threads *= 2;
-  while (team.threads < 512 && team.threads * std::min(32, most_elements) < length)
-    team.threads *= team.threads == 32 ? 4 : 2;
+  const std::vector<Team> teams = teams_for(most_elements);
+  const auto has_room = [&](const Team& t) { return length <= t.length(); };
+  const auto found = std::ranges::find_if(teams, has_room);
+  Team team = found != teams.end() ? *found : Team{longest_team, most_elements};
+  if (!has_room(team)) return std::nullopt;
+  if (team.fits) {
+    team.fits = false;
+    for (team.threads = 1; team.length() < length;) team.threads *= 2;
+  }
   team.elements = static_cast<int>(std::max<std::int64_t>(1, (length - 1) / team.threads + 1));
-  if (team.elements > most_elements) return std::nullopt;
   return team;
 }
 
@@ -71,15 +95,14 @@ public:
     if (has_short || is_shared_) write_function("rows", true);
     write_function("long_rows", false);
     if (has_short)
-      for (int threads : {32, 128, 512}) {
-        const Team t{threads, std::min(8, most_elements())};
+      for (const Team& t : teams_for(most_elements()))
         write_entry(fmt::format("rows_{}", t.length()), "rows", t, t.length());
-      }
     if (is_shared_)
       write_entry("rows_shared", "rows",
-                  {sharing_team, std::min(sharing_elements, most_elements()), shared_at_a_time},
-                  unbounded);
-    write_entry("rows_any", "long_rows", {long_team, long_elements}, unbounded);
+                  {longest_team, std::min(sharing_elements, most_elements()), shared_at_a_time},
+                  std::int64_t{longest_team} * stretch);
+    // Where rows can be kept, those that are not are few.
+    write_entry("rows_any", "long_rows", {longest_team, is_shared_ ? 4 : 8}, unbounded);
   }
 
 private:
@@ -172,8 +195,8 @@ private:
   void emit_shared_arrays() {
     k_.line(1, "extern __shared__ u64 row_memory[];");
     k_.line(1, "arena shared{(char*)row_memory};");
-    k_.line(1, "constexpr i64 turn = (M > 0 ? M : 1) * Team::size;");
-    k_.line(1, fmt::format("const i64 others = ({} - E * Team::size + turn - 1) / turn * turn;",
+    k_.line(1, "const i64 kept_by_threads = E * team.size, turn = (M > 0 ? M : 1) * team.size;");
+    k_.line(1, fmt::format("const i64 others = ({} - kept_by_threads + turn - 1) / turn * turn;",
                            inner_count()));
     for (std::size_t i = 0; i < shared_arrays_.size(); ++i)
       k_.line(1, fmt::format("{0}* const others{1} = shared.take<{0}>(others);",
@@ -214,17 +237,16 @@ private:
     is_short_ = is_short;
     k_.line(0, "");
     k_.line(0,
-            keeps_more() ? "template <class Team, i32 E, i32 M>" : "template <class Team, i32 E>");
-    k_.line(0, fmt::format("KROTON_INLINE void {}({}) {{", name, k_.parameters()));
+            keeps_more() ? "template <i32 E, i32 M, class Team>" : "template <i32 E, class Team>");
+    k_.line(0, fmt::format("KROTON_INLINE void {}(Team team, {}) {{", name, k_.parameters()));
     k_.emit_scratch("gridDim.x", !is_short, 1);
     if (keeps_more()) emit_shared_arrays();
     if (k_.has_outer()) k_.emit_block_count("gridDim.x", 1);
     k_.emit_values(kernel_.prologue, 1);
     for (int r : outer()) emit_outer_start(r);
     const std::string row = kernel_.rows == 1 ? CudaKernel::axis_name(0) : "row";
-    k_.line(1,
-            fmt::format("for (i64 {0} = Team::first_row(); {0} < {1}; {0} += Team::row_step()) {{",
-                        row, k_.count_text(k_.row_axes())));
+    k_.line(1, fmt::format("for (i64 {0} = team.first_row(); {0} < {1}; {0} += team.row_step()) {{",
+                           row, k_.count_text(k_.row_axes())));
     k_.emit_positions(k_.row_axes(), row, 2);
     for (std::size_t i = 0; i < kernel_.stages.size(); ++i) emit_stage(static_cast<int>(i));
     k_.line(1, "}");
@@ -235,20 +257,25 @@ private:
 
   void write_entry(const std::string& name, const std::string& function, const Team& team,
                    std::int64_t at_most) {
-    k_.open_entry(name, team.block(), threads_of_multiprocessor / team.block());
+    // What lies within a row of any length takes registers too.
+    const bool is_full = !length_.is_static() && team.elements > most_elements_of_block;
+    const int of_multiprocessor = threads_of_multiprocessor - (is_full ? team.block() : 0);
+    k_.open_entry(name, team.block(), of_multiprocessor / team.block());
     const std::string more =
         is_shared_ && function == "rows" ? fmt::format(", {}", team.at_a_time) : "";
-    k_.line(1, fmt::format("{}<team<{}>, {}{}>({});", function, team.threads, team.elements, more,
-                           k_.arguments()));
+    k_.line(1, fmt::format("{}<{}{}>({}, {});", function, team.elements, more,
+                           team.text(inner_count()), k_.arguments()));
     k_.line(0, "}");
-    Launch launch{.entry = name,
-                  .threads = team.block(),
-                  .units = rows(),
-                  .units_per_block = team.rows_of_block(),
-                  .shared_bytes = team.at_a_time > 0 ? shared_bytes(team) : Dim(0),
-                  .always = k_.has_outer(),
-                  .length = at_most == unbounded ? Dim(0) : length_,
-                  .at_most = at_most};
+    Launch launch{
+        .entry = name,
+        .threads = team.block(),
+        .units = team.fits ? dims::mul(rows(), CudaKernel::fitting_lanes(length_, team.elements))
+                           : rows(),
+        .units_per_block = team.fits ? team.block() : team.block() / team.threads,
+        .shared_bytes = team.at_a_time > 0 ? shared_bytes(team) : Dim(0),
+        .always = k_.has_outer(),
+        .length = at_most == unbounded ? Dim(0) : length_,
+        .at_most = at_most};
     if (k_.has_outer() || (k_.has_scratch() && function == "long_rows"))
       launch.most_blocks = most_blocks;
     k_.launches.push_back(std::move(launch));
@@ -274,8 +301,8 @@ private:
     // The other threads have read what the first one overwrites.
     if (std::ranges::any_of(kernel_.stages,
                             [&](const Stage& o) { return k_.may_overwrite(s.row, o.row); }))
-      k_.line(2, "Team::sync();");
-    k_.line(2, "if (Team::rank() == 0) {");
+      k_.line(2, "team.sync();");
+    k_.line(2, "if (team.rank() == 0) {");
     k_.emit_block_stores(s.row, "", 3);
     k_.line(2, "}");
   }
@@ -286,10 +313,10 @@ private:
     for (int r : s.reductions) {
       const Reduction& x = k_.reduction(r);
       if (!is_partial(x)) continue;
-      if (!has_any) k_.line(2, "Team::sync();");
+      if (!has_any) k_.line(2, "team.sync();");
       has_any = true;
       const std::string n = k_.count_text(x.kept), name = CudaKernel::result_name(r);
-      k_.line(2, fmt::format("for (i64 j = Team::rank(); j < {}; j += Team::size) {{", n));
+      k_.line(2, fmt::format("for (i64 j = team.rank(); j < {}; j += team.size) {{", n));
       k_.emit_positions(x.kept, "j", 3);
       k_.emit_start(r, "", 3);
       int depth = 3;
@@ -300,7 +327,7 @@ private:
       emit_partial_result(r);
       k_.line(2, "}");
     }
-    if (has_any && !s.loop.stores.empty()) k_.line(2, "Team::sync();");
+    if (has_any && !s.loop.stores.empty()) k_.line(2, "team.sync();");
   }
 
   /// The values of a block that `id` is made of.
@@ -353,15 +380,15 @@ private:
     const std::string n = inner_count(), j = running_number();
     const int depth = is_short_ ? 2 : 3;
     if (!is_short_)
-      k_.line(2, fmt::format("for (i64 from = 0; from < {}; from += Team::size * E) {{", n));
+      k_.line(2, fmt::format("for (i64 from = 0; from < {}; from += stretch_of(team)) {{", n));
     for (int r : folds)
       if (has_part(r))
         k_.line(depth, fmt::format("{} {}_part = {};", CudaKernel::type_name(k_.reduction(r).dtype),
                                    CudaKernel::result_name(r),
                                    limit(k_.reduction(r).dtype, k_.reduction(r).op->neutral)));
-    const std::string each = keeps_more() ? "each_of_row<Team, E, M>("
-                             : is_short_  ? "each<Team, E>(0, "
-                                          : "each<Team, E>(from, ";
+    const std::string each = keeps_more() ? "each_of_row<E, M>(team, "
+                             : is_short_  ? "each<E>(team, 0, "
+                                          : "each_of_stretch<E>(team, from, ";
     k_.line(depth, fmt::format("{}{}, [&](i64 {}, bool m, i32 e) {{", each, n, j));
     k_.emit_positions(k_.inner_axes(), j, depth + 1);
     emit_values(s.loop, number, depth + 1);
@@ -374,7 +401,7 @@ private:
     if (!is_short_) k_.line(2, "}");
     for (int r : folds)
       if (!k_.reduction(r).is_outer && k_.reduction(r).kept.empty())
-        k_.emit_combined(r, "Team::fold", CudaKernel::result_name(r), k_.best_name(r), 2);
+        k_.emit_combined(r, "team.fold", CudaKernel::result_name(r), k_.best_name(r), 2);
   }
 
   /// Whether what is kept of a row may lie in shared memory too.
@@ -385,9 +412,9 @@ private:
   }
   void emit_kept(const Kept& kept) {
     const std::string type = CudaKernel::type_name(kept.dtype);
-    k_.line(2, keeps_more()
-                   ? fmt::format("kept<{}, Team, E> {}{{others{}}};", type, kept.name, kept.array)
-                   : fmt::format("{} {}[E];", type, kept.name));
+    k_.line(2, keeps_more() ? fmt::format("kept<{}, E> {}{{others{}, kept_by_threads}};", type,
+                                          kept.name, kept.array)
+                            : fmt::format("{} {}[E];", type, kept.name));
   }
   std::string place_of(const Kept& kept) const {
     return keeps_more() ? fmt::format("{}.at({}, e)", kept.name, running_number())
@@ -469,7 +496,7 @@ private:
   void emit_outer_start(int r) {
     const Reduction& x = k_.reduction(r);
     if (x.kept.empty() || is_short_) return k_.emit_start(r, x.kept.empty() ? "" : "[E]", 1);
-    k_.line(1, fmt::format("for (i64 j = Team::rank(); j < {}; j += Team::size) {{",
+    k_.line(1, fmt::format("for (i64 j = team.rank(); j < {}; j += team.size) {{",
                            k_.count_text(x.kept)));
     k_.emit_positions(x.kept, "j", 2);
     k_.line(2, fmt::format("{} = {};", k_.partial(x.array, "blockIdx.x"), k_.neutral(r)));
@@ -485,13 +512,13 @@ private:
     if (x.kept.empty()) {
       // Every thread of a team has what the team folded once a row.
       if (is_once_a_row(x)) {
-        k_.line(1, "if (Team::rank() != 0) {");
+        k_.line(1, "if (team.rank() != 0) {");
         k_.line(2, fmt::format("{} = {};", name, k_.neutral(r)));
         if (k_.is_position(r))
           k_.line(2, fmt::format("{} = {};", best, limit(x.dtype, x.op->neutral)));
         k_.line(1, "}");
       }
-      k_.emit_combined(r, "team<Team::threads>::fold", name, best, 1);
+      k_.emit_combined(r, "Team::block::fold", name, best, 1);
       k_.line(1, "if (threadIdx.x == 0) {");
       k_.emit_partial_stores({r}, "", "blockIdx.x", 2);
       k_.line(1, "}");
@@ -499,9 +526,9 @@ private:
     }
     if (!is_short_) return;
     const std::string j = x.kept.size() == 1 ? CudaKernel::axis_name(x.kept[0]) : "j";
-    k_.line(1, fmt::format("each<Team, E>(0, {}, [&](i64 {}, bool m, i32 e) {{", inner_count(), j));
-    k_.emit_combined(r, "Team::across", name + "[e]", best + "[e]", 2);
-    k_.line(2, "if (!m || threadIdx.x >= Team::size) return;");
+    k_.line(1, fmt::format("each<E>(team, 0, {}, [&](i64 {}, bool m, i32 e) {{", inner_count(), j));
+    k_.emit_combined(r, "team.across", name + "[e]", best + "[e]", 2);
+    k_.line(2, "if (!m || threadIdx.x >= team.size) return;");
     k_.emit_positions(x.kept, j, 2);
     k_.emit_partial_stores({r}, "[e]", "blockIdx.x", 2);
     k_.line(1, "});");

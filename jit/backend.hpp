@@ -73,11 +73,9 @@ public:
 
   /// The target in one line, the same for equal ones: a field of the keys of plans.
   virtual std::string describe() const = 0;
-  /// Whether code runs elsewhere than on the CPU.
+  /// Whether code runs elsewhere than on the CPU. Plans for a device compute products together with
+  /// what follows from each of their elements (plan::Epilogue), and have threads share sums.
   virtual bool is_device() const { return false; }
-  /// Whether products are to be computed together with what follows from each of their elements:
-  /// plan::Epilogue.
-  virtual bool has_epilogues() const { return false; }
   /// What a CPU must have for what this backend makes: `cache::Artifact::requirements`.
   virtual std::string requirements() const = 0;
 

@@ -23,11 +23,12 @@ double ms_since(Clock::time_point start) {
 const char* dump_directory() { return std::getenv("KROTON_DUMP"); }
 
 plan::PlanOptions plan_options(const ir::Graph& g, const Signature& signature,
-                               const Options& options, bool has_epilogues) {
+                               const Options& options, bool for_device) {
   plan::PlanOptions p;
   p.outputs = signature.outputs.size();
   p.one_kernel_each = options.mode == Mode::plain;
-  p.has_epilogues = has_epilogues && !p.one_kernel_each;
+  p.has_epilogues = for_device && !p.one_kernel_each;
+  p.shares_sums = for_device;
   p.deterministic = options.deterministic;
   for (const Update& u : signature.updates) p.updated.push_back(g.find(u.first));
   return p;
@@ -132,13 +133,13 @@ bool Recipe::is_indexed() const {
 
 Derivation Recipe::derive(const Assumptions& assumptions, const Compiling& compiling) const {
   const auto backend = backend_for(options);
-  Derivation d = plan(assumptions, backend->has_epilogues(), compiling);
+  Derivation d = plan(assumptions, backend->is_device(), compiling);
   give_up_if_asked(compiling);
   d.texts = backend->render(d.plan, sabotage.kernel);
   return d;
 }
 
-Derivation Recipe::plan(const Assumptions& assumptions, bool has_epilogues,
+Derivation Recipe::plan(const Assumptions& assumptions, bool for_device,
                         const Compiling& compiling) const {
   const bool is_dumped = dump_directory() != nullptr;
   Derivation d;
@@ -163,7 +164,7 @@ Derivation Recipe::plan(const Assumptions& assumptions, bool has_epilogues,
 
   give_up_if_asked(compiling);
   start = Clock::now();
-  const auto planning = plan_options(graph, signature, options, has_epilogues);
+  const auto planning = plan_options(graph, signature, options, for_device);
   d.plan = plan::make_plan(std::move(graph), planning);
   d.plan_ms = ms_since(start);
   support::log(Area::plan)

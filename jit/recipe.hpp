@@ -40,8 +40,8 @@ struct Recipe {
   bool is_indexed() const;
   /// Rewrites, plans and renders. Throws UnsupportedError and GivenUp.
   Derivation derive(const Assumptions& assumptions, const Compiling& compiling = {}) const;
-  /// The same without texts, for a backend that has epilogues or has none.
-  Derivation plan(const Assumptions& assumptions, bool has_epilogues,
+  /// The same without texts, for the backend of a device or for the CPU's.
+  Derivation plan(const Assumptions& assumptions, bool for_device,
                   const Compiling& compiling = {}) const;
 };
 

@@ -40,7 +40,6 @@ public:
 
   std::string describe() const override;
   bool is_device() const override { return true; }
-  bool has_epilogues() const override { return true; }
   /// Nothing: the host's CPU runs none of it.
   std::string requirements() const override { return {}; }
   Texts render(const plan::Plan& plan, const Tamper& tamper) const override;

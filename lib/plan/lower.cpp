@@ -17,8 +17,9 @@ constexpr int worth_keeping = 4;
 class Lowering {
 public:
   Lowering(const Graph& graph, const Group& group, const std::set<NodeId>& stored,
-           const Padding& padding)
-      : graph_(graph), group_(group), stored_(stored), padding_(padding) {}
+           const Padding& padding, bool shares_sums)
+      : graph_(graph), group_(group), stored_(stored), padding_(padding),
+        shares_sums_(shares_sums) {}
 
   Lowered run() {
     kernel_.axes = group_.axes;
@@ -397,12 +398,13 @@ private:
     // Added one by one in f32, the later of many elements would be rounded away.
     Dim folded(1);
     for (int a : r.reduced) folded = dims::mul(folded, group_.axes[static_cast<std::size_t>(a)]);
-    const bool is_short = !r.is_outer && folded.is_static() && folded.value() <= longest_stretch;
+    const bool is_short =
+        !shares_sums_ && !r.is_outer && folded.is_static() && folded.value() <= longest_stretch;
     const bool is_wide = r.dtype == DType::f32 && n.op->neutral == "zero" &&
                          (r.kept.empty() || r.is_outer) && !is_short;
     r.accumulator = is_wide ? DType::f64 : r.dtype;
     r.array_dtype = gives_position(m) ? r.result_dtype : r.accumulator;
-    if (is_wide && r.is_outer && !r.kept.empty() && r.reduced.empty()) {
+    if (is_wide && !shares_sums_ && r.is_outer && !r.kept.empty() && r.reduced.empty()) {
       const Dim rows = row_count();
       if (rows.is_static() && rows.value() <= longest_row_stretch)
         r.array_dtype = r.dtype;
@@ -499,6 +501,7 @@ private:
   const Group& group_;
   const std::set<NodeId>& stored_;
   const Padding& padding_;
+  const bool shares_sums_;
   Kernel kernel_;
   std::vector<NodeId> params_;
   std::map<NodeId, int> param_index_;
@@ -513,8 +516,8 @@ private:
 } // namespace
 
 Lowered lower(const Graph& graph, const Group& group, const std::set<NodeId>& stored,
-              const Padding& padding) {
-  return Lowering(graph, group, stored, padding).run();
+              const Padding& padding, bool shares_sums) {
+  return Lowering(graph, group, stored, padding, shares_sums).run();
 }
 
 } // namespace kroton::plan

@@ -16,8 +16,10 @@ struct Lowered {
   std::vector<NodeId> params; ///< the node whose buffer each parameter is (aliases resolved)
 };
 
-/// `stored` are the members whose values are needed outside the group.
+/// `stored` are the members whose values are needed outside the group. Sums of f32 are kept in f64;
+/// those that are known to be short are not, unless threads share them (`shares_sums`): what is
+/// added then in which dtype is a matter of the threads, not of what is known of the length.
 Lowered lower(const Graph& graph, const Group& group, const std::set<NodeId>& stored,
-              const Padding& padding);
+              const Padding& padding, bool shares_sums);
 
 } // namespace kroton::plan

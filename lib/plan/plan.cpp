@@ -205,7 +205,7 @@ private:
     std::set<NodeId> stored;
     for (const Member& m : group.members)
       if (needed_.contains(m.id)) stored.insert(m.id);
-    Lowered lowered = lower(g_, group, stored, padding_);
+    Lowered lowered = lower(g_, group, stored, padding_, options_.shares_sums);
     step.computes.insert(step.computes.end(), stored.begin(), stored.end());
     KernelStep k;
     k.kernel = static_cast<int>(plan_.kernels.size());

@@ -105,6 +105,7 @@ struct PlanOptions {
   bool has_epilogues = false;   ///< products are computed together with what follows from each
                                 ///< element; see Epilogue
   bool deterministic = true;    ///< scatter-adds are ordered
+  bool shares_sums = false;     ///< many threads fold a sum, each a part of it; see lower
 };
 
 /// Fuses, lowers, orders and assigns buffers. The graph's outputs are the function's, then the

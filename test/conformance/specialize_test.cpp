@@ -103,6 +103,32 @@ std::vector<Case> cases(DType t) {
   return all;
 }
 
+/// What is folded of x[m, n], a case of many: along either axis, along both, and what reads the
+/// results.
+std::vector<Expr> folded(const Expr& x, std::uint64_t which) {
+  const auto along = [](const Expr& e, int axis) { return expand_dims(e, {axis}); };
+  switch (which % 8) {
+  case 0:
+    return {sum(x, {1}), mean(x * x, {1}), argmax(x, 1)};
+  case 1:
+    return {sum(x, {0}), mean(exp(x), {0}), argmax(x, 0)};
+  case 2:
+    return {sum(x * x), sum(exp(x)), max(x)};
+  case 3:
+    return {softmax(x), sum(softmax(x), {0})};
+  case 4:
+    return {log_softmax(x, 0), sum(logsumexp(x, {1}))};
+  case 5: {
+    const Expr centred = x - along(mean(x, {1}), 1);
+    return {centred / sqrt(along(mean(centred * centred, {1}), 1) + 1e-5), sum(centred, {0})};
+  }
+  case 6:
+    return {sum(tanh(x), {0}), max(x, {0}), sum(tanh(x))};
+  default:
+    return {sum(x * along(sum(x, {1}), 1), {0}), sum(transpose(x) * 2, {1})};
+  }
+}
+
 /// Numbers drawn in rows: with a bias, and summed.
 std::vector<Array> draws(Specialize specialize, const Array& x, const Array& b) {
   Random random(42);
@@ -139,6 +165,28 @@ TEST_CASE("specialised results are the general ones", "[conformance][specialize]
                    {{1, 1, 1}, {3, 5, 2}, {32, 30, 10}, {8, 16, 64}, {40, 300, 17}, {150, 9, 3}},
                    contract, rng);
       }
+    }
+  }
+}
+
+TEST_CASE("sums do not depend on whether lengths are known", "[conformance][specialize]") {
+  constexpr std::int64_t rows[] = {2, 3, 70, 300};
+  constexpr std::int64_t lengths[] = {2,  3,  4,  5,   9,   16,  17,   32,   33,
+                                      64, 65, 70, 200, 513, 600, 1000, 1100, 2100};
+  for (std::uint64_t seed = 1; seed <= 32; ++seed) {
+    Rng rng(seed);
+    const std::int64_t m = rows[rng.below(std::size(rows))],
+                       n = lengths[rng.below(std::size(lengths))];
+    const DType t = seed % 3 == 0 ? DType::f64 : DType::f32;
+    INFO("seed " << seed << ": " << m << " x " << n << " of " << to_string(t));
+    const Expr any = tensor(t, {dim("m"), dim("n")}, "x"), known = tensor(t, {m, n}, "x");
+    const Array x = drawn({m, n}, t, rng);
+    const Options options{.specialize = Specialize::off};
+    const auto want = function({any}, folded(any, seed), options)({x}),
+               got = function({known}, folded(known, seed), options)({x});
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      INFO("output " << i << ": " << want[i].label());
+      CHECK(difference(got[i], want[i], Tolerance{}) == "");
     }
   }
 }

@@ -75,8 +75,8 @@ TEST_CASE("rows are walked by parts of warps, warps, blocks, and in memory", "[d
 TEST_CASE("rows are kept in registers and shared memory as far as both reach", "[dialect]") {
   const Expr x = matrix<float>("x");
   const std::vector<Expr> outputs{softmax(x), log_softmax(x)};
-  check({x}, outputs, {{{1, 4096}}}, {.entries = {"rows_4096"}});
-  check({x}, {softmax(x)}, {{{2, 4097}}, {{1, 8193}}, {{1, 12301}}, {{1, 61440}}},
+  check({x}, outputs, {{{1, 2048}}}, {.entries = {"rows_2048"}});
+  check({x}, {softmax(x)}, {{{2, 2049}}, {{1, 8193}}, {{1, 12301}}, {{1, 61440}}},
         {.entries = {"rows_shared"}});
   check({x}, outputs, {{{1, 61441}}}, {.entries = {"rows_any"}});
   const Expr known = tensor(DType::f32, {dim(), 20000}, "known");

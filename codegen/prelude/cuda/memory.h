@@ -166,3 +166,77 @@ KROTON_INLINE void in_windows(i64 n, bool fits, Place place_of, Element element,
     held(opened<1>(views, j, place)...)(computing<1>(j, place, element, views...));
   }
 }
+
+/// The same where elements are folded, so that which of them a thread has, and in which order, follows from n alone:
+/// windows of four, and in each turn two of them, 1024 elements apart. With N = 4 they are read at once where that can be,
+/// U of a turn's two under way.
+//# in_fixed_windows: types opened held computing is_aligned
+template <i32 N, i32 U, class Place, class Element, class... Views>
+KROTON_INLINE void in_fixed_windows(i64 n, bool fits, Place place_of, Element element, Views... views) {
+  constexpr i64 threads = 256, width = 4;
+  const i64 whole = n / width, step = gridDim.x * (threads * 2);
+  const auto one = [&](i64 j) {
+    const auto place = place_of(j);
+    held(opened<1>(views, j, place)...)(computing<1>(j, place, element, views...));
+  };
+  const auto four = [&](i64 j) {
+    const auto place = place_of(j);
+    held(opened<N>(views, j, place)...)(computing<N>(j, place, element, views...));
+  };
+  i64 w = blockIdx.x * (threads * 2) + threadIdx.x;
+  if (N == width && fits && (is_aligned<N>(views) && ...)) {
+#pragma unroll 1
+    for (; w + threads < whole; w += step) {
+      const i64 j = w * width, next = (w + threads) * width;
+      if constexpr (U == 2) {
+        const auto place = place_of(j), next_place = place_of(next);
+        auto first = held(opened<N>(views, j, place)...);
+        auto second = held(opened<N>(views, next, next_place)...);
+        first(computing<N>(j, place, element, views...));
+        second(computing<N>(next, next_place, element, views...));
+      } else {
+#pragma unroll 1
+        for (i64 i = j; i <= next; i += next - j) four(i);
+      }
+    }
+    if (w < whole) four(w * width);
+  } else {
+#pragma unroll 1
+    for (; w < whole; w += step)
+#pragma unroll 1
+      for (i64 e = 0; e < 2 * width; ++e) {
+        const i64 at = w + e / width * threads;
+        if (at < whole) one(at * width + e % width);
+      }
+  }
+  const i64 rest = whole * width + blockIdx.x * threads + threadIdx.x;
+  if (rest < n) one(rest);
+}
+
+/// A bool that the type of an argument says.
+//# constant: types
+template <bool b> struct constant {
+  static constexpr bool value = b;
+};
+
+/// The N elements at `at`; of them, `left` are left of a row, and what lies beyond its end is 0. With is_wide that is
+/// a multiple of N, and they are read in as few accesses as there can be.
+//# neighbours: types window
+template <bool is_wide, i32 N, class T> KROTON_INLINE window<T, N> neighbours(const T* at, i64 left) {
+  window<T, N> found = {};
+  if constexpr (is_wide) {
+    if (left > 0) found = *(const window<T, N>*)at;
+  } else {
+#pragma unroll
+    for (i32 e = 0; e < N; ++e)
+      if (e < left) found.at[e] = at[e];
+  }
+  return found;
+}
+
+/// Calls body(i, m, e) for E neighbours of a row of n from element `from` on; m says that i lies within it.
+//# each_neighbour: types
+template <i32 E, class Body> KROTON_INLINE void each_neighbour(i64 from, i64 n, Body body) {
+#pragma unroll
+  for (i32 e = 0; e < E; ++e) body(from + e, from + e < n, e);
+}
