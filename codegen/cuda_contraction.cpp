@@ -57,7 +57,7 @@ extern "C" __global__ void __launch_bounds__({threads}) {name}({parameters}) {
   __shared__ {T} a_tile[BK][BM + 1];
   __shared__ {T} b_tile[BK][BN + 1];
   const i64 tiles_m = (m + BM - 1) / BM, tiles_n = (n + BN - 1) / BN;
-{tile_of_block}  const i64 row = whole_quotient(tile, tiles_n), batch = whole_quotient(row, tiles_m);
+{tile_of_block}  const u32 row = block_quotient(tile, tiles_n), batch = block_quotient(row, tiles_m);
   if (batch >= batches) return;
   const i64 i_from = (row - batch * tiles_m) * BM, j_from = (tile - row * tiles_n) * BN;
 {part_of_k}  a += batch * a_batch;
@@ -124,7 +124,8 @@ constexpr std::string_view flat_rows = R"(
 /// 32 neighbours in a row of c a block: its warps share k. For flat c.
 extern "C" __global__ void __launch_bounds__(256) product_rows({parameters}) {
   const i64 tiles = (n + 31) / 32;
-  const i64 row = whole_quotient(blockIdx.x, tiles), batch = whole_quotient(row, m), i = row - batch * m;
+  const u32 row = block_quotient(blockIdx.x, tiles), batch = block_quotient(row, m);
+  const i64 i = row - batch * m;
   if (batch >= batches) return;
   const i64 at = (blockIdx.x - row * tiles) * 32 + threadIdx.x % 32, j = at < n ? at : n - 1;
   a += batch * a_batch + i * a_row;
@@ -141,11 +142,13 @@ extern "C" __global__ void __launch_bounds__(256) product_rows({parameters}) {
 constexpr std::string_view about_splits =
     " With `splits`, each block has a part of k, and what that comes to goes to scratch.";
 constexpr std::string_view tile_of_block =
-    R"(  const i64 splits = splits_of(m, n, k), tile = whole_quotient(blockIdx.x, splits), split = blockIdx.x - tile * splits;
+    R"(  const i64 splits = splits_of(m, n, k);
+  const u32 tile = block_quotient(blockIdx.x, splits);
+  const i64 split = blockIdx.x - tile * splits;
 )";
-constexpr std::string_view whole_tile = "  const i64 tile = blockIdx.x;\n";
+constexpr std::string_view whole_tile = "  const u32 tile = blockIdx.x;\n";
 constexpr std::string_view part_of_k =
-    R"(  const i64 k_part = (k + splits - 1) / splits, k_from = split * k_part;
+    R"(  const i64 k_part = whole_quotient(k + splits - 1, splits), k_from = split * k_part;
   const i64 k_to = k_from + k_part < k ? k_from + k_part : k;
 )";
 
@@ -297,12 +300,12 @@ private:
     return replaced(std::move(text), "{element}", element(place));
   }
   std::string splits_text() const {
-    return fmt::format(
-        "  const i64 tiles = (m + {0}) / {1} * ((n + {0}) / {1});\n"
-        "  const i64 wanted = tiles > 1 ? {2} / tiles : {2}, most = (k + {3}) / {4};\n"
-        "  const i64 splits = wanted < most ? wanted : most;\n"
-        "  return splits > 1 ? splits : 1;",
-        side - 1, side, wanted_blocks, fewest_k - 1, fewest_k);
+    return fmt::format("  const i64 tiles = (m + {0}) / {1} * ((n + {0}) / {1});\n"
+                       "  const i64 wanted = tiles > 1 ? block_quotient({2}, tiles) : {2}, most = "
+                       "(k + {3}) / {4};\n"
+                       "  const i64 splits = wanted < most ? wanted : most;\n"
+                       "  return splits > 1 ? splits : 1;",
+                       side - 1, side, wanted_blocks, fewest_k - 1, fewest_k);
   }
 
   /// `place` is where the pattern has an element of the product, if it has.

@@ -6,6 +6,10 @@ KROTON_INLINE i64 whole_quotient(i64 a, i64 b) {
   return (u64)(a | b) >> 32 == 0 ? (i64)((u32)a / (u32)b) : a / b;
 }
 
+/// The same for numbers of blocks, and of what they have: 32 bits hold the quotient's operands, or it is 0.
+//# block_quotient: types
+KROTON_INLINE u32 block_quotient(u32 a, i64 b) { return b > a ? 0 : a / (u32)b; }
+
 /// The first position out of range that a thread met: what the host reads when the kernel is done.
 //# Failure: types
 struct Failure {
