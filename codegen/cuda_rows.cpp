@@ -259,7 +259,8 @@ private:
                    std::int64_t at_most) {
     // What lies within a row of any length takes registers too.
     const bool is_full = !length_.is_static() && team.elements > most_elements_of_block;
-    const int of_multiprocessor = threads_of_multiprocessor - (is_full ? team.block() : 0);
+    const int of_multiprocessor =
+        is_full ? threads_of_multiprocessor / 2 : threads_of_multiprocessor;
     k_.open_entry(name, team.block(), of_multiprocessor / team.block());
     const std::string more =
         is_shared_ && function == "rows" ? fmt::format(", {}", team.at_a_time) : "";
