@@ -1,81 +1,116 @@
 #include "lib/ir/eval.hpp"
 
+#include <algorithm>
 #include <ranges>
 #include <utility>
 
+#include "lib/ir/extended.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::ir {
 namespace {
 
-/// Reads element i of a dense array as a double.
-using ReadFloat = double (*)(const void*, std::int64_t);
-using ReadInt = Wide (*)(const void*, std::int64_t);
-
-ReadFloat float_reader(DType t) {
-  return support::visit_dtype(t, []<class T>(std::type_identity<T>) -> ReadFloat {
-    return [](const void* p, std::int64_t i) {
-      return static_cast<double>(static_cast<const T*>(p)[i]);
-    };
-  });
+bool has_float(std::span<const Array> arrays) {
+  return std::ranges::any_of(arrays, [](const Array& a) { return is_float(a.dtype()); });
 }
-ReadInt int_reader(DType t) {
-  return support::visit_dtype(t, []<class T>(std::type_identity<T>) -> ReadInt {
-    return [](const void* p, std::int64_t i) {
-      return static_cast<Wide>(static_cast<const T*>(p)[i]);
-    };
+
+/// Reads element i of a dense array as a V: double, long double or Wide.
+template <class V> using Read = V (*)(const void*, std::int64_t);
+
+template <class V> Read<V> reader(DType t) {
+  return support::visit_dtype(t, []<class T>(std::type_identity<T>) -> Read<V> {
+    return
+        [](const void* p, std::int64_t i) { return static_cast<V>(static_cast<const T*>(p)[i]); };
   });
 }
 
 constexpr std::size_t max_arity = 4;
 
-Array evaluate_elementwise(const EvalContext& c) {
+/// out[i] = f(the inputs' elements i), which are read as V.
+template <class V, class F> void apply(const EvalContext& c, Array& out, F f) {
   const std::size_t arity = c.inputs.size();
-  KROTON_CHECK(arity <= max_arity, "{} has {} inputs", c.op.name, arity);
-  const Shape shape(c.shape.begin(), c.shape.end());
   std::vector<Array> dense;
-  bool is_floating = false;
-  for (const Array& a : c.inputs) {
-    dense.push_back(a.broadcast_to(shape).contiguous());
-    is_floating = is_floating || is_float(a.dtype());
-  }
-  Array out = Array::empty(c.dtype, shape);
-  const std::int64_t n = out.numel();
+  Read<V> read[max_arity] = {};
   const void* from[max_arity] = {};
-  for (std::size_t k = 0; k < arity; ++k) from[k] = std::as_const(dense[k]).raw();
+  const double* rest[max_arity] = {};
+  const auto kept = [&](const Array& a) {
+    return std::as_const(dense.emplace_back(a.broadcast_to(out.shape()).contiguous())).raw();
+  };
+  for (std::size_t k = 0; k < arity; ++k) {
+    read[k] = reader<V>(c.inputs[k].dtype());
+    from[k] = kept(c.inputs[k]);
+    if (!c.rests.empty() && is_float(c.inputs[k].dtype()))
+      rest[k] = static_cast<const double*>(kept(c.rests[k]));
+  }
   support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
-    T* to = out.data<T>();
-    if (is_floating) {
-      KROTON_CHECK(c.op.eval_float, "{} has no evaluator for floats", c.op.name);
-      ReadFloat read[max_arity] = {};
-      for (std::size_t k = 0; k < arity; ++k) read[k] = float_reader(dense[k].dtype());
-      double v[max_arity] = {};
-      for (std::int64_t i = 0; i < n; ++i) {
-        for (std::size_t k = 0; k < arity; ++k) v[k] = read[k](from[k], i);
-        to[i] = static_cast<T>(c.op.eval_float(v));
+    const Results<T> to(c, out);
+    V v[max_arity] = {};
+    for (std::int64_t i = 0; i < out.numel(); ++i) {
+      for (std::size_t k = 0; k < arity; ++k) {
+        v[k] = read[k](from[k], i);
+        if (rest[k] && rest[k][i] != 0) v[k] += static_cast<V>(rest[k][i]);
       }
-    } else {
-      KROTON_CHECK(c.op.eval_int, "{} has no evaluator for integers", c.op.name);
-      ReadInt read[max_arity] = {};
-      for (std::size_t k = 0; k < arity; ++k) read[k] = int_reader(dense[k].dtype());
-      Wide v[max_arity] = {};
-      for (std::int64_t i = 0; i < n; ++i) {
-        for (std::size_t k = 0; k < arity; ++k) v[k] = read[k](from[k], i);
-        to[i] = static_cast<T>(c.op.eval_int(v));
-      }
+      to.set(i, f(v));
     }
   });
+}
+
+Array evaluate_elementwise(const EvalContext& c) {
+  KROTON_CHECK(c.inputs.size() <= max_arity, "{} has {} inputs", c.op.name, c.inputs.size());
+  Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
+  if (has_float(c.inputs)) {
+    KROTON_CHECK(c.op.eval_float, "{} has no evaluator for floats", c.op.name);
+    if (c.rests.empty())
+      apply<double>(c, out, c.op.eval_float);
+    else
+      apply<long double>(c, out, c.op.eval_float);
+  } else {
+    KROTON_CHECK(c.op.eval_int, "{} has no evaluator for integers", c.op.name);
+    apply<Wide>(c, out, c.op.eval_int);
+  }
   return out;
+}
+
+/// Evaluated widened, a float is the sum of both; any other value is `nearest`, and `rest` again.
+struct Value {
+  Array nearest, rest;
+};
+
+/// Whether an op that makes floats of floats only moves them.
+bool moves_elements(const Op& op) {
+  return op.eval && !op.has(Trait::reduction) && !op.has(Trait::contraction) &&
+         !op.has(Trait::scatter);
+}
+
+Value evaluate_node(EvalContext c, Precision precision) {
+  const auto eval = c.op.eval ? c.op.eval : evaluate_elementwise;
+  if (precision == Precision::rounded || !is_float(c.dtype)) {
+    const Array value = eval(c);
+    return {value, value};
+  }
+  if (!has_float(c.inputs)) {
+    const Array value = eval(c);
+    return {value, Array::zeros(value.dtype(), value.shape())};
+  }
+  Value value;
+  if (moves_elements(c.op)) {
+    value.nearest = eval(c);
+    c.inputs = c.rests;
+    value.rest = eval(c);
+  } else {
+    c.rest = &value.rest;
+    value.nearest = eval(c);
+  }
+  return value;
 }
 
 } // namespace
 
 std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
                             const Bindings& bindings, Precision precision) {
-  std::unordered_map<NodeId, Array> values;
-  auto stored = [&](DType t) {
-    return precision == Precision::widened && is_float(t) ? DType::f64 : t;
-  };
+  std::unordered_map<NodeId, Value> values;
+  const bool is_widened = precision != Precision::rounded;
+  auto stored = [&](DType t) { return is_widened && is_float(t) ? DType::f64 : t; };
   auto size = [&](const Dim& d) { return dims::evaluate(d, bindings.size_of); };
 
   // Known values cut the graph: what only they need is not computed.
@@ -90,7 +125,8 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
       if (done.contains(id)) continue;
       if (const auto known = bindings.values.find(id); known != bindings.values.end()) {
         const DType t = stored(known->second.dtype());
-        values.emplace(id, known->second.dtype() == t ? known->second : known->second.astype(t));
+        const Array v = known->second.dtype() == t ? known->second : known->second.astype(t);
+        values.emplace(id, Value{v, is_widened && is_float(t) ? Array::zeros(t, v.shape()) : v});
         done.emplace(id, true);
       } else if (inputs_done) {
         order.push_back(id);
@@ -109,21 +145,31 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
 
   for (NodeId id : order) {
     const GraphNode& n = graph[id];
-    std::vector<Array> inputs;
-    for (NodeId i : n.inputs) inputs.push_back(values.at(i));
+    std::vector<Array> inputs, rests;
+    for (NodeId i : n.inputs) {
+      inputs.push_back(values.at(i).nearest);
+      if (is_widened) rests.push_back(values.at(i).rest);
+    }
     Shape shape, dims;
     for (const Dim& d : n.type.shape) shape.push_back(size(d));
     for (const Dim& d : n.attrs.dims) dims.push_back(size(d));
-    const EvalContext context{*n.op,        inputs, n.attrs, stored(n.type.dtype),
-                              n.type.dtype, shape,  dims};
+    const EvalContext context{.op = *n.op,
+                              .inputs = inputs,
+                              .attrs = n.attrs,
+                              .dtype = stored(n.type.dtype),
+                              .declared = n.type.dtype,
+                              .shape = shape,
+                              .dims = dims,
+                              .rests = rests,
+                              .flushes = precision == Precision::flushed};
     KROTON_CHECK(n.op->eval || n.op->has(Trait::elementwise), "{} {} has no value", n.op->name,
                  n.name);
-    values.emplace(id, n.op->eval ? n.op->eval(context) : evaluate_elementwise(context));
+    values.emplace(id, evaluate_node(context, precision));
     for (NodeId i : n.inputs)
       if (--uses[i] == 0) values.erase(i);
   }
   std::vector<Array> result;
-  for (NodeId id : wanted) result.push_back(values.at(id));
+  for (NodeId id : wanted) result.push_back(values.at(id).nearest);
   return result;
 }
 

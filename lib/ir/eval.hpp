@@ -1,5 +1,5 @@
 #pragma once
-/// The reference evaluator: any graph, op by op, by the rows' own evaluators in double precision.
+/// The reference evaluator: any graph, op by op, by the rows' own evaluators.
 ///
 ///   auto values = evaluate(graph, graph.outputs(), {.values = {{x_id, x}}, .size_of = …});
 #include <functional>
@@ -11,7 +11,10 @@ namespace kroton::ir {
 
 enum class Precision {
   rounded, ///< each op's result is rounded to its dtype: what an IEEE machine would give, op by op
-  widened, ///< floats stay in double throughout: the yardstick for accuracy
+  widened, ///< floats are long doubles throughout, the result f64: the yardstick for accuracy
+  /// The same, and numbers below the normal ones of f64 are zeros: where this differs, a value
+  /// hangs on what denormals have left of its digits.
+  flushed,
 };
 
 struct Bindings {

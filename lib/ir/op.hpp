@@ -69,6 +69,21 @@ struct InferContext {
                          Args&&... args) const;
 };
 
+/// An op on floats in both precisions that the evaluator has: a function of `const T*`, the inputs.
+class FloatEvaluator {
+public:
+  constexpr FloatEvaluator() = default;
+  template <class F> constexpr FloatEvaluator(F f) : rounded_(f), extended_(f) {}
+
+  explicit operator bool() const { return rounded_ != nullptr; }
+  double operator()(const double* v) const { return rounded_(v); }
+  long double operator()(const long double* v) const { return extended_(v); }
+
+private:
+  double (*rounded_)(const double*) = nullptr;
+  long double (*extended_)(const long double*) = nullptr;
+};
+
 struct EvalContext {
   const Op& op;
   std::span<const Array> inputs;
@@ -77,6 +92,11 @@ struct EvalContext {
   DType declared; ///< the node's own dtype
   std::span<const std::int64_t> shape; ///< of the result
   std::span<const std::int64_t> dims;  ///< attrs.dims, evaluated
+  /// Evaluating widened, what is missing from the f64 in `inputs`; other inputs as they are there.
+  std::span<const Array> rests = {};
+  /// Evaluating an f64 widened, what is missing from it: written by ops that compute. Else null.
+  Array* rest = nullptr;
+  bool flushes = false; ///< results below the normal numbers of f64 to zero
 };
 
 struct GradContext {
@@ -113,8 +133,10 @@ struct Op {
   std::string_view neutral = {};
 
   Type (*infer)(InferContext&) = nullptr;
-  double (*eval_float)(const double*) = nullptr;
+  FloatEvaluator eval_float = {};
   Wide (*eval_int)(const Wide*) = nullptr;
+  /// Instead of both. Reductions, contractions and scatters compute and write `rest`; the others
+  /// move elements, and are called for the inputs and once more for their rests.
   Array (*eval)(const EvalContext&) = nullptr;
   /// Elementwise ops on integers and bool: what the result is among before it is wrapped to its
   /// dtype, given what each input is among. Null: nothing is known.

@@ -1,5 +1,6 @@
 /// Arithmetic on numbers: one row and one public function each.
 #include <cmath>
+#include <limits>
 
 #include "lib/ops/build.hpp"
 #include "lib/ops/range.hpp"
@@ -29,31 +30,31 @@ Wide pow_wide(const Wide* v) {
 }
 
 /// The division may round up to a whole number that the exact quotient does not reach.
-double floor_div_float(const double* v) {
-  const double q = std::floor(v[0] / v[1]);
+constexpr auto floor_div_float = []<class T>(const T* v) -> T {
+  const T q = std::floor(v[0] / v[1]);
   const bool is_negative = v[0] != 0 && (v[0] < 0) != (v[1] < 0);
   if (std::isinf(v[1]) && std::isfinite(v[0])) return is_negative ? -1 : q;
-  if (!(std::fabs(q) < 0x1p53)) return q;
-  const double r = std::fma(-q, v[1], v[0]);
+  if (!(std::fabs(q) < 2 / std::numeric_limits<T>::epsilon())) return q;
+  const T r = std::fma(-q, v[1], v[0]);
   return r != 0 && (r < 0) != (v[1] < 0) ? q - 1 : q;
-}
-double mod_float(const double* v) {
+};
+constexpr auto mod_float = []<class T>(const T* v) -> T {
   if (v[1] == 0) return std::nan("");
-  const double r = std::fmod(v[0], v[1]);
-  if (r == 0) return std::copysign(0.0, v[1]);
+  const T r = std::fmod(v[0], v[1]);
+  if (r == 0) return std::copysign(T(0), v[1]);
   return (r < 0) != (v[1] < 0) ? r + v[1] : r;
-}
+};
 
-double minimum_float(const double* v) {
+constexpr auto minimum_float = []<class T>(const T* v) -> T {
   if (std::isnan(v[0]) || std::isnan(v[1])) return std::nan("");
   if (v[0] == v[1]) return std::signbit(v[0]) ? v[0] : v[1];
   return v[0] < v[1] ? v[0] : v[1];
-}
-double maximum_float(const double* v) {
+};
+constexpr auto maximum_float = []<class T>(const T* v) -> T {
   if (std::isnan(v[0]) || std::isnan(v[1])) return std::nan("");
   if (v[0] == v[1]) return std::signbit(v[0]) ? v[1] : v[0];
   return v[0] > v[1] ? v[0] : v[1];
-}
+};
 
 /// Half the gradient to each side of a tie, as the subgradient that treats both alike.
 std::vector<Expr> grad_extremum(const GradContext& c, const Expr& first_wins, const Expr& tie) {
@@ -70,7 +71,7 @@ const Op add{.name = "add",
              .dtypes = Dtypes::numeric,
              .spelling = "{0} + {1}",
              .infer = infer_elementwise,
-             .eval_float = [](const double* v) { return v[0] + v[1]; },
+             .eval_float = [](const auto* v) { return v[0] + v[1]; },
              .eval_int = [](const Wide* v) { return v[0] + v[1]; },
              .range = range_at_ends,
              .gradient =
@@ -85,7 +86,7 @@ const Op sub{.name = "sub",
              .dtypes = Dtypes::numeric,
              .spelling = "{0} - {1}",
              .infer = infer_elementwise,
-             .eval_float = [](const double* v) { return v[0] - v[1]; },
+             .eval_float = [](const auto* v) { return v[0] - v[1]; },
              .eval_int = [](const Wide* v) { return v[0] - v[1]; },
              .range = range_at_ends,
              .gradient =
@@ -100,7 +101,7 @@ const Op mul{.name = "mul",
              .dtypes = Dtypes::numeric,
              .spelling = "{0} * {1}",
              .infer = infer_elementwise,
-             .eval_float = [](const double* v) { return v[0] * v[1]; },
+             .eval_float = [](const auto* v) { return v[0] * v[1]; },
              .eval_int = [](const Wide* v) { return v[0] * v[1]; },
              .range = range_at_ends,
              .gradient =
@@ -116,7 +117,7 @@ const Op div{.name = "div",
              .cost = 3,
              .spelling = "{0} / {1}",
              .infer = infer_elementwise,
-             .eval_float = [](const double* v) { return v[0] / v[1]; },
+             .eval_float = [](const auto* v) { return v[0] / v[1]; },
              .gradient =
                  [](const GradContext& c) {
                    const Expr to_first = c.grad / c.inputs[1];
@@ -154,7 +155,7 @@ const Op neg{.name = "neg",
              .dtypes = Dtypes::numeric,
              .spelling = "-{0}",
              .infer = infer_elementwise,
-             .eval_float = [](const double* v) { return -v[0]; },
+             .eval_float = [](const auto* v) { return -v[0]; },
              .eval_int = [](const Wide* v) { return -v[0]; },
              .range = range_at_ends,
              .gradient = [](const GradContext& c) { return std::vector{-c.grad}; },
@@ -168,35 +169,36 @@ const Op abs{
       return is_float(t) ? "abs_{t}({0})" : "{0} < 0 ? -{0} : {0}";
     },
     .infer = infer_elementwise,
-    .eval_float = [](const double* v) { return std::fabs(v[0]); },
+    .eval_float = [](const auto* v) { return std::fabs(v[0]); },
     .eval_int = [](const Wide* v) { return v[0] < 0 ? -v[0] : v[0]; },
     .range = range_of_abs,
     .gradient =
         [](const GradContext& c) { return std::vector{c.grad * kroton::sign(c.inputs[0])}; },
     .domain = {{0.25, 4}}};
 
-const Op sign{.name = "sign",
-              .traits = Trait::elementwise | Trait::increasing,
-              .dtypes = Dtypes::numeric,
-              .cost = 2,
-              .spell = [](DType t, DType) -> std::string_view {
-                return is_float(t) ? "sign_{t}({0})" : "({0} > 0) - ({0} < 0)";
-              },
-              .infer = infer_elementwise,
-              .eval_float = [](const double* v) { return v[0] > 0   ? 1.0
-                                                         : v[0] < 0 ? -1.0
-                                                                    : v[0]; },
-              .eval_int = [](const Wide* v) { return Wide((v[0] > 0) - (v[0] < 0)); },
-              .range = range_at_ends,
-              .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
-              .domain = {{0.25, 4}}};
+const Op sign{
+    .name = "sign",
+    .traits = Trait::elementwise | Trait::increasing,
+    .dtypes = Dtypes::numeric,
+    .cost = 2,
+    .spell = [](DType t, DType) -> std::string_view {
+      return is_float(t) ? "sign_{t}({0})" : "({0} > 0) - ({0} < 0)";
+    },
+    .infer = infer_elementwise,
+    .eval_float = []<class T>(const T* v) { return v[0] > 0   ? T(1)
+                                                   : v[0] < 0 ? T(-1)
+                                                              : v[0]; },
+    .eval_int = [](const Wide* v) { return Wide((v[0] > 0) - (v[0] < 0)); },
+    .range = range_at_ends,
+    .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
+    .domain = {{0.25, 4}}};
 
 const Op floor{.name = "floor",
                .traits = Trait::elementwise | Trait::increasing,
                .dtypes = Dtypes::floating,
                .spelling = "floor_{t}({0})",
                .infer = infer_elementwise,
-               .eval_float = [](const double* v) { return std::floor(v[0]); },
+               .eval_float = [](const auto* v) { return std::floor(v[0]); },
                .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
                .domain = {{0.1, 0.9}}};
 
@@ -209,7 +211,7 @@ const Op pow{.name = "pow",
                return is_float(t) ? "pow_{t}({0}, {1})" : "ipow_{t}({0}, {1})";
              },
              .infer = infer_elementwise,
-             .eval_float = [](const double* v) { return std::pow(v[0], v[1]); },
+             .eval_float = [](const auto* v) { return std::pow(v[0], v[1]); },
              .eval_int = pow_wide,
              .gradient =
                  [](const GradContext& c) {

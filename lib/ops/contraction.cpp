@@ -1,4 +1,5 @@
 /// Products that sum over an axis.
+#include "lib/ir/extended.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/support/visit_dtype.hpp"
 
@@ -55,14 +56,15 @@ Type infer_gemm(InferContext& c) {
   return {c.in(0).dtype, std::move(shape)};
 }
 
-Array multiply(const Array& a_in, const Array& b_in, const EvalContext& c) {
+/// Of inputs `first` and `first + 1`.
+Array multiply(const EvalContext& c, std::size_t first) {
   const Shape shape(c.shape.begin(), c.shape.end());
   Shape a_shape = shape, b_shape = shape;
   const auto r = shape.size();
-  const std::int64_t k = a_in.shape()[r - 1];
+  const std::int64_t k = c.inputs[first].shape()[r - 1];
   a_shape[r - 1] = b_shape[r - 2] = k;
-  const Array a = a_in.broadcast_to(a_shape).contiguous(),
-              b = b_in.broadcast_to(b_shape).contiguous();
+  const auto as_a = [&](const Array& v) { return v.broadcast_to(a_shape); };
+  const auto as_b = [&](const Array& v) { return v.broadcast_to(b_shape); };
   Array out = Array::empty(c.dtype, shape);
   const std::int64_t m = shape[r - 2], n = shape[r - 1];
   std::int64_t batches = 1;
@@ -71,36 +73,37 @@ Array multiply(const Array& a_in, const Array& b_in, const EvalContext& c) {
     // f32 products are exact in double; f64 ones are summed in extended precision.
     using Sum = std::conditional_t<std::is_same_v<T, double>, long double,
                                    std::conditional_t<std::is_same_v<T, float>, double, Wide>>;
-    const T *pa = a.data<T>(), *pb = b.data<T>();
-    T* to = out.data<T>();
+    const ir::Terms<T> a(c, first, as_a), b(c, first + 1, as_b);
+    const ir::Results<T> to(c, out);
     std::vector<Sum> row(static_cast<std::size_t>(n));
     for (std::int64_t i = 0; i < batches * m; ++i) {
       std::ranges::fill(row, Sum(0));
-      const T* column = pb + (i / m) * k * n;
+      const std::int64_t batch = (i / m) * k * n;
       for (std::int64_t p = 0; p < k; ++p)
         for (std::int64_t j = 0; j < n; ++j)
           row[static_cast<std::size_t>(j)] +=
-              static_cast<Sum>(pa[i * k + p]) * static_cast<Sum>(column[p * n + j]);
-      for (std::int64_t j = 0; j < n; ++j)
-        to[i * n + j] = static_cast<T>(row[static_cast<std::size_t>(j)]);
+              static_cast<Sum>(a[i * k + p]) * static_cast<Sum>(b[batch + p * n + j]);
+      for (std::int64_t j = 0; j < n; ++j) to.set(i * n + j, row[static_cast<std::size_t>(j)]);
     }
   });
   return out;
 }
 
-Array eval_matmul(const EvalContext& c) { return multiply(c.inputs[0], c.inputs[1], c); }
+Array eval_matmul(const EvalContext& c) { return multiply(c, 0); }
 
 Array eval_gemm(const EvalContext& c) {
-  Array out = multiply(c.inputs[1], c.inputs[2], c);
-  const Array so_far = c.inputs[0].contiguous();
+  Array rest;
+  EvalContext inner = c;
+  if (c.rest != nullptr) inner.rest = &rest;
+  const Array product = multiply(inner, 1);
+  Array out = Array::empty(c.dtype, product.shape());
   support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
     if constexpr (std::is_floating_point_v<T>) {
-      const T alpha = *c.inputs[3].data<T>();
-      const T* from = so_far.data<T>();
-      T* to = out.data<T>();
+      const ir::Terms<T> so_far(c, 0), alpha(c, 3), terms(product, rest, c.rest != nullptr);
+      const ir::Results<T> to(c, out);
       for (std::int64_t i = 0; i < out.numel(); ++i)
-        to[i] = static_cast<T>(static_cast<long double>(from[i]) +
-                               static_cast<long double>(alpha) * to[i]);
+        to.set(i,
+               static_cast<long double>(so_far[i]) + static_cast<long double>(alpha[0]) * terms[i]);
     }
   });
   return out;

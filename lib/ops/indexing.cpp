@@ -1,6 +1,7 @@
 /// Gather and its gradient, and what is composed of them.
 #include <utility>
 
+#include "lib/ir/extended.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/support/visit_dtype.hpp"
 
@@ -83,17 +84,27 @@ Array eval_gather(const EvalContext& c) {
   return out;
 }
 
+/// Adds rows of `from` to where the positions say; each sum is rounded to a V.
+template <class V, class From> void add_rows(const EvalContext& c, const From& from, V* to) {
+  const std::int64_t n = numel_from(c.shape, c.inputs.size() - 1);
+  for_each_row(c, c.shape, [&](std::int64_t row, std::int64_t i) {
+    for (std::int64_t j = 0; j < n; ++j)
+      to[row * n + j] = static_cast<V>(to[row * n + j] + from[i * n + j]);
+  });
+}
+
 Array eval_index_add(const EvalContext& c) {
   Array out = Array::zeros(c.dtype, Shape(c.shape.begin(), c.shape.end()));
+  if (c.rest != nullptr) {
+    std::vector<long double> sums(static_cast<std::size_t>(out.numel()));
+    add_rows(c, ir::Terms<double>(c, 0), sums.data());
+    const ir::Results<double> to(c, out);
+    for (std::int64_t i = 0; i < out.numel(); ++i) to.set(i, sums[static_cast<std::size_t>(i)]);
+    return out;
+  }
   const Array added = c.inputs[0].contiguous();
-  const std::int64_t n = numel_from(c.shape, c.inputs.size() - 1);
   support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
-    T* to = out.data<T>();
-    const T* from = added.data<T>();
-    for_each_row(c, c.shape, [&](std::int64_t row, std::int64_t i) {
-      for (std::int64_t j = 0; j < n; ++j)
-        to[row * n + j] = static_cast<T>(to[row * n + j] + from[i * n + j]);
-    });
+    add_rows(c, added.data<T>(), out.data<T>());
   });
   return out;
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/ir/extended.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/support/visit_dtype.hpp"
 
@@ -32,9 +33,9 @@ Type infer_reduction(InferContext& c) {
   return {c.op.result == Result::position ? DType::i64 : c.in(0).dtype, std::move(shape)};
 }
 
-/// The input seen as [kept, reduced], dense.
-Array kept_then_reduced(const EvalContext& c, std::int64_t& kept, std::int64_t& reduced) {
-  const Array& a = c.inputs[0];
+/// The input, or its rest, seen as [kept, reduced].
+Array kept_then_reduced(const EvalContext& c, const Array& a, std::int64_t& kept,
+                        std::int64_t& reduced) {
   std::vector<int> order;
   kept = reduced = 1;
   for (int i = 0; i < a.rank(); ++i) {
@@ -46,29 +47,29 @@ Array kept_then_reduced(const EvalContext& c, std::int64_t& kept, std::int64_t& 
     order.push_back(static_cast<int>(axis));
     reduced *= a.shape()[static_cast<std::size_t>(axis)];
   }
-  return a.transpose(order).contiguous();
+  return a.transpose(order);
 }
 
 /// Folds rows with `step(so_far, value)` in the widest type of the dtype's kind.
 template <class Step>
 Array fold(const EvalContext& c, long double float_start, Wide int_start, Step step) {
   std::int64_t kept = 0, reduced = 0;
-  const Array rows = kept_then_reduced(c, kept, reduced);
+  const auto rows = [&](const Array& a) { return kept_then_reduced(c, a, kept, reduced); };
   Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
   support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
-    const T* from = rows.data<T>();
-    T* to = out.data<T>();
+    const ir::Terms<T> from(c, 0, rows);
+    const ir::Results<T> to(c, out);
     for (std::int64_t i = 0; i < kept; ++i) {
       if constexpr (std::is_floating_point_v<T>) {
         long double so_far = float_start;
         for (std::int64_t j = 0; j < reduced; ++j)
           so_far = step(so_far, static_cast<long double>(from[i * reduced + j]));
-        to[i] = static_cast<T>(so_far);
+        to.set(i, so_far);
       } else {
         Wide so_far = int_start;
         for (std::int64_t j = 0; j < reduced; ++j)
           so_far = step(so_far, static_cast<Wide>(from[i * reduced + j]));
-        to[i] = static_cast<T>(so_far);
+        to.set(i, so_far);
       }
     }
   });
@@ -93,7 +94,7 @@ Array eval_min(const EvalContext& c) {
 
 template <class Better> Array eval_position(const EvalContext& c, Better better) {
   std::int64_t kept = 0, reduced = 0;
-  const Array rows = kept_then_reduced(c, kept, reduced);
+  const Array rows = kept_then_reduced(c, c.inputs[0], kept, reduced).contiguous();
   Array out = Array::empty(DType::i64, Shape(c.shape.begin(), c.shape.end()));
   support::visit_dtype(rows.dtype(), [&]<class T>(std::type_identity<T>) {
     const T* from = rows.data<T>();

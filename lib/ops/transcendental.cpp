@@ -14,26 +14,28 @@ using ir::Trait;
 
 using Grads = std::vector<Expr>;
 
-double softplus_float(const double* v) {
+constexpr auto softplus_float = []<class T>(const T* v) -> T {
   return v[0] > 0 ? v[0] + std::log1p(std::exp(-v[0])) : std::log1p(std::exp(v[0]));
-}
-double sigmoid_float(const double* v) {
+};
+constexpr auto sigmoid_float = []<class T>(const T* v) -> T {
   if (v[0] >= 0) return 1 / (1 + std::exp(-v[0]));
-  const double e = std::exp(v[0]);
+  const T e = std::exp(v[0]);
   return e / (1 + e);
-}
+};
 /// sin(pi x): the reduction modulo 2 is exact.
-double sinpi_float(const double* v) {
-  const double r = std::remainder(v[0], 2.0);
-  if (r == std::trunc(r) && std::isfinite(v[0])) return std::copysign(0.0, v[0]);
-  return std::fabs(r) <= 0.5 ? std::sin(std::numbers::pi * r)
-                             : std::copysign(std::sin(std::numbers::pi * (1 - std::fabs(r))), r);
-}
-double cospi_float(const double* v) {
-  const double r = std::fabs(std::remainder(v[0], 2.0));
+constexpr auto sinpi_float = []<class T>(const T* v) -> T {
+  constexpr T pi = std::numbers::pi_v<T>;
+  const T r = std::remainder(v[0], T(2));
+  if (r == std::trunc(r) && std::isfinite(v[0])) return std::copysign(T(0), v[0]);
+  return std::fabs(r) <= 0.5 ? std::sin(pi * r)
+                             : std::copysign(std::sin(pi * (1 - std::fabs(r))), r);
+};
+constexpr auto cospi_float = []<class T>(const T* v) -> T {
+  constexpr T pi = std::numbers::pi_v<T>;
+  const T r = std::fabs(std::remainder(v[0], T(2)));
   if (r == 0.5) return 0;
-  return r <= 0.25 ? std::cos(std::numbers::pi * r) : std::sin(std::numbers::pi * (0.5 - r));
-}
+  return r <= 0.25 ? std::cos(pi * r) : std::sin(pi * (T(0.5) - r));
+};
 
 } // namespace
 
@@ -43,7 +45,7 @@ const Op exp{.name = "exp",
              .cost = 10,
              .spelling = "exp_{t}({0})",
              .infer = infer_elementwise,
-             .eval_float = [](const double* v) { return std::exp(v[0]); },
+             .eval_float = [](const auto* v) { return std::exp(v[0]); },
              .gradient = [](const GradContext& c) { return Grads{c.grad * c.output}; },
              .domain = {{-8, 8}}};
 const Op expm1{.name = "expm1",
@@ -52,7 +54,7 @@ const Op expm1{.name = "expm1",
                .cost = 12,
                .spelling = "expm1_{t}({0})",
                .infer = infer_elementwise,
-               .eval_float = [](const double* v) { return std::expm1(v[0]); },
+               .eval_float = [](const auto* v) { return std::expm1(v[0]); },
                .gradient = [](const GradContext& c) { return Grads{c.grad * (c.output + 1.0)}; },
                .domain = {{-8, 8}}};
 const Op log{.name = "log",
@@ -61,7 +63,7 @@ const Op log{.name = "log",
              .cost = 10,
              .spelling = "log_{t}({0})",
              .infer = infer_elementwise,
-             .eval_float = [](const double* v) { return std::log(v[0]); },
+             .eval_float = [](const auto* v) { return std::log(v[0]); },
              .gradient = [](const GradContext& c) { return Grads{c.grad / c.inputs[0]}; },
              .domain = {{0.125, 8}}};
 const Op log1p{.name = "log1p",
@@ -70,7 +72,7 @@ const Op log1p{.name = "log1p",
                .cost = 12,
                .spelling = "log1p_{t}({0})",
                .infer = infer_elementwise,
-               .eval_float = [](const double* v) { return std::log1p(v[0]); },
+               .eval_float = [](const auto* v) { return std::log1p(v[0]); },
                .gradient = [](const GradContext& c) { return Grads{c.grad / (c.inputs[0] + 1.0)}; },
                .domain = {{-0.75, 8}}};
 const Op sqrt{.name = "sqrt",
@@ -79,7 +81,7 @@ const Op sqrt{.name = "sqrt",
               .cost = 4,
               .spelling = "sqrt_{t}({0})",
               .infer = infer_elementwise,
-              .eval_float = [](const double* v) { return std::sqrt(v[0]); },
+              .eval_float = [](const auto* v) { return std::sqrt(v[0]); },
               .gradient = [](const GradContext& c) { return Grads{0.5 * c.grad / c.output}; },
               .domain = {{0.125, 8}}};
 const Op tanh{
@@ -89,7 +91,7 @@ const Op tanh{
     .cost = 12,
     .spelling = "tanh_{t}({0})",
     .infer = infer_elementwise,
-    .eval_float = [](const double* v) { return std::tanh(v[0]); },
+    .eval_float = [](const auto* v) { return std::tanh(v[0]); },
     .gradient = [](const GradContext& c) { return Grads{c.grad * (1.0 - c.output * c.output)}; },
     .domain = {{-4, 4}}};
 const Op sigmoid{
@@ -119,9 +121,7 @@ const Op relu{
     .cost = 1,
     .spelling = "relu_{t}({0})",
     .infer = infer_elementwise,
-    .eval_float = [](const double* v) { return std::isnan(v[0]) ? v[0]
-                                               : v[0] > 0       ? v[0]
-                                                                : 0.0; },
+    .eval_float = []<class T>(const T* v) { return std::isnan(v[0]) || v[0] > 0 ? v[0] : T(0); },
     .gradient =
         [](const GradContext& c) { return Grads{kroton::where(c.inputs[0] > 0, c.grad, 0.0)}; },
     .domain = {{0.1, 4}}};

@@ -91,7 +91,8 @@ TEST_CASE("expressions survive the way to a graph and back", "[graph]") {
   CHECK(back.to_string() == e.to_string());
 }
 
-TEST_CASE("the evaluator rounds each op to its dtype, or keeps doubles when widened", "[eval]") {
+TEST_CASE("the evaluator rounds each op to its dtype, or is exact beyond it when widened",
+          "[eval]") {
   const Expr x = tensor<float>({1}, "x");
   const Graph g = graph_of({x + 1e-9f - 1});
   const ir::Bindings bindings{.values = {{g.find(x), Array::from({1.0f})}}, .size_of = {}};
@@ -99,6 +100,45 @@ TEST_CASE("the evaluator rounds each op to its dtype, or keeps doubles when wide
   const double widened =
       evaluate(g, g.outputs(), bindings, ir::Precision::widened)[0].item<double>();
   CHECK(widened == Approx(1e-9).epsilon(1e-6));
+}
+
+TEST_CASE("widened, f64 keep more digits than their own through every kind of op", "[eval]") {
+  const Expr x = matrix<double>("x"), p = tensor<std::int64_t>({2}, "p");
+  const Expr near_one = x + 1e-18; // 1 in f64, 1 + 1e-18 to 64 bits
+  const Expr ones = 0.0 * x + 1.0, places = index(transpose(near_one), {p});
+  const std::vector<Expr> kept{
+      log(near_one),
+      transpose(near_one) - 1.0,
+      slice(near_one, {{0, 2, 1}}) - 1.0,
+      places - 1.0,
+      index_add(x.shape(), {p}, places) - 1.0,
+      sum(near_one, {0}) - 2.0,
+      max(near_one, {0}) - 1.0,
+      matmul(near_one, ones) - 2.0,
+      where(near_one > 1.0, x, 0.0 * x) * 1e-18,
+  };
+  const Graph g = graph_of(kept);
+  const ir::Bindings bindings{.values = {{g.find(x), Array::full<double>({2, 2}, 1)},
+                                         {g.find(p), Array::from<std::int64_t>({1, 0})}},
+                              .size_of = [](const ir::DimNode&) { return 2; }};
+  const auto exact = evaluate(g, g.outputs(), bindings, ir::Precision::widened),
+             rounded = evaluate(g, g.outputs(), bindings);
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    INFO("output " << i);
+    for (double v : exact[i].to_vector<double>()) CHECK((v > 0.9e-18 && v < 2.2e-18));
+    for (double v : rounded[i].to_vector<double>()) CHECK(v == 0);
+  }
+}
+
+TEST_CASE("flushed, what is below the normal numbers of f64 is zero", "[eval]") {
+  const Expr x = tensor<double>({1}, "x");
+  const Graph g = graph_of({x * 1e-300 * 1e200});
+  const ir::Bindings bindings{.values = {{g.find(x), Array::from({1e-10})}}, .size_of = {}};
+  const auto value = [&](ir::Precision p) {
+    return evaluate(g, g.outputs(), bindings, p)[0].item<double>();
+  };
+  CHECK(value(ir::Precision::widened) == Approx(1e-110));
+  CHECK(value(ir::Precision::flushed) == 0);
 }
 
 TEST_CASE("a long chain is captured, printed and freed without recursion", "[graph]") {
