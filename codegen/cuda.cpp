@@ -17,7 +17,7 @@ CudaText render_cuda(const plan::Kernel& kernel) {
   } else {
     write_rows(k);
   }
-  if (!kernel.finish.empty()) write_finish(k);
+  if (!kernel.finish.empty() && !k.counts_blocks()) write_finish(k);
   return k.finished();
 }
 

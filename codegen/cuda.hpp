@@ -7,9 +7,11 @@
 /// Every entry takes, in this order: a pointer for each parameter of the kernel; the scratch
 /// pointer, if `scratch_bytes` is not 0; each of size_arguments(kernel) and of
 /// draw_arguments(kernel) as i64; and, if the kernel is fallible, a pointer to the failure record
-/// `{ i32 state; i32 site; i64 value; i64 bound; }` in the device's memory. The first thread that
-/// meets a position out of range changes `state` from 0 to 1 and fills the record in; the kernel
-/// goes on with 0. Names come from positions alone, so that equal kernels are equal text.
+/// `{ i32 state; i32 site; i64 value; i64 bound; }` in the device's memory; and, if
+/// `counts_blocks`, a pointer to a u32 of this step's own, which is 0 whenever no kernel runs. The
+/// first thread that meets a position out of range changes `state` from 0 to 1 and fills the record
+/// in; the kernel goes on with 0. Names come from positions alone, so that equal kernels are equal
+/// text.
 ///
 /// Results do not depend on the device: how sums are split is a matter of sizes alone.
 #include <cstddef>
@@ -54,8 +56,9 @@ struct CudaText {
   /// Line numbers (from 1) and the graph node each line computes: for people, not for the key.
   std::vector<std::pair<int, ir::NodeId>> lines;
   std::vector<Launch> launches;
-  Dim scratch_bytes{0}; ///< of device memory, aligned to 256, whose contents do not matter
-  std::string way = {}; ///< of those that a step has, in a few words; empty if there is one
+  Dim scratch_bytes{0};       ///< of device memory, aligned to 256, whose contents do not matter
+  bool counts_blocks = false; ///< the last block of the launch goes on with what all have folded
+  std::string way = {};       ///< of those that a step has, in a few words; empty if there is one
 };
 
 CudaText render_cuda(const plan::Kernel& kernel);

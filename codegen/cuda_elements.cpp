@@ -41,6 +41,7 @@ public:
     else
       width_ = k_.has_outer() ? folded_width() : widest();
     turns_ = kernel_.cost > much_work || width_ == 1 || windows_.size() > 6 ? 1 : 2;
+    k_.count_blocks_for_scalars();
     if (k_.has_outer()) k_.plan_scratch(Dim(most_folding_blocks), false);
     k_.open_entry("kernel", threads);
     k_.emit_scratch("gridDim.x", false, 1);
@@ -252,6 +253,7 @@ private:
     k_.line(1, "if (threadIdx.x == 0) {");
     k_.emit_partial_stores(outer(), "", "blockIdx.x", 2);
     k_.line(1, "}");
+    if (k_.counts_blocks()) write_last_block(k_, fmt::format("team<{}>::fold", threads));
   }
 
   CudaKernel& k_;

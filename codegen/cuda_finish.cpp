@@ -1,5 +1,7 @@
-/// The second launch: folds what the blocks of the first one have, in an order that depends on
-/// their number alone, and goes on from there.
+/// What follows from folds over rows: folds what the blocks have, in an order that depends on their
+/// number alone, and goes on from there. That is a second launch, which has many blocks for arrays
+/// of results; scalars are the work of one block, the last of the first launch where its entry
+/// allows that.
 #include <algorithm>
 
 #include "codegen/cuda_kernel.hpp"
@@ -21,6 +23,15 @@ public:
         scalars_ = &f;
       else
         arrays_.push_back(&f);
+  }
+
+  /// Ends an entry of the first launch.
+  void end_entry(const std::string& fold) {
+    blocks_ = "gridDim.x";
+    fold_ = fold;
+    k_.line(1, "if (is_last_block(counter)) {");
+    emit_scalars(2);
+    k_.line(1, "}");
   }
 
   void run() {
@@ -53,7 +64,7 @@ private:
   void emit_walk(int r, const std::string& first, int step, int indent) {
     const Reduction& x = k_.reduction(r);
     k_.emit_start(r, "", indent);
-    k_.line(indent, fmt::format("for (i64 b = {}; b < *blocks; b += {}) {{", first, step));
+    k_.line(indent, fmt::format("for (i64 b = {}; b < {}; b += {}) {{", first, blocks_, step));
     const std::string name = CudaKernel::result_name(r), part = k_.partial(x.array, "b");
     if (k_.is_position(r)) {
       const std::string t = CudaKernel::type_name(x.dtype);
@@ -71,22 +82,25 @@ private:
     k_.line(indent, "}");
   }
 
-  void emit_scalar_results() {
+  void emit_scalar_results(int indent) {
     for (int r : reductions_of(*scalars_)) {
-      emit_walk(r, "threadIdx.x", threads, 1);
-      k_.emit_combined(r, fmt::format("team<{}>::fold", threads), CudaKernel::result_name(r),
-                       k_.best_name(r), 1);
+      emit_walk(r, "threadIdx.x", threads, indent);
+      k_.emit_combined(r, fold_, CudaKernel::result_name(r), k_.best_name(r), indent);
     }
+  }
+
+  void emit_scalars(int indent) {
+    emit_scalar_results(indent);
+    if (overwrites(*scalars_)) k_.line(indent, "__syncthreads();");
+    k_.line(indent, "if (threadIdx.x == 0) {");
+    k_.emit_values(scalars_->block, indent + 1);
+    k_.emit_stores(scalars_->block, indent + 1);
+    k_.line(indent, "}");
   }
 
   void write_scalars(const std::string& entry, int stage) {
     open(entry);
-    emit_scalar_results();
-    if (overwrites(*scalars_)) k_.line(1, "__syncthreads();");
-    k_.line(1, "if (threadIdx.x == 0) {");
-    k_.emit_values(scalars_->block, 2);
-    k_.emit_stores(scalars_->block, 2);
-    k_.line(1, "}");
+    emit_scalars(1);
     k_.line(0, "}");
     k_.launches.push_back({.entry = entry, .threads = threads, .always = true, .stage = stage});
   }
@@ -94,7 +108,7 @@ private:
   void write_arrays(bool stores_scalars) {
     open("finish");
     if (scalars_) {
-      emit_scalar_results();
+      emit_scalar_results(1);
       k_.emit_values(scalars_->block, 1);
     }
     if (stores_scalars && !scalars_->block.stores.empty()) {
@@ -141,10 +155,14 @@ private:
   CudaKernel& k_;
   const Finish* scalars_ = nullptr;
   std::vector<const Finish*> arrays_;
+  std::string blocks_ = "*blocks";                            ///< how many there are
+  std::string fold_ = fmt::format("team<{}>::fold", threads); ///< of the threads of a block
 };
 
 } // namespace
 
 void write_finish(CudaKernel& k) { Finishing(k).run(); }
+
+void write_last_block(CudaKernel& k, const std::string& fold) { Finishing(k).end_entry(fold); }
 
 } // namespace kroton::codegen

@@ -17,7 +17,8 @@ CudaText CudaKernel::finished() {
   const std::string head =
       header() + prelude_for(prelude_names_in(body.text, Dialect::cuda), Dialect::cuda);
   const int shift = static_cast<int>(std::ranges::count(head, '\n'));
-  CudaText text{head + body.text, head.size(), {}, std::move(launches), scratch_bytes_};
+  CudaText text{head + body.text,    head.size(),    {},
+                std::move(launches), scratch_bytes_, counts_blocks_};
   for (const auto& [line, node] : lines())
     if (const int now = body.line[static_cast<std::size_t>(line) - 1]; now > 0)
       text.lines.emplace_back(now + shift, node);
@@ -26,6 +27,11 @@ CudaText CudaKernel::finished() {
 
 bool CudaKernel::has_outer() const {
   return std::ranges::any_of(k_.reductions, &Reduction::is_outer);
+}
+
+void CudaKernel::count_blocks_for_scalars() {
+  counts_blocks_ = has_outer() && !k_.finish.empty() &&
+                   std::ranges::all_of(k_.finish, [](const Finish& f) { return f.axes.empty(); });
 }
 
 std::vector<int> CudaKernel::axes_between(int first, int end) {
@@ -90,6 +96,7 @@ std::string CudaKernel::parameters() const {
   if (!arrays_.empty()) add("global<char> scratch");
   for (const std::string& name : number_names()) add("i64 " + name);
   if (k_.is_fallible()) add("Failure* failure");
+  if (counts_blocks_) add("u32* counter");
   return text;
 }
 
@@ -100,6 +107,7 @@ std::string CudaKernel::arguments() const {
   if (!arrays_.empty()) add("scratch");
   for (const std::string& name : number_names()) add(name);
   if (k_.is_fallible()) add("failure");
+  if (counts_blocks_) add("counter");
   return text;
 }
 
@@ -197,7 +205,7 @@ void CudaKernel::plan_scratch(const Dim& most_blocks, bool keeps) {
     if (is_partial[s]) arrays_.push_back({static_cast<int>(s), false});
   for (std::size_t s = 0; s < k_.scratch.size() && keeps; ++s)
     if (!is_partial[s] && !is_other[s]) arrays_.push_back({static_cast<int>(s), true});
-  if (has_outer()) scratch_bytes_ = Dim(256);
+  if (has_outer() && !counts_blocks_) scratch_bytes_ = Dim(256);
   for (const Array& a : arrays_) {
     const Scratch& s = k_.scratch[static_cast<std::size_t>(a.scratch)];
     const Dim each = dims::mul(count(s.axes), Dim(static_cast<std::int64_t>(item_size(s.dtype))));
@@ -209,7 +217,7 @@ void CudaKernel::plan_scratch(const Dim& most_blocks, bool keeps) {
 void CudaKernel::emit_scratch(const std::string& blocks, bool has_kept, int indent) {
   if (std::ranges::none_of(arrays_, [&](const Array& a) { return has_kept || !a.is_kept; })) return;
   line(indent, "arena memory{scratch};");
-  if (has_outer()) line(indent, "i64* const blocks = memory.take<i64>(1);");
+  if (has_outer() && !counts_blocks_) line(indent, "i64* const blocks = memory.take<i64>(1);");
   for (const Array& a : arrays_) {
     if (a.is_kept && !has_kept) continue;
     const Scratch& s = k_.scratch[static_cast<std::size_t>(a.scratch)];
@@ -275,7 +283,8 @@ bool CudaKernel::is_written(const Access& a) const {
 }
 
 void CudaKernel::emit_block_count(const std::string& blocks, int indent) {
-  line(indent, fmt::format("if (blockIdx.x == 0 && threadIdx.x == 0) *blocks = {};", blocks));
+  if (!counts_blocks_)
+    line(indent, fmt::format("if (blockIdx.x == 0 && threadIdx.x == 0) *blocks = {};", blocks));
 }
 
 void CudaKernel::emit_partial_stores(const std::vector<int>& reductions, const std::string& suffix,

@@ -25,6 +25,10 @@ public:
   std::vector<Launch> launches;
 
   bool has_outer() const;
+  /// For kernels that have one entry, of blocks of 256, before it is opened: if all that follows
+  /// from folds over rows are scalars, the last block goes on with them, and there is no finish.
+  void count_blocks_for_scalars();
+  bool counts_blocks() const { return counts_blocks_; }
   int last_axis() const { return static_cast<int>(k_.axes.size()) - 1; }
   const Dim& axis(int a) const { return k_.axes[static_cast<std::size_t>(a)]; }
   /// The axes from `first` up to, but not including, `end`.
@@ -110,6 +114,7 @@ private:
   const Kernel& k_;
   std::vector<Array> arrays_;
   Dim scratch_bytes_{0};
+  bool counts_blocks_ = false;
   std::map<std::string, std::string> places_; ///< of elements, by their text
 };
 
@@ -122,8 +127,12 @@ void write_tiles(CudaKernel& k);
 void write_rows(CudaKernel& k);
 /// Folds over rows alone: threads have columns, blocks share the rows.
 void write_columns(CudaKernel& k);
-/// What follows from the results of all rows; with nothing to fold, from the prologue.
+/// What follows from the results of all rows; with nothing to fold, from the prologue. A launch of
+/// its own, …
 void write_finish(CudaKernel& k);
+/// … or, where the kernel counts blocks, what ends its entry: `fold` folds what the threads of a
+/// block have, "team<256>::fold".
+void write_last_block(CudaKernel& k, const std::string& fold);
 
 /// Whether a schedule is one for this kernel. Rows are walked otherwise, whatever the kernel.
 bool is_for_elements(const CudaKernel& k);

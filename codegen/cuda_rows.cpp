@@ -85,6 +85,7 @@ public:
     is_shared_ = !known && can_share();
     if (length_.is_static() && (known || is_shared_))
       known_length_ = std::to_string(length_.value());
+    if (known && known->block() == 256) k_.count_blocks_for_scalars();
     k_.plan_scratch(dims::min(Dim(most_blocks), dims::max(Dim(1), rows())), !known);
 
     if (known) {
@@ -251,6 +252,7 @@ private:
     for (std::size_t i = 0; i < kernel_.stages.size(); ++i) emit_stage(static_cast<int>(i));
     k_.line(1, "}");
     for (int r : outer()) emit_outer_end(r);
+    if (k_.counts_blocks()) write_last_block(k_, "Team::block::fold");
     k_.line(0, "}");
     k_.clear_places();
   }

@@ -209,6 +209,7 @@ void Binder::bind_launches(BoundPlan::Step& s) {
   const DeviceCode& code = texts_.device[bound_.steps.size()];
   const Dim& scratch = code.scratch_bytes;
   if (!scratch.is_static() || scratch.value() != 0) s.scratch = table_.slot(scratch);
+  s.counts_blocks = code.counts_blocks;
   for (const DeviceCode::Launch& l : code.launches) s.launches.push_back(bind_launch(l));
   for (const DeviceCode::Launch& l : code.epilogue) s.epilogue.push_back(bind_launch(l));
 }

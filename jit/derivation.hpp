@@ -33,6 +33,7 @@ struct DeviceCode {
   std::vector<Launch> launches;
   std::vector<Launch> epilogue = {}; ///< of a product that lies in memory already
   Dim scratch_bytes{0};
+  bool counts_blocks = false;
 };
 
 /// The texts of a plan: those of its kernels, in their order, then those of its matrix products.

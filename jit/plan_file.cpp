@@ -56,9 +56,9 @@ constexpr auto fields_of(Is<BoundPlan::Step::Known> auto& x) {
 }
 constexpr auto fields_of(Is<BoundPlan::Step> auto& x) {
   return std::tie(x.kind, x.is_fallible, x.code, x.buffers, x.first_size, x.sizes, x.scratch,
-                  x.launches, x.reads, x.writes, x.product, x.code_of_scheme, x.a, x.b, x.alpha,
-                  x.out, x.so_far, x.out_row, x.epilogue, x.keeps_product, x.known, x.shape, x.k,
-                  x.added, x.positions);
+                  x.counts_blocks, x.launches, x.reads, x.writes, x.product, x.code_of_scheme, x.a,
+                  x.b, x.alpha, x.out, x.so_far, x.out_row, x.epilogue, x.keeps_product, x.known,
+                  x.shape, x.k, x.added, x.positions);
 }
 constexpr auto fields_of(Is<RangeCode::Instruction> auto& x) {
   return std::tie(x.kind, x.dtype, x.row, x.a, x.b, x.c, x.value);

@@ -28,11 +28,21 @@ Pinned::~Pinned() {
 }
 
 CudaProgram::CudaFrame::CudaFrame(Gpu& gpu_of_frame, const std::string& user, int owner,
-                                  std::size_t record_count)
+                                  std::size_t record_count, std::size_t counter_count)
     : gpu(gpu_of_frame), queue(gpu.take_queue(user)), record_addresses(record_count),
-      arena(queue, owner), scratch(queue, owner), staged_memory(queue, owner),
-      records(queue, owner), staging(queue), told(gpu, record_count * sizeof(FailureRecord)),
-      until_check(gpu), after_check(gpu), whole(gpu) {}
+      counter_addresses(counter_count), arena(queue, owner), scratch(queue, owner),
+      staged_memory(queue, owner), records(queue, owner), counters(queue, owner), staging(queue),
+      told(gpu, record_count * sizeof(FailureRecord)), until_check(gpu), after_check(gpu),
+      whole(gpu) {}
+
+void CudaProgram::CudaFrame::clear_counters() {
+  if (counter_addresses.empty()) return;
+  const std::size_t nbytes = counter_addresses.size() * sizeof(std::uint32_t);
+  const Address first = counters.reserve(nbytes);
+  gpu.check(driver().cuMemsetD8Async(first, 0, nbytes, queue.stream()), "clearing memory");
+  for (std::size_t i = 0; i < counter_addresses.size(); ++i)
+    counter_addresses[i] = first + i * sizeof(std::uint32_t);
+}
 
 /// Kernels and graphs that still run belong to the program, which may go next.
 CudaProgram::CudaFrame::~CudaFrame() {

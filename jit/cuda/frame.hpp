@@ -51,8 +51,12 @@ private:
 };
 
 struct CudaProgram::CudaFrame : Frame {
-  CudaFrame(Gpu& gpu, const std::string& user, int owner, std::size_t records);
+  CudaFrame(Gpu& gpu, const std::string& user, int owner, std::size_t records,
+            std::size_t counters);
   ~CudaFrame() override;
+
+  /// Makes the counters of blocks 0, which they are again after every launch.
+  void clear_counters();
 
   /// The launch of a stage for the sizes at hand; without one, nothing of it is launched.
   struct Chosen {
@@ -79,9 +83,9 @@ struct CudaProgram::CudaFrame : Frame {
   std::vector<std::size_t> scratch_bytes;   ///< what each step works in …
   std::vector<Address> scratch_addresses;   ///< … and where that lies
   Address records_address = 0;
-  std::vector<Address> record_addresses;
+  std::vector<Address> record_addresses, counter_addresses;
 
-  DeviceWorkspace arena, scratch, staged_memory, records;
+  DeviceWorkspace arena, scratch, staged_memory, records, counters;
   std::deque<DeviceWorkspace> slots; ///< of the arena, one by one, where memory is exact
   Staging staging;
   Pinned told; ///< the failure records, fetched

@@ -52,6 +52,7 @@ void CudaProgram::bind_steps() {
       s.record = records_++;
       checked_steps_ = steps_.size();
     }
+    if (step.counts_blocks) s.counter = counters_++;
     for (int b : step.writes) is_written_[static_cast<std::size_t>(b)] = 1;
     if (step.kind == BoundPlan::Step::contraction) s.product = products_++;
     s.first_stage = launches_;
@@ -88,8 +89,9 @@ void CudaProgram::place_constants() {
 
 std::unique_ptr<Program::Frame> CudaProgram::make_frame() const {
   const Gpu::Current current(gpu_);
-  auto frame = std::make_unique<CudaFrame>(gpu_, signature_.name, owner_,
-                                           static_cast<std::size_t>(records_));
+  auto frame =
+      std::make_unique<CudaFrame>(gpu_, signature_.name, owner_, static_cast<std::size_t>(records_),
+                                  static_cast<std::size_t>(counters_));
   CudaFrame& f = *frame;
   f.buffers.resize(bound_.buffers.size());
   for (const auto& [buffer, address] : constant_addresses_)
@@ -102,6 +104,7 @@ std::unique_ptr<Program::Frame> CudaProgram::make_frame() const {
   f.records_address = f.records.reserve(f.record_addresses.size() * sizeof(FailureRecord));
   for (std::size_t i = 0; i < f.record_addresses.size(); ++i)
     f.record_addresses[i] = f.records_address + i * sizeof(FailureRecord);
+  f.clear_counters();
   // Where the values of the kernels' arguments will lie is known for good.
   for (const BoundStep& s : steps_) {
     f.first_parameter.push_back(f.parameters.size());
@@ -113,6 +116,8 @@ std::unique_ptr<Program::Frame> CudaProgram::make_frame() const {
       f.parameters.push_back(&f.step_sizes[static_cast<std::size_t>(s.step->first_size + i)]);
     if (s.record >= 0)
       f.parameters.push_back(&f.record_addresses[static_cast<std::size_t>(s.record)]);
+    if (s.counter >= 0)
+      f.parameters.push_back(&f.counter_addresses[static_cast<std::size_t>(s.counter)]);
   }
   prepare(f);
   return frame;

@@ -40,6 +40,7 @@ private:
     int number = 0;              ///< among the plan's steps
     int product = -1;            ///< its number among matrix products
     int record = -1;             ///< its failure record
+    int counter = -1;            ///< of its blocks
     std::size_t first_stage = 0; ///< among those of all steps; those of the epilogue come after
     Stages stages, epilogue;     ///< the latter for a product that lies in memory
   };
@@ -93,6 +94,7 @@ private:
   std::vector<RangeLeaf> range_leaves_; ///< those of `bound_.ranges`
   int products_ = 0;                    ///< matrix products
   int records_ = 0;                     ///< failure records
+  int counters_ = 0;                    ///< of blocks
   std::size_t launches_ = 0;            ///< stages of all steps
   std::unique_ptr<Memory> constants_memory_;
   std::vector<std::pair<int, Address>> constant_addresses_; ///< by buffer

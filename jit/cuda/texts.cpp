@@ -77,6 +77,7 @@ private:
     const Expected expected(plan_, step, code, unknown_size_);
     DeviceCode& device = texts_.device.emplace_back();
     device.scratch_bytes = code.texts.front().scratch_bytes;
+    device.counts_blocks = code.texts.front().counts_blocks;
     const plan::KernelStep* k = step.kernel();
     const bool is_product = std::holds_alternative<plan::ContractionStep>(step.what);
     const std::string of_kernel =

@@ -1,5 +1,7 @@
 /// The CUDA text of whole functions, on the emulator, against the evaluator: every schedule, with
 /// sizes at its edges and threads in every order.
+#include <set>
+
 #include <kroton/random.hpp>
 
 #include "test/conformance/arrays.hpp"
@@ -104,6 +106,27 @@ TEST_CASE("folds over rows go through blocks and a second launch", "[dialect]") 
   check_row_folds(std::array{DType::f32});
   const Expr none = matrix<float>("none");
   check({none}, {sum(none, {0}), sum(none, {1}), sum(none)}, {{{0, 5}}, {{5, 0}}});
+}
+
+TEST_CASE("the last block ends what is folded into scalars", "[dialect]") {
+  const auto launches = [](const Expr& x, const std::vector<Expr>& outputs) {
+    PlanRunner runner({x}, outputs);
+    Rng rng(3);
+    const std::vector<Array> arguments{moderate(DType::f32, {150, 40}, rng)};
+    const auto want = runner.run(arguments, schedules[0]);
+    for (const emulator::Schedule& schedule : schedules) {
+      const auto got = runner.run(arguments, schedule);
+      for (std::size_t i = 0; i < want.size(); ++i)
+        CHECK(difference(got[i], want[i], Tolerance{}) == "");
+    }
+    return std::set<std::string>(runner.launched().begin(), runner.launched().end());
+  };
+  using Entries = std::set<std::string>;
+  const Expr x = matrix<float>("x"), known = tensor(DType::f32, {dim(), 40}, "known");
+  CHECK(launches(x, {sum(exp(x)), max(exp(x))}) == Entries{"kernel"});
+  CHECK(launches(known, {sum(logsumexp(known, {1}))}) == Entries{"kernel"});
+  CHECK(launches(x, {sum(logsumexp(x, {1}))}) == Entries{"rows_64", "finish"});
+  CHECK(launches(x, {sum(x, {0})}) == Entries{"kernel", "finish"});
 }
 
 TEST_CASE("folds over rows of other dtypes", "[dialect][.slow]") {

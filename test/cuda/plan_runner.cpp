@@ -1,6 +1,7 @@
 #include "test/cuda/plan_runner.hpp"
 
 #include <cstring>
+#include <stdexcept>
 #include <utility>
 
 #include "jit/capture.hpp"
@@ -114,6 +115,7 @@ std::vector<Array> PlanRunner::run(const std::vector<Array>& arguments,
 void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Schedule& schedule) {
   const plan::Step& s = plan().steps[step];
   const Dim& scratch_bytes = steps_[step].texts.front().scratch_bytes;
+  const bool counts_blocks = steps_[step].texts.front().counts_blocks;
   std::vector<void*> pointers;
   std::vector<std::int64_t> numbers;
   const auto buffer = [&](int b) { return memory.buffers[static_cast<std::size_t>(b)]; };
@@ -198,7 +200,15 @@ void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Sche
     arguments.push_back(static_cast<void*>(&record));
     memory.map.add(&failure_, sizeof failure_);
   }
+  std::uint32_t blocks_come = 0;
+  void* counter = &blocks_come;
+  if (counts_blocks) {
+    arguments.push_back(static_cast<void*>(&counter));
+    memory.map.add(&blocks_come, sizeof blocks_come);
+  }
   launch(step, arguments, memory, schedule);
+  if (counts_blocks) memory.map.remove(&blocks_come);
+  if (blocks_come != 0) throw std::runtime_error("a launch leaves its counter of blocks behind");
   if (reports) memory.map.remove(&failure_);
 }
 

@@ -41,6 +41,22 @@ template <class V> KROTON_INLINE V* workspace() {
   return (V*)shared_words<512>();
 }
 
+/// Whether all other blocks of the launch have come here before this one, which then sees what they stored. The counter
+/// is 0 before the launch and after it.
+//# is_last_block: types
+KROTON_INLINE bool is_last_block(u32* counter) {
+  __shared__ bool is_last;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    __threadfence();
+    is_last = atomicAdd(counter, 1u) == gridDim.x - 1;
+    if (is_last) *counter = 0;
+    __threadfence();
+  }
+  __syncthreads();
+  return is_last;
+}
+
 /// Gives each of `size` lanes, neighbours from a multiple of it on, what all of them have, folded.
 //# folded_by_lanes: types shuffled
 template <class V, class Op> KROTON_INLINE V folded_by_lanes(u32 lanes, i32 size, V x, Op op) {
