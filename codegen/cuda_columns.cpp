@@ -17,6 +17,8 @@ constexpr int fewest_rows = 8;
 constexpr std::int64_t most_blocks = 2048;
 /// Rows that a thread has under way: where it reads its columns at once, and where it does not.
 constexpr int rows_at_once = 4, slow_rows_at_once = 2;
+/// For so many there are registers, unless positions are kept beside what is folded.
+constexpr int blocks_of_multiprocessor = 6;
 
 class Columns {
 public:
@@ -85,7 +87,9 @@ private:
   }
 
   void write_entry() {
-    k_.open_entry("kernel", threads);
+    const bool has_positions =
+        std::ranges::any_of(stage_.reductions, [&](int r) { return k_.is_position(r); });
+    k_.open_entry("kernel", threads, has_positions ? 0 : blocks_of_multiprocessor);
     k_.line(1, fmt::format("constexpr i32 E = {};", columns));
     k_.line(1, fmt::format("const fitting_team team({}, E);", n1_));
     k_.line(1, fmt::format("const i64 wanted = ({} + {}) / {};", n1_, tile - 1, tile));
