@@ -86,8 +86,8 @@ void CudaProgram::Call::make_outputs() {
 /// that is copied to it at the end.
 Array CudaProgram::Call::given_memory(std::size_t i) const {
   const Array& target = given_[i];
-  const Memory* memory = memory_of(target);
-  bool is_direct = memory && &memory->gpu() == &p_.gpu_ && usable_address(target) != 0;
+  const Place place = place_of(target);
+  bool is_direct = place.memory && &place.memory->gpu() == &p_.gpu_ && place.address != 0;
   for (const Array& a : arguments_) is_direct = is_direct && !target.overlaps(a);
   for (std::size_t j = 0; j < i; ++j) is_direct = is_direct && !target.overlaps(given_[j]);
   if (is_direct) return target;
@@ -95,7 +95,18 @@ Array CudaProgram::Call::given_memory(std::size_t i) const {
   return f_.copies.back().second;
 }
 
-void CudaProgram::Call::use_to_write(const Array& array) { f_.writes.push_back(memory_of(array)); }
+/// Where kernels find the array; its memory is in use until the call's work is done.
+Address CudaProgram::Call::use_to_read(const Array& array) {
+  const Place place = place_of(array);
+  f_.reads.push_back(place.memory);
+  return place.address;
+}
+
+Address CudaProgram::Call::use_to_write(const Array& array) {
+  const Place place = place_of(array);
+  f_.writes.push_back(place.memory);
+  return place.address;
+}
 
 /// Points every buffer at its memory; needs the variables' locks.
 void CudaProgram::Call::find_buffers() {
@@ -107,37 +118,29 @@ void CudaProgram::Call::find_buffers() {
       take_argument(arguments_[i], to, s.buffer);
       break;
     case BoundPlan::Source::shared:
-      to = usable_address(s.state->value);
-      if (!s.is_overwritten) f_.reads.push_back(memory_of(s.state->value));
+      to = s.is_overwritten ? use_to_write(s.state->value) : use_to_read(s.state->value);
       break;
-    case BoundPlan::Source::output: {
-      const Array array = given_ ? given_memory(i) : results_[i];
-      to = usable_address(array);
-      use_to_write(array);
+    case BoundPlan::Source::output:
+      to = use_to_write(given_ ? given_memory(i) : results_[i]);
       break;
-    }
     case BoundPlan::Source::update:
       to = memory_of_update(p_.updates_[i]);
       break;
     }
   }
-  for (const BoundUpdate& u : p_.updates_)
-    if (u.buffer < 0) use_to_write(u.state->value);
 }
 
 /// Arrays of this device are used where they lie, if kernels can; others are copied.
 void CudaProgram::Call::take_argument(const Array& argument, Address& to, int buffer) {
-  Memory* memory = memory_of(argument);
-  if (memory && &memory->gpu() == &p_.gpu_ && usable_address(argument) != 0) {
-    to = usable_address(argument);
-    f_.reads.push_back(memory);
+  const Place place = place_of(argument);
+  if (place.memory && &place.memory->gpu() == &p_.gpu_ && place.address != 0) {
+    f_.reads.push_back(place.memory);
+    to = place.address;
     return;
   }
   if (!argument.is_contiguous()) p_.packed_arguments_.fetch_add(1, std::memory_order_relaxed);
-  if (memory || has_exact_memory()) {
-    f_.kept.push_back(copy_to_gpu(argument, p_.gpu_));
-    to = usable_address(f_.kept.back());
-    f_.reads.push_back(memory_of(f_.kept.back()));
+  if (place.memory || has_exact_memory()) {
+    to = use_to_read(f_.kept.emplace_back(copy_to_gpu(argument, p_.gpu_)));
     return;
   }
   f_.staged.push_back({buffer, argument.contiguous()});
@@ -149,8 +152,7 @@ Address CudaProgram::Call::memory_of_update(BoundUpdate& u) {
   if (u.spare.dtype() != now.dtype() || u.spare.shape() != now.shape() ||
       u.spare.device() != now.device())
     u.spare = new_array(p_.gpu_, now.dtype(), now.shape(), p_.owner_);
-  use_to_write(u.spare);
-  return usable_address(u.spare);
+  return use_to_write(u.spare);
 }
 
 void CudaProgram::Call::wait_for_memory() const {

@@ -19,7 +19,8 @@ private:
   void make_outputs();
   void find_buffers();
   void take_argument(const Array& argument, Address& to, int buffer);
-  void use_to_write(const Array& array);
+  Address use_to_read(const Array& array);
+  Address use_to_write(const Array& array);
   Array given_memory(std::size_t i) const;
   Address memory_of_update(BoundUpdate& update);
   void copy_arguments();

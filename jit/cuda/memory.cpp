@@ -74,12 +74,6 @@ void Memory::synchronize() const {
   gpu_.check(result, "waiting for the device");
 }
 
-/// The second use by a queue that nobody else has used the memory before or since.
-void Memory::become_steady(const Queue* only_before, Queue* now) const noexcept {
-  if (only_before == now && block_.uses.sole_queue() == now)
-    steady_.store(now, std::memory_order_seq_cst);
-}
-
 /// Needs the lock. A call whose end was marked before is among what `last` tells; one that marks it
 /// later finds that the memory is not steady any more, and notes it.
 void Memory::end_steady() const {
@@ -87,38 +81,20 @@ void Memory::end_steady() const {
     block_.uses.note_write(queue->last());
 }
 
-void Memory::wait_to_read(Queue& queue) const {
-  if (is_steady_on(&queue)) return;
+void Memory::wait(Queue& queue, void (Uses::*how)(Queue&) const) const {
   const std::lock_guard lock(mutex_);
   end_steady();
-  block_.uses.wait_to_read(queue);
+  (block_.uses.*how)(queue);
 }
 
-void Memory::wait_to_write(Queue& queue) const {
-  if (is_steady_on(&queue)) return;
-  const std::lock_guard lock(mutex_);
-  end_steady();
-  block_.uses.wait_to_write(queue);
-}
-
-void Memory::note_read(const Position& position) const {
-  if (is_steady_on(position.queue)) return;
+/// The second use by a queue that nobody else has used the memory before or since makes it steady.
+void Memory::note(const Position& position, void (Uses::*how)(const Position&)) const {
   const std::lock_guard lock(mutex_);
   end_steady();
   const Queue* const before = block_.uses.sole_queue();
-  block_.uses.note_read(position);
-  become_steady(before, position.queue);
-}
-
-void Memory::note_write(const Position& position) {
-  if (!is_steady_on(position.queue)) {
-    const std::lock_guard lock(mutex_);
-    end_steady();
-    const Queue* const before = block_.uses.sole_queue();
-    block_.uses.note_write(position);
-    become_steady(before, position.queue);
-  }
-  drop_mirror();
+  (block_.uses.*how)(position);
+  if (before == position.queue && block_.uses.sole_queue() == before)
+    steady_.store(position.queue, std::memory_order_seq_cst);
 }
 
 std::optional<Interval> Memory::interval(DType dtype) const {
@@ -156,9 +132,10 @@ Memory* memory_of(const Array& array) noexcept {
   return memory && typeid(*memory) == typeid(Memory) ? static_cast<Memory*>(memory) : nullptr;
 }
 
-Address usable_address(const Array& array) noexcept {
+Place place_of(const Array& array) noexcept {
   const auto address = reinterpret_cast<Address>(data::address_of(array));
-  return array.is_contiguous() && address % kernel_alignment == 0 ? address : 0;
+  const bool is_usable = array.is_contiguous() && address % kernel_alignment == 0;
+  return {memory_of(array), is_usable ? address : 0};
 }
 
 Array new_array(Gpu& gpu, DType dtype, Shape shape, int owner) {

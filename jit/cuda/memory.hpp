@@ -14,6 +14,7 @@
 #include "jit/cuda/gpu.hpp"
 #include "lib/data/device_memory.hpp"
 #include "lib/support/interval.hpp"
+#include "lib/support/shared_mutex.hpp"
 
 namespace kroton::jit::cuda {
 
@@ -40,12 +41,21 @@ public:
   Gpu& gpu() const noexcept { return gpu_; }
   Address device_address() const noexcept { return block_.address; }
   /// Work that is put on `queue` from now on may read, or write, the memory.
-  void wait_to_read(Queue& queue) const;
-  void wait_to_write(Queue& queue) const;
+  void wait_to_read(Queue& queue) const {
+    if (!is_steady_on(&queue)) wait(queue, &Uses::wait_to_read);
+  }
+  void wait_to_write(Queue& queue) const {
+    if (!is_steady_on(&queue)) wait(queue, &Uses::wait_to_write);
+  }
   /// Such work was put there, and ends before `position`. After a write the host's mirror is
   /// dropped.
-  void note_read(const Position& position) const;
-  void note_write(const Position& position);
+  void note_read(const Position& position) const {
+    if (!is_steady_on(position.queue)) note(position, &Uses::note_read);
+  }
+  void note_write(const Position& position) {
+    if (!is_steady_on(position.queue)) note(position, &Uses::note_write);
+    drop_mirror();
+  }
 
   /// What all its elements are among, as integers or bool of `dtype`. The host knows what it
   /// fetched since the last write: small memory when it is first asked for, waiting for what writes
@@ -66,12 +76,13 @@ private:
   bool is_steady_on(const Queue* queue) const noexcept {
     return steady_.load(std::memory_order_seq_cst) == queue;
   }
-  void become_steady(const Queue* only_before, Queue* now) const noexcept;
+  void wait(Queue& queue, void (Uses::*how)(Queue&) const) const;
+  void note(const Position& position, void (Uses::*how)(const Position&)) const;
   void end_steady() const;
 
   Gpu& gpu_;
   const std::size_t nbytes_;
-  mutable std::mutex mutex_; ///< of what follows
+  mutable support::SharedMutex mutex_; ///< of what follows
   mutable Block block_;
   mutable Elements elements_;
   /// Memory that one queue alone uses again and again, such as a variable that a loop trains, is in
@@ -86,8 +97,13 @@ inline constexpr std::size_t kernel_alignment = 16;
 
 /// The memory on a CUDA device that the array's elements lie in; null for any other array.
 Memory* memory_of(const Array& array) noexcept;
-/// Where the array's elements lie on its device, if kernels can use them there; else 0.
-Address usable_address(const Array& array) noexcept;
+
+/// Where an array's elements lie.
+struct Place {
+  Memory* memory = nullptr; ///< as `memory_of` says
+  Address address = 0;      ///< in it, if kernels can use them there; else 0
+};
+Place place_of(const Array& array) noexcept;
 
 /// A dense array in new memory of the device.
 Array new_array(Gpu& gpu, DType dtype, Shape shape, int owner);

@@ -9,13 +9,13 @@
 /// takes it next waits on the device. ADR 0017 says why the pool is Kroton's own.
 #include <cstddef>
 #include <map>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "jit/cuda/queue.hpp"
+#include "lib/support/shared_mutex.hpp"
 
 namespace kroton::jit::cuda {
 
@@ -63,7 +63,7 @@ private:
   [[noreturn]] void out_of_memory(std::size_t nbytes, int owner);
 
   Gpu& gpu_;
-  mutable std::mutex mutex_;
+  mutable support::SharedMutex mutex_;
   /// By size, then by address: the lowest is taken first, so that a loop meets the same ones.
   std::map<std::pair<std::size_t, Address>, Block> kept_;
   std::vector<Owner> owners_;

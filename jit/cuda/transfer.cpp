@@ -84,8 +84,8 @@ bool Memory::copy_from(const data::DeviceMemory& other, const data::DeviceCopy& 
 }
 
 Array copy_to_gpu(const Array& array, Gpu& gpu) {
-  const Memory* memory = memory_of(array);
-  if (memory && &memory->gpu() == &gpu && usable_address(array) != 0) return array;
+  const Place place = place_of(array);
+  if (place.memory && &place.memory->gpu() == &gpu && place.address != 0) return array;
   Array result = new_array(gpu, array.dtype(), array.shape(), gpu.pool().owner("arrays"));
   copy_elements(result, array);
   return result;

@@ -78,12 +78,6 @@ void DeviceMemory::fetch_all() const {
   state_.store(State::mirrored, std::memory_order_release);
 }
 
-void DeviceMemory::drop_mirror() noexcept {
-  version_.fetch_add(1, std::memory_order_acq_rel);
-  State state = State::mirrored;
-  state_.compare_exchange_strong(state, State::on_device, std::memory_order_acq_rel);
-}
-
 std::byte* DeviceMemory::move_to_host() {
   if (is_on_host()) return mirror_;
   const std::lock_guard lock(mutex_);

@@ -63,7 +63,13 @@ public:
   const std::byte* mirror() const;
   /// To be called by whoever has written the memory, or has asked the device to: what the mirror
   /// holds is not read any more. Of elements that lie on the host, nothing is lost.
-  void drop_mirror() noexcept;
+  void drop_mirror() noexcept {
+    // Nobody else writes meanwhile: what is a write of its own need not be one operation.
+    version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    State state = State::mirrored;
+    if (state_.load(std::memory_order_acquire) == state) [[unlikely]]
+      state_.compare_exchange_strong(state, State::on_device, std::memory_order_acq_rel);
+  }
   /// Another number after every write.
   std::uint64_t version() const noexcept { return version_.load(std::memory_order_acquire); }
 

@@ -3,7 +3,6 @@
 ///
 ///   Expr e = make(ops::add, {a, b}, {}, where);      // infers the type, throws on a mismatch
 #include <memory>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -12,6 +11,7 @@
 
 #include "lib/ir/dim.hpp"
 #include "lib/ir/dim_list.hpp"
+#include "lib/support/shared_mutex.hpp"
 #include "lib/support/small_vector.hpp"
 
 namespace kroton::ir {
@@ -79,7 +79,7 @@ struct SharedState {
   std::string name;
   Location where;
   /// Held shared by calls that read `value` and exclusively by calls that update it.
-  mutable std::shared_mutex mutex;
+  mutable support::SharedMutex mutex;
   Array value;
   /// Added to the variable by every function that reads it and names no update for it (random
   /// streams advance this way); null for ordinary variables. No expression of the variable's own,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <shared_mutex>
 
 #include "lib/ops/build.hpp"
 
