@@ -42,6 +42,7 @@ private:
   int slot_of_draw(std::int64_t draw);
   void bind_contraction(const plan::ContractionStep& contraction, BoundPlan::Step& step);
   void bind_ranges();
+  ir::NodeId left_in(const plan::Buffer& buffer) const;
   void bind_known_epilogue(const plan::ContractionStep& contraction, BoundPlan::Step& step);
   BoundPlan::Operand bind_operand(const plan::Operand& operand) {
     return {operand.buffer, table_.slot(operand.offset), table_.slots(operand.strides)};
@@ -260,7 +261,8 @@ void Binder::bind_contraction(const plan::ContractionStep& c, BoundPlan::Step& s
   }
 }
 
-/// Lets a call on a device know whether a position can be out of range before it has run.
+/// Lets a call on a device know whether a position can be out of range before it has run, and what
+/// integers it leaves for calls that take its results for positions.
 void Binder::bind_ranges() {
   std::vector<ir::NodeId> positions;
   std::vector<Dim> axes;
@@ -288,7 +290,19 @@ void Binder::bind_ranges() {
   });
   const std::vector<int> values = ranges.values(positions);
   for (std::size_t i = 0; i < values.size(); ++i) ranges.check(values[i], axes[i]);
+  for (std::size_t b = 0; b < plan_.buffers.size(); ++b)
+    if (const ir::NodeId id = left_in(plan_.buffers[b]); id != ir::no_node)
+      ranges.result(static_cast<int>(b), id);
   bound_.ranges = ranges.code();
+}
+
+/// The node whose integers a call leaves in a buffer for later calls; no_node if there is none.
+ir::NodeId Binder::left_in(const plan::Buffer& buffer) const {
+  using plan::BufferKind;
+  if (is_float(buffer.dtype)) return ir::no_node;
+  if (buffer.kind == BufferKind::output || buffer.kind == BufferKind::update) return buffer.node;
+  if (buffer.kind != BufferKind::leaf || buffer.index < 0) return ir::no_node;
+  return plan_.graph.outputs()[signature_.outputs.size() + static_cast<std::size_t>(buffer.index)];
 }
 
 /// What the library would not store, or would have to add up with something, it is not asked for.

@@ -64,7 +64,10 @@ constexpr auto fields_of(Is<RangeCode::Instruction> auto& x) {
   return std::tie(x.kind, x.dtype, x.row, x.a, x.b, x.c, x.value);
 }
 constexpr auto fields_of(Is<RangeCode::Check> auto& x) { return std::tie(x.value, x.size); }
-constexpr auto fields_of(Is<RangeCode> auto& x) { return std::tie(x.leaves, x.code, x.checks); }
+constexpr auto fields_of(Is<RangeCode::Result> auto& x) { return std::tie(x.buffer, x.value); }
+constexpr auto fields_of(Is<RangeCode> auto& x) {
+  return std::tie(x.leaves, x.checked_leaves, x.code, x.checks, x.results);
+}
 constexpr auto fields_of(Is<BoundPlan> auto& x) {
   return std::tie(x.kernels, x.sizes, x.symbols, x.draws, x.checks, x.equal_slots, x.buffers,
                   x.sources, x.constants, x.temps, x.slot_bytes, x.step_sizes, x.steps, x.outputs,

@@ -197,6 +197,12 @@ private:
                      (s.kind == BoundPlan::Source::argument || s.kind == BoundPlan::Source::shared);
             }));
   }
+  /// A buffer that outlives the call.
+  bool range_result(int b) const {
+    return buffer(b) && std::ranges::any_of(p_.sources, [&](const BoundPlan::Source& s) {
+             return s.buffer == b && s.kind != BoundPlan::Source::argument;
+           });
+  }
   /// Values are computed from earlier ones; this one is number `n`.
   bool range(const RangeCode::Instruction& i, std::size_t n) const {
     using Instruction = RangeCode::Instruction;
@@ -230,9 +236,14 @@ private:
     if (!std::ranges::all_of(r.leaves, [&](int b) { return range_leaf(b); })) return false;
     for (std::size_t n = 0; n < r.code.size(); ++n)
       if (!range(r.code[n], n)) return false;
-    return std::ranges::all_of(r.checks, [&](const RangeCode::Check& c) {
-      return is_index(c.value, r.code.size()) && slot(c.size);
-    });
+    const auto is_value = [&](int v) { return is_index(v, r.code.size()); };
+    return is_index(r.checked_leaves, r.leaves.size() + 1) &&
+           std::ranges::all_of(r.checks,
+                               [&](const auto& c) { return is_value(c.value) && slot(c.size); }) &&
+           std::ranges::all_of(r.results, [&](const RangeCode::Result& x) {
+             return is_value(x.value) && range_result(x.buffer) &&
+                    type(x.buffer).dtype == r.code[static_cast<std::size_t>(x.value)].dtype;
+           });
   }
   bool outputs() const {
     return std::ranges::equal(p_.outputs, signature_.outputs, [&](const auto& o, const Expr& e) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <utility>
 
 #include "lib/ops/build.hpp"
 #include "lib/support/visit_dtype.hpp"
@@ -96,6 +97,12 @@ Interval interval_of(DType dtype, const void* elements, std::size_t numel) {
   });
 }
 
+Interval interval_of(const Array& array) {
+  const Array dense = array.contiguous();
+  return interval_of(dense.dtype(), std::as_const(dense).raw(),
+                     static_cast<std::size_t>(dense.numel()));
+}
+
 // ---- while compiling
 
 RangeTable::RangeTable(const ir::Graph& graph, SizeTable& sizes,
@@ -124,8 +131,13 @@ std::vector<int> RangeTable::values(std::span<const ir::NodeId> nodes) {
 }
 
 void RangeTable::check(int value, const Dim& size) {
+  code_.checked_leaves = static_cast<int>(code_.leaves.size());
   const RangeCode::Check check{value, sizes_.slot(size)};
   if (std::ranges::find(code_.checks, check) == code_.checks.end()) code_.checks.push_back(check);
+}
+
+void RangeTable::result(int buffer, ir::NodeId node) {
+  code_.results.push_back({buffer, values({&node, 1})[0]});
 }
 
 int RangeTable::add(const Origin& origin) {

@@ -1,10 +1,12 @@
 #pragma once
-/// What integers a plan's positions are among: straight-line code over intervals, which says before
-/// a call's work whether a position can be out of range.
+/// What integers a plan's positions and results are among: straight-line code over intervals, which
+/// says before a call's work whether a position can be out of range, and what is known of its
+/// results without looking at them.
 ///
 ///   RangeTable table(graph, sizes, buffer_of);        // while compiling
 ///   const int labels = table.values({{position}})[0];
 ///   table.check(labels, size_of_the_axis);
+///   table.result(buffer, next_position);
 ///   table.code().run(sizes, leaves, values);          // in a call
 ///   table.code().holds(sizes, values);                // true: none is out of range
 ///
@@ -51,9 +53,17 @@ struct RangeCode {
     bool operator==(const Check&) const = default;
   };
 
+  /// What a call leaves in a buffer.
+  struct Result {
+    int buffer = -1, value = -1;
+    bool operator==(const Result&) const = default;
+  };
+
   std::vector<int> leaves; ///< the buffer of each
+  int checked_leaves = 0;  ///< those that checks may depend on come first
   std::vector<Instruction> code;
   std::vector<Check> checks;
+  std::vector<Result> results;
 
   /// Sets `values`, one for each instruction, given the sizes' values and each leaf's interval.
   void run(std::span<const std::int64_t> sizes, std::span<const support::Interval> leaf_values,
@@ -65,6 +75,8 @@ struct RangeCode {
 
 /// The interval of an integer or bool array's elements, which are dense; 0 if there are none.
 support::Interval interval_of(DType dtype, const void* elements, std::size_t numel);
+/// The same of an array in host memory.
+support::Interval interval_of(const Array& array);
 
 class RangeTable {
 public:
@@ -75,6 +87,9 @@ public:
   std::vector<int> values(std::span<const ir::NodeId> nodes);
   /// Asks whether positions lie in an axis.
   void check(int value, const Dim& size);
+  /// Asks what a call leaves in a buffer that holds this node's values then. Comes after all
+  /// checks: what only results depend on is not worth looking for.
+  void result(int buffer, ir::NodeId node);
   const RangeCode& code() const { return code_; }
 
 private:

@@ -35,8 +35,11 @@ public:
     const Position end = f_.queue.mark();
     for (const Memory* m : f_.reads) m->note_read(end);
     for (Memory* m : f_.writes) m->note_write(end);
+    for (const CudaFrame::KnownResult& r : f_.known_results)
+      r.memory->know_interval(r.dtype, r.interval);
     f_.reads.clear();
     f_.writes.clear();
+    f_.known_results.clear();
     f_.staged.clear();
     f_.kept.clear();
     f_.copies.clear();
@@ -61,11 +64,13 @@ std::vector<Array> CudaProgram::Call::run(const Watcher* watcher) {
   find_buffers();
   wait_for_memory();
   copy_arguments();
+  find_intervals();
   if (watcher)
     run_watched(*watcher);
   else
     run_steps();
   finish();
+  find_known_results();
   p_.commit_updates();
   return std::move(results_);
 }

@@ -25,8 +25,10 @@ private:
   Address memory_of_update(BoundUpdate& update);
   void copy_arguments();
   void wait_for_memory() const;
-  bool are_positions_in_range();
-  support::Interval interval_of_source(const Source& source, DType dtype) const;
+  void find_intervals();
+  support::Interval interval_of_source(const Source& source, DType dtype, bool is_checked) const;
+  bool are_positions_in_range() const;
+  void find_known_results();
   void run_steps();
   void run_watched(const Watcher& watcher);
   void run_step(std::size_t i, Sink& sink);

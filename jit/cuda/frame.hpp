@@ -71,6 +71,13 @@ struct CudaProgram::CudaFrame : Frame {
     std::size_t offset = 0; ///< in `staged_memory`
   };
 
+  /// What the elements of a memory are among when the call is done.
+  struct KnownResult {
+    Memory* memory = nullptr;
+    DType dtype = DType::i64;
+    support::Interval interval;
+  };
+
   Gpu& gpu;
   Queue& queue;
   std::vector<Address> buffers;             ///< one for each buffer of the plan
@@ -96,7 +103,8 @@ struct CudaProgram::CudaFrame : Frame {
   std::vector<Memory*> writes;
   std::vector<Staged> staged;
   std::vector<support::Interval> leaf_intervals, intervals; ///< see RangeCode
-  std::vector<Array> kept;                                  ///< until the work is on the queue
+  std::vector<KnownResult> known_results;
+  std::vector<Array> kept;                     ///< until the work is on the queue
   std::vector<std::pair<Array, Array>> copies; ///< given outputs, and what to copy into each
 };
 

@@ -97,14 +97,37 @@ void Memory::note(const Position& position, void (Uses::*how)(const Position&)) 
     steady_.store(position.queue, std::memory_order_seq_cst);
 }
 
+std::optional<Interval> Memory::known_interval(DType dtype) const {
+  if (is_lent()) return std::nullopt;
+  const std::lock_guard lock(mutex_);
+  const bool is_known = elements_.dtype == dtype && elements_.version == version();
+  return is_known ? elements_.interval : std::nullopt;
+}
+
+void Memory::know_interval(DType dtype, const Interval& interval) {
+  const std::lock_guard lock(mutex_);
+  elements_ = {.dtype = dtype, .version = version(), .were_asked_for = true, .interval = interval};
+}
+
+/// After all its elements were copied from there.
+void Memory::take_interval_of(const Memory& other) {
+  Elements of_other;
+  {
+    const std::lock_guard lock(other.mutex_);
+    of_other = other.elements_;
+  }
+  if (of_other.version == other.version() && of_other.interval && !other.is_lent())
+    know_interval(of_other.dtype, *of_other.interval);
+}
+
 std::optional<Interval> Memory::interval(DType dtype) const {
   if (is_lent() || nbytes_ % item_size(dtype) != 0) return std::nullopt;
+  if (const auto known = known_interval(dtype)) return known;
   const std::uint64_t now = version();
   {
     const std::lock_guard lock(mutex_);
     if (elements_.dtype != dtype || elements_.version != now)
       elements_ = {.dtype = dtype, .version = now};
-    if (elements_.interval) return elements_.interval;
     const bool is_worth_it = nbytes_ <= cheap_to_fetch || elements_.were_asked_for;
     elements_.were_asked_for = true;
     if (!is_worth_it) return std::nullopt;

@@ -62,6 +62,10 @@ public:
   /// it; larger one when it is asked for again. Nullopt where it does not know, and for memory that
   /// another library may write.
   std::optional<support::Interval> interval(DType dtype) const;
+  /// The same as far as it is known without fetching.
+  std::optional<support::Interval> known_interval(DType dtype) const;
+  /// Tells what all its elements are among since the last write.
+  void know_interval(DType dtype, const support::Interval& interval);
 
 private:
   /// What was found out of the elements.
@@ -72,6 +76,7 @@ private:
     std::optional<support::Interval> interval;
   };
   support::Interval fetched_interval(DType dtype) const;
+  void take_interval_of(const Memory& other);
 
   bool is_steady_on(const Queue* queue) const noexcept {
     return steady_.load(std::memory_order_seq_cst) == queue;

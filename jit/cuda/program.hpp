@@ -70,6 +70,13 @@ private:
     support::Interval constant;     ///< … which this is the interval of
   };
 
+  /// Integers that a call leaves behind.
+  struct RangeResult {
+    const Source* source = nullptr; ///< what they lie in
+    DType dtype = DType::i64;
+    int value = -1; ///< in `bound_.ranges`
+  };
+
   Product product_of(const BoundPlan::Step& step, const Frame& frame) const;
   void ask_library(const BoundPlan::Step& step, const LtShape& shape, Product& product,
                    const Frame& frame) const;
@@ -89,13 +96,14 @@ private:
   const int owner_; ///< of memory
   const bool uses_graphs_, allows_tf32_;
   std::vector<BoundStep> steps_;
-  std::vector<char> is_written_;        ///< 1 for each buffer that a step writes
-  std::size_t checked_steps_ = 0;       ///< all that can fail are among so many first ones
-  std::vector<RangeLeaf> range_leaves_; ///< those of `bound_.ranges`
-  int products_ = 0;                    ///< matrix products
-  int records_ = 0;                     ///< failure records
-  int counters_ = 0;                    ///< of blocks
-  std::size_t launches_ = 0;            ///< stages of all steps
+  std::vector<char> is_written_;           ///< 1 for each buffer that a step writes
+  std::size_t checked_steps_ = 0;          ///< all that can fail are among so many first ones
+  std::vector<RangeLeaf> range_leaves_;    ///< those of `bound_.ranges` …
+  std::vector<RangeResult> range_results_; ///< … and its results
+  int products_ = 0;                       ///< matrix products
+  int records_ = 0;                        ///< failure records
+  int counters_ = 0;                       ///< of blocks
+  std::size_t launches_ = 0;               ///< stages of all steps
   std::unique_ptr<Memory> constants_memory_;
   std::vector<std::pair<int, Address>> constant_addresses_; ///< by buffer
 };

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "jit/ranges.hpp"
+
 namespace kroton::jit::cuda {
 namespace {
 
@@ -80,6 +82,9 @@ bool Memory::copy_from(const data::DeviceMemory& other, const data::DeviceCopy& 
   from->note_read(end);
   note_write(end);
   gpu_.check(result, "copying on devices");
+  std::size_t copied = copy.item;
+  for (const std::int64_t d : copy.walk.shape) copied *= static_cast<std::size_t>(d);
+  if (copied == nbytes_) take_interval_of(*from);
   return true;
 }
 
@@ -88,6 +93,10 @@ Array copy_to_gpu(const Array& array, Gpu& gpu) {
   if (place.memory && &place.memory->gpu() == &gpu && place.address != 0) return array;
   Array result = new_array(gpu, array.dtype(), array.shape(), gpu.pool().owner("arrays"));
   copy_elements(result, array);
+  // What may be positions is looked at while it is here.
+  const bool may_be_positions = !is_float(array.dtype()) && !is_bool(array.dtype());
+  if (may_be_positions && array.device().kind == Device::cpu)
+    memory_of(result)->know_interval(array.dtype(), interval_of(array));
   return result;
 }
 

@@ -27,6 +27,13 @@ Array with(Array y, std::int64_t at, std::int32_t value) {
 
 Array to_cuda(const Array& a) { return to_device(a, parse_device("cuda")); }
 
+/// The same on the device, where nobody knows what they are: they come from floats.
+Array of_unknown_range(const Array& y) {
+  const Expr v = vector<double>("v");
+  static const Function f = function({v}, cast(v, DType::i32), on_cuda("unknown"));
+  return f({y.astype(DType::f64)})[0];
+}
+
 /// A step of softmax regression that also counts its calls.
 struct Regression {
   Shared w = shared(ramp({features, classes}, -0.3F), "w");
@@ -90,7 +97,7 @@ TEST_CASE("labels on the device are looked at once", "[cuda]") {
   const OnFakes fakes;
   Regression r;
   r.warm_up();
-  const Array x = to_cuda(ramp({30, features})), y = to_cuda(labels(30));
+  const Array x = to_cuda(ramp({30, features})), y = of_unknown_range(labels(30));
   CHECK(waits(fakes, [&] { r.step({x, y}); }) == 1);
   for (int i = 0; i < 4; ++i) CHECK(waits(fakes, [&] { r.step({x, y}); }) == 0);
   CHECK(fakes.control.count("cuGraphLaunch") == 1);
@@ -106,13 +113,13 @@ TEST_CASE("many labels on the device are looked at when they come again", "[cuda
   const std::int64_t n = 20000;
   const Expr x = vector<float>("x"), y = vector<std::int32_t>("y");
   const Function f = function({x, y}, index(x, {y}), on_cuda());
-  const Array xs = to_cuda(ramp({classes})), ys = to_cuda(labels(n));
+  const Array xs = to_cuda(ramp({classes})), ys = of_unknown_range(labels(n));
   CHECK(waits(fakes, [&] { f({xs, ys}); }) == 1);
   CHECK(waits(fakes, [&] { f({xs, ys}); }) == 1);
   for (int i = 0; i < 3; ++i) CHECK(waits(fakes, [&] { f({xs, ys}); }) == 0);
   // New ones each time: the host learns of the call no more than whether it failed.
   for (int i = 0; i < 3; ++i) {
-    const Array fresh = to_cuda(labels(n, i));
+    const Array fresh = of_unknown_range(labels(n, i));
     CHECK(waits(fakes, [&] { f({xs, fresh}); }) == 1);
   }
 }
@@ -201,6 +208,76 @@ TEST_CASE("labels that another library may write are waited for", "[cuda]") {
 
   y = from_dlpack(to_dlpack(to_cuda(labels(30))));
   for (int i = 0; i < 3; ++i) CHECK(waits(fakes, step) == 1);
+}
+
+TEST_CASE("labels that were copied to the device, and from there, are known there", "[cuda]") {
+  const OnFakes fakes;
+  Regression r;
+  r.warm_up();
+  const Array x = to_cuda(ramp({30, features}));
+  const Array there = to_cuda(labels(30)), elsewhere = to_device(there, parse_device("cuda:1"));
+  Array copy = of_unknown_range(labels(30));
+  copy_elements(copy, there);
+  for (const Array& y : {there, to_cuda(elsewhere), to_cuda(labels(60).slice(0, {}, {}, 2)), copy})
+    CHECK(waits(fakes, [&] { r.step({x, y}); }) == 0);
+  // A part that was written tells nothing of the rest.
+  copy_elements(copy.slice(0, 0, 15), there.slice(0, 0, 15));
+  CHECK(waits(fakes, [&] { r.step({x, copy}); }) == 1);
+  const Array bad = to_cuda(with(labels(30), 17, 9));
+  CHECK_THROWS_AS(r.step({x, bad}), IndexError);
+}
+
+TEST_CASE("a call that takes another's results for positions waits for neither", "[cuda]") {
+  const OnFakes fakes;
+  const Expr logits = matrix<float>("logits"), table = matrix<float>("table"),
+             at = vector<std::int64_t>("at"), tokens = vector<std::int32_t>("tokens");
+  const Function best = function({logits}, argmax(logits, 1), on_cuda("best")),
+                 clipped = function({tokens}, cast(minimum(maximum(tokens, 0), 5), DType::i64),
+                                    on_cuda("clipped")),
+                 next = function({at}, at - 1, on_cuda("next")),
+                 lookup = function({table, at}, index(table, {at}), on_cuda("lookup"));
+  const Array scores = to_cuda(ramp({8, 6})), rows = to_cuda(ramp({6, 3}));
+  const Array any = of_unknown_range(labels(8, 3));
+  for (int i = 0; i < 3; ++i) {
+    fakes.control.set_deferred(i == 2);
+    CHECK(waits(fakes, [&] { lookup({rows, best({scores})[0]}); }) == 0);
+    CHECK(waits(fakes, [&] { lookup({rows, next({best({scores})[0]})[0]}); }) == 0);
+    CHECK(waits(fakes, [&] { lookup({rows, clipped({any})[0]}); }) == 0);
+    CHECK(waits(fakes, [&] { lookup({rows, to_cuda(best({scores})[0])}); }) == 0);
+  }
+  // What may be out of range is looked at, and what is, is told.
+  Array far = best({scores})[0];
+  for (int i = 0; i < 7; ++i) far = next({far})[0]; // 5 - 7 is a position, 0 - 7 would be none
+  CHECK(waits(fakes, [&] { lookup({rows, far}); }) == 1);
+  for (int i = 0; i < 5; ++i) far = next({far})[0];
+  CHECK_THROWS_AS(lookup({rows, far}), IndexError);
+}
+
+TEST_CASE("results that a function had no way of knowing are not looked at for its own sake",
+          "[cuda]") {
+  const OnFakes fakes;
+  const Expr v = vector<std::int32_t>("v");
+  const Function f = function({v}, v + 1, on_cuda());
+  const Array there = of_unknown_range(labels(30));
+  for (int i = 0; i < 3; ++i) CHECK(waits(fakes, [&] { f({there}); }) == 0);
+}
+
+TEST_CASE("a variable that counts is a position that is known", "[cuda]") {
+  const OnFakes fakes;
+  const Shared row = shared(Array::scalar<std::int64_t>(0), "row");
+  const Expr x = matrix<float>("x");
+  Options options = on_cuda();
+  options.specialize = Specialize::off;
+  options.updates = {{row, row + 1}};
+  const Function f = function({x}, index(x, {row}), options);
+  const Array xs = to_cuda(ramp({6, 3}));
+  f({xs}); // which moves the variable
+  for (int i = 1; i < 6; ++i) CHECK(waits(fakes, [&] { f({xs}); }) == 0);
+  CHECK_THROWS_AS(f({xs}), IndexError);
+  CHECK(row.get().item<std::int64_t>() == 6);
+  Shared(row).set(Array::scalar<std::int64_t>(5));
+  f({xs});
+  CHECK_THROWS_AS(f({xs}), IndexError);
 }
 
 TEST_CASE("gradients of repeated positions do not wait either", "[cuda]") {

@@ -51,12 +51,6 @@ private:
   }
 };
 
-Interval interval_of(const Array& a) {
-  const Array dense = a.contiguous();
-  return jit::interval_of(a.dtype(), std::as_const(dense).raw(),
-                          static_cast<std::size_t>(a.numel()));
-}
-
 /// Expressions on integers over arrays of shape [n,4], [4] and []. Every op's result stays in the
 /// pool.
 class IntegerExpressions {
