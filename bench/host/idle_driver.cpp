@@ -55,12 +55,6 @@ KROTON_IDLE cuDeviceGetAttribute(int* value, DeviceAttribute attribute, DeviceNu
   case DeviceAttribute::multiprocessors:
     *value = 132;
     break;
-  case DeviceAttribute::warp_size:
-    *value = 32;
-    break;
-  case DeviceAttribute::max_threads_per_block:
-    *value = 1024;
-    break;
   default:
     *value = 1 << 20;
   }

@@ -24,10 +24,6 @@ enum class Result : int {
   success = 0,
   invalid_value = 1,
   out_of_memory = 2,
-  not_initialized = 3,
-  deinitialized = 4,
-  stub_library = 34,
-  no_device = 100,
   invalid_device = 101,
   invalid_image = 200,
   no_binary_for_gpu = 209,
@@ -37,7 +33,6 @@ enum class Result : int {
   jit_compilation_disabled = 223,
   not_found = 500,
   illegal_address = 700,
-  launch_out_of_resources = 701,
   launch_timeout = 702,
   assertion = 710,
   hardware_stack_error = 714,
@@ -64,13 +59,9 @@ using GraphExec = struct CUgraphExec_st*;
 
 /// CUdevice_attribute
 enum class DeviceAttribute : int {
-  max_threads_per_block = 1,
   max_grid_x = 5,
   max_shared_bytes_per_block = 8,
-  warp_size = 10,
   multiprocessors = 16,
-  l2_bytes = 38,
-  max_threads_per_multiprocessor = 39,
   capability_major = 75,
   capability_minor = 76,
   max_shared_bytes_per_block_by_choice = 97,
@@ -101,10 +92,13 @@ struct SetNode {
 };
 static_assert(sizeof(SetNode) == 40);
 
+/// CU_MEMORYTYPE_DEVICE
+inline constexpr unsigned memory_of_device = 2;
+
 /// One side of a CUDA_MEMCPY3D.
 struct CopyEnd {
   std::size_t x_bytes, y, z, level;
-  int memory_type;
+  unsigned memory_type;
   void* host;
   Address device;
   void* array;
@@ -117,9 +111,6 @@ struct CopyNode {
   std::size_t width_bytes, height, depth;
 };
 static_assert(sizeof(CopyNode) == 200);
-
-/// CU_MEMORYTYPE_DEVICE
-inline constexpr unsigned memory_of_device = 2;
 
 /// CUDA_MEMCPY2D_st: `height` rows of `width_bytes`, which lie `pitch` bytes apart.
 struct Copy2D {
@@ -138,7 +129,6 @@ struct Copy2D {
 inline constexpr unsigned stream_non_blocking = 1;  ///< CU_STREAM_NON_BLOCKING
 inline constexpr unsigned event_disable_timing = 2; ///< CU_EVENT_DISABLE_TIMING
 inline constexpr int capture_mode_relaxed = 2;      ///< CU_STREAM_CAPTURE_MODE_RELAXED
-inline constexpr int memory_type_device = 2;        ///< CU_MEMORYTYPE_DEVICE
 
 // ---- its functions
 // --------------------------------------------------------------------------------

@@ -68,7 +68,6 @@ GpuFacts gpu_facts(int index) {
   f.capability_major = attribute(f.number, DeviceAttribute::capability_major);
   f.capability_minor = attribute(f.number, DeviceAttribute::capability_minor);
   f.multiprocessors = attribute(f.number, DeviceAttribute::multiprocessors);
-  f.most_threads_per_block = attribute(f.number, DeviceAttribute::max_threads_per_block);
   f.most_blocks = attribute(f.number, DeviceAttribute::max_grid_x);
   const auto bytes = [&](DeviceAttribute which) {
     return static_cast<std::size_t>(attribute(f.number, which));

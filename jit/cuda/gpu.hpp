@@ -31,7 +31,6 @@ struct GpuFacts {
   std::string name;
   int capability_major = 0, capability_minor = 0;
   int multiprocessors = 0;
-  int most_threads_per_block = 0;
   int most_blocks = 0;              ///< along x
   std::size_t shared_bytes = 0;     ///< of a block …
   std::size_t shared_by_choice = 0; ///< … and of one whose kernel asks for more

@@ -21,8 +21,8 @@ KernelNode node_of(const KernelLaunch& k) {
 }
 
 CopyNode copy_node(Address to, Address from, std::size_t nbytes) {
-  return {.from = {.memory_type = memory_type_device, .device = from, .pitch = nbytes, .height = 1},
-          .to = {.memory_type = memory_type_device, .device = to, .pitch = nbytes, .height = 1},
+  return {.from = {.memory_type = memory_of_device, .device = from, .pitch = nbytes, .height = 1},
+          .to = {.memory_type = memory_of_device, .device = to, .pitch = nbytes, .height = 1},
           .width_bytes = nbytes,
           .height = 1,
           .depth = 1};

@@ -2,6 +2,7 @@
 /// the call itself, before anything is updated, whether they wait or not.
 #include <atomic>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "examples/network/model.hpp"
@@ -25,12 +26,19 @@ Array with(Array y, std::int64_t at, std::int32_t value) {
   return y;
 }
 
+/// A version for certain sizes, compiled meanwhile, would wait for the device now and then.
+Options on_one_version(std::string name = "f") {
+  Options options = on_cuda(std::move(name));
+  options.specialize = Specialize::off;
+  return options;
+}
+
 Array to_cuda(const Array& a) { return to_device(a, parse_device("cuda")); }
 
 /// The same on the device, where nobody knows what they are: they come from floats.
 Array of_unknown_range(const Array& y) {
   const Expr v = vector<double>("v");
-  static const Function f = function({v}, cast(v, DType::i32), on_cuda("unknown"));
+  static const Function f = function({v}, cast(v, DType::i32), on_one_version("unknown"));
   return f({y.astype(DType::f64)})[0];
 }
 
@@ -40,7 +48,7 @@ struct Regression {
   Shared steps = shared(Array::zeros<std::int32_t>({}), "steps");
   Function step;
 
-  explicit Regression(const Options& options = on_cuda("train")) : step(compiled(options)) {}
+  explicit Regression(const Options& options = on_one_version("train")) : step(compiled(options)) {}
   /// A call that takes the variables to the device.
   void warm_up() const { step({ramp({2, features}), labels(2)}); }
   int steps_done() const { return steps.get().item<std::int32_t>(); }
@@ -49,7 +57,6 @@ private:
   Function compiled(Options options) const {
     const Expr x = matrix<float>("x"), y = vector<std::int32_t>("y");
     const Expr loss = -mean(index(log_softmax(dot(x, w)), {arange(y.dim(0)), y}));
-    options.specialize = Specialize::off;
     options.updates = {{w, w - 0.1F * grad(loss, w)}, {steps, steps + 1}};
     return function({x, y}, loss, options);
   }
@@ -82,7 +89,8 @@ TEST_CASE("a training step with labels of the host waits for nothing and is one 
 TEST_CASE("labels that cannot be told to be in range are waited for, and may be right", "[cuda]") {
   const OnFakes fakes;
   const Expr x = vector<float>("x"), scale = vector<double>("scale");
-  const Function f = function({x, scale}, index(x, {cast(scale * 2.0, DType::i64)}), on_cuda());
+  const Function f =
+      function({x, scale}, index(x, {cast(scale * 2.0, DType::i64)}), on_one_version());
   const Array xs = ramp({4}), at = Array::from<double>({0.5, 1.5, 0});
   for (int i = 0; i < 3; ++i) {
     Array out;
@@ -112,7 +120,7 @@ TEST_CASE("many labels on the device are looked at when they come again", "[cuda
   const OnFakes fakes;
   const std::int64_t n = 20000;
   const Expr x = vector<float>("x"), y = vector<std::int32_t>("y");
-  const Function f = function({x, y}, index(x, {y}), on_cuda());
+  const Function f = function({x, y}, index(x, {y}), on_one_version());
   const Array xs = to_cuda(ramp({classes})), ys = of_unknown_range(labels(n));
   CHECK(waits(fakes, [&] { f({xs, ys}); }) == 1);
   CHECK(waits(fakes, [&] { f({xs, ys}); }) == 1);
@@ -136,7 +144,8 @@ TEST_CASE("who writes labels on the device has them looked at again", "[cuda]") 
   CHECK(waits(fakes, step) == 0);
 
   const Expr v = vector<std::int32_t>("v");
-  const Function shifted = function({v}, cast(cast(v, DType::f32) + 1.0F, DType::i32), on_cuda());
+  const Function shifted =
+      function({v}, cast(cast(v, DType::f32) + 1.0F, DType::i32), on_one_version());
   shifted.call_into({to_cuda(labels(30))}, {y});
   CHECK_THROWS_AS(step(), IndexError);
   CHECK(r.steps_done() == 5);
@@ -166,8 +175,8 @@ TEST_CASE("a position out of range is told by its call, whatever calls came befo
   CHECK(here[4].find("position 9 is outside axis 1") != std::string::npos);
   CHECK(here[5].find("position -6 is outside axis 1") != std::string::npos);
   CHECK(here[6].empty());
-  CHECK(attempt(on_cuda("f"), false) == here);
-  CHECK(attempt(on_cuda("f"), true) == here);
+  CHECK(attempt(on_one_version("f"), false) == here);
+  CHECK(attempt(on_one_version("f"), true) == here);
 }
 
 TEST_CASE("batches out of shared variables are taken without waiting", "[cuda]") {
@@ -175,8 +184,7 @@ TEST_CASE("batches out of shared variables are taken without waiting", "[cuda]")
   network::Model model(network::start_values(1));
   const Shared images = shared(ramp({60, network::features}), "images"),
                answers = shared(labels(60), "labels");
-  Options options = on_cuda();
-  options.specialize = Specialize::off;
+  Options options = on_one_version();
   const Function step = model.step_on(images, answers, 12, options);
   const auto at = [&](std::int64_t first) {
     return waits(fakes, [&] { step({Array::scalar<std::int64_t>(first)}); });
@@ -231,11 +239,11 @@ TEST_CASE("a call that takes another's results for positions waits for neither",
   const OnFakes fakes;
   const Expr logits = matrix<float>("logits"), table = matrix<float>("table"),
              at = vector<std::int64_t>("at"), tokens = vector<std::int32_t>("tokens");
-  const Function best = function({logits}, argmax(logits, 1), on_cuda("best")),
+  const Function best = function({logits}, argmax(logits, 1), on_one_version("best")),
                  clipped = function({tokens}, cast(minimum(maximum(tokens, 0), 5), DType::i64),
-                                    on_cuda("clipped")),
-                 next = function({at}, at - 1, on_cuda("next")),
-                 lookup = function({table, at}, index(table, {at}), on_cuda("lookup"));
+                                    on_one_version("clipped")),
+                 next = function({at}, at - 1, on_one_version("next")),
+                 lookup = function({table, at}, index(table, {at}), on_one_version("lookup"));
   const Array scores = to_cuda(ramp({8, 6})), rows = to_cuda(ramp({6, 3}));
   const Array any = of_unknown_range(labels(8, 3));
   for (int i = 0; i < 3; ++i) {
@@ -257,7 +265,7 @@ TEST_CASE("results that a function had no way of knowing are not looked at for i
           "[cuda]") {
   const OnFakes fakes;
   const Expr v = vector<std::int32_t>("v");
-  const Function f = function({v}, v + 1, on_cuda());
+  const Function f = function({v}, v + 1, on_one_version());
   const Array there = of_unknown_range(labels(30));
   for (int i = 0; i < 3; ++i) CHECK(waits(fakes, [&] { f({there}); }) == 0);
 }
@@ -266,8 +274,7 @@ TEST_CASE("a variable that counts is a position that is known", "[cuda]") {
   const OnFakes fakes;
   const Shared row = shared(Array::scalar<std::int64_t>(0), "row");
   const Expr x = matrix<float>("x");
-  Options options = on_cuda();
-  options.specialize = Specialize::off;
+  Options options = on_one_version();
   options.updates = {{row, row + 1}};
   const Function f = function({x}, index(x, {row}), options);
   const Array xs = to_cuda(ramp({6, 3}));
@@ -283,7 +290,8 @@ TEST_CASE("a variable that counts is a position that is known", "[cuda]") {
 TEST_CASE("gradients of repeated positions do not wait either", "[cuda]") {
   const OnFakes fakes;
   const Expr x = matrix<float>("x"), at = vector<std::int64_t>("at");
-  const Function f = function({x, at}, grad(sum(index(x, {at}) * index(x, {at})), x), on_cuda());
+  const Function f =
+      function({x, at}, grad(sum(index(x, {at}) * index(x, {at})), x), on_one_version());
   const Array xs = to_cuda(ramp({6, 3})), positions = Array::from<std::int64_t>({1, 5, 1, -1, 0});
   for (int i = 0; i < 3; ++i) CHECK(waits(fakes, [&] { f({xs, positions}); }) == 0);
   CHECK_THROWS_AS(f({xs, Array::from<std::int64_t>({1, 6})}), IndexError);
@@ -309,7 +317,7 @@ TEST_CASE("steps with labels run from many threads", "[cuda]") {
 
 TEST_CASE("Mode::verify checks positions on a device", "[cuda]") {
   const OnFakes fakes;
-  Options options = on_cuda("train");
+  Options options = on_one_version("train");
   options.mode = Mode::verify;
   Regression r(options);
   const Array x = ramp({6, features});

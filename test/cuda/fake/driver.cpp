@@ -29,20 +29,12 @@ int most_shared_kibibytes(int capability) {
 
 int kroton::test::fake::value_of(DeviceAttribute attribute, const DeviceState& device) {
   switch (attribute) {
-  case DeviceAttribute::max_threads_per_block:
-    return 1024;
   case DeviceAttribute::max_grid_x:
     return 0x7fffffff;
   case DeviceAttribute::max_shared_bytes_per_block:
     return 48 * 1024;
-  case DeviceAttribute::warp_size:
-    return 32;
   case DeviceAttribute::multiprocessors:
     return 4; // few: loops over the grid take more than one turn
-  case DeviceAttribute::l2_bytes:
-    return 32 << 20;
-  case DeviceAttribute::max_threads_per_multiprocessor:
-    return 2048;
   case DeviceAttribute::capability_major:
     return device.capability / 10;
   case DeviceAttribute::capability_minor:

@@ -68,9 +68,8 @@ Work child_work(const CUgraph_st& child) {
 }
 
 Work copy_of(const CopyNode& c) {
-  constexpr int device = memory_type_device;
-  const bool is_line = c.height == 1 && c.depth == 1 && c.from.memory_type == device &&
-                       c.to.memory_type == device && c.from.pitch >= c.width_bytes &&
+  const bool is_line = c.height == 1 && c.depth == 1 && c.from.memory_type == memory_of_device &&
+                       c.to.memory_type == memory_of_device && c.from.pitch >= c.width_bytes &&
                        c.to.pitch >= c.width_bytes;
   return is_line ? copy_work(c.to.device, c.from.device, c.width_bytes) : std::nullopt;
 }
