@@ -75,7 +75,7 @@ std::string summary_of(const BoundPlan& plan) {
   std::string titles, lines;
   Distinct distinct;
   for (const BoundPlan::Kernel& k : plan.kernels) {
-    if (!distinct.add(k.digest).second) continue;
+    if (k.is_deferred || !distinct.add(k.digest).second) continue;
     titles += (titles.empty() ? "" : "; ") + k.title;
     lines += fmt::format("{} {}\n", k.digest.hex(), k.title);
   }
