@@ -73,6 +73,8 @@ public:
   /// Runs on `arguments`, one for each input: exact dtype, any strides (those that are not dense
   /// are copied first), sizes as the inputs say. Throws TypeError, ShapeError or IndexError; then
   /// no update has been applied. In Mode::verify also InternalError, naming a wrong rule or kernel.
+  /// On a GPU also DeviceError, and CompileError if a deferred kernel that the sizes want (see
+  /// `FunctionStats::deferred`) cannot be compiled; calls that do not want it go on working.
   std::vector<Array> operator()(std::span<const Array> arguments) const;
   std::vector<Array> operator()(std::initializer_list<Array> arguments) const {
     return (*this)(std::span(arguments.begin(), arguments.size()));
