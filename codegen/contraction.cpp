@@ -38,10 +38,13 @@ public:
       for (Known* stride : {&s.a_row, &s.a_col, &s.b_row, &s.b_col, &s.c_row})
         if (*stride != 1) stride->reset();
     }
+    known_k_ = shape_.known.k;
+    has_parts_ = may_have_parts(shape_, scheme);
+    if (has_parts_) shape_.known.k = shape_.known.c_row = std::nullopt; // a part has its own
   }
 
   KernelSource run() {
-    const std::string main = body() + entry(); // says which copies it needs
+    const std::string main = body() + parts() + entry(); // says which copies it needs
     std::string text(vectors);
     text += product();
     const bool transposes = scheme_ == ContractionScheme::columns || copies_columns_;
@@ -55,6 +58,7 @@ public:
       text +=
           "\nconstexpr int ahead = 16; // lines of a: far apart, they are fetched by nobody else\n";
     if (scheme_ != ContractionScheme::dots) text += multiply;
+    if (has_blocks()) text += multiply_in_blocks;
     text += main;
     fill_in(text);
     return {title() + prelude_for(prelude_names_in(text)) + "\n" + runtime_declaration(false) +
@@ -70,7 +74,14 @@ private:
     const auto spelled = [](const Known& size) { return size ? std::to_string(*size) : "?"; };
     return fmt::format("// {} of {} matrices, {} x {} with sums of {} products\n",
                        shape_.accumulates ? "c += alpha * (a . b)" : "c = a . b",
-                       to_string(shape_.dtype), spelled(s.m), spelled(s.n), spelled(s.k));
+                       to_string(shape_.dtype), spelled(s.m), spelled(s.n), spelled(known_k_));
+  }
+
+  /// Whether sums may be so long that they are added up in blocks of their terms.
+  bool has_blocks() const {
+    return is_float(shape_.dtype) &&
+           (scheme_ == ContractionScheme::rows || scheme_ == ContractionScheme::columns) &&
+           known_k_.value_or(most_at_once + 1) > most_at_once;
   }
 
   /// Whether b (for packed: a too) is copied to the work memory.
@@ -136,6 +147,13 @@ private:
       return packed_text();
     }
     return {};
+  }
+
+  std::string parts() {
+    if (!has_parts_) return {};
+    std::string text(parts_body);
+    fill(text, "@copy_right", copy_right());
+    return text;
   }
 
   bool has_partial_rows() const {
@@ -256,6 +274,12 @@ private:
   std::string entry() {
     std::string text = arguments();
     if (scheme_ == ContractionScheme::packed) return text + std::string(packed_entry);
+    if (has_parts_) {
+      std::string parts(parts_entry);
+      fill(parts, "@more_parts", copies() ? ", nullptr, @each_work" : "");
+      if (known_k_) return text + parts + "}\n";
+      text += "  if (g.k > most_terms) {\n" + parts + "    return;\n  }\n";
+    }
     text += copy_right();
     const auto& s = shape_.known;
     if (s.m && s.n && s.k && *s.m * *s.n * *s.k < 2 * grain)
@@ -272,6 +296,7 @@ private:
     const Known& n = shape_.known.n;
     const int columns = is_dots ? tile_.vectors : tile_.rows;
     const bool has_partial_columns = !n || *n % columns != 0;
+    const Known& k = known_k_;
     fill(text, "@type", to_string(shape_.dtype));
     fill(text, "@lanes", std::to_string(shape_.lanes()));
     fill(text, "@rows", std::to_string(tile_.rows));
@@ -287,23 +312,35 @@ private:
     fill(text, "@right",
          copies() ? "g.work + j * g.k, W, first_lanes<W>(W)" : "g.b + j, g.b_row, inside");
     fill(text, "@column", column);
-    const Known& k = shape_.known.k;
     fill(text, "@terms", k && *k % shape_.lanes() == 0 ? "lanes" : "g.k - p");
     const PackedBlocks blocks = packed_blocks(shape_);
     fill(text, "@block_columns", std::to_string(blocks.columns));
     fill(text, "@block_k", std::to_string(blocks.k));
     fill(text, "@grain", std::to_string(grain));
+    fill(text, "@unit", std::to_string(unit()));
+    fill(text, "@multiply", has_blocks() ? "multiply_in_blocks" : "multiply");
+    fill(text, "@all_terms", has_blocks() ? "g.k" : "0, g.k");
+    fill(text, "@most_at_once", std::to_string(most_at_once));
+    fill(text, "@most_terms", std::to_string(most_terms(shape_, scheme_)));
+    if (scheme_ == ContractionScheme::dots)
+      fill(text, "@each_work", "ceil_div(most_terms, lanes) * lanes * g.n");
+    else
+      fill(text, "@each_work",
+           fmt::format("ceil_div(g.n, {0}) * {0} * most_terms", tile_.vectors * shape_.lanes()));
     const bool is_packed = scheme_ == ContractionScheme::packed;
     fill(text, "@next", is_packed ? ", const T* next" : "");
     keep_lines(text, "@^", is_packed);
     keep_lines(text, "@*", scheme_ == ContractionScheme::columns);
     keep_lines(text, "@+", shape_.accumulates);
     keep_lines(text, "@-", !shape_.accumulates);
+    keep_lines(text, "@#", copies());
   }
 
   ContractionShape shape_;
   ContractionScheme scheme_;
   ContractionTile tile_;
+  Known known_k_;
+  bool has_parts_ = false;
   bool copies_elements_ = false, copies_lines_ = false, copies_columns_ = false,
        copies_any_ = false;
 };

@@ -118,19 +118,39 @@ static void copy(const T* from, i64 row, i64 col, i64 rows, i64 cols, T* to, i64
 
 /// The innermost loop of all schemes but `dots`.
 inline constexpr std::string_view multiply = R"text(
-// sum[r] = the sum over p of left[r][p * step] times the first W elements of line p of `right`, those
-// that `inside` has.
+// sum[r] = the sum over p of left[r][p * step] times the first W elements of a line of `right`, those that
+// `inside` has, for p in [begin, end). The first line is that of `begin`.
 @^// Elements of `next`, needed soon, are fetched on the way.
 template <int R, int W>
 KROTON_INLINE void multiply(vec<T, W> (&sum)[R], const T* const (&left)[R], i64 step, const T* right,
-                            i64 line, vec<bool, W> inside, i64 k@next) {
+                            i64 line, vec<bool, W> inside, i64 begin, i64 end@next) {
   for (int r = 0; r < R; ++r) sum[r] = T(0);
 PLAIN_LOOP
-  for (i64 p = 0; p < k; ++p, right += line) {
+  for (i64 p = begin; p < end; ++p, right += line) {
 @^    __builtin_prefetch(next + p, 0, 2);
 @*    for (int q = 0; q < W; q += lanes) __builtin_prefetch(right + ahead * line + q);
     const vec<T, W> x = load_first(right, inside, T(0));
     for (int r = 0; r < R; ++r) sum[r] += left[r][p * step] * x;
+  }
+}
+)text";
+
+inline constexpr std::string_view multiply_in_blocks = R"text(
+constexpr i64 most_at_once = @most_at_once;
+
+// The same for all p < k, of which no more than `most_at_once` are added up one after the other: then their sums are.
+template <int R, int W>
+KROTON_INLINE void multiply_in_blocks(vec<T, W> (&sum)[R], const T* const (&left)[R], i64 step, const T* right,
+                                      i64 line, vec<bool, W> inside, i64 k) {
+  alignas(64) T so_far[R][W];
+PLAIN_LOOP
+  for (i64 begin = 0, end;; begin = end) {
+    end = smaller(begin + most_at_once, k);
+    multiply(sum, left, step, right + begin * line, line, inside, begin, end);
+    if (begin > 0)
+      for (int r = 0; r < R; ++r) sum[r] += load_from<W>(so_far[r]);
+    if (end == k) return;
+    for (int r = 0; r < R; ++r) store_to(so_far[r], sum[r]);
   }
 }
 )text";
@@ -142,7 +162,7 @@ template <int R, int W> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) 
   for (int r = 0; r < R; ++r) a[r] = g.a + @row * g.a_row;
   const auto inside = first_lanes<W>(g.n - j);
   vec<T, W> sum[R];
-  multiply(sum, a, g.a_col, @right, g.k);
+  @multiply(sum, a, g.a_col, @right, @all_terms);
   T* c = g.c + i * g.c_row + j;
 @+  for (int r = 0; r < R; ++r)
 @+    @if_rowsum[r] = load_first(c + r * g.c_row, inside, T(0)) + g.alpha * sum[r];
@@ -157,7 +177,7 @@ template <int R, int W> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) 
   const T* b[R];
   for (int r = 0; r < R; ++r) b[r] = g.b + @column * g.b_col;
   vec<T, W> sum[R];
-  multiply(sum, b, g.b_row, g.a + i, g.a_col, first_lanes<W>(g.m - i), g.k);
+  @multiply(sum, b, g.b_row, g.a + i, g.a_col, first_lanes<W>(g.m - i), @all_terms);
   alignas(64) T sums[R][W];
   for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
   const auto inside = first_lanes<lanes>(smaller(R, g.n - j));
@@ -237,6 +257,71 @@ PLAIN_LOOP
 }
 )text";
 
+/// Of all schemes but `packed`, which goes through k in blocks anyway.
+inline constexpr std::string_view parts_body = R"text(
+constexpr i64 most_terms = @most_terms;
+
+// Of sums of more than `most_terms` products: part i of k as a product of its own, its result at sums[i][m][n].
+struct Parts {
+  const Product* whole;
+  T* sums;
+@#  T* work; // [worker][each_work]
+@#  i64 each_work;
+  i64 count, units; // parts, and units of rows in each
+};
+
+// Units [begin, end) of all parts, part by part.
+static void sweep_parts(void* frame, i64 begin, i64 end, int worker) {
+  const Parts& f = *(const Parts*)frame;
+  Product g = *f.whole;
+  g.c_row = g.n;
+@+  g.alpha = T(1);
+@#  g.work = f.work + worker * f.each_work;
+PLAIN_LOOP
+  while (begin < end) {
+    const i64 part = begin / f.units, first = begin - part * f.units, last = smaller(f.units, first + end - begin);
+    const i64 p = part * most_terms;
+    g.a = f.whole->a + p * g.a_col;
+    g.b = f.whole->b + p * g.b_row;
+    g.c = f.sums + part * g.m * g.n;
+    g.k = smaller(most_terms, f.whole->k - p);
+@copy_right
+@+PLAIN_LOOP
+@+    for (i64 e = first * @unit * g.n; e < smaller(last * @unit, g.m) * g.n; ++e) g.c[e] = T(0);
+    sweep(&g, first, last, worker);
+    begin += last - first;
+  }
+}
+
+// Vectors [begin, end) of the elements of c, row after row, are added up in f64.
+static void add_parts(void* frame, i64 begin, i64 end, int) {
+  const Parts& f = *(const Parts*)frame;
+  const Product& g = *f.whole;
+  const i64 elements = g.m * g.n;
+PLAIN_LOOP
+  for (i64 e = begin * lanes; e < smaller(end * lanes, elements); e += lanes) {
+    const auto inside = first_lanes<lanes>(elements - e);
+    vec<f64, lanes> sum = 0.0;
+PLAIN_LOOP
+    for (i64 i = 0; i < f.count; ++i) sum += convert<f64>(load_first(f.sums + i * elements + e, inside, T(0)));
+    alignas(64) T sums[lanes];
+    store_to(sums, convert<T>(sum));
+PLAIN_LOOP
+    for (i64 l = 0; l < smaller(lanes, elements - e); ++l) {
+      T* c = g.c + (e + l) / g.n * g.c_row + (e + l) % g.n;
+@+      sums[l] = *c + g.alpha * sums[l];
+      *c = sums[l];
+    }
+  }
+}
+)text";
+
+inline constexpr std::string_view parts_entry = R"text(    Parts f{&g, (T*)buffers[4]@more_parts, ceil_div(g.k, most_terms), ceil_div(g.m, @unit)};
+@#    f.work = f.sums + ceil_div(f.count * g.m * g.n, lanes) * lanes;
+    rt->parallel_for(rt, f.count * f.units, @grain / (1 + g.n * most_terms * @unit) + 1, sweep_parts, &f);
+    rt->parallel_for(rt, ceil_div(g.m * g.n, lanes), @grain / 8 / (f.count * lanes) + 1, add_parts, &f);
+)text";
+
 inline constexpr std::string_view packed_body = R"text(
 constexpr int R = @rows, W = @width; // a tile of c: R rows, W columns
 constexpr i64 most_columns = @block_columns, most_depth = @block_k;
@@ -277,7 +362,7 @@ PLAIN_LOOP
   const T* a[R];
   for (int r = 0; r < R; ++r) a[r] = left + @left_row;
   vec<T, W> sum[R];
-  multiply(sum, a, @left_step, right, W, first_lanes<W>(W), f.depth, next);
+  multiply(sum, a, @left_step, right, W, first_lanes<W>(W), 0, f.depth, next);
   alignas(64) T sums[R][W];
   for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
   const auto inside = first_lanes<W>(columns);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 namespace kroton::codegen {
 namespace {
@@ -41,9 +42,9 @@ Size cost_of_columns(Size m, Size n, Size k, Size lanes) {
   return ceil_div(m, lanes) * (n * k + transposing * lanes);
 }
 
-Size cost_of_dots(Size m, Size n, Size k, Size lanes) {
+Size cost_of_dots(Size m, Size n, Size k, Size lanes, bool copies) {
   const Size steps = ceil_div(k, lanes);
-  return m * (n * steps + transposing * lanes) + transposing * lanes * steps;
+  return m * (n * steps + transposing * lanes) + (copies ? transposing * lanes * steps : 0);
 }
 
 ContractionTile rows_tile(const ContractionShape& shape) {
@@ -75,7 +76,7 @@ ContractionScheme contraction_scheme(const ContractionShape& shape,
         cost_of_columns(s.m, s.n, s.k, lanes) < cost_of_rows(s.m, s.n, s.k, lanes))
       return ContractionScheme::columns;
     if (s.a_col == 1 && s.k >= long_k &&
-        cost_of_dots(s.m, s.n, s.k, lanes) < cost_of_rows(s.m, s.n, s.k, lanes))
+        cost_of_dots(s.m, s.n, s.k, lanes, s.b_row != 1) < cost_of_rows(s.m, s.n, s.k, lanes))
       return ContractionScheme::dots;
   }
   return is_large(s.m, s.n, s.k) ? ContractionScheme::packed : ContractionScheme::rows;
@@ -128,6 +129,18 @@ ContractionTile contraction_tile(const ContractionShape& shape, ContractionSchem
   return {};
 }
 
+std::int64_t most_terms(const ContractionShape& shape, ContractionScheme scheme) {
+  constexpr Size most = 4096, no_limit = std::numeric_limits<Size>::max();
+  if (!is_float(shape.dtype) || scheme == ContractionScheme::packed) return no_limit;
+  // Of a dot each lane has a sum of its own.
+  return scheme == ContractionScheme::dots ? std::min(most, most_at_once * shape.lanes()) : most;
+}
+
+bool may_have_parts(const ContractionShape& shape, ContractionScheme scheme) {
+  const Size most = most_terms(shape, scheme);
+  return most < std::numeric_limits<Size>::max() && shape.known.k.value_or(most + 1) > most;
+}
+
 PackedBlocks packed_blocks(const ContractionShape& shape) {
   return {384, 2048 / static_cast<Size>(item_size(shape.dtype))};
 }
@@ -141,16 +154,17 @@ std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionSc
                                     const ContractionSizes<Size>& s, int threads) {
   const Size lanes = shape.lanes();
   const auto padded = [](Size n, Size to) { return ceil_div(n, to) * to; };
+  const Size of_part = most_terms(shape, scheme), k = std::min(s.k, of_part);
   Size elements = 0;
   switch (scheme) {
   case ContractionScheme::rows:
     if (!reads_right_directly(shape))
-      elements = padded(s.n, contraction_tile(shape, scheme).vectors * lanes) * s.k;
+      elements = padded(s.n, contraction_tile(shape, scheme).vectors * lanes) * k;
     break;
   case ContractionScheme::columns:
     break;
   case ContractionScheme::dots:
-    if (shape.known.b_row != 1) elements = padded(s.k, lanes) * s.n;
+    if (shape.known.b_row != 1) elements = padded(k, lanes) * s.n;
     break;
   case ContractionScheme::packed: {
     const ContractionTile tile = contraction_tile(shape, scheme);
@@ -161,6 +175,8 @@ std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionSc
     break;
   }
   }
+  if (s.k > of_part)
+    elements = padded(ceil_div(s.k, of_part) * s.m * s.n, lanes) + threads * elements;
   return elements * static_cast<Size>(item_size(shape.dtype));
 }
 

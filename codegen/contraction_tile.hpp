@@ -13,6 +13,17 @@ struct ContractionTile {
 /// Chosen so that the accumulators and what they are fed with fit the registers.
 ContractionTile contraction_tile(const ContractionShape& shape, ContractionScheme scheme);
 
+/// Sums of f32 lose digits with every term that they grow by: so many products at most are added
+/// one after the other before their sum is added to those of others.
+constexpr std::int64_t most_at_once = 256;
+
+/// Sums of more terms are made in parts, each a product of its own that is computed in work memory;
+/// what the parts come to is added in f64. Of `packed` and of integers there are no parts.
+std::int64_t most_terms(const ContractionShape& shape, ContractionScheme scheme);
+
+/// Whether sums may be as long as that.
+bool may_have_parts(const ContractionShape& shape, ContractionScheme scheme);
+
 /// Blocks of a packed product, in elements: k × columns of b stay in the second-level cache, and k
 /// terms of a tile's rows of a in the first.
 struct PackedBlocks {

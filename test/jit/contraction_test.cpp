@@ -164,6 +164,19 @@ constexpr Case large_cases[] = {
     {95, 405, 520, Layout::transposed, Layout::straight, false, 11},
 };
 
+/// Sums that are made in blocks and in parts, by each scheme but the packed one.
+constexpr Case long_cases[] = {
+    {1, 1, 9001, Layout::straight, Layout::straight},
+    {3, 20, 5000, Layout::straight, Layout::straight, true, 3},
+    {19, 21, 4097, Layout::straight, Layout::transposed, true},
+    {4, 4, 12288, Layout::transposed, Layout::straight, false, 2},
+    {40, 3, 4100, Layout::transposed, Layout::straight, true, 2},
+    {21, 7, 8195, Layout::straight, Layout::straight, true, 1},
+    {21, 7, 8192, Layout::straight, Layout::transposed},
+    {5, 33, 1300, Layout::strided, Layout::strided},
+    {70, 3, 700, Layout::transposed, Layout::straight},
+};
+
 } // namespace
 
 TEST_CASE("products are right for every scheme, with sizes known and unknown",
@@ -174,6 +187,8 @@ TEST_CASE("products are right for every scheme, with sizes known and unknown",
     check<double>(kernels, c);
   }
   for (const Case& c : large_cases) check<float>(kernels, c);
+  for (const Case& c : long_cases) check<float>(kernels, c);
+  for (std::size_t i : {1, 2, 3, 5}) check<double>(kernels, long_cases[i]);
   check<double>(kernels, large_cases[1]);
 }
 
@@ -190,6 +205,7 @@ TEST_CASE("products are right on targets with narrower vectors", "[jit][contract
     Kernels kernels(target);
     for (std::size_t i : {2, 3, 4, 8, 9}) check<float>(kernels, cases[i]);
     check<double>(kernels, cases[8]);
+    for (std::size_t i : {2, 3, 4, 5}) check<float>(kernels, long_cases[i]);
     check<float>(kernels, large_cases[1]);
   }
 }
@@ -200,7 +216,11 @@ TEST_CASE("sums have one order, whatever is known and however many threads there
   for (Case c : {Case{32, 30, 30, Layout::straight, Layout::transposed, true},
                  Case{600, 10, 784, Layout::straight, Layout::straight},
                  Case{784, 10, 600, Layout::transposed, Layout::straight, true},
-                 Case{200, 400, 1300, Layout::straight, Layout::straight}}) {
+                 Case{200, 400, 1300, Layout::straight, Layout::straight},
+                 Case{7, 50, 9000, Layout::straight, Layout::transposed, true},
+                 Case{9, 5, 30000, Layout::transposed, Layout::straight},
+                 Case{90, 5, 9000, Layout::straight, Layout::straight, true},
+                 Case{1, 1, 100000, Layout::straight, Layout::straight}}) {
     CAPTURE(c.m, c.n, c.k);
     Operands<float> operands(c);
     std::minstd_rand random(3);
@@ -217,6 +237,75 @@ TEST_CASE("sums have one order, whatever is known and however many threads there
     CHECK(has_same_bits(operands.run(kernels, known, scheme, 3)));
     CHECK(has_same_bits(operands.run(kernels, open, scheme, 2)));
   }
+}
+
+namespace {
+
+/// The largest error of an element, relative to the sum of its products' magnitudes, among the
+/// first elements of c. Elements of a and b are `first`, or from [first, first + 1).
+double largest_error(Kernels& kernels, const Case& c, float first, bool is_random) {
+  Operands<float> operands(c);
+  std::minstd_rand random(5);
+  for (auto* v : {&operands.a, &operands.b})
+    for (float& x : *v)
+      x = first + (is_random ? static_cast<float>(random()) / 2147483648.0f : 0.0f);
+  const ContractionShape open = open_shape(DType::f32, kernels.target, c);
+  const std::vector<float> is =
+      operands.run(kernels, open, contraction_scheme(open, operands.sizes));
+  const Sizes& s = operands.sizes;
+  double largest = 0;
+  for (Size i = 0; i < std::min<Size>(c.m, 3); ++i)
+    for (Size j = 0; j < std::min<Size>(c.n, 3); ++j) {
+      double sum = 0, magnitude = 0;
+      for (Size p = 0; p < c.k; ++p) {
+        const double term =
+            static_cast<double>(operands.a[static_cast<std::size_t>(i * s.a_row + p * s.a_col)]) *
+            static_cast<double>(operands.b[static_cast<std::size_t>(p * s.b_row + j * s.b_col)]);
+        sum += term;
+        magnitude += std::abs(term);
+      }
+      const double error = std::abs(is[static_cast<std::size_t>(i * s.c_row + j)] - sum);
+      largest = std::max(largest, error / magnitude);
+    }
+  return largest;
+}
+
+/// Products with these k that have at most `most` products of elements, in each layout.
+void check_errors(std::initializer_list<Size> ks, Size most) {
+  using enum Layout;
+  for (const char* target : {"host", "v3"}) {
+    if (!jit::CpuTarget::parse(target).runs_here()) continue;
+    Kernels kernels(target);
+    for (const Size k : ks)
+      for (const auto& [m, n] : {std::pair<Size, Size>{1, 1},
+                                 {1, 4},
+                                 {4, 1},
+                                 {4, 4},
+                                 {2, 40},
+                                 {20, 3},
+                                 {17, 33},
+                                 {64, 64}}) {
+        if (m * n * k > most) continue;
+        for (const Layout a : {straight, transposed})
+          for (const Layout b : {straight, transposed}) {
+            CAPTURE(target, m, n, k, static_cast<int>(a), static_cast<int>(b));
+            const Case c{m, n, k, a, b};
+            CHECK(largest_error(kernels, c, 0.1f, false) < 2e-6);
+            CHECK(largest_error(kernels, c, 1.0f, true) < 2e-6);
+            CHECK(largest_error(kernels, c, -0.5f, true) < 1e-6);
+          }
+      }
+  }
+}
+
+} // namespace
+
+TEST_CASE("sums of many products are as right as sums of few", "[jit][contraction]") {
+  check_errors({1, 100, 513, 4096, 4097, 100'000, Size{1} << 20}, Size{1} << 22);
+}
+
+TEST_CASE("sums of very many products are as right as sums of few", "[jit][contraction][.slow]") {
+  check_errors({10'000, 1'000'000, Size{1} << 22, Size{1} << 24}, Size{1} << 28);
 }
 
 TEST_CASE("what is not known decides which texts a product needs", "[jit][contraction]") {
