@@ -23,25 +23,6 @@ int make_directories(const std::filesystem::path& path) {
   return 0;
 }
 
-namespace {
-
-/// Ours or root's, and nobody else can write to it.
-bool is_ours_alone(const struct stat& status) {
-  return (status.st_uid == ::geteuid() || status.st_uid == 0) &&
-         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
-} // namespace
-
-std::string why_untrusted(const std::string& name, const struct stat& status) {
-  if (is_ours_alone(status)) return {};
-  if (status.st_uid != ::geteuid() && status.st_uid != 0)
-    return fmt::format("{} belongs to user {}; chown it", name, status.st_uid);
-  return fmt::format("{} is writable by others (mode {:04o}); look at what is in it, then "
-                     "chmod go-w {}",
-                     name, status.st_mode & 07777, name);
-}
-
 std::string why_folders_untrusted(const Fd& directory, const std::filesystem::path& name,
                                   const std::string& path) {
   for (auto end = path.find('/'); end != path.npos; end = path.find('/', end + 1)) {
@@ -54,8 +35,7 @@ std::string why_folders_untrusted(const Fd& directory, const std::filesystem::pa
                                error_text(errno));
     if (!S_ISDIR(status.st_mode))
       return fmt::format("{} is no folder; remove it", (name / folder).string());
-    if (is_ours_alone(status)) continue;
-    return why_untrusted((name / folder).string(), status);
+    if (std::string why = why_untrusted((name / folder).string(), status); !why.empty()) return why;
   }
   return {};
 }

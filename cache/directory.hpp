@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "cache/file.hpp"
+#include "lib/support/trust.hpp"
 
 namespace kroton::cache {
 
@@ -17,9 +18,7 @@ namespace kroton::cache {
 /// asks for, and returns 0 or the errno value of the first that could not be made.
 int make_directories(const std::filesystem::path& path);
 
-/// What makes a file or directory one that somebody else could have written to, with the remedy;
-/// nothing if it belongs to the effective user or to root and nobody else can write to it.
-std::string why_untrusted(const std::string& name, const struct stat& status);
+using support::why_untrusted;
 
 /// What makes a folder on the way to `path`, which lies in the directory of that name, one that
 /// leads elsewhere or that somebody else could have written to, with the remedy; nothing if all

@@ -10,6 +10,7 @@
 #include "cache/entry.hpp"
 #include "cache/layout.hpp"
 #include "lib/support/digest.hpp"
+#include "lib/support/library.hpp"
 #include "lib/support/log.hpp"
 #include "lib/support/plugin.hpp"
 
@@ -37,11 +38,10 @@ struct Plugin {
 
 Plugin open_plugin() {
   const support::PluginPlace place = support::find_plugin(plugin_file);
-  if (place.path.empty())
-    return {nullptr, fmt::format("{} is in none of {}", plugin_file, place.searched)};
-  void* handle = ::dlopen(place.path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle) return {nullptr, ::dlerror()};
-  auto* get = reinterpret_cast<kroton_http_api_fn*>(::dlsym(handle, "kroton_http_api"));
+  if (place.path.empty()) return {nullptr, place.problem};
+  const support::LoadedLibrary library = support::load_library(place.path);
+  if (!library.handle) return {nullptr, library.problem};
+  auto* get = reinterpret_cast<kroton_http_api_fn*>(::dlsym(library.handle, "kroton_http_api"));
   const KrotonHttpApi* api = get ? get() : nullptr;
   if (!api || api->abi_version != kroton_http_abi_version)
     return {nullptr, fmt::format("{} is of another version of Kroton", place.path.string())};

@@ -1,5 +1,7 @@
 #include "jit/cpu/blas.hpp"
 #include "jit/pool.hpp"
+#include "lib/support/environment.hpp"
+#include "lib/support/library.hpp"
 #include "lib/support/log.hpp"
 
 #include <algorithm>
@@ -30,7 +32,7 @@ public:
     const char* type = __builtin_cpu_supports("x86-64-v4")   ? "SkylakeX"
                        : __builtin_cpu_supports("x86-64-v3") ? "Haswell"
                                                              : nullptr;
-    is_set_ = type && !std::getenv(variable) && setenv(variable, type, 0) == 0;
+    is_set_ = type && support::variable(variable).empty() && setenv(variable, type, 0) == 0;
   }
   ~CoreTypeHint() {
     if (is_set_) unsetenv(variable);
@@ -41,16 +43,19 @@ private:
   bool is_set_ = false;
 };
 
-std::optional<Blas> open(const char* file) {
-  void* handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-  if (!handle) return std::nullopt;
+struct Opened {
+  std::optional<Blas> blas;
+  std::string problem; ///< Why there is none.
+};
+
+Opened open(const std::string& file) {
+  const support::LoadedLibrary library = support::load_library(file);
+  void* const handle = library.handle;
+  if (!handle) return {{}, library.problem};
   Blas found;
   found.sgemm = reinterpret_cast<Blas::Sgemm>(dlsym(handle, "cblas_sgemm"));
   found.dgemm = reinterpret_cast<Blas::Dgemm>(dlsym(handle, "cblas_dgemm"));
-  if (!found.sgemm || !found.dgemm) {
-    dlclose(handle);
-    return std::nullopt;
-  }
+  if (!found.sgemm || !found.dgemm) return {{}, "it has no cblas_sgemm or no cblas_dgemm"};
   using SetThreads = void (*)(int);
   for (const char* name :
        {"openblas_set_num_threads", "bli_thread_set_num_threads", "MKL_Set_Num_Threads"})
@@ -66,25 +71,24 @@ std::optional<Blas> open(const char* file) {
       found.name += std::string(", kernels for ") + kernels();
     found.name += ")";
   }
-  return found;
+  return {std::move(found), {}};
 }
 
 std::optional<Blas> find() {
-  const char* chosen = std::getenv("KROTON_BLAS");
-  if (!chosen || !*chosen || std::string_view(chosen) == "off") return std::nullopt;
+  const std::string chosen = support::variable("KROTON_BLAS");
+  if (chosen.empty() || chosen == "off") return std::nullopt;
   const CoreTypeHint hint;
-  if (std::string_view(chosen) != "auto") {
-    if (auto found = open(chosen)) return found;
-    const char* reason = dlerror();
-    support::log(support::Area::jit)
-        ->warn("KROTON_BLAS={} cannot be used: {}", chosen,
-               reason ? reason : "it has no cblas_sgemm");
-    return std::nullopt;
+  if (chosen != "auto") {
+    Opened opened = open(chosen);
+    if (!opened.blas)
+      support::log(support::Area::jit)
+          ->warn("KROTON_BLAS={} cannot be used: {}", chosen, opened.problem);
+    return std::move(opened.blas);
   }
   for (const char* file :
        {"libopenblas.so.0", "libopenblas.so", "libblis.so.4", "libblis.so.3", "libmkl_rt.so.2",
         "libmkl_rt.so", "libcblas.so.3", "libcblas.so", "libblas.so.3"})
-    if (auto found = open(file)) return found;
+    if (auto found = open(file).blas) return found;
   return std::nullopt;
 }
 
@@ -244,13 +248,13 @@ const Blas* blas() {
 }
 
 std::string blas_description() {
-  const char* chosen = std::getenv("KROTON_BLAS");
+  const std::string chosen = support::variable("KROTON_BLAS");
   if (const Blas* library = blas())
     return fmt::format(
         "{}, {} threads, for large f32 and f64 products, because KROTON_BLAS={}; generated "
         "code for the others",
         library->name, thread_count(), chosen);
-  if (chosen && *chosen && std::string_view(chosen) != "off")
+  if (!chosen.empty() && chosen != "off")
     return fmt::format("generated code, {} threads, because KROTON_BLAS={} cannot be used",
                        thread_count(), chosen);
   return fmt::format("generated code, {} threads; KROTON_BLAS would name a library to use instead",

@@ -3,6 +3,7 @@
 #include "jit/cpu/plugin_abi.hpp"
 #include "jit/cpu/plugin_fingerprint.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/library.hpp"
 #include "lib/support/log.hpp"
 #include "lib/support/plugin.hpp"
 
@@ -33,14 +34,18 @@ std::atomic<const KrotonClangApi*> loaded_plugin{nullptr};
 const KrotonClangApi* open_plugin(const std::filesystem::path& path) {
   constexpr std::string_view reinstall =
       "build and install Kroton again, libkroton.so and the plugin together";
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle)
+  constexpr std::string_view who_is_trusted =
+      "code is loaded only from files and folders that belong to root, to you or to the owner of "
+      "libkroton.so, and that nobody else can write to";
+  constexpr std::string_view needed =
+      "install the LLVM libraries it was built with (libclang-cpp" KROTON_TEXT(
+          LLVM_VERSION_MAJOR) " and libllvm" KROTON_TEXT(LLVM_VERSION_MAJOR) " on Debian)";
+  const support::LoadedLibrary library = support::load_library(path);
+  if (!library.handle)
     support::fail<CompileError>(
-        "jit",
-        {.hint = "install the LLVM libraries it was built with (libclang-cpp" KROTON_TEXT(
-             LLVM_VERSION_MAJOR) " and libllvm" KROTON_TEXT(LLVM_VERSION_MAJOR) " on Debian)"},
-        "the compiler plugin {} cannot be loaded: {}", path.string(), dlerror());
-  auto* get = reinterpret_cast<kroton_clang_api_fn*>(dlsym(handle, "kroton_clang_api"));
+        "jit", {.hint = library.is_untrusted ? std::string(who_is_trusted) : std::string(needed)},
+        "the compiler plugin {} cannot be loaded: {}", path.string(), library.problem);
+  auto* get = reinterpret_cast<kroton_clang_api_fn*>(dlsym(library.handle, "kroton_clang_api"));
   const KrotonClangApi* api = get ? get() : nullptr;
   if (!api || api->abi_version != kroton_clang_abi_version)
     support::fail<CompileError>("jit", {.hint = std::string(reinstall)},
@@ -69,7 +74,7 @@ const KrotonClangApi& plugin() {
     support::fail<CompileError>(
         "jit",
         {.hint = "set KROTON_PLUGIN_DIR to the folder that holds it, or install Kroton again"},
-        "no compiler: {} is in none of {}", plugin_file, place.searched);
+        "no compiler: {}", place.problem);
   const auto start = std::chrono::steady_clock::now();
   const KrotonClangApi* api = open_plugin(place.path);
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
@@ -163,8 +168,7 @@ Compiler& compiler() {
 
 std::string compiler_description() {
   const support::PluginPlace place = support::find_plugin(plugin_file);
-  if (place.path.empty())
-    return fmt::format("not found: {} is in none of {}", plugin_file, place.searched);
+  if (place.path.empty()) return fmt::format("not found: {}", place.problem);
   const KrotonClangApi* api = loaded_plugin.load(std::memory_order_acquire);
   return fmt::format("{}, {}", place.path.string(),
                      api ? fmt::format("loaded, {}", api->compiler)

@@ -46,8 +46,8 @@ struct CompileOutput {
   std::string log;      ///< What the compiler said; empty as a rule.
 };
 
-/// The plugin, libkroton-clang.so, is looked for in $KROTON_PLUGIN_DIR if that is set; else beside
-/// libkroton.so, in cpu/ and kroton/ there, and where it was to be installed.
+/// The plugin, libkroton-clang.so, is looked for where lib/support/plugin.hpp says, and loaded if
+/// nobody else could have written it.
 class Compiler {
 public:
   Compiler() = default;

@@ -1,6 +1,5 @@
 #include "jit/cuda/library.hpp"
 
-#include <cstdlib>
 #include <span>
 
 #include <dlfcn.h>
@@ -8,6 +7,9 @@
 #include <fmt/ranges.h>
 #include <glob.h>
 #include <link.h>
+
+#include "lib/support/environment.hpp"
+#include "lib/support/library.hpp"
 
 namespace kroton::jit::cuda {
 namespace {
@@ -25,9 +27,9 @@ std::vector<std::string> files_like(const std::string& pattern) {
 /// Where pip puts packages: in the active environment, the user's folder, and the system's.
 std::vector<std::string> python_folders() {
   std::vector<std::string> folders;
-  if (const char* environment = std::getenv("VIRTUAL_ENV"); environment && *environment)
+  if (const std::string environment = support::variable("VIRTUAL_ENV"); !environment.empty())
     folders.push_back(fmt::format("{}/lib/python3*/site-packages", environment));
-  if (const char* home = std::getenv("HOME"); home && *home)
+  if (const std::string home = support::variable("HOME"); !home.empty())
     folders.push_back(fmt::format("{}/.local/lib/python3*/site-packages", home));
   for (const char* system :
        {"/usr/local/lib/python3*/site-packages", "/usr/local/lib/python3*/dist-packages",
@@ -45,12 +47,6 @@ std::vector<std::string> candidates(const char* name) {
   return files;
 }
 
-/// What the dynamic linker said of its last failure.
-std::string last_error() {
-  const char* text = ::dlerror();
-  return text ? text : "it could not be opened";
-}
-
 std::string path_of(void* handle, std::string asked) {
   link_map* map = nullptr;
   if (::dlinfo(handle, RTLD_DI_LINKMAP, static_cast<void*>(&map)) == 0 && map && *map->l_name)
@@ -66,25 +62,31 @@ void* Library::address(const char* symbol) const noexcept {
 
 Library open_library(const LibraryName& name) {
   Library library;
+  std::vector<std::string> problems;
   const auto open = [&](const std::string& file) {
-    library.handle_ = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library.handle_) library.path_ = path_of(library.handle_, file);
+    support::LoadedLibrary loaded = support::load_library(file);
+    library.handle_ = loaded.handle;
+    if (library.handle_)
+      library.path_ = path_of(library.handle_, file);
+    else
+      problems.push_back(std::move(loaded.problem));
     return library.handle_ != nullptr;
   };
-  if (const char* file = std::getenv(name.variable); file && *file) {
-    if (!open(file)) library.problem_ = fmt::format("{}={}: {}", name.variable, file, last_error());
+  if (const std::string file = support::variable(name.variable); !file.empty()) {
+    if (!open(file))
+      library.problem_ = fmt::format("{}={}: {}", name.variable, file, problems.front());
     return library;
   }
   for (const char* file : name.names)
     if (open(file)) return library;
-  const std::string first_error = last_error();
+  problems.resize(1); // one of those that are in no folder tells as much as all
   for (const char* file : name.names)
     for (const std::string& place : candidates(file))
       if (open(place)) return library;
   library.problem_ = fmt::format(
       "there is no {} in the dynamic linker's path, in /usr/local/cuda/lib64 or among pip's "
       "packages; {} may name its file ({})",
-      fmt::join(name.names, " or "), name.variable, first_error);
+      fmt::join(name.names, " or "), name.variable, fmt::join(problems, "; "));
   return library;
 }
 

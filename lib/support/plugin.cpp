@@ -1,49 +1,42 @@
 #include "lib/support/plugin.hpp"
 
-#include <cstdlib>
 #include <vector>
 
-#include <dlfcn.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "lib/build_tree.hpp"
+#include "lib/support/environment.hpp"
+#include "lib/support/trust.hpp"
 
 namespace kroton::support {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The library that this code was linked into, or the program if it was linked into that; empty if
-/// neither can be told.
-fs::path own_file() {
-  Dl_info self{};
+/// The build tree that this code was built in, if it still lies where it was built; else empty.
+/// What is installed is the same file in another place, and is not taken for part of a build tree
+/// by what lies around it.
+fs::path own_build_tree(const fs::path& here) {
   std::error_code ignored;
-  if (!dladdr(reinterpret_cast<void*>(&find_plugin), &self) || !self.dli_fname) return {};
-  // A program is known by the name it was called by, which leads nowhere if it was found by PATH.
-  const fs::path name = self.dli_fname;
-  return name.has_parent_path() ? fs::weakly_canonical(name, ignored)
-                                : fs::read_symlink("/proc/self/exe", ignored);
+  const fs::path root = fs::canonical(build_root, ignored);
+  return !root.empty() && (here == root / "jit" || here == root / "tools/kroton") ? root
+                                                                                  : fs::path();
 }
 
-/// The build tree that holds a folder: the one of its parents where Meson keeps its own files; else
-/// empty.
-fs::path build_tree_of(const fs::path& folder) {
-  std::error_code ignored;
-  for (fs::path root = folder; root.has_relative_path(); root = root.parent_path())
-    if (fs::exists(root / "meson-private", ignored)) return root;
-  return {};
-}
-
-/// Best first; only there, if the user says where.
+/// Best first.
 std::vector<fs::path> plugin_folders() {
-  if (const char* chosen = std::getenv("KROTON_PLUGIN_DIR"); chosen && *chosen) return {chosen};
   std::vector<fs::path> folders;
-  if (const fs::path own = own_file(); !own.empty()) {
-    const fs::path here = own.parent_path();
-    folders.push_back(here);
-    if (const fs::path root = build_tree_of(here); !root.empty())
-      for (const char* room : {"jit/cpu", "cache"}) folders.push_back(root / room);
+  if (const OwnFile& own = own_file(); !own.path.empty()) {
+    const fs::path here = own.path.parent_path();
+    if (const fs::path root = own_build_tree(here); !root.empty())
+      return {root / "jit/cpu", root / "cache"};
     folders.push_back(here / "kroton"); // an installed prefix, wherever it was moved to
 #ifdef KROTON_LIBDIR
-    folders.push_back(here / ".." / KROTON_LIBDIR / "kroton"); // from the program in its bin
+    if (own.is_program)
+      folders.push_back((here / ".." / KROTON_LIBDIR / "kroton").lexically_normal());
 #endif
+    folders.push_back(here);
   }
 #ifdef KROTON_INSTALL_PLUGIN_DIR
   folders.emplace_back(KROTON_INSTALL_PLUGIN_DIR);
@@ -54,15 +47,23 @@ std::vector<fs::path> plugin_folders() {
 } // namespace
 
 PluginPlace find_plugin(std::string_view file) {
-  PluginPlace place;
-  for (const auto& folder : plugin_folders()) {
+  std::vector<fs::path> folders;
+  if (const fs::path chosen = variable("KROTON_PLUGIN_DIR"); chosen.is_absolute())
+    folders.push_back(chosen);
+  else if (!chosen.empty())
+    return {{},
+            fmt::format("KROTON_PLUGIN_DIR={} is a relative path, which depends on the working "
+                        "directory; give an absolute one",
+                        chosen.string())};
+  else
+    folders = plugin_folders();
+  std::vector<std::string> searched;
+  for (const fs::path& folder : folders) {
     std::error_code ignored;
-    place.searched += (place.searched.empty() ? "" : ", ") + folder.string();
-    if (!fs::exists(folder / file, ignored)) continue;
-    place.path = folder / file;
-    break;
+    if (fs::exists(folder / file, ignored)) return {folder / file, {}};
+    searched.push_back(folder.string());
   }
-  return place;
+  return {{}, fmt::format("{} is in none of {}", file, fmt::join(searched, ", "))};
 }
 
 } // namespace kroton::support

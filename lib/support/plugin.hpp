@@ -2,7 +2,9 @@
 /// Where the parts of Kroton lie that are loaded when they are first needed.
 ///
 ///   PluginPlace place = find_plugin("libkroton-clang.so");
-///   if (place.path.empty()) complain(place.searched);
+///   if (place.path.empty()) complain(place.problem);
+///   LoadedLibrary plugin = load_library(place.path);       // may find that it is not to be
+///   trusted
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -11,11 +13,12 @@ namespace kroton::support {
 
 struct PluginPlace {
   std::filesystem::path path; ///< Empty if it is in none of the folders.
-  std::string searched;       ///< The folders, for people.
+  std::string problem;        ///< Then, where it was looked for.
 };
 
-/// Looks in $KROTON_PLUGIN_DIR if that is set; else beside libkroton.so or the command `kroton`,
-/// where the build tree and an installed prefix have it, and where it was to be installed.
+/// Looks in $KROTON_PLUGIN_DIR if that is set. Else, for a library or program that lies in the
+/// build tree it was built in, where that tree has its plugins; for others, in the prefix that they
+/// lie in, beside them, and where Kroton was to be installed.
 PluginPlace find_plugin(std::string_view file);
 
 } // namespace kroton::support
