@@ -16,6 +16,9 @@ using namespace pieces;
 /// Products of elements below which splitting costs more than it gains; about 5 µs.
 constexpr std::int64_t grain = std::int64_t{1} << 19;
 
+/// Vectors of a tile whose masks stay in registers in more than one loop.
+constexpr int most_masked = 4;
+
 void fill(std::string& text, std::string_view what, std::string_view with) {
   for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size()))
     text.replace(at, what.size(), with);
@@ -58,7 +61,10 @@ public:
       text +=
           "\nconstexpr int ahead = 16; // lines of a: far apart, they are fetched by nobody else\n";
     if (scheme_ != ContractionScheme::dots) text += multiply;
-    if (has_blocks()) text += multiply_in_blocks;
+    if (has_blocks()) {
+      text += about_blocks;
+      text += tile_.vectors > most_masked ? all_blocks_alike : first_block_apart;
+    }
     text += main;
     fill_in(text);
     return {title() + prelude_for(prelude_names_in(text)) + "\n" + runtime_declaration(false) +
@@ -250,7 +256,7 @@ private:
     std::string text =
         fmt::format("\n// Tiles [begin, end) of {} rows each.{}\n", tile_.rows,
                     overlaps ? " The last one begins early enough to be whole." : "");
-    text += "static void sweep(void* frame, i64 begin, i64 end, int) {\n"
+    text += "@sweep(void* frame, i64 begin, i64 end, int) {\n"
             "  const Product& g = *(const Product*)frame;\n";
     if (rest > 0 && !overlaps)
       text += fmt::format("  const i64 whole = smaller(end, {});\n", *m / tile_.rows);
@@ -309,8 +315,7 @@ private:
     fill(text, "@right_column",
          copies() ? "g.work + " + column + " * (ceil_div(g.k, lanes) * lanes)"
                   : "g.b + " + column + " * g.b_col");
-    fill(text, "@right",
-         copies() ? "g.work + j * g.k, W, first_lanes<W>(W)" : "g.b + j, g.b_row, inside");
+    fill(text, "@right", copies() ? "g.work + j * g.k, W, W" : "g.b + j, g.b_row, g.n - j");
     fill(text, "@column", column);
     fill(text, "@terms", k && *k % shape_.lanes() == 0 ? "lanes" : "g.k - p");
     const PackedBlocks blocks = packed_blocks(shape_);
@@ -318,6 +323,10 @@ private:
     fill(text, "@block_k", std::to_string(blocks.k));
     fill(text, "@grain", std::to_string(grain));
     fill(text, "@unit", std::to_string(unit()));
+    fill(text, "@sweep", has_parts_ ? "[[gnu::noinline]] static void sweep" : "static void sweep");
+    fill(text, "@add_blocks",
+         shape_.known.k ? "KROTON_INLINE void add_blocks"
+                        : "[[gnu::noinline]] static void add_blocks");
     fill(text, "@multiply", has_blocks() ? "multiply_in_blocks" : "multiply");
     fill(text, "@all_terms", has_blocks() ? "g.k" : "0, g.k");
     fill(text, "@most_at_once", std::to_string(most_at_once));

@@ -118,12 +118,13 @@ static void copy(const T* from, i64 row, i64 col, i64 rows, i64 cols, T* to, i64
 
 /// The innermost loop of all schemes but `dots`.
 inline constexpr std::string_view multiply = R"text(
-// sum[r] = the sum over p of left[r][p * step] times the first W elements of a line of `right`, those that
-// `inside` has, for p in [begin, end). The first line is that of `begin`.
+// sum[r] = the sum over p of left[r][p * step] times the first W elements of a line of `right`, of which there are
+// `count`, for p in [begin, end). The first line is that of `begin`.
 @^// Elements of `next`, needed soon, are fetched on the way.
 template <int R, int W>
 KROTON_INLINE void multiply(vec<T, W> (&sum)[R], const T* const (&left)[R], i64 step, const T* right,
-                            i64 line, vec<bool, W> inside, i64 begin, i64 end@next) {
+                            i64 line, i64 count, i64 begin, i64 end@next) {
+  const auto inside = first_lanes<W>(count);
   for (int r = 0; r < R; ++r) sum[r] = T(0);
 PLAIN_LOOP
   for (i64 p = begin; p < end; ++p, right += line) {
@@ -135,18 +136,48 @@ PLAIN_LOOP
 }
 )text";
 
-inline constexpr std::string_view multiply_in_blocks = R"text(
+inline constexpr std::string_view about_blocks = R"text(
 constexpr i64 most_at_once = @most_at_once;
 
-// The same for all p < k, of which no more than `most_at_once` are added up one after the other: then their sums are.
+// The sums over all p < k, of which no more than `most_at_once` are added up one after the other: then their sums are.
+)text";
+
+/// The first block is often the only one; with a function of its own for the others, where their
+/// number is not known, it costs nothing more.
+inline constexpr std::string_view first_block_apart =
+    R"text(// Adds up what the blocks behind the first come to.
+template <int R, int W>
+@add_blocks(T (&so_far)[R][W], const T* const (&left)[R], i64 step, const T* right, i64 line, i64 count, i64 k) {
+PLAIN_LOOP
+  for (i64 begin = most_at_once; begin < k; begin += most_at_once) {
+    vec<T, W> sum[R];
+    multiply(sum, left, step, right + begin * line, line, count, begin, smaller(begin + most_at_once, k));
+    for (int r = 0; r < R; ++r) store_to(so_far[r], load_from<W>(so_far[r]) + sum[r]);
+  }
+}
+
 template <int R, int W>
 KROTON_INLINE void multiply_in_blocks(vec<T, W> (&sum)[R], const T* const (&left)[R], i64 step, const T* right,
-                                      i64 line, vec<bool, W> inside, i64 k) {
+                                      i64 line, i64 count, i64 k) {
+  multiply(sum, left, step, right, line, count, 0, smaller(most_at_once, k));
+  if (k <= most_at_once) [[likely]] return;
+  alignas(64) T so_far[R][W];
+  for (int r = 0; r < R; ++r) store_to(so_far[r], sum[r]);
+  add_blocks(so_far, left, step, right, line, count, k);
+  for (int r = 0; r < R; ++r) sum[r] = load_from<W>(so_far[r]);
+}
+)text";
+
+/// For wide tiles: of two loops that need as many masks as the machine has, Clang 22 makes slow ones.
+inline constexpr std::string_view all_blocks_alike =
+    R"text(template <int R, int W>
+KROTON_INLINE void multiply_in_blocks(vec<T, W> (&sum)[R], const T* const (&left)[R], i64 step, const T* right,
+                                      i64 line, i64 count, i64 k) {
   alignas(64) T so_far[R][W];
 PLAIN_LOOP
   for (i64 begin = 0, end;; begin = end) {
     end = smaller(begin + most_at_once, k);
-    multiply(sum, left, step, right + begin * line, line, inside, begin, end);
+    multiply(sum, left, step, right + begin * line, line, count, begin, end);
     if (begin > 0)
       for (int r = 0; r < R; ++r) sum[r] += load_from<W>(so_far[r]);
     if (end == k) return;
@@ -177,7 +208,7 @@ template <int R, int W> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) 
   const T* b[R];
   for (int r = 0; r < R; ++r) b[r] = g.b + @column * g.b_col;
   vec<T, W> sum[R];
-  @multiply(sum, b, g.b_row, g.a + i, g.a_col, first_lanes<W>(g.m - i), @all_terms);
+  @multiply(sum, b, g.b_row, g.a + i, g.a_col, g.m - i, @all_terms);
   alignas(64) T sums[R][W];
   for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
   const auto inside = first_lanes<lanes>(smaller(R, g.n - j));
@@ -197,7 +228,7 @@ PLAIN_LOOP
   }
 }
 
-static void sweep(void* frame, i64 begin, i64 end, int) {
+@sweep(void* frame, i64 begin, i64 end, int) {
   const Product& g = *(const Product*)frame;
 PLAIN_LOOP
   for (i64 i = begin * @width; i < smaller(end * @width, g.m); i += @width)
@@ -248,7 +279,7 @@ PLAIN_LOOP
   }
 }
 
-static void sweep(void* frame, i64 begin, i64 end, int) {
+@sweep(void* frame, i64 begin, i64 end, int) {
   const Product& g = *(const Product*)frame;
 PLAIN_LOOP
   for (i64 i = begin * @rows; i < smaller(end * @rows, g.m); i += @rows)
@@ -362,7 +393,7 @@ PLAIN_LOOP
   const T* a[R];
   for (int r = 0; r < R; ++r) a[r] = left + @left_row;
   vec<T, W> sum[R];
-  multiply(sum, a, @left_step, right, W, first_lanes<W>(W), 0, f.depth, next);
+  multiply(sum, a, @left_step, right, W, W, 0, f.depth, next);
   alignas(64) T sums[R][W];
   for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
   const auto inside = first_lanes<W>(columns);
