@@ -16,6 +16,9 @@ using namespace pieces;
 /// Products of elements below which splitting costs more than it gains; about 5 µs.
 constexpr std::int64_t grain = std::int64_t{1} << 19;
 
+/// Rows left over from tiles that are done one by one, where their number is not known.
+constexpr int most_single_rows = 2;
+
 /// Vectors of a tile whose masks stay in registers in more than one loop.
 constexpr int most_masked = 4;
 
@@ -246,6 +249,11 @@ private:
     return text;
   }
 
+  /// Whether so many rows as a tile has may be too many.
+  bool has_single_rows() const {
+    return is_float(shape_.dtype) && !shape_.known.m && tile_.rows > 2 * most_single_rows;
+  }
+
   /// All columns of some rows of c.
   std::string rows_sweep() const {
     const Known& m = shape_.known.m;
@@ -260,10 +268,19 @@ private:
             "  const Product& g = *(const Product*)frame;\n";
     if (rest > 0 && !overlaps)
       text += fmt::format("  const i64 whole = smaller(end, {});\n", *m / tile_.rows);
+    if (has_single_rows())
+      text += fmt::format("  const i64 whole = end * {0} <= g.m + {1} ? end : end - 1; // few rows "
+                          "that are left are done one by one\n",
+                          tile_.rows, tile_.rows - 1 - most_single_rows);
     return text + column_loops([&](int width) {
              std::string loop = fmt::format(
                  "PLAIN_LOOP\n    for (i64 i = begin; i < {}; ++i) tile<{}, {}>(g, {}, j);\n",
-                 rest > 0 && !overlaps ? "whole" : "end", tile_.rows, width, row);
+                 (rest > 0 && !overlaps) || has_single_rows() ? "whole" : "end", tile_.rows, width,
+                 row);
+             if (has_single_rows())
+               loop += fmt::format("PLAIN_LOOP\n    for (i64 i = whole * {0}; i < smaller(end * "
+                                   "{0}, g.m); ++i) tile<1, {1}>(g, i, j);\n",
+                                   tile_.rows, width);
              if (rest > 0 && !overlaps)
                loop += fmt::format("    if (whole < end) tile<{}, {}>(g, {}, j);\n", rest, width,
                                    *m - rest);
@@ -343,6 +360,8 @@ private:
     keep_lines(text, "@+", shape_.accumulates);
     keep_lines(text, "@-", !shape_.accumulates);
     keep_lines(text, "@#", copies());
+    const Known& m = shape_.known.m;
+    keep_lines(text, "@=", tile_.vectors > 1 && (!m || (*m - 1) % unit() < shape_.lanes()));
   }
 
   ContractionShape shape_;

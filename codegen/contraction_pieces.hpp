@@ -233,7 +233,9 @@ PLAIN_LOOP
 PLAIN_LOOP
   for (i64 i = begin * @width; i < smaller(end * @width, g.m); i += @width)
 PLAIN_LOOP
-    for (i64 j = 0; j < g.n; j += @rows) tile<@rows, @width>(g, i, j);
+    for (i64 j = 0; j < g.n; j += @rows)
+@=      if (g.m - i <= lanes) tile<@rows, lanes>(g, i, j); else
+      tile<@rows, @width>(g, i, j);
 }
 )text";
 

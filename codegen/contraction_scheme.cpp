@@ -116,12 +116,14 @@ ContractionTile contraction_tile(const ContractionShape& shape, ContractionSchem
     return rows_tile(shape);
   case ContractionScheme::columns: {
     const int rows = balanced(few, std::min(most, shape.lanes()));
-    const int most_vectors = s.n ? most / rows : 2;
+    const Size wide = ceil_div(s.m.value_or(most * shape.lanes()), shape.lanes());
+    const Size most_vectors = std::min<Size>(s.n ? most / rows : 2, std::max<Size>(wide, 1));
     return {rows, most_vectors >= 4 ? 4 : most_vectors >= 2 ? 2 : 1};
   }
   case ContractionScheme::dots: {
     const int columns = balanced(few, std::min({12, most / 2, shape.lanes()}));
-    return {std::clamp(most / columns, 1, 8), columns};
+    const auto rows = static_cast<int>(std::clamp<Size>(s.m.value_or(8), 1, 8));
+    return {std::clamp(most / columns, 1, rows), columns};
   }
   case ContractionScheme::packed:
     return {most / 2, 2};
