@@ -338,6 +338,8 @@ private:
     const PackedBlocks blocks = packed_blocks(shape_);
     fill(text, "@block_columns", std::to_string(blocks.columns));
     fill(text, "@block_k", std::to_string(blocks.k));
+    fill(text, "@most_blocks", std::to_string(blocks.together));
+    fill(text, "@most_rows", std::to_string(blocks.rows));
     fill(text, "@grain", std::to_string(grain));
     fill(text, "@unit", std::to_string(unit()));
     fill(text, "@sweep", has_parts_ ? "[[gnu::noinline]] static void sweep" : "static void sweep");
@@ -358,7 +360,6 @@ private:
     keep_lines(text, "@^", is_packed);
     keep_lines(text, "@*", scheme_ == ContractionScheme::columns);
     keep_lines(text, "@+", shape_.accumulates);
-    keep_lines(text, "@-", !shape_.accumulates);
     keep_lines(text, "@#", copies());
     const Known& m = shape_.known.m;
     keep_lines(text, "@=", tile_.vectors > 1 && (!m || (*m - 1) % unit() < shape_.lanes()));

@@ -1,7 +1,7 @@
 #pragma once
 /// The pieces that texts of matrix products are put together from: contraction.cpp chooses them,
 /// fills in what stands as `@name`, and keeps or drops the lines that begin with `@^`, `@*`, `@+`,
-/// `@-`.
+/// `@#`, `@=`.
 #include <string_view>
 
 namespace kroton::codegen::pieces {
@@ -358,14 +358,21 @@ inline constexpr std::string_view parts_entry = R"text(    Parts f{&g, (T*)buffe
 inline constexpr std::string_view packed_body = R"text(
 constexpr int R = @rows, W = @width; // a tile of c: R rows, W columns
 constexpr i64 most_columns = @block_columns, most_depth = @block_k;
+// Sums of more blocks of k are added up for so many rows at a time, and for so many blocks at a time in f64.
+constexpr i64 most_blocks = @most_blocks, most_rows = @most_rows;
 
-// Columns of c from j on and terms of their sums from p on. `right` holds panels of W columns of b, each
+// Elements of c from (i, j) on and terms of their sums from p on. `right` holds panels of W columns of b, each
 // [depth][W] and a vector apart, which together stay in the second-level cache; `left` holds a panel of
 // R rows of a for each worker.
 struct Block {
   const Product* g;
-  i64 j, p, columns, depth, right_panel;
+  i64 i, j, p, rows, columns, depth, right_panel;
   T *right, *left;
+  T* c; // where the sums go: the elements themselves, or work memory
+  i64 c_row;
+  bool is_direct, adds; // to what lies there
+  f64* totals; // [rows][c_row], of the groups of blocks before
+  bool is_first, is_last; // of the groups
 };
 constexpr i64 left_panel = R * (most_depth + lanes); // [@left_layout]
 
@@ -391,7 +398,7 @@ KROTON_INLINE void pack_left(const Block& f, const T* from, i64 rows, T* to) {
 KROTON_INLINE void tile(const Block& f, const T* left, const T* right, const T* next, T* c, i64 rows, i64 columns) {
   const Product& g = *f.g;
 PLAIN_LOOP
-  for (i64 r = 0; r < rows; ++r) __builtin_prefetch(c + r * g.c_row, 1), __builtin_prefetch(c + r * g.c_row + W - 1, 1);
+  for (i64 r = 0; r < rows; ++r) __builtin_prefetch(c + r * f.c_row, 1), __builtin_prefetch(c + r * f.c_row + W - 1, 1);
   const T* a[R];
   for (int r = 0; r < R; ++r) a[r] = left + @left_row;
   vec<T, W> sum[R];
@@ -400,10 +407,10 @@ PLAIN_LOOP
   for (int r = 0; r < R; ++r) store_to(sums[r], sum[r]);
   const auto inside = first_lanes<W>(columns);
 PLAIN_LOOP
-  for (i64 r = 0; r < rows; ++r, c += g.c_row) {
+  for (i64 r = 0; r < rows; ++r, c += f.c_row) {
     vec<T, W> total = load_from<W>(sums[r]);
-@+    total = load_first(c, inside, T(0)) + g.alpha * total;
-@-    if (f.p > 0) total += load_first(c, inside, T(0));
+@+    if (f.is_direct) total = load_first(c, inside, T(0)) + g.alpha * total; else
+    if (f.adds) total += load_first(c, inside, T(0));
     store_first(c, inside, total);
   }
 }
@@ -417,29 +424,68 @@ static void tiles(void* frame, i64 begin, i64 end, int worker) {
   const i64 across = ceil_div(f.columns, W);
 PLAIN_LOOP
   for (i64 t = begin; t < end; ++t) {
-    const i64 i = t / across * R, j = t % across * W, rows = smaller(R, g.m - i);
-    const T* a = g.a + i * g.a_row + f.p * g.a_col;
+    const i64 i = t / across * R, j = t % across * W, rows = smaller(R, f.rows - i);
+    const T* a = g.a + (f.i + i) * g.a_row + f.p * g.a_col;
     if (t == begin || j == 0) pack_left(f, a, rows, left);
     const T* next = a + (R + smaller(j / W, R - 1)) * g.a_row;
-    tile(f, left, f.right + j / W * f.right_panel, next, g.c + i * g.c_row + f.j + j, rows, f.columns - j);
+    tile(f, left, f.right + j / W * f.right_panel, next, f.c + i * f.c_row + j, rows, f.columns - j);
   }
+}
+
+// Adds what a group of blocks comes to, in rows [begin, end).
+static void add_group(void* frame, i64 begin, i64 end, int) {
+  const Block& f = *(const Block*)frame;
+  const Product& g = *f.g;
+PLAIN_LOOP
+  for (i64 r = begin; r < end; ++r)
+PLAIN_LOOP
+    for (i64 q = 0; q < f.columns; q += lanes) {
+      f64* total = f.totals + r * f.c_row + q;
+      vec<f64, lanes> sum = convert<f64>(load_from<lanes>(f.c + r * f.c_row + q));
+      if (!f.is_first) sum += load_from<lanes>(total);
+      if (!f.is_last) {
+        store_to(total, sum);
+        continue;
+      }
+      const auto inside = first_lanes<lanes>(f.columns - q);
+      T* c = g.c + (f.i + r) * g.c_row + f.j + q;
+      vec<T, lanes> result = convert<T>(sum);
+@+      result = load_first(c, inside, T(0)) + g.alpha * result;
+      store_first(c, inside, result);
+    }
 }
 )text";
 
 inline constexpr std::string_view packed_entry =
     R"text(  const i64 depth = ceil_div(g.k, ceil_div(g.k, most_depth)); // equal parts of k and n
   const i64 columns = ceil_div(ceil_div(g.n, ceil_div(g.n, most_columns)), W) * W;
+  const bool is_direct = ceil_div(g.k, depth) <= most_blocks;
+  const i64 rows = is_direct ? g.m : smaller(g.m, most_rows);
+  f64* totals = (f64*)g.work;
+  T* sums = (T*)(totals + (is_direct ? 0 : rows * columns));
+  T* right = sums + (is_direct ? 0 : rows * columns);
 PLAIN_LOOP
-  for (i64 j = 0; j < g.n; j += columns)
+  for (i64 i = 0; i < g.m; i += rows)
 PLAIN_LOOP
-    for (i64 p = 0; p < g.k; p += depth) {
-      Block f{&g, j, p, smaller(g.n - j, columns), smaller(g.k - p, depth), 0, g.work, nullptr};
-      f.right_panel = W * f.depth + lanes;
-      f.left = f.right + most_columns / W * f.right_panel;
-      const i64 across = ceil_div(f.columns, W), down = ceil_div(g.m, R);
-      rt->parallel_for(rt, ceil_div(f.depth, lanes), @grain / 8 / (lanes * f.columns) + 1, pack_right, &f);
-      rt->parallel_for(rt, across * down, @grain / (R * W * f.depth) + 1, tiles, &f);
-    }
+    for (i64 j = 0; j < g.n; j += columns)
+PLAIN_LOOP
+      for (i64 p = 0, block = 0; p < g.k; p += depth, ++block) {
+        Block f{&g, i, j, p, smaller(g.m - i, rows), smaller(g.n - j, columns), smaller(g.k - p, depth), 0, right, nullptr};
+        f.right_panel = W * f.depth + lanes;
+        f.left = f.right + most_columns / W * f.right_panel;
+        f.is_direct = is_direct;
+        f.c = is_direct ? g.c + i * g.c_row + j : sums;
+        f.c_row = is_direct ? g.c_row : columns;
+        f.adds = is_direct ? block > 0 : block % most_blocks > 0;
+        const i64 across = ceil_div(f.columns, W), down = ceil_div(f.rows, R);
+        rt->parallel_for(rt, ceil_div(f.depth, lanes), @grain / 8 / (lanes * f.columns) + 1, pack_right, &f);
+        rt->parallel_for(rt, across * down, @grain / (R * W * f.depth) + 1, tiles, &f);
+        f.totals = totals;
+        f.is_first = block < most_blocks;
+        f.is_last = p + depth >= g.k;
+        if (!is_direct && (f.is_last || (block + 1) % most_blocks == 0))
+          rt->parallel_for(rt, f.rows, @grain / 8 / f.columns + 1, add_group, &f);
+      }
 }
 )text";
 

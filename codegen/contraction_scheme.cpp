@@ -144,7 +144,10 @@ bool may_have_parts(const ContractionShape& shape, ContractionScheme scheme) {
 }
 
 PackedBlocks packed_blocks(const ContractionShape& shape) {
-  return {384, 2048 / static_cast<Size>(item_size(shape.dtype))};
+  return {.columns = 2048 / static_cast<Size>(item_size(shape.dtype)),
+          .k = 384,
+          .together = 10,
+          .rows = 2048};
 }
 
 bool reads_right_directly(const ContractionShape& shape) {
@@ -174,6 +177,12 @@ std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionSc
     const Size width = tile.vectors * lanes, panels = most.columns / width;
     elements =
         panels * (width * std::min(s.k, most.k) + lanes) + threads * tile.rows * (most.k + lanes);
+    const Size depth = ceil_div(s.k, ceil_div(s.k, most.k));
+    if (ceil_div(s.k, depth) > most.together) {
+      const Size columns = padded(ceil_div(s.n, ceil_div(s.n, most.columns)), width);
+      const Size f64s = static_cast<Size>(sizeof(double) / item_size(shape.dtype));
+      elements += std::min(s.m, most.rows) * columns * (1 + f64s);
+    }
     break;
   }
   }

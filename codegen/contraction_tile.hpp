@@ -28,6 +28,9 @@ bool may_have_parts(const ContractionShape& shape, ContractionScheme scheme);
 /// terms of a tile's rows of a in the first.
 struct PackedBlocks {
   std::int64_t columns, k;
+  /// Sums of more than `together` blocks are made for so many rows at a time in work memory, and
+  /// what that many blocks come to is added in f64.
+  std::int64_t together, rows;
 };
 PackedBlocks packed_blocks(const ContractionShape& shape);
 

@@ -162,6 +162,9 @@ constexpr Case large_cases[] = {
     {193, 90, 1100, Layout::transposed, Layout::transposed, true},
     {60, 530, 590, Layout::strided, Layout::strided},
     {95, 405, 520, Layout::transposed, Layout::straight, false, 11},
+    {33, 70, 8001, Layout::straight, Layout::straight, false, 3},
+    {17, 600, 4000, Layout::transposed, Layout::straight, true, 1},
+    {2100, 33, 3900, Layout::straight, Layout::transposed},
 };
 
 /// Sums that are made in blocks and in parts, by each scheme but the packed one.
@@ -219,6 +222,7 @@ TEST_CASE("sums have one order, whatever is known and however many threads there
                  Case{200, 400, 1300, Layout::straight, Layout::straight},
                  Case{7, 50, 9000, Layout::straight, Layout::transposed, true},
                  Case{9, 5, 30000, Layout::transposed, Layout::straight},
+                 Case{70, 80, 9000, Layout::straight, Layout::straight, true},
                  Case{90, 5, 9000, Layout::straight, Layout::straight, true},
                  Case{1, 1, 100000, Layout::straight, Layout::straight}}) {
     CAPTURE(c.m, c.n, c.k);
