@@ -1,6 +1,8 @@
 #include "lib/ir/eval.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <ranges>
 #include <utility>
 
@@ -104,6 +106,138 @@ Value evaluate_node(EvalContext c, Precision precision) {
   return value;
 }
 
+/// Moves some floats of an array by one unit in the last place; see Bindings::nudge.
+class Nudger {
+public:
+  /// `site` tells the nodes of a graph apart.
+  Nudger(std::uint64_t nudge, NodeId site)
+      : seed_(nudge * 0x9E3779B97F4A7C15u + static_cast<std::uint64_t>(site)) {}
+
+  /// Those of `a` for which `is_exact(i)` is false; what is 0 or infinite only if `moves_ends`.
+  template <class F> Array operator()(const Array& a, bool moves_ends, F is_exact) const {
+    Array moved = a.contiguous().copy();
+    support::visit_dtype(a.dtype(), [&]<class T>(std::type_identity<T>) {
+      if constexpr (std::is_floating_point_v<T>) {
+        T* v = moved.data<T>();
+        for (std::int64_t i = 0; i < moved.numel(); ++i)
+          if (!is_exact(i)) v[i] = neighbour(v[i], goes_up(i), moves_ends);
+      }
+    });
+    return moved;
+  }
+
+private:
+  template <class T> static T neighbour(T v, bool is_up, bool moves_ends) {
+    constexpr T infinity = std::numeric_limits<T>::infinity();
+    if (std::isnan(v)) return v;
+    if (std::isfinite(v) && v != 0) return std::nextafter(v, is_up ? infinity : -infinity);
+    if (!moves_ends || is_up) return v;
+    return std::copysign(
+        v == 0 ? std::numeric_limits<T>::denorm_min() : std::numeric_limits<T>::max(), v);
+  }
+
+  bool goes_up(std::int64_t i) const {
+    std::uint64_t h = seed_ ^ (static_cast<std::uint64_t>(i) * 0xBF58476D1CE4E5B9u);
+    h = (h ^ (h >> 31)) * 0x94D049BB133111EBu;
+    return ((h >> 40) & 1) != 0;
+  }
+
+  std::uint64_t seed_;
+};
+
+/// Which elements of the arrays are whole numbers so small that their sums and products are exact.
+class WholeNumbers {
+public:
+  WholeNumbers(std::span<const Array> arrays, const Shape& shape) {
+    for (const Array& a : arrays)
+      dense_.push_back(a.broadcast_to(shape).astype(DType::f64).contiguous());
+  }
+  bool operator()(std::int64_t i) const {
+    return std::ranges::all_of(dense_, [&](const Array& a) {
+      const double v = a.data<double>()[i];
+      return v == std::trunc(v) && std::fabs(v) < 1 << 20;
+    });
+  }
+
+private:
+  std::vector<Array> dense_;
+};
+
+bool is_finite(const Array& a) {
+  bool is = true;
+  support::visit_dtype(a.dtype(), [&]<class T>(std::type_identity<T>) {
+    if constexpr (std::is_floating_point_v<T>) {
+      const Array dense = a.contiguous();
+      const T* v = dense.data<T>();
+      is = std::all_of(v, v + dense.numel(), [](T x) { return std::isfinite(x); });
+    }
+  });
+  return is;
+}
+
+Array magnitude(const Array& a) {
+  Array result = a.contiguous().copy();
+  support::visit_dtype(a.dtype(), [&]<class T>(std::type_identity<T>) {
+    if constexpr (std::is_floating_point_v<T>) {
+      T* v = result.data<T>();
+      for (std::int64_t i = 0; i < result.numel(); ++i) v[i] = std::fabs(v[i]);
+    }
+  });
+  return result;
+}
+
+/// NaN where `magnitudes` are not finite.
+Array without_overflow(const Array& value, const Array& magnitudes) {
+  Array result = value.contiguous().copy();
+  const Array dense = magnitudes.contiguous();
+  support::visit_dtype(value.dtype(), [&]<class T>(std::type_identity<T>) {
+    if constexpr (std::is_floating_point_v<T>) {
+      T* v = result.data<T>();
+      const T* m = dense.data<T>();
+      for (std::int64_t i = 0; i < result.numel(); ++i)
+        if (!std::isfinite(m[i])) v[i] = std::numeric_limits<T>::quiet_NaN();
+    }
+  });
+  return result;
+}
+
+/// Sums and products: each term has a rounding error of its own.
+Array evaluate_nudged_sum(EvalContext c, std::uint64_t nudge, NodeId id) {
+  std::vector<Array> inputs(c.inputs.begin(), c.inputs.end()), magnitudes = inputs;
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    const Array& a = c.inputs[k];
+    if (!is_float(a.dtype())) continue;
+    inputs[k] = Nudger(nudge + k + 1, id)(a, false, WholeNumbers({&a, 1}, a.shape()));
+    magnitudes[k] = magnitude(a);
+  }
+  const bool can_overflow = std::ranges::all_of(c.inputs, is_finite);
+  c.inputs = inputs;
+  const Array value = evaluate_node(c, Precision::rounded).nearest;
+  const Array moved = Nudger(nudge, id)(value, false, WholeNumbers({&value, 1}, value.shape()));
+  if (!can_overflow) return moved;
+  c.inputs = magnitudes;
+  return without_overflow(moved, evaluate_node(c, Precision::rounded).nearest);
+}
+
+/// As evaluate_node does in Precision::rounded, with other roundings.
+Array evaluate_nudged(const EvalContext& c, std::uint64_t nudge, NodeId id, bool is_wanted) {
+  if (is_float(c.dtype) && !moves_elements(c.op) && !c.op.has(Trait::elementwise) &&
+      !c.op.has(Trait::generator))
+    return evaluate_nudged_sum(c, nudge, id);
+  const Array value = evaluate_node(c, Precision::rounded).nearest;
+  if (!is_float(c.dtype) || !c.op.has(Trait::elementwise)) return value;
+  const bool is_cast = c.inputs.size() == 1 && c.inputs[0].dtype() != value.dtype();
+  // What also computes with integers and has not two inputs chooses an input, or cuts it off.
+  if (c.op.eval_int && c.inputs.size() != 2 && !is_cast) return value;
+  std::vector<Array> all(c.inputs.begin(), c.inputs.end());
+  all.push_back(value);
+  const bool can_be_exact = c.op.eval_int != nullptr,
+             moves_ends = !is_wanted && std::ranges::all_of(c.inputs, is_finite);
+  const WholeNumbers is_whole(all, value.shape());
+  return Nudger(nudge, id)(value, moves_ends,
+                           [&](std::int64_t i) { return can_be_exact && is_whole(i); });
+}
+
 } // namespace
 
 std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
@@ -164,7 +298,13 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
                               .flushes = precision == Precision::flushed};
     KROTON_CHECK(n.op->eval || n.op->has(Trait::elementwise), "{} {} has no value", n.op->name,
                  n.name);
-    values.emplace(id, evaluate_node(context, precision));
+    if (bindings.nudge != 0) {
+      const Array value = evaluate_nudged(context, bindings.nudge, id,
+                                          std::ranges::find(wanted, id) != wanted.end());
+      values.emplace(id, Value{value, value});
+    } else {
+      values.emplace(id, evaluate_node(context, precision));
+    }
     for (NodeId i : n.inputs)
       if (--uses[i] == 0) values.erase(i);
   }

@@ -163,7 +163,7 @@ bool Engine::apply(NodeId id, const Entry& entry, const Bound& bound) {
     }
   }
   if (is_hit) {
-    applications_.push_back({rule.name, graph_[id].op->name, graph_[id].where});
+    applications_.push_back({rule.name, graph_[id].op->name, graph_[id].where, rule.fp});
     ++entry.count->hits;
     replace(id, to, rule);
   }

@@ -34,6 +34,7 @@ struct Application {
   std::string_view rule;
   std::string_view op; ///< of the node that was replaced
   Location where;
+  Fp fp; ///< what the rule gives up
 };
 
 class Engine {

@@ -1,26 +1,13 @@
 /// What every rewrite rule fires on, compiled: what the rule makes of it has a kernel, and that has
 /// the value of what was written.
-#include <algorithm>
-
 #include "lib/rewrite/rules/rules.hpp"
+#include "test/conformance/inputs.hpp"
 #include "test/conformance/oracle.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"
 
 namespace kroton::test {
 namespace {
-
-std::vector<Expr> inputs_of(const Expr& root) {
-  std::vector<Expr> inputs;
-  for (const ir::Node* n : ir::topological_order({&root, 1}))
-    for (const Expr& e : n->inputs) {
-      const auto is_same = [&](const Expr& i) {
-        return i.node()->attrs.leaf == e.node()->attrs.leaf;
-      };
-      if (e.node()->op == &ops::input && std::ranges::none_of(inputs, is_same)) inputs.push_back(e);
-    }
-  return inputs;
-}
 
 Array drawn(const Expr& e, Rng& rng) {
   Shape shape;
