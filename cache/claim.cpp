@@ -58,10 +58,12 @@ ClaimAttempt try_claim(const std::shared_ptr<const Fd>& directory, const std::st
         open_at(directory->get(), path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (fd) {
       std::string token = unique_suffix();
-      auto claim = std::make_unique<Claim>(directory, path, token);
-      // An unwritten token leaves a claim that its age soon ends, which is good enough.
-      static_cast<void>(write_all(fd.get(), token));
-      return {std::move(claim)};
+      // Without its whole token nobody could tell whose claim it is, its holder included.
+      if (const int failure = write_all(fd.get(), token)) {
+        ::unlinkat(directory->get(), path.c_str(), 0);
+        return {nullptr, false, failure};
+      }
+      return {std::make_unique<Claim>(directory, path, std::move(token))};
     }
     if (error != EEXIST) return {nullptr, false, error};
     const FileBytes other = read_file(directory->get(), path.c_str(), max_token_bytes);

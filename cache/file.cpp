@@ -15,6 +15,8 @@
 #include <sodium.h>
 #include <unistd.h>
 
+#include "lib/support/file_limit.hpp"
+
 namespace kroton::cache {
 namespace {
 
@@ -81,6 +83,7 @@ FileBytes read_file(int directory, const char* path, std::uint64_t max_bytes,
 }
 
 int write_all(int fd, std::string_view bytes) {
+  const support::FileLimitGuard guard;
   while (!bytes.empty()) {
     const auto n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;

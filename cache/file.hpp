@@ -70,7 +70,8 @@ struct ReadOptions {
 FileBytes read_file(int directory, const char* path, std::uint64_t max_bytes,
                     const ReadOptions& = {});
 
-/// Writes everything, through short writes and interruptions.
+/// Writes everything, through short writes and interruptions. Beyond the limit on the length of
+/// files it returns EFBIG, and no signal is seen.
 int write_all(int fd, std::string_view bytes);
 
 /// mkdirat with mode 0700; a directory that exists already is a success.

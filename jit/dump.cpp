@@ -4,14 +4,17 @@
 #include <fstream>
 
 #include "jit/function_state.hpp"
+#include "lib/support/file_limit.hpp"
 #include "lib/support/log.hpp"
 
 namespace kroton::jit {
 namespace {
 
 void write(const std::filesystem::path& path, std::string_view text) {
+  const support::FileLimitGuard guard;
   std::ofstream out(path, std::ios::binary);
   out << text;
+  out.close();
   if (!out) support::log(support::Area::jit)->warn("KROTON_DUMP: cannot write {}", path.string());
 }
 

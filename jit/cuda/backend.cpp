@@ -9,6 +9,7 @@
 #include "jit/cuda/program.hpp"
 #include "jit/cuda/texts.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/file_limit.hpp"
 #include "lib/support/log.hpp"
 
 namespace kroton::jit::cuda {
@@ -34,8 +35,10 @@ std::string compiled_name(const KernelText& kernel) {
   if (source_directory().empty()) return kernel.title;
   const std::string name =
       fmt::format("{}/{:.16}", source_directory(), support::digest_of(*kernel.text).hex());
+  const support::FileLimitGuard guard;
   std::ofstream file(name + ".cu", std::ios::binary);
   file << *kernel.text;
+  file.close();
   if (!file)
     support::log(support::Area::jit)->warn("KROTON_CUDA_LINEINFO: cannot write {}.cu", name);
   return name;

@@ -14,6 +14,7 @@
 
 #include "lib/data/strided.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/file_limit.hpp"
 
 namespace kroton {
 namespace {
@@ -201,6 +202,7 @@ public:
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
   void write(const void* bytes, std::size_t size) {
+    const support::FileLimitGuard guard; // the limit is an error like others
     const char* from = static_cast<const char*>(bytes);
     while (size != 0) {
       const ssize_t written = ::write(file_, from, size);

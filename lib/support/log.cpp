@@ -12,6 +12,8 @@
 #include <fmt/ranges.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include "lib/support/file_limit.hpp"
+
 namespace kroton::support {
 namespace {
 
@@ -46,13 +48,22 @@ Wanted parse(std::string_view text) {
   return wanted;
 }
 
+/// Standard error, which may be a file that has reached the limit on the length of files.
+class Sink : public spdlog::sinks::stderr_color_sink_mt {
+public:
+  void log(const spdlog::details::log_msg& message) override {
+    const FileLimitGuard guard;
+    spdlog::sinks::stderr_color_sink_mt::log(message);
+  }
+};
+
 struct Loggers {
   std::array<std::shared_ptr<spdlog::logger>, area_names.size()> by_area;
 
   Loggers() {
     const char* text = std::getenv("KROTON_LOG");
     const Wanted wanted = text && *text ? parse(text) : Wanted{};
-    const auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+    const auto sink = std::make_shared<Sink>();
     for (std::size_t i = 0; i < area_names.size(); ++i) {
       const std::string name(area_names[i]);
       by_area[i] = std::make_shared<spdlog::logger>(name, sink);

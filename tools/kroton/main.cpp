@@ -1,4 +1,5 @@
 /// The command `kroton`; docs/kroton.md describes it.
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 
@@ -6,6 +7,8 @@
 
 int main(int argc, char** argv) {
   using namespace kroton::tool;
+  // A limit on the length of files is an error like others, with a message.
+  std::signal(SIGXFSZ, SIG_IGN);
   // What the cache would log, the commands say themselves.
   ::setenv("KROTON_LOG", "off", 0);
   Context context;
