@@ -81,14 +81,27 @@ bool is_worth_another_try(const KrotonHttpResult& result) {
 
 } // namespace
 
+std::string scheme_of(std::string_view url) {
+  const auto end = std::min(url.find("://"), url.size());
+  if (end == url.size()) return {};
+  std::string scheme;
+  for (const char c : url.substr(0, end)) {
+    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (!is_letter &&
+        (scheme.empty() || !((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.')))
+      return {};
+    scheme += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return scheme;
+}
+
 std::string without_secrets(std::string_view url) {
-  url = url.substr(0, url.find_first_of("?#"));
-  const auto scheme = url.find("://");
-  const auto host = scheme == url.npos ? 0 : scheme + 3;
-  const auto authority_end = std::min(url.find('/', host), url.size());
-  const auto at = url.substr(0, authority_end).rfind('@');
-  if (at == url.npos || at < host) return std::string(url);
-  return std::string(url.substr(0, host)) + std::string(url.substr(at + 1));
+  const std::string scheme = scheme_of(url);
+  const auto host = scheme.empty() ? 0 : scheme.size() + 3;
+  // A password may hold any character that a path can hold, if nobody has encoded it.
+  const auto at = url.rfind('@');
+  const auto shown = url.substr(at == url.npos || at < host ? host : at + 1);
+  return std::string(url.substr(0, host)) + std::string(shown.substr(0, shown.find_first_of("?#")));
 }
 
 /// The store as lookups and uploads see it; lives until the last of them has ended.
@@ -97,8 +110,13 @@ public:
   explicit Client(HttpOptions options)
       : options_(std::move(options)), shown_(without_secrets(options_.url)) {
     while (options_.url.ends_with('/')) options_.url.pop_back();
-    if (options_.url.find_first_of("?#") != options_.url.npos)
-      switch_off("an address with a query or a fragment names no store");
+    const std::string scheme = scheme_of(options_.url);
+    if (scheme != "http" && scheme != "https")
+      refusal_ = "its address begins with neither http:// nor https://";
+    else if (options_.url.find_first_of("?#") != options_.url.npos)
+      refusal_ = "an address with a query or a fragment names no store; in a password, write / ? # "
+                 "and @ as %2F %3F %23 and %40";
+    if (!refusal_.empty()) switch_off(refusal_);
   }
 
   const std::string& shown() const { return shown_; }
@@ -139,6 +157,7 @@ public:
 private:
   Result perform(const char* method, std::string_view digest, std::string_view body,
                  milliseconds timeout, const Chores::Stop* is_over) {
+    if (!refusal_.empty()) throw std::runtime_error(refusal_);
     const Plugin& loaded = plugin();
     if (!loaded.api) {
       switch_off(loaded.problem);
@@ -210,6 +229,7 @@ private:
 
   HttpOptions options_;
   const std::string shown_;
+  std::string refusal_; ///< Why the address is none; set by the constructor.
   std::atomic<int> failures_ = 0;
   std::atomic<std::int64_t> held_up_ms_ = 0;
   std::atomic<bool> is_off_ = false;

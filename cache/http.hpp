@@ -32,8 +32,16 @@ struct HttpOptions {
   std::chrono::milliseconds timeout{5000};
 };
 
-/// The address without name, password, query and fragment: what may be logged.
+/// "https" for "HTTPS://cache.example"; empty if the address does not begin with a scheme.
+std::string scheme_of(std::string_view url);
+
+/// The address without name, password, query and fragment: what may be logged. Everything up to the
+/// last "@" counts as name and password.
 std::string without_secrets(std::string_view url);
+
+/// What makes the URL of these options one through which strangers can plant code, with the remedy;
+/// nothing if entries from there must be signed or come over https.
+std::string why_open_url(const CacheOptions&);
 
 /// What came of one request.
 struct HttpAnswer {

@@ -11,6 +11,7 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <strings.h>
 #include <unistd.h>
 
 namespace {
@@ -95,7 +96,9 @@ int report_progress(void* argument, curl_off_t, curl_off_t, curl_off_t, curl_off
 /// Redirects stay with HTTP, and with HTTPS where that was asked for. Names and passwords in the
 /// address are not sent to another host.
 void set_protocols(CURL* curl, std::string_view url) {
-  const bool is_secure = url.starts_with("https:");
+  constexpr std::string_view secure = "https:";
+  const bool is_secure =
+      url.size() > secure.size() && ::strncasecmp(url.data(), secure.data(), secure.size()) == 0;
 #if LIBCURL_VERSION_NUM >= 0x075500
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, is_secure ? "https" : "http,https");

@@ -115,6 +115,21 @@ CacheOptions CacheOptions::from_environment() {
 
 namespace cache {
 
+std::string why_open_url(const CacheOptions& options) {
+  if (!options.trusts_unsigned_url || scheme_of(options.url) != "http") return {};
+  return "believed unsigned over plain http: whoever is on the way to it can make this process run "
+         "code; use https, or let entries be signed (kroton cache keygen)";
+}
+
+namespace {
+
+void warn_of_open_url(const CacheOptions& options) {
+  if (const std::string why = why_open_url(options); !why.empty())
+    log(Area::cache)->warn("{}: {}", without_secrets(options.url), why);
+}
+
+} // namespace
+
 Store::Options Store::Options::from(const CacheOptions& wanted) {
   Options options;
   options.max_bytes = wanted.max_bytes;
@@ -129,7 +144,8 @@ Store::Options Store::Options::from(const CacheOptions& wanted) {
         {std::make_shared<ReadOnlyDirectory>(path, wanted.trusts_unsigned_path ? Ownership::checked
                                                                                : Ownership::any),
          wanted.trusts_unsigned_path});
-  if (!wanted.url.empty())
+  if (!wanted.url.empty()) {
+    warn_of_open_url(wanted);
     options.shared.push_back({std::make_shared<HttpLevel>(HttpOptions{
                                   .url = wanted.url,
                                   .certificates = wanted.certificates,
@@ -138,6 +154,7 @@ Store::Options Store::Options::from(const CacheOptions& wanted) {
                                   .timeout = wanted.url_timeout,
                               }),
                               wanted.trusts_unsigned_url});
+  }
   for (const auto& level : wanted.levels)
     options.shared.push_back({level, wanted.trusts_unsigned_levels});
   return options;

@@ -337,6 +337,42 @@ TEST_CASE("redirects are followed a few times, and never away from HTTP", "[cach
   CHECK(outcome_of(fooled) != "found");
 }
 
+// curl takes schemes in any case; an address in capitals used to count as one of plain HTTP.
+TEST_CASE("no redirect leads from HTTPS to HTTP, however the scheme is spelled", "[cache][http]") {
+  skip_without_nginx();
+  if (!has_nginx()) return;
+  const CapturedLog log;
+  const std::string entry = entry_of("code");
+  const RawServer plain(always(answer("200 OK", entry, entry.size())));
+  const Nginx nginx(
+      {.is_tls = true, .in_location = fmt::format("return 302 {}/kernel;", plain.url())});
+  const std::string rest = nginx.url().substr(std::string_view("https").size());
+  for (const char* scheme : {"https", "HTTPS", "Https", "hTTpS"}) {
+    CAPTURE(scheme);
+    HttpOptions options = patient(scheme + rest);
+    options.certificates = nginx.certificate().string();
+    HttpLevel level(options);
+    CHECK(outcome_of(level) != "found");
+  }
+  CHECK(plain.connections() == 0);
+}
+
+TEST_CASE("a store that is believed unsigned over plain HTTP is warned of", "[cache][http]") {
+  const auto log_of = [](std::string url, bool is_unsigned) {
+    const CapturedLog log;
+    static_cast<void>(Store::Options::from({.url = url, .trusts_unsigned_url = is_unsigned}));
+    return log.text();
+  };
+  for (const char* scheme : {"http", "HTTP", "Http"}) {
+    const std::string url = std::string(scheme) + "://me:secret@h/p";
+    CHECK_THAT(log_of(url, true),
+               contains(std::string(scheme) + "://h/p: believed unsigned over plain http"));
+    CHECK(log_of(url, false).empty());
+  }
+  CHECK(log_of("https://h/p", true).empty());
+  CHECK(log_of("HTTPS://h/p", true).empty());
+}
+
 TEST_CASE("an upload that is denied is the last one, and look-ups go on", "[cache][http]") {
   const CapturedLog log;
   const std::string entry = entry_of("code");
@@ -361,8 +397,14 @@ TEST_CASE("an upload that is denied is the last one, and look-ups go on", "[cach
 
 TEST_CASE("names and passwords in an address are sent and never shown", "[cache][http]") {
   CHECK(without_secrets("https://me:secret@h:1/p?token=x#y") == "https://h:1/p");
-  CHECK(without_secrets("https://h/p@q") == "https://h/p@q");
+  CHECK(without_secrets("HTTPS://me:secret@h/p") == "HTTPS://h/p");
   CHECK(without_secrets("https://a@b@h") == "https://h");
+  // Characters that a password should not have, and has all the same.
+  for (const char* secret : {"se/cret", "se?cret", "se#cret", "se@cret", "/?#@", "se://cret"}) {
+    CAPTURE(secret);
+    CHECK(without_secrets(fmt::format("https://me:{}@h/p", secret)) == "https://h/p");
+    CHECK(without_secrets(fmt::format("me:{}@h/p", secret)) == "h/p");
+  }
   CHECK(without_secrets("nonsense") == "nonsense");
 
   const CapturedLog log;
@@ -383,11 +425,14 @@ TEST_CASE("names and passwords in an address are sent and never shown", "[cache]
 
 TEST_CASE("an address that names no store is refused without asking anybody", "[cache][http]") {
   const CapturedLog log;
-  for (const char* url : {"ftp://127.0.0.1/x", "file:///tmp", "nonsense://", "http://h/?q=1"}) {
+  for (const char* url : {"ftp://127.0.0.1/x", "file:///tmp", "nonsense://", "http://h/?q=1", "h/x",
+                          "https://me:se?cret@h/x", "https://me:se#cret@h/x"}) {
     CAPTURE(url);
     HttpLevel level(patient(url));
     CHECK(outcome_of(level) != "found");
     CHECK(outcome_of(level) == "nothing");
+    CHECK_THROWS_AS(level.ask("GET", digest), std::runtime_error);
+    CHECK_THAT(log.text() + level.describe(), !contains("cret"));
   }
 }
 

@@ -144,6 +144,30 @@ def test_nginx(tool):
         assert problems(tool, url, "--read-only", status=0) == {"GET?": None}
 
 
+def test_open_store(tool):
+    """A store that is believed unsigned over plain HTTP is a problem, however the scheme is spelled."""
+    def problem(url, **env):
+        facts = tool.json("doctor", status=None, env={"KROTON_CACHE_URL": url, **env})["facts"]
+        return next(fact for fact in facts if fact["what"] == "cache store").get("problem", "")
+
+    with store() as url:
+        assert "plain http" not in problem(url)
+        for spelled in (url, url.replace("http", "HTTP")):
+            assert "believed unsigned over plain http" in problem(spelled, KROTON_CACHE_UNSIGNED="url")
+
+
+def test_odd_passwords(tool):
+    """A password is not shown, whatever characters it has."""
+    for secret in ("sec/ret", "sec?ret", "sec#ret", "sec@ret", "%73ecret"):
+        url = f"http://me:{secret}@127.0.0.1:1/kernels"
+        env = {"KROTON_CACHE_URL": url, "KROTON_CACHE_TIMEOUT_MS": "300"}
+        for command in (["doctor"], ["doctor", "--json"], ["cache", "serve-check"], ["cache", "serve-check", "--json"],
+                        ["cache", "serve-check", url], ["inspect", "0" * 64]):
+            shown = tool.run(*command, status=None, env=env)
+            for part in (secret, "sec", "me:"):
+                assert part not in (shown.stdout + shown.stderr).replace("seconds", ""), (command, part, shown)
+
+
 def test_no_store(tool):
     """No server, no URL and no plugin are said as such."""
     assert all(problem for problem in problems(tool, "http://127.0.0.1:1").values())

@@ -56,6 +56,8 @@ Fact examine_store(const CacheOptions& options) {
     fact.problem = error.what();
   }
   fact.is += options.trusts_unsigned_url ? ", believed unsigned" : ", believed if signed";
+  if (const std::string why = cache::why_open_url(options); !why.empty())
+    fact.problem += (fact.problem.empty() ? "" : "; ") + why;
   return fact;
 }
 
