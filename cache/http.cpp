@@ -1,14 +1,19 @@
 #include "cache/http.hpp"
 
-#include <mutex>
+#include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
+#include <thread>
 
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <pthread.h>
 
+#include "cache/bounded_call.hpp"
 #include "cache/chores.hpp"
 #include "cache/entry.hpp"
 #include "cache/layout.hpp"
+#include "cache/patience.hpp"
 #include "lib/support/digest.hpp"
 #include "lib/support/library.hpp"
 #include "lib/support/log.hpp"
@@ -25,8 +30,9 @@ using support::log;
 constexpr const char* plugin_file = "libkroton-http.so";
 constexpr int max_failures = 3; ///< in a row
 
-/// A look-up that takes no longer than this holds nobody up.
-constexpr milliseconds brief{100};
+/// libcurl keeps to its time-outs itself, but for look-ups of names and while it is loaded. What
+/// it says of them is better than that it said nothing, so it is given this much longer.
+constexpr milliseconds grace{20};
 
 /// Stands in an address where a name of 64 hexadecimal digits is to stand.
 constexpr std::string_view digest_place = "{digest}";
@@ -34,6 +40,38 @@ constexpr std::string_view digest_place = "{digest}";
 struct Plugin {
   const KrotonHttpApi* api = nullptr;
   std::string problem;
+};
+
+/// The requests that are under way, so that the end of the process comes after them: what libcurl
+/// uses is torn down then. Those that nobody waits for any more are asked to give up, and are not
+/// waited for longer than they need for that.
+class Requests {
+public:
+  static bool is_over() { return is_over_; }
+
+  /// A request that is under way while it lives.
+  class Guard {
+  public:
+    Guard() {
+      static const int registered = ::pthread_atfork(nullptr, nullptr, [] { count_ = 0; });
+      static_cast<void>(registered);
+      ++count_;
+    }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    ~Guard() { --count_; }
+  };
+
+  static void finish() {
+    constexpr milliseconds most{500};
+    is_over_ = true;
+    const auto deadline = Clock::now() + most;
+    while (count_ > 0 && Clock::now() < deadline) std::this_thread::sleep_for(milliseconds(2));
+  }
+
+private:
+  inline static std::atomic<int> count_ = 0;
+  inline static std::atomic<bool> is_over_ = false;
 };
 
 Plugin open_plugin() {
@@ -46,6 +84,7 @@ Plugin open_plugin() {
   if (!api || api->abi_version != kroton_http_abi_version)
     return {nullptr, fmt::format("{} is of another version of Kroton", place.path.string())};
   log(Area::cache)->debug("loaded {} ({})", place.path.string(), api->library);
+  std::atexit(&Requests::finish);
   finish_chores_before_exit();
   return {api, {}};
 }
@@ -56,7 +95,49 @@ const Plugin& plugin() {
   return instance;
 }
 
-using Result = std::unique_ptr<KrotonHttpResult, void (*)(KrotonHttpResult*)>;
+using Result = std::unique_ptr<const KrotonHttpResult, void (*)(const KrotonHttpResult*)>;
+
+/// A request with all that it refers to, which may outlive whoever made it.
+struct Request {
+  const char* method;
+  std::string url, certificates;
+  std::shared_ptr<const std::string> body;
+  std::uint64_t max_bytes;
+  milliseconds connect_timeout;
+  Clock::time_point deadline;
+  std::atomic<bool> is_given_up = false;
+
+  static int is_cancelled(void* request) {
+    return static_cast<const Request*>(request)->is_given_up || Requests::is_over();
+  }
+};
+
+Result perform(const KrotonHttpApi& api, Request& request) {
+  const Requests::Guard guard;
+  const auto left = std::chrono::duration_cast<milliseconds>(request.deadline - Clock::now());
+  const KrotonHttpRequest asked{
+      .method = request.method,
+      .url = request.url.c_str(),
+      .certificates = request.certificates.empty() ? nullptr : request.certificates.c_str(),
+      .body = request.body ? request.body->data() : nullptr,
+      .body_size = request.body ? request.body->size() : 0,
+      .max_bytes = request.max_bytes,
+      .connect_ms = request.connect_timeout.count(),
+      .total_ms = std::max<long>(left.count(), 1), // 0 would be for ever
+      .is_cancelled = &Request::is_cancelled,
+      .cancel_argument = &request};
+  return {api.perform(&asked), [](const KrotonHttpResult* r) {
+            plugin().api->release(const_cast<KrotonHttpResult*>(r));
+          }};
+}
+
+/// What stands for the answer to a request that did not end by itself.
+Result no_answer(KrotonHttpError error) {
+  static constexpr KrotonHttpResult timed_out{
+      kroton_http_timed_out, 0, "Timeout was reached", nullptr, 0, -1},
+      cancelled{kroton_http_cancelled, 0, "given up", nullptr, 0, -1};
+  return {error == kroton_http_timed_out ? &timed_out : &cancelled, [](const KrotonHttpResult*) {}};
+}
 
 /// "HTTP status 503", "Timeout was reached".
 std::string reason_of(const KrotonHttpResult& result) {
@@ -108,7 +189,8 @@ std::string without_secrets(std::string_view url) {
 class HttpLevel::Client {
 public:
   explicit Client(HttpOptions options)
-      : options_(std::move(options)), shown_(without_secrets(options_.url)) {
+      : options_(std::move(options)), shown_(without_secrets(options_.url)),
+        patience_(options_.timeout) {
     while (options_.url.ends_with('/')) options_.url.pop_back();
     const std::string scheme = scheme_of(options_.url);
     if (scheme != "http" && scheme != "https")
@@ -125,9 +207,9 @@ public:
 
   std::optional<std::string> get(std::string_view digest) {
     const auto start = Clock::now();
-    const auto most = std::min(options_.timeout, patience() + brief);
-    const Result result = perform("GET", digest, {}, most, nullptr);
-    lose_patience(Clock::now() - start);
+    const Result result = request("GET", digest, nullptr, patience_.left(), nullptr);
+    if (patience_.is_lost(Clock::now() - start))
+      switch_off(fmt::format("it has held up look-ups for {} ms", options_.timeout.count()));
     if (is_absent(*result)) {
       failures_ = 0;
       return {};
@@ -138,50 +220,62 @@ public:
   }
 
   HttpAnswer ask(const char* method, std::string_view digest, std::string_view body) {
-    const Result result = perform(method, digest, body, options_.timeout, nullptr);
+    const Result result = request(method, digest, std::make_shared<const std::string>(body),
+                                  options_.timeout, nullptr);
     return {is_success(*result), is_absent(*result), reason_of(*result),
             std::string(result->body, result->body_size), result->content_length};
   }
 
   /// Uploads an entry unless the store has one of this length already.
-  void put(std::string_view digest, std::string_view entry, const Chores::Stop& is_over) {
+  void put(std::string_view digest, const std::shared_ptr<const std::string>& entry,
+           const Chores::Stop& is_over) {
     if (!takes_uploads()) return;
-    const Result head = perform("HEAD", digest, {}, options_.timeout, &is_over);
-    if (is_success(*head) && head->content_length == static_cast<long long>(entry.size())) return;
+    const Result head = request("HEAD", digest, nullptr, options_.timeout, is_over);
+    if (is_success(*head) && head->content_length == static_cast<long long>(entry->size())) return;
     if (head->error != kroton_http_ok) return give_up_upload(digest, *head);
-    const Result result = perform("PUT", digest, entry, options_.timeout, &is_over);
+    const Result result = request("PUT", digest, entry, options_.timeout, is_over);
     if (!is_success(*result)) return give_up_upload(digest, *result);
-    log(Area::cache)->debug("{}: uploaded {:.12}, {} bytes", shown_, digest, entry.size());
+    log(Area::cache)->debug("{}: uploaded {:.12}, {} bytes", shown_, digest, entry->size());
   }
 
 private:
-  Result perform(const char* method, std::string_view digest, std::string_view body,
-                 milliseconds timeout, const Chores::Stop* is_over) {
+  /// Makes a request, and once more if that may help. It ends when the time is up, whatever libcurl
+  /// and the system are waiting for, and when `is_over` says so.
+  Result request(const char* method, std::string_view digest,
+                 std::shared_ptr<const std::string> body, milliseconds timeout,
+                 const Chores::Stop& is_over) {
     if (!refusal_.empty()) throw std::runtime_error(refusal_);
-    const Plugin& loaded = plugin();
-    if (!loaded.api) {
-      switch_off(loaded.problem);
-      throw std::runtime_error(loaded.problem);
-    }
-    const std::string url = url_of(digest);
     const auto deadline = Clock::now() + timeout;
-    KrotonHttpRequest request{
-        .method = method,
-        .url = url.c_str(),
-        .certificates = options_.certificates.empty() ? nullptr : options_.certificates.c_str(),
-        .body = body.data(),
-        .body_size = body.size(),
-        .max_bytes = options_.max_bytes,
-        .connect_ms = options_.connect_timeout.count(),
-        .total_ms = timeout.count(),
-        .is_cancelled = is_over ? &asks_stop : nullptr,
-        .cancel_argument = const_cast<Chores::Stop*>(is_over)};
-    Result result(loaded.api->perform(&request), loaded.api->release);
-    const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
-    if (!is_worth_another_try(*result) || left <= milliseconds(0)) return result;
+    const auto made =
+        std::make_shared<Request>(method, url_of(digest), options_.certificates, std::move(body),
+                                  options_.max_bytes, options_.connect_timeout, deadline);
+    Result result = attempt(made, is_over);
+    if (!is_worth_another_try(*result) || Clock::now() >= deadline) return result;
     log(Area::cache)->debug("{}: {}; trying once more", shown_, reason_of(*result));
-    request.total_ms = left.count();
-    return {loaded.api->perform(&request), loaded.api->release};
+    return attempt(made, is_over);
+  }
+
+  Result attempt(const std::shared_ptr<Request>& made, const Chores::Stop& is_over) {
+    struct Answer {
+      std::string problem; ///< Why there is no plugin; else there is a result.
+      Result result = no_answer(kroton_http_cancelled);
+    };
+    const auto left = std::chrono::duration_cast<milliseconds>(made->deadline - Clock::now());
+    auto answer = call_within(
+        left + grace,
+        [made]() -> Answer {
+          const Plugin& loaded = plugin();
+          if (!loaded.api) return {loaded.problem};
+          return {{}, perform(*loaded.api, *made)};
+        },
+        is_over);
+    if (!answer) {
+      made->is_given_up = true;
+      return no_answer(is_over && is_over() ? kroton_http_cancelled : kroton_http_timed_out);
+    }
+    if (answer->problem.empty()) return std::move(answer->result);
+    switch_off(answer->problem);
+    throw std::runtime_error(answer->problem);
   }
 
   /// As in a directory, or where the address has a place for it. There the format version cannot
@@ -193,19 +287,6 @@ private:
     return std::string(options_.url)
         .replace(at, digest_place.size(), support::digest_of(path).hex());
   }
-
-  /// How long all look-ups together may still hold the process up.
-  milliseconds patience() const { return options_.timeout - milliseconds(held_up_ms_.load()); }
-
-  void lose_patience(Clock::duration took) {
-    const auto excess = std::chrono::duration_cast<milliseconds>(took - brief).count();
-    if (excess <= 0) return;
-    held_up_ms_ += excess;
-    if (patience() <= milliseconds(0))
-      switch_off(fmt::format("it has held up look-ups for {} ms", options_.timeout.count()));
-  }
-
-  static int asks_stop(void* is_over) { return (*static_cast<const Chores::Stop*>(is_over))(); }
 
   [[noreturn]] void fail(const KrotonHttpResult& result) {
     const std::string reason = reason_of(result);
@@ -231,7 +312,7 @@ private:
   const std::string shown_;
   std::string refusal_; ///< Why the address is none; set by the constructor.
   std::atomic<int> failures_ = 0;
-  std::atomic<std::int64_t> held_up_ms_ = 0;
+  Patience patience_;
   std::atomic<bool> is_off_ = false;
   std::atomic<bool> is_read_only_ = false;
 };
@@ -248,8 +329,9 @@ std::optional<std::string> HttpLevel::find(std::string_view digest) {
 void HttpLevel::publish(std::string_view digest, std::string_view entry) {
   if (!client_->takes_uploads()) return;
   const bool is_queued = Chores::process().add(
-      entry.size(), [client = client_, digest = std::string(digest),
-                     entry = std::string(entry)](const Chores::Stop& is_over) {
+      entry.size(),
+      [client = client_, digest = std::string(digest),
+       entry = std::make_shared<const std::string>(entry)](const Chores::Stop& is_over) {
         try {
           client->put(digest, entry, is_over);
         } catch (const std::exception& e) {

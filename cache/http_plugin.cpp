@@ -118,6 +118,9 @@ void set_request(CURL* curl, const KrotonHttpRequest& request, Result& result,
   curl_easy_setopt(curl, CURLOPT_URL, request.url);
   set_protocols(curl, request.url);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L); // signals belong to the program
+#if LIBCURL_VERSION_NUM >= 0x075700
+  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); // a name server that is silent is not waited for
+#endif
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, request.connect_ms);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, request.total_ms);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "kroton");
@@ -189,12 +192,22 @@ KrotonHttpResult* perform(const KrotonHttpRequest* request) {
   return result.release();
 }
 
+/// Not that of curl_version, which makes libldap look this machine's own name up.
+const char* version() {
+  static const std::string text = [] {
+    const curl_version_info_data& info = *curl_version_info(CURLVERSION_NOW);
+    return std::string("libcurl/") + info.version + " " +
+           (info.ssl_version ? info.ssl_version : "without TLS");
+  }();
+  return text.c_str();
+}
+
 void release(KrotonHttpResult* result) { delete static_cast<Result*>(result); }
 
 } // namespace
 
 extern "C" __attribute__((visibility("default"))) const KrotonHttpApi* kroton_http_api() {
   static const bool is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-  static const KrotonHttpApi api{kroton_http_abi_version, curl_version(), &perform, &release};
+  static const KrotonHttpApi api{kroton_http_abi_version, version(), &perform, &release};
   return is_ready ? &api : nullptr;
 }

@@ -4,6 +4,7 @@
 
 #include <kroton/cache.hpp>
 
+#include "cache/bounded_level.hpp"
 #include "cache/http.hpp"
 #include "cache/keyring.hpp"
 #include "cache/read_only.hpp"
@@ -139,11 +140,16 @@ Store::Options Store::Options::from(const CacheOptions& wanted) {
   options.directory = wanted.directory;
   options.signing_key = wanted.signing_key;
   options.config = wanted.config_directory;
-  for (const std::string& path : wanted.path)
+  Bounds bounds{.timeout = wanted.url_timeout, .max_bytes = wanted.max_url_bytes};
+  bounds.is_read_only = true;
+  for (const std::string& path : wanted.path) {
+    const Ownership ownership = wanted.trusts_unsigned_path ? Ownership::checked : Ownership::any;
     options.shared.push_back(
-        {std::make_shared<ReadOnlyDirectory>(path, wanted.trusts_unsigned_path ? Ownership::checked
-                                                                               : Ownership::any),
+        {std::make_shared<BoundedLevel>(
+             std::make_shared<ReadOnlyDirectory>(path, ownership, bounds.max_bytes), bounds),
          wanted.trusts_unsigned_path});
+  }
+  bounds.is_read_only = false;
   if (!wanted.url.empty()) {
     warn_of_open_url(wanted);
     options.shared.push_back({std::make_shared<HttpLevel>(HttpOptions{
@@ -156,7 +162,8 @@ Store::Options Store::Options::from(const CacheOptions& wanted) {
                               wanted.trusts_unsigned_url});
   }
   for (const auto& level : wanted.levels)
-    options.shared.push_back({level, wanted.trusts_unsigned_levels});
+    options.shared.push_back(
+        {std::make_shared<BoundedLevel>(level, bounds), wanted.trusts_unsigned_levels});
   return options;
 }
 

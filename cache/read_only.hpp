@@ -9,6 +9,7 @@
 
 #include <kroton/cache.hpp>
 
+#include "cache/entry.hpp"
 #include "cache/file.hpp"
 #include "cache/fork_mutex.hpp"
 
@@ -23,10 +24,12 @@ enum class Ownership {
 class ReadOnlyDirectory final : public CacheLevel {
 public:
   /// Touches no file: the directory is opened by the first lookup, and again after it was away.
-  ReadOnlyDirectory(std::filesystem::path path, Ownership ownership)
-      : path_(std::move(path)), ownership_(ownership) {}
+  ReadOnlyDirectory(std::filesystem::path path, Ownership ownership,
+                    std::uint64_t max_bytes = max_entry_bytes)
+      : path_(std::move(path)), ownership_(ownership), max_bytes_(max_bytes) {}
 
-  /// Throws std::runtime_error for anything but a whole regular file or none.
+  /// Throws std::runtime_error for anything but a whole regular file of no more than that length,
+  /// or none. Takes as long as the file system does: see bounded_level.hpp.
   std::optional<std::string> find(std::string_view digest) override;
   void publish(std::string_view, std::string_view) override {}
   std::string describe() const override { return path_.string(); }
@@ -38,6 +41,7 @@ private:
 
   const std::filesystem::path path_;
   const Ownership ownership_;
+  const std::uint64_t max_bytes_;
   ForkMutex mutex_; // of what is below
   Directory directory_;
 };

@@ -21,9 +21,9 @@
 
 namespace kroton {
 
-/// A store of your own that entries are looked for and kept in: a class of three functions, which
-/// several threads may call at once. What it returns is verified like everything else, so it
-/// needs to be neither right nor honest.
+/// A store of your own: a class of three functions, called by several threads of Kroton's own at
+/// once; a call longer than CacheOptions::url_timeout is not waited for. What it returns is
+/// verified like everything else, so it needs to be neither right nor honest.
 ///
 ///   struct Redis : kt::CacheLevel {
 ///     std::optional<std::string> find(std::string_view key) override { return get(key); }
@@ -73,9 +73,9 @@ struct CacheOptions {
 
   std::uint64_t max_bytes = std::uint64_t{1} << 30;         ///< of entries in `directory`
   std::uint64_t max_memory_bytes = std::uint64_t{64} << 20; ///< of artifacts in this process
-  std::uint64_t max_url_bytes = std::uint64_t{64} << 20;    ///< of one entry from the HTTP store
-  /// For a connection to the HTTP store; and for a whole request, as well as for what all look-ups
-  /// may take beyond 100 ms each. A store that takes longer is switched off for this process.
+  std::uint64_t max_url_bytes = std::uint64_t{64} << 20;    ///< of an entry not in `directory`
+  /// For a connection to the HTTP store; and for a look-up in `path`, `url` or `levels`, as well as
+  /// for what all take beyond 100 ms each. A level that takes longer is off for this process.
   std::chrono::milliseconds url_connect_timeout{1000}, url_timeout{5000};
 
   bool operator==(const CacheOptions&) const = default;

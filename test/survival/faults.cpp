@@ -2,8 +2,12 @@
 // defined here is declared here and nowhere else.
 #include "test/survival/faults.hpp"
 
+#include <atomic>
 #include <csignal>
+#include <cstring>
 #include <ctime>
+
+#include <dlfcn.h>
 
 #include <sys/syscall.h>
 
@@ -16,6 +20,23 @@ Plan plan;
 bool is_armed = false;
 int reached = 0;
 std::int64_t clock_shift_s = 0;
+
+std::atomic<const char*> hanging_part = nullptr;
+std::atomic<bool> are_names_hanging = false;
+
+template <class F> void wait_while(F is_so) {
+  while (is_so()) {
+    const timespec pause{0, 1'000'000};
+    ::syscall(SYS_nanosleep, &pause, nullptr);
+  }
+}
+
+void wait_at(const char* path) {
+  wait_while([&] {
+    const char* part = hanging_part;
+    return part && std::strstr(path, part);
+  });
+}
 
 /// Whether this operation fails.
 bool strike() {
@@ -48,6 +69,15 @@ bool disarm() {
   return reached >= plan.at;
 }
 
+void hang(const char* part) { hanging_part = part; }
+
+void hang_names() { are_names_hanging = true; }
+
+void resume() {
+  hanging_part = nullptr;
+  are_names_hanging = false;
+}
+
 void shift_clock(std::int64_t seconds) { clock_shift_s = seconds; }
 
 } // namespace kroton::test::faults
@@ -56,7 +86,19 @@ using namespace kroton::test::faults;
 
 extern "C" {
 
+int open64(const char* path, int flags, unsigned mode) {
+  wait_at(path);
+  return static_cast<int>(::syscall(SYS_open, path, flags, mode));
+}
+/// libcurl's, too: test/survival/meson.build exports it.
+int getaddrinfo(const char* node, const char* service, const void* hints, void** result) {
+  wait_while([] { return are_names_hanging.load(); });
+  using Function = int(const char*, const char*, const void*, void**);
+  static auto* const next = reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  return next(node, service, hints, result);
+}
 int openat64(int directory, const char* path, int flags, unsigned mode) {
+  wait_at(path);
   return static_cast<int>(call(SYS_openat, directory, path, flags, mode));
 }
 long read(int fd, void* to, unsigned long n) { return call(SYS_read, fd, to, shortened(n)); }

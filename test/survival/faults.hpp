@@ -1,6 +1,6 @@
 #pragma once
-/// System calls that fail or kill when a test says so. This executable has functions of its own in
-/// the place of the C library's openat, write, fsync, …, so libkroton.so calls them.
+/// System calls that fail, kill or hang when a test says so. This executable has functions of its
+/// own in the place of the C library's openat, write, fsync, …, so libkroton.so calls them.
 ///
 ///   faults::arm({.at = 3, .error = ENOSPC});     // the third file operation from now on fails
 ///   store.publish(key, artifact);
@@ -22,6 +22,11 @@ struct Plan {
 void arm(const Plan&);
 /// Whether the operation was reached.
 bool disarm();
+
+/// Whatever opens a path that contains `part`, or asks a name server, waits until `resume`.
+void hang(const char* part);
+void hang_names();
+void resume();
 
 /// Shifts what clocks tell of the time of day, as seen by this process.
 void shift_clock(std::int64_t seconds);

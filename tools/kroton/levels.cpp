@@ -2,12 +2,14 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <kroton/cache.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cache/bounded_call.hpp"
 #include "cache/directory.hpp"
 #include "cache/http.hpp"
 #include "cache/keyring.hpp"
@@ -30,18 +32,40 @@ cache::HttpLevel open_store(const CacheOptions& options, const std::string& url)
                            .timeout = options.url_timeout});
 }
 
-Fact examine_path(const std::string& path, bool is_trusted_unsigned) {
+Fact examine_path(const std::string& path, const CacheOptions& options) {
   Fact fact{"cache path", path, {}};
-  const cache::Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  struct stat found;
-  if (!fd || ::fstat(fd.get(), &found) != 0) {
-    fact.problem = fmt::format("cannot be opened: {}", cache::error_text(errno));
-    return fact;
-  }
-  fact.is += fmt::format(", {} entries, {}", cache::take_inventory(fd.get()).entries.size(),
-                         is_trusted_unsigned ? "believed unsigned" : "believed if signed");
-  if (is_trusted_unsigned) fact.problem = cache::why_untrusted(path, found);
+  const auto examine = [path, is_trusted_unsigned = options.trusts_unsigned_path, fact] {
+    Fact found = fact;
+    const cache::Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat status;
+    if (!fd || ::fstat(fd.get(), &status) != 0) {
+      found.problem = fmt::format("cannot be opened: {}", cache::error_text(errno));
+      return found;
+    }
+    found.is += fmt::format(", {} entries, {}", cache::take_inventory(fd.get()).entries.size(),
+                            is_trusted_unsigned ? "believed unsigned" : "believed if signed");
+    if (is_trusted_unsigned) found.problem = cache::why_untrusted(path, status);
+    return found;
+  };
+  if (auto found = cache::call_within(options.url_timeout, examine)) return std::move(*found);
+  fact.problem = fmt::format("it does not answer within {} ms", options.url_timeout.count());
   return fact;
+}
+
+/// The variables by which libcurl is told of proxies, as far as they count for this address. In
+/// capitals `http_proxy` does not: a server may set HTTP_PROXY for what it runs.
+std::vector<Fact> examine_proxies(const std::string& url) {
+  std::vector<const char*> names{"all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"};
+  if (cache::scheme_of(url) == "https")
+    names.insert(names.begin(), {"https_proxy", "HTTPS_PROXY"});
+  else
+    names.insert(names.begin(), "http_proxy");
+  std::string is;
+  for (const char* name : names)
+    if (const char* value = std::getenv(name); value && *value)
+      is += fmt::format("{}{}={}", is.empty() ? "" : ", ", name, cache::without_secrets(value));
+  if (is.empty()) return {};
+  return {{"cache store's proxy", is, {}}};
 }
 
 Fact examine_store(const CacheOptions& options) {
@@ -136,9 +160,11 @@ std::vector<Check> run_checks(cache::HttpLevel& store, bool is_read_only) {
 std::vector<Fact> examine_shared_levels() {
   const CacheOptions options = CacheOptions::from_environment();
   std::vector<Fact> facts;
-  for (const std::string& path : options.path)
-    facts.push_back(examine_path(path, options.trusts_unsigned_path));
-  if (!options.url.empty()) facts.push_back(examine_store(options));
+  for (const std::string& path : options.path) facts.push_back(examine_path(path, options));
+  if (!options.url.empty()) {
+    facts.push_back(examine_store(options));
+    for (Fact& fact : examine_proxies(options.url)) facts.push_back(std::move(fact));
+  }
   facts.push_back(examine_signing_key(options));
   facts.push_back(examine_trusted_keys(options));
   return facts;
