@@ -52,7 +52,7 @@ public:
   Compilation(const std::shared_ptr<const Recipe>& recipe, Assumptions assumptions,
               const Compiling& compiling)
       : recipe_(recipe), signature_(recipe->signature), backend_(backend_for(recipe->options)),
-        compiling_(compiling), store_(store_for(recipe->options.cache)), leaves_(signature_) {
+        compiling_(compiling), store_(*recipe->store), leaves_(signature_) {
     compiling_.store = &store_;
     result_.assumptions = std::move(assumptions);
   }
@@ -106,9 +106,8 @@ private:
   }
 
   void assemble(BoundPlan plan, std::vector<LoadedKernel> kernels) {
-    const auto get = [recipe = recipe_, backend = backend_,
-                      store = &store_](const std::vector<KernelText>& texts) {
-      return get_kernels(texts, *backend, {.store = store});
+    const auto get = [recipe = recipe_, backend = backend_](const std::vector<KernelText>& texts) {
+      return get_kernels(texts, *backend, {.store = recipe->store.get()});
     };
     result_.program = backend_->assemble(
         {std::move(plan), std::move(kernels), signature_, leaves_, result_.origin, get});

@@ -35,6 +35,8 @@ struct Recipe {
   Signature signature;
   Options options;
   Sabotage sabotage = {};
+  /// Open as long as anything may be compiled from this.
+  std::shared_ptr<cache::Store> store = store_for(options.cache);
 
   /// Mode::verify, dumps and tests that put something wrong look at every stage.
   bool is_indexed() const;

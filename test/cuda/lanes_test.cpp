@@ -152,7 +152,7 @@ TEST_CASE("an entry whose code no driver takes is compiled again and replaced",
   const auto backend = jit::backend_for(options);
   for (const jit::KernelText& k : elsewhere.compiled().program->texts().kernels)
     jit::store_for(options.cache)
-        .publish(backend->key(*k.text), {{{"cubin", "rubbish"}, {"ptx", "more of it"}}, ""});
+        ->publish(backend->key(*k.text), {{{"cubin", "rubbish"}, {"ptx", "more of it"}}, ""});
   const auto run = [&](int compiled, int cache) {
     options.cache = with_cache(cache);
     const Function f = function({x}, {y}, options);

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <kroton/kroton.hpp>
 
+#include "cache/chores.hpp"
 #include "cache/entry.hpp"
 #include "cache/keyring.hpp"
 #include "jit/cpu/target.hpp"
@@ -122,6 +123,46 @@ TEST_CASE("functions with a cache of their own share it by its options", "[funct
   CHECK(run(again) == expected);
   const kt::CacheOptions other = options_in(dir.path() / "other");
   CHECK(origins_of(make({.cache = other})) == std::set<std::string>{"compiled"});
+}
+
+// Each distinct set of options used to keep a store and a descriptor until the process ended.
+TEST_CASE("the store of a set of options is closed with its last function", "[function][cache]") {
+  const TempDir dir;
+  const auto descriptors = [] {
+    kt::cache::Chores::process().wait(); // sweeps hold the directories that they are in
+    return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
+  };
+  std::weak_ptr<kt::CacheLevel> level;
+  const auto make_one = [&](int n) {
+    const auto map = std::make_shared<MapLevel>();
+    level = map;
+    kt::CacheOptions cache = options_in(dir.path() / std::to_string(n));
+    cache.levels = {map};
+    return make({.cache = cache});
+  };
+  static_cast<void>(make_one(0)); // opens what stays open
+  const auto before = descriptors();
+  for (int n = 1; n < 20; ++n) {
+    const kt::Function f = make_one(n);
+    const kt::Function copy = f;
+    CHECK_FALSE(level.expired());
+  }
+  CHECK(descriptors() == before);
+  CHECK(level.expired());
+}
+
+TEST_CASE("what a cache has seen stays known when its store is closed", "[function][cache]") {
+  const TempDir dir;
+  const kt::CacheOptions cache = options_in(dir.path() / "own");
+  run(make({.cache = cache}));
+  const kt::CacheStats first = kt::cache_stats(cache);
+  CHECK(first.published > 0);
+  CHECK(first.hits_disk == 0);
+  run(make({.cache = cache}));
+  const kt::CacheStats second = kt::cache_stats(cache);
+  CHECK(second.published == first.published);
+  CHECK(second.misses == first.misses);
+  CHECK(second.hits_disk > 0);
 }
 
 TEST_CASE("a store of the user's own serves what another function compiled", "[function][cache]") {
