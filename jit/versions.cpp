@@ -110,33 +110,44 @@ std::unique_ptr<Versions::Seat> Versions::special_seat(std::span<const Array> ar
   }
   if (!seat) return nullptr;
   try {
-    seat->version->program->solve(*seat->frame, arguments);
+    seat = solved(std::move(seat), arguments);
   } catch (const AssumptionFailed&) { // about the value of a scalar
-    const std::lock_guard lock(mutex_);
-    put_back(std::move(seat));
     return nullptr;
   }
   seat->is_settled = true;
   return seat;
 }
 
+/// The seat, with the sizes of these arguments. It is put back if they do not fit, so that no
+/// refused call makes room for a seat more.
+std::unique_ptr<Versions::Seat> Versions::solved(std::unique_ptr<Seat> seat,
+                                                 std::span<const Array> arguments) {
+  try {
+    seat->version->program->solve(*seat->frame, arguments);
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    put_back(std::move(seat));
+    throw;
+  }
+  return seat;
+}
+
 /// A seat of the version for any sizes, or, if these break what it assumes, of the one that assumes
 /// nothing.
 std::unique_ptr<Versions::Seat> Versions::general_seat(std::span<const Array> arguments) {
-  const auto solved = [&](std::size_t entry) {
+  const auto seat_of_entry = [&](std::size_t entry) {
     std::unique_ptr<Seat> seat;
     {
       const std::lock_guard lock(mutex_);
       seat = seat_of(*entries_[entry]);
     }
-    seat->version->program->solve(*seat->frame, arguments);
-    return seat;
+    return solved(std::move(seat), arguments);
   };
   try {
-    return solved(0);
+    return seat_of_entry(0);
   } catch (const AssumptionFailed&) {
     std::call_once(required_once_, [this] { make_required(); });
-    return solved(1);
+    return seat_of_entry(1);
   }
 }
 

@@ -91,6 +91,7 @@ private:
   std::unique_ptr<Seat> special_seat(std::span<const Array> arguments);
   std::unique_ptr<Seat> general_seat(std::span<const Array> arguments);
   void make_required();
+  std::unique_ptr<Seat> solved(std::unique_ptr<Seat> seat, std::span<const Array> arguments);
   std::unique_ptr<Seat> seat_of(Entry& entry);
   static std::unique_ptr<Seat> new_seat(Entry& entry);
   void put_back(std::unique_ptr<Seat> seat);

@@ -2,6 +2,9 @@
 #include <kroton/kroton.hpp>
 
 #include <algorithm>
+#include <array>
+
+#include <malloc.h>
 
 #include "test/data/message_of.hpp"
 #include "test/support/catch.hpp"
@@ -286,4 +289,30 @@ TEST_CASE_METHOD(Inputs, "set keeps dtype and shape", "[function][errors]") {
         }) == "set: shared f32[2] keeps its shape, got f32[3]\n"
               "  at errors_test.cpp:LINE\n"
               "  hint: make a new shared variable for another shape");
+}
+
+// Each used to leave room behind for one frame more.
+TEST_CASE_METHOD(Inputs, "calls that are refused leave nothing behind", "[function][errors]") {
+  const kt::Function f =
+      kt::function({v, a}, {kt::sum(v * a)}, {.specialize = kt::Specialize::off});
+  const std::array good{Array::zeros<float>({10}), Array::zeros<float>({10})},
+      bad{Array::zeros<float>({10}), Array::zeros<float>({20})};
+  const auto refuse = [&](std::size_t count) {
+    std::size_t refused = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      try {
+        f(bad);
+      } catch (const kt::ShapeError&) {
+        ++refused;
+      }
+    }
+    CHECK(refused == count);
+  };
+  f(good);
+  refuse(200);
+  const auto before = ::mallinfo2().uordblks;
+  constexpr std::size_t count = 20'000;
+  refuse(count);
+  CHECK(::mallinfo2().uordblks < before + count);
+  CHECK(f(good)[0].item<float>() == 0);
 }
