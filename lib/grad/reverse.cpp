@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "lib/grad/cotangent.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/rewrite/pipeline.hpp"
 
@@ -12,6 +13,7 @@ namespace kroton {
 namespace {
 
 using ir::Node;
+using reverse::Cotangent;
 using Substitution = std::unordered_map<const Node*, Expr>;
 
 /// `e` with nodes replaced; nodes that do not depend on any of them stay the same.
@@ -68,21 +70,6 @@ Expr stabilized(const Expr& cost, const std::vector<Expr>& wrt) {
   return back.empty() ? stable : substitute(stable, back);
 }
 
-/// Gives the nodes that a row has just built the place of the op it differentiates: messages and
-/// comments then point at the user's line. What the row was handed keeps its own.
-void relocate(const Expr& made, const ir::GradContext& c) {
-  std::unordered_set<const Node*> seen{c.output.node().get(), c.grad.node().get()};
-  for (const Expr& e : c.inputs) seen.insert(e.node().get());
-  std::vector<const Node*> stack{made.node().get()};
-  while (!stack.empty()) {
-    const Node* n = stack.back();
-    stack.pop_back();
-    if (!seen.insert(n).second) continue;
-    const_cast<Node*>(n)->where = c.where; // nobody else has seen it yet
-    for (const Expr& e : n->inputs) stack.push_back(e.node().get());
-  }
-}
-
 /// True for a gradient that is still to be broadcast (of one constant, say). Dims that are merely
 /// written differently are equal: ops have required it.
 bool is_smaller(const Expr& g, const Expr& v) {
@@ -134,7 +121,8 @@ public:
     for (const Node* n : order_)
       for (const Expr& i : n->inputs) handles_.emplace(i.node().get(), i);
     if (is_needed(cost))
-      gradients_.emplace(cost.node().get(), ops::scalar_constant(cost.dtype(), 1, where));
+      gradients_.emplace(cost.node().get(),
+                         Cotangent{.value = ops::scalar_constant(cost.dtype(), 1, where)});
   }
 
   void run() {
@@ -142,7 +130,7 @@ public:
       const Node& n = **it;
       const auto found = gradients_.find(&n);
       if (found == gradients_.end() || n.inputs.empty() || !has_needed_input(n)) continue;
-      pass_on(n, found->second);
+      pass_on(n, Cotangent(found->second)); // the map may grow
       if (!targets_.contains(&n)) gradients_.erase(&n);
     }
   }
@@ -150,7 +138,7 @@ public:
   /// Whether one of `wrt` is reached through it.
   bool is_needed(const Expr& e) const { return is_needed_.contains(e.node().get()); }
   /// Null if the cost does not depend on it.
-  const Expr* gradient_of(const Expr& e) const {
+  const Cotangent* gradient_of(const Expr& e) const {
     const auto found = gradients_.find(e.node().get());
     return found == gradients_.end() ? nullptr : &found->second;
   }
@@ -161,48 +149,41 @@ private:
   }
 
   /// Adds what the gradient `g` of a node gives to those of its inputs.
-  void pass_on(const Node& n, Expr g) {
+  void pass_on(const Node& n, const Cotangent& g) {
     if (!n.op->gradient)
       support::fail<UnsupportedError>("grad",
                                       {.place = ir::place_of(n.where, n.inputs),
                                        .hint = "stop_gradient(…) treats it as a constant"},
                                       "{} has no gradient", handles_.at(&n).label());
-    const Expr output = handles_.at(&n);
-    const ir::GradContext context{n.inputs, n.attrs, output, g, n.where};
-    const std::vector<Expr> contributions = n.op->gradient(context);
-    KROTON_CHECK(contributions.size() == n.inputs.size(), "{} gives {} gradients for {} inputs",
-                 n.op->name, contributions.size(), n.inputs.size());
-    for (std::size_t i = 0; i < contributions.size(); ++i) {
+    std::vector<Cotangent> parts = reverse::pull_back(n, handles_.at(&n), g);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
       const Expr& input = n.inputs[i];
-      if (!contributions[i].node() || !is_needed(input)) continue;
-      Expr part =
-          ops::cast_to(ops::sum_to(contributions[i], input, n.where), input.dtype(), n.where);
-      relocate(part, context);
-      if (const Expr* so_far = gradient_of(input))
-        part = Operand(*so_far, n.where) + Operand(part, n.where);
-      gradients_.insert_or_assign(input.node().get(), std::move(part));
+      if (!parts[i].value.node() || !is_needed(input)) continue;
+      if (const Cotangent* so_far = gradient_of(input))
+        parts[i] = reverse::sum_of(*so_far, parts[i], n.where);
+      gradients_.insert_or_assign(input.node().get(), std::move(parts[i]));
     }
   }
 
   const std::vector<const Node*> order_;
   std::unordered_set<const Node*> targets_, is_needed_;
   std::unordered_map<const Node*, Expr> handles_; ///< rows are given expressions
-  std::unordered_map<const Node*, Expr> gradients_;
+  std::unordered_map<const Node*, Cotangent> gradients_;
 };
 
 } // namespace
 
 std::vector<Expr> grad(const Expr& cost, const std::vector<Expr>& wrt, Location where) {
   check_arguments(cost, wrt, where);
-  Reverse reverse(stabilized(cost, wrt), wrt, where);
-  reverse.run();
+  Reverse walk(stabilized(cost, wrt), wrt, where);
+  walk.run();
   std::vector<Expr> result;
   for (const Expr& v : wrt) {
-    const Expr* found = reverse.gradient_of(v);
-    if (!found) disconnected(cost, v, reverse.is_needed(v), where);
-    result.push_back(is_smaller(*found, v)
-                         ? ir::make(ops::broadcast_to, {*found}, {.dims = v.shape()}, where)
-                         : *found);
+    const Cotangent* found = walk.gradient_of(v);
+    if (!found) disconnected(cost, v, walk.is_needed(v), where);
+    const Expr g = reverse::selected(*found, v.where());
+    result.push_back(is_smaller(g, v) ? ir::make(ops::broadcast_to, {g}, {.dims = v.shape()}, where)
+                                      : g);
   }
   return result;
 }

@@ -57,10 +57,17 @@ constexpr auto maximum_float = []<class T>(const T* v) -> T {
 };
 
 /// Half the gradient to each side of a tie, as the subgradient that treats both alike.
-std::vector<Expr> grad_extremum(const GradContext& c, const Expr& first_wins, const Expr& tie) {
-  const Expr to_first = kroton::where(tie, 0.5 * c.grad, kroton::where(first_wins, c.grad, 0));
-  const Expr to_second = kroton::where(tie, 0.5 * c.grad, kroton::where(first_wins, 0, c.grad));
-  return {to_first, to_second};
+std::vector<Expr> grad_extremum(const GradContext& c, const Expr& first_wins,
+                                const Expr& second_wins) {
+  const Expr shared = kroton::where(c.inputs[0] == c.inputs[1], 0.5 * c.grad, c.grad);
+  return {kroton::where(first_wins, shared, 0), kroton::where(second_wins, shared, 0)};
+}
+
+/// g * factor; a factor made of a condition chooses.
+Expr scaled(const Expr& g, const Expr& factor) {
+  const ir::Node& n = *factor.node();
+  if (n.op == &cast && is_bool(n.inputs[0].dtype())) return kroton::where(n.inputs[0], g, 0);
+  return g * factor;
 }
 
 } // namespace
@@ -106,7 +113,7 @@ const Op mul{.name = "mul",
              .range = range_at_ends,
              .gradient =
                  [](const GradContext& c) {
-                   return std::vector{c.grad * c.inputs[1], c.grad * c.inputs[0]};
+                   return std::vector{scaled(c.grad, c.inputs[1]), scaled(c.grad, c.inputs[0])};
                  },
              .domain = {{}}};
 
@@ -161,20 +168,22 @@ const Op neg{.name = "neg",
              .gradient = [](const GradContext& c) { return std::vector{-c.grad}; },
              .domain = {{}}};
 
-const Op abs{
-    .name = "abs",
-    .traits = Trait::elementwise,
-    .dtypes = Dtypes::numeric,
-    .spell = [](DType t, DType) -> std::string_view {
-      return is_float(t) ? "abs_{t}({0})" : "{0} < 0 ? -{0} : {0}";
-    },
-    .infer = infer_elementwise,
-    .eval_float = [](const auto* v) { return std::fabs(v[0]); },
-    .eval_int = [](const Wide* v) { return v[0] < 0 ? -v[0] : v[0]; },
-    .range = range_of_abs,
-    .gradient =
-        [](const GradContext& c) { return std::vector{c.grad * kroton::sign(c.inputs[0])}; },
-    .domain = {{0.25, 4}}};
+const Op abs{.name = "abs",
+             .traits = Trait::elementwise,
+             .dtypes = Dtypes::numeric,
+             .spell = [](DType t, DType) -> std::string_view {
+               return is_float(t) ? "abs_{t}({0})" : "{0} < 0 ? -{0} : {0}";
+             },
+             .infer = infer_elementwise,
+             .eval_float = [](const auto* v) { return std::fabs(v[0]); },
+             .eval_int = [](const Wide* v) { return v[0] < 0 ? -v[0] : v[0]; },
+             .range = range_of_abs,
+             .gradient =
+                 [](const GradContext& c) {
+                   const Expr& x = c.inputs[0];
+                   return std::vector{kroton::where(x != 0, c.grad * kroton::sign(x), 0)};
+                 },
+             .domain = {{0.25, 4}}};
 
 const Op sign{
     .name = "sign",
@@ -215,9 +224,12 @@ const Op pow{.name = "pow",
              .eval_int = pow_wide,
              .gradient =
                  [](const GradContext& c) {
+                   // x^0 is 1 for every x, and 0^y is 0 for every y > 0: neither grows, though x^-1
+                   // and log(x) are infinite at 0.
                    const Expr &x = c.inputs[0], &y = c.inputs[1];
-                   return std::vector{c.grad * y * kroton::pow(x, y - 1),
-                                      c.grad * c.output * kroton::log(x)};
+                   return std::vector{
+                       kroton::where(y != 0, c.grad * y * kroton::pow(x, y - 1), 0),
+                       kroton::where(x == 0 && y >= 0, 0, c.grad * c.output * kroton::log(x))};
                  },
              .domain = {{0.25, 3}, {0, 3}}};
 
@@ -235,8 +247,8 @@ const Op minimum{.name = "minimum",
                  .range = range_at_ends,
                  .gradient =
                      [](const GradContext& c) {
-                       return grad_extremum(c, c.inputs[0] < c.inputs[1],
-                                            c.inputs[0] == c.inputs[1]);
+                       return grad_extremum(c, c.inputs[0] <= c.inputs[1],
+                                            c.inputs[1] <= c.inputs[0]);
                      },
                  .domain = {{}}};
 
@@ -254,8 +266,8 @@ const Op maximum{.name = "maximum",
                  .range = range_at_ends,
                  .gradient =
                      [](const GradContext& c) {
-                       return grad_extremum(c, c.inputs[0] > c.inputs[1],
-                                            c.inputs[0] == c.inputs[1]);
+                       return grad_extremum(c, c.inputs[0] >= c.inputs[1],
+                                            c.inputs[1] >= c.inputs[0]);
                      },
                  .domain = {{}}};
 

@@ -117,10 +117,10 @@ Expr spread(const Expr& reduced, const GradContext& c) {
 /// Ties share the gradient equally.
 std::vector<Expr> grad_extreme(const GradContext& c) {
   const Expr& x = c.inputs[0];
-  const Expr is_extreme =
-      kroton::cast(x == restore_axes(c.output, c.attrs.ints, c.where), c.grad.dtype());
-  const Expr count = ir::make(sum, {is_extreme}, {.ints = c.attrs.ints}, c.where);
-  return {is_extreme * restore_axes(c.grad / count, c.attrs.ints, c.where)};
+  const Expr is_extreme = x == restore_axes(c.output, c.attrs.ints, c.where);
+  const Expr count =
+      ir::make(sum, {kroton::cast(is_extreme, c.grad.dtype())}, {.ints = c.attrs.ints}, c.where);
+  return {kroton::where(is_extreme, restore_axes(c.grad / count, c.attrs.ints, c.where), 0)};
 }
 
 std::vector<Expr> no_gradient(const GradContext&) { return {Expr(nullptr)}; }
@@ -215,6 +215,15 @@ Expr reduce_position(const Op& op, const Operand& a, int axis, bool keepdims) {
   return reduce(op, e, {axis}, keepdims, a.where);
 }
 
+/// `x`, through which no gradient passes where all elements along the axes of `top`, their largest,
+/// are -inf: what is made of e^x has no slope there, though its formula is 0 / 0. Without
+/// gradients it is `x` itself.
+Expr without_empty_rows(const Expr& x, const Expr& top, Location at) {
+  const Operand lowest(-std::numeric_limits<double>::infinity(), at);
+  return kroton::where({Operand(top, at) != lowest, at}, {x, at},
+                       {kroton::stop_gradient({x, at}), at});
+}
+
 } // namespace
 } // namespace ops
 
@@ -260,7 +269,9 @@ Expr logsumexp(Operand a, Axes axes, bool keepdims) {
       {where({abs({top, at}) < Operand(std::numeric_limits<double>::infinity(), at), at}, {top, at},
              {0.0, at}),
        at});
-  const Expr s = log({sum({exp({Operand(x, at) - Operand(shift, at), at}), at}, axes, true), at});
+  const Expr rows = ops::without_empty_rows(x, top, at);
+  const Expr s =
+      log({sum({exp({Operand(rows, at) - Operand(shift, at), at}), at}, axes, true), at});
   const Expr r = Operand(s, at) + Operand(shift, at);
   if (keepdims) return r;
   std::vector<Dim> kept;
@@ -275,7 +286,8 @@ Expr softmax(Operand a, int axis) {
   const Expr x = ops::to_floating(a);
   ops::normalize_axes("softmax", {axis}, x, at);
   const Expr top = stop_gradient({max({x, at}, {axis}, true), at});
-  const Expr ex = exp({Operand(x, at) - Operand(top, at), at});
+  const Expr rows = ops::without_empty_rows(x, top, at);
+  const Expr ex = exp({Operand(rows, at) - Operand(top, at), at});
   // One division a row: the factor is as exact as the quotient to an ulp.
   const Expr scale = Operand(1.0, at) / Operand(sum({ex, at}, {axis}, true), at);
   return Operand(ex, at) * Operand(scale, at);
@@ -286,7 +298,7 @@ Expr log_softmax(Operand a, int axis) {
   const Expr x = ops::to_floating(a);
   ops::normalize_axes("log_softmax", {axis}, x, at);
   const Expr top = stop_gradient({max({x, at}, {axis}, true), at});
-  const Expr shifted = Operand(x, at) - Operand(top, at);
+  const Expr shifted = Operand(ops::without_empty_rows(x, top, at), at) - Operand(top, at);
   const Expr s = sum({exp({shifted, at}), at}, {axis}, true);
   return Operand(shifted, at) - Operand(log({s, at}), at);
 }

@@ -30,10 +30,13 @@ bool is_positive(const ir::Graph& g, NodeId id) { return is_positive_to(g, id, m
 
 bool is_shifted_by_max(const ir::Graph& g, NodeId id) {
   if (g[id].op != &ops::sub) return false;
+  // The rows that softmax and its family shift are where(…, x, stop_gradient(x)).
+  NodeId shifted = g.resolve(g[id].inputs[0]);
+  if (g[shifted].op == &ops::where) shifted = g.resolve(g[shifted].inputs[1]);
   NodeId at = g[id].inputs[1];
   for (int i = 0; i < max_depth; ++i) {
     const ir::GraphNode& n = g[at];
-    if (n.op == &ops::max) return g.resolve(n.inputs[0]) == g.resolve(g[id].inputs[0]);
+    if (n.op == &ops::max) return g.resolve(n.inputs[0]) == shifted;
     if (n.op == &ops::where)
       at = n.inputs[1];
     else if (n.op->has(ir::Trait::movement))

@@ -16,7 +16,7 @@ NodeId log_quotient(Site& s) {
 }
 
 /// log(sum(e^x)), kept in range by subtracting the largest x; where that is infinite there is
-/// nothing to subtract, as in ops' own logsumexp.
+/// nothing to subtract, and where it is -inf there is no slope, as in ops' own logsumexp.
 NodeId log_sum_exp(Site& s) {
   const NodeId exponent = s["x"], reduced = s["sum"];
   if (is_shifted_by_max(s.graph(), exponent)) return ir::no_node;
@@ -25,12 +25,15 @@ NodeId log_sum_exp(Site& s) {
   std::vector<Dim> kept = s.type(exponent).shape;
   for (std::int64_t axis : axes) kept[static_cast<std::size_t>(axis)] = Dim(1);
   const NodeId top = s.reshape(s.make(ops::max, {exponent}, {.ints = axes}), kept);
+  constexpr double infinity = std::numeric_limits<double>::infinity();
   const NodeId is_finite =
-      s.make(ops::less,
-             {s.make(ops::abs, {top}), s.constant(std::numeric_limits<double>::infinity(), dtype)});
+      s.make(ops::less, {s.make(ops::abs, {top}), s.constant(infinity, dtype)});
   const NodeId shift =
       s.make(ops::stop_gradient, {s.make(ops::where, {is_finite, top, s.constant(0, dtype)})});
-  const NodeId shifted = s.make(ops::exp, {s.make(ops::sub, {exponent, shift})});
+  const NodeId rows =
+      s.make(ops::where, {s.make(ops::not_equal, {top, s.constant(-infinity, dtype)}), exponent,
+                          s.make(ops::stop_gradient, {exponent})});
+  const NodeId shifted = s.make(ops::exp, {s.make(ops::sub, {rows, shift})});
   const std::vector<Dim> shape = s.type(s.root()).shape;
   const NodeId total = s.reshape(s.make(ops::sum, {shifted}, {.ints = axes}), shape);
   return s.make(ops::add, {s.make(ops::log, {total}), s.reshape(shift, shape)});

@@ -1,0 +1,33 @@
+#pragma once
+/// A gradient on its way from the cost to a node, with what is known of where it is zero.
+///
+///   where(x > 0, sqrt(x), 0) passes on {value: g, support: x > 0}; sqrt multiplies the value
+///   alone, and `selected` gives where(x > 0, g * 0.5 / sqrt(x), 0): 0, not 0 * inf, at x = 0.
+///
+/// An elementwise op treats each element by itself, so a choice of elements may be made after its
+/// derivative as well as before; made after, it also drops what an infinite derivative leaves
+/// where nothing was chosen. All other ops are given the chosen values.
+#include "lib/ir/op.hpp"
+
+namespace kroton::reverse {
+
+struct Cotangent {
+  Expr value;
+  /// bool, broadcasts against the value: elements where it is false have gradient 0, whatever
+  /// `value` says. Null: nothing is known.
+  Expr support = Expr(nullptr);
+  /// `value` is itself 0 where `support` is false.
+  bool is_selected = true;
+  /// `value` came through a sum of products, which is seldom 0 throughout: only ops whose
+  /// derivative is infinite at finite inputs have their zeros looked after.
+  bool is_summed = false;
+};
+
+/// The gradient itself.
+Expr selected(const Cotangent& c, Location where);
+Cotangent sum_of(const Cotangent& a, const Cotangent& b, Location where);
+/// What the row of `output`'s op gives to each input: sums over broadcast axes taken, cast to the
+/// input's dtype. Null values where an input has none.
+std::vector<Cotangent> pull_back(const ir::Node& n, const Expr& output, const Cotangent& c);
+
+} // namespace kroton::reverse
