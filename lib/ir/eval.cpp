@@ -106,117 +106,116 @@ Value evaluate_node(EvalContext c, Precision precision) {
   return value;
 }
 
-/// Moves some floats of an array by one unit in the last place; see Bindings::nudge.
+/// Moves some floats of an array by some units in the last place; see Bindings::nudge.
 class Nudger {
 public:
   /// `site` tells the nodes of a graph apart.
   Nudger(std::uint64_t nudge, NodeId site)
       : seed_(nudge * 0x9E3779B97F4A7C15u + static_cast<std::uint64_t>(site)) {}
 
-  /// Those of `a` for which `is_exact(i)` is false; what is 0 or infinite only if `moves_ends`.
-  template <class F> Array operator()(const Array& a, bool moves_ends, F is_exact) const {
+  /// Those of `a` for which `is_exact(i)` is false; what is 0 or infinite only if `moves_ends(i)`.
+  template <class F, class G> Array operator()(const Array& a, F is_exact, G moves_ends) const {
     Array moved = a.contiguous().copy();
     support::visit_dtype(a.dtype(), [&]<class T>(std::type_identity<T>) {
       if constexpr (std::is_floating_point_v<T>) {
         T* v = moved.data<T>();
         for (std::int64_t i = 0; i < moved.numel(); ++i)
-          if (!is_exact(i)) v[i] = neighbour(v[i], goes_up(i), moves_ends);
+          if (!is_exact(i)) v[i] = moved_by(v[i], draw(i), moves_ends(i));
       }
     });
     return moved;
   }
 
 private:
-  template <class T> static T neighbour(T v, bool is_up, bool moves_ends) {
+  /// `random` decides the direction and how far: different steps rarely cancel each other.
+  template <class T> static T moved_by(T v, std::uint64_t random, bool moves_ends) {
     constexpr T infinity = std::numeric_limits<T>::infinity();
     if (std::isnan(v)) return v;
-    if (std::isfinite(v) && v != 0) return std::nextafter(v, is_up ? infinity : -infinity);
+    const bool is_up = (random & 1) != 0;
+    if (std::isfinite(v) && v != 0) {
+      const auto steps = 1 + (random >> 1) % most_steps;
+      for (std::uint64_t s = 0; s < steps; ++s) v = std::nextafter(v, is_up ? infinity : -infinity);
+      return v;
+    }
     if (!moves_ends || is_up) return v;
     return std::copysign(
         v == 0 ? std::numeric_limits<T>::denorm_min() : std::numeric_limits<T>::max(), v);
   }
 
-  bool goes_up(std::int64_t i) const {
+  std::uint64_t draw(std::int64_t i) const {
     std::uint64_t h = seed_ ^ (static_cast<std::uint64_t>(i) * 0xBF58476D1CE4E5B9u);
     h = (h ^ (h >> 31)) * 0x94D049BB133111EBu;
-    return ((h >> 40) & 1) != 0;
+    return h >> 40;
   }
+
+  static constexpr std::uint64_t most_steps = 4;
 
   std::uint64_t seed_;
 };
 
-/// Which elements of the arrays are whole numbers so small that their sums and products are exact.
-class WholeNumbers {
+/// Elements of arrays that are broadcast to one shape.
+class Elements {
 public:
-  WholeNumbers(std::span<const Array> arrays, const Shape& shape) {
+  Elements(std::span<const Array> arrays, const Shape& shape) {
     for (const Array& a : arrays)
       dense_.push_back(a.broadcast_to(shape).astype(DType::f64).contiguous());
   }
-  bool operator()(std::int64_t i) const {
-    return std::ranges::all_of(dense_, [&](const Array& a) {
-      const double v = a.data<double>()[i];
-      return v == std::trunc(v) && std::fabs(v) < 1 << 20;
-    });
+  /// Whether those at i are whole numbers so small that their sums and products are exact.
+  bool are_whole(std::int64_t i) const {
+    return all(i, [](double v) { return v == std::trunc(v) && std::fabs(v) < 1 << 20; });
+  }
+  bool are_finite(std::int64_t i) const {
+    return all(i, [](double v) { return std::isfinite(v); });
   }
 
 private:
+  template <class F> bool all(std::int64_t i, F f) const {
+    return std::ranges::all_of(dense_, [&](const Array& a) { return f(a.data<double>()[i]); });
+  }
+
   std::vector<Array> dense_;
 };
 
-bool is_finite(const Array& a) {
-  bool is = true;
-  support::visit_dtype(a.dtype(), [&]<class T>(std::type_identity<T>) {
-    if constexpr (std::is_floating_point_v<T>) {
-      const Array dense = a.contiguous();
-      const T* v = dense.data<T>();
-      is = std::all_of(v, v + dense.numel(), [](T x) { return std::isfinite(x); });
-    }
-  });
-  return is;
-}
-
-Array magnitude(const Array& a) {
+/// f of each element of an array of floats; other arrays as they are.
+template <class F> Array mapped(const Array& a, F f) {
+  if (!is_float(a.dtype())) return a;
   Array result = a.contiguous().copy();
   support::visit_dtype(a.dtype(), [&]<class T>(std::type_identity<T>) {
     if constexpr (std::is_floating_point_v<T>) {
       T* v = result.data<T>();
-      for (std::int64_t i = 0; i < result.numel(); ++i) v[i] = std::fabs(v[i]);
+      for (std::int64_t i = 0; i < result.numel(); ++i) v[i] = f(i, v[i]);
     }
   });
   return result;
 }
 
-/// NaN where `magnitudes` are not finite.
-Array without_overflow(const Array& value, const Array& magnitudes) {
-  Array result = value.contiguous().copy();
-  const Array dense = magnitudes.contiguous();
-  support::visit_dtype(value.dtype(), [&]<class T>(std::type_identity<T>) {
-    if constexpr (std::is_floating_point_v<T>) {
-      T* v = result.data<T>();
-      const T* m = dense.data<T>();
-      for (std::int64_t i = 0; i < result.numel(); ++i)
-        if (!std::isfinite(m[i])) v[i] = std::numeric_limits<T>::quiet_NaN();
-    }
-  });
-  return result;
-}
-
-/// Sums and products: each term has a rounding error of its own.
+/// Sums and products: each term has a rounding error of its own, and the result another one.
 Array evaluate_nudged_sum(EvalContext c, std::uint64_t nudge, NodeId id) {
-  std::vector<Array> inputs(c.inputs.begin(), c.inputs.end()), magnitudes = inputs;
-  for (std::size_t k = 0; k < inputs.size(); ++k) {
-    const Array& a = c.inputs[k];
-    if (!is_float(a.dtype())) continue;
-    inputs[k] = Nudger(nudge + k + 1, id)(a, false, WholeNumbers({&a, 1}, a.shape()));
-    magnitudes[k] = magnitude(a);
+  const auto never = [](std::int64_t) { return false; };
+  std::vector<Array> inputs, magnitudes;
+  bool are_all_whole = true;
+  for (const Array& a : c.inputs) {
+    const Elements elements({&a, 1}, a.shape());
+    const auto is_whole = [&](std::int64_t i) { return elements.are_whole(i); };
+    are_all_whole = are_all_whole &&
+                    std::ranges::all_of(std::views::iota(std::int64_t{0}, a.numel()), is_whole);
+    inputs.push_back(Nudger(nudge + inputs.size() + 1, id)(a, is_whole, never));
+    // A factor below 1 that the whole product is multiplied by comes after the sums.
+    const bool is_factor = c.op.has(Trait::contraction) && a.rank() == 0;
+    magnitudes.push_back(mapped(a, [&]<class T>(std::int64_t, T v) {
+      return std::isfinite(v) ? std::max(std::fabs(v), T(is_factor ? 1 : 0)) : T(0);
+    }));
   }
-  const bool can_overflow = std::ranges::all_of(c.inputs, is_finite);
   c.inputs = inputs;
-  const Array value = evaluate_node(c, Precision::rounded).nearest;
-  const Array moved = Nudger(nudge, id)(value, false, WholeNumbers({&value, 1}, value.shape()));
-  if (!can_overflow) return moved;
+  const Array value = Nudger(nudge, id)(
+      evaluate_node(c, Precision::rounded).nearest, [&](std::int64_t) { return are_all_whole; },
+      never);
   c.inputs = magnitudes;
-  return without_overflow(moved, evaluate_node(c, Precision::rounded).nearest);
+  const Array most = evaluate_node(c, Precision::rounded).nearest;
+  const Elements bounds({&most, 1}, most.shape());
+  return mapped(value, [&]<class T>(std::int64_t i, T v) {
+    return bounds.are_finite(i) ? v : std::numeric_limits<T>::quiet_NaN();
+  });
 }
 
 /// As evaluate_node does in Precision::rounded, with other roundings.
@@ -229,13 +228,11 @@ Array evaluate_nudged(const EvalContext& c, std::uint64_t nudge, NodeId id, bool
   const bool is_cast = c.inputs.size() == 1 && c.inputs[0].dtype() != value.dtype();
   // What also computes with integers and has not two inputs chooses an input, or cuts it off.
   if (c.op.eval_int && c.inputs.size() != 2 && !is_cast) return value;
-  std::vector<Array> all(c.inputs.begin(), c.inputs.end());
-  all.push_back(value);
-  const bool can_be_exact = c.op.eval_int != nullptr,
-             moves_ends = !is_wanted && std::ranges::all_of(c.inputs, is_finite);
-  const WholeNumbers is_whole(all, value.shape());
-  return Nudger(nudge, id)(value, moves_ends,
-                           [&](std::int64_t i) { return can_be_exact && is_whole(i); });
+  const Elements inputs(c.inputs, value.shape()), results({&value, 1}, value.shape());
+  return Nudger(nudge, id)(
+      value,
+      [&](std::int64_t i) { return c.op.eval_int && inputs.are_whole(i) && results.are_whole(i); },
+      [&](std::int64_t i) { return !is_wanted && inputs.are_finite(i); });
 }
 
 } // namespace

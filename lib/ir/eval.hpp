@@ -21,8 +21,8 @@ struct Bindings {
   std::unordered_map<NodeId, Array>
       values; ///< of inputs and shared variables, and of any node already known
   std::function<std::int64_t(const DimNode&)> size_of;
-  /// Of Precision::rounded alone. If not 0, every float that an op rounds is moved by one unit in
-  /// the last place, up or down as this number decides, and so are the floats that sums and
+  /// Of Precision::rounded alone. If not 0, every float that an op rounds is moved by one to
+  /// four units in the last place, as this number decides, and so are the floats that sums and
   /// products add up. What overflows on the way to a wanted value becomes the largest finite number
   /// or stays infinite, what underflows the smallest or stays 0, and a sum whose terms may overflow
   /// in another order is NaN. Results that two such numbers do not agree on depend on how
