@@ -53,6 +53,7 @@ Claim::~Claim() {
 
 ClaimAttempt try_claim(const std::shared_ptr<const Fd>& directory, const std::string& path,
                        std::chrono::milliseconds max_age) {
+  std::string dead;
   for (int attempt = 0; attempt < 2; ++attempt) {
     const auto [fd, error] =
         open_at(directory->get(), path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
@@ -63,18 +64,21 @@ ClaimAttempt try_claim(const std::shared_ptr<const Fd>& directory, const std::st
         ::unlinkat(directory->get(), path.c_str(), 0);
         return {nullptr, false, failure};
       }
-      return {std::make_unique<Claim>(directory, path, std::move(token))};
+      return {std::make_unique<Claim>(directory, path, std::move(token)), false, 0,
+              std::move(dead)};
     }
     if (error != EEXIST) return {nullptr, false, error};
     const FileBytes other = read_file(directory->get(), path.c_str(), max_token_bytes);
     if (other.error == ENOENT) continue; // released just now
-    if (other.error == 0 && !other.is_foreign && !is_writer_gone(other.bytes) &&
+    const bool is_gone = other.error == 0 && !other.is_foreign && is_writer_gone(other.bytes);
+    if (other.error == 0 && !other.is_foreign && !is_gone &&
         !is_old(other.status, other.bytes.empty() ? std::min(max_age, max_empty_age) : max_age))
-      return {nullptr, true, 0};
-    if (::unlinkat(directory->get(), path.c_str(), 0) != 0 && errno != ENOENT)
-      return {nullptr, false, errno};
+      return {nullptr, true};
+    const bool is_removed = ::unlinkat(directory->get(), path.c_str(), 0) == 0;
+    if (!is_removed && errno != ENOENT) return {nullptr, false, errno};
+    if (is_removed && is_gone) dead = other.bytes; // by whoever removes it alone
   }
-  return {nullptr, true, 0};
+  return {nullptr, true};
 }
 
 } // namespace kroton::cache

@@ -31,7 +31,8 @@ private:
 struct ClaimAttempt {
   std::unique_ptr<Claim> claim;
   bool is_taken = false;
-  int error = 0; ///< Why there is neither; ENOENT when the folder is missing.
+  int error = 0;         ///< Why there is neither; ENOENT when the folder is missing.
+  std::string dead = {}; ///< What a process left in its claim that is gone from this machine.
 };
 
 /// Claims `path` by creating it. Takes over a claim that is older than `max_age` by the

@@ -47,7 +47,9 @@ bool is_gone(const Fd& directory) {
 
 OpenedDirectory open_directory(const std::filesystem::path& path) {
   const std::string name = path.string();
-  const auto refuse = [](std::string reason) { return OpenedDirectory{Fd(), std::move(reason)}; };
+  const auto refuse = [](std::string reason) {
+    return OpenedDirectory{Fd(), std::move(reason), {}};
+  };
 
   if (const int error = make_directories(path))
     return refuse(fmt::format("cannot create {}: {}; make it, or set KROTON_CACHE_DIR to a "
@@ -70,11 +72,17 @@ OpenedDirectory open_directory(const std::filesystem::path& path) {
     return refuse(fmt::format("{} is writable by others (mode {:04o}), who could plant code in it; "
                               "remove what you do not trust in it, then chmod go-w {}",
                               name, status.st_mode & 07777, name));
-  if (::faccessat(fd.get(), ".", W_OK | X_OK, AT_EACCESS) != 0)
-    return refuse(fmt::format("{} is not writable: {}; make it writable, or set KROTON_CACHE_DIR "
-                              "to a directory that is",
+  if (::faccessat(fd.get(), ".", X_OK, AT_EACCESS) != 0)
+    return refuse(fmt::format("cannot look into {}: {}; chmod u+rwx it, or set KROTON_CACHE_DIR to "
+                              "another directory",
                               name, error_text(errno)));
-  return {std::move(fd), {}};
+  std::string read_only;
+  if (::faccessat(fd.get(), ".", W_OK, AT_EACCESS) != 0)
+    read_only = fmt::format("{} is not writable: {}; what is in it is read, and new entries are "
+                            "kept in memory only; make it writable, or set KROTON_CACHE_DIR to a "
+                            "directory that is",
+                            name, error_text(errno));
+  return {std::move(fd), {}, std::move(read_only)};
 }
 
 } // namespace kroton::cache

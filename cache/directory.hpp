@@ -32,10 +32,12 @@ bool is_gone(const Fd& directory);
 struct OpenedDirectory {
   Fd fd;               ///< Empty when refused.
   std::string refusal; ///< The reason and the fix, in one line.
+  /// Why nothing can be written to a directory that may be read, and the fix; empty if it can.
+  std::string read_only = {};
 };
 
 /// Creates the directory and what is missing above it with mode 0700 and opens it. It must belong
-/// to the effective user, be writable by nobody else, and be writable by us.
+/// to the effective user and be writable by nobody else.
 OpenedDirectory open_directory(const std::filesystem::path&);
 
 } // namespace kroton::cache

@@ -22,14 +22,20 @@ using support::log;
 
 constexpr std::int64_t day_s = 24 * 3600;
 
+/// Makes a folder whose name is on the disk when this returns 0, unless it was there before.
+int make_folder(int directory, const std::string& folder, const char* parent) {
+  if (::mkdirat(directory, folder.c_str(), 0700) == 0) return sync_folder(directory, parent);
+  return errno == EEXIST ? 0 : errno;
+}
+
 int make_shard(int directory, const std::string& hex) {
-  if (const int error = make_directory(directory, version_path().c_str())) return error;
-  return make_directory(directory, shard_path(hex).c_str());
+  if (const int error = make_folder(directory, version_path(), ".")) return error;
+  return make_folder(directory, shard_path(hex), version_path().c_str());
 }
 
 /// Writes `bytes` beside its place and renames it into it: a reader sees a whole file or none.
-/// Synced before if it is to be durable, so that after a power failure too the name does not lead
-/// to half an entry.
+/// If it is to be durable, that holds after a power failure too: the bytes are on the disk before
+/// the name, and the name is when this returns 0.
 int write_whole(int directory, const std::string& hex, std::string_view bytes, bool is_durable) {
   const std::string temporary =
       fmt::format("{}/{}{}", shard_path(hex), temporary_prefix, unique_suffix());
@@ -49,7 +55,10 @@ int write_whole(int directory, const std::string& hex, std::string_view bytes, b
   if (error == 0 &&
       ::renameat(directory, temporary.c_str(), directory, entry_path(hex).c_str()) != 0)
     error = errno;
-  if (error != 0) ::unlinkat(directory, temporary.c_str(), 0);
+  if (error != 0)
+    ::unlinkat(directory, temporary.c_str(), 0);
+  else if (is_durable)
+    error = sync_folder(directory, shard_path(hex).c_str());
   return error;
 }
 
@@ -69,17 +78,25 @@ std::uint64_t sweep_logged(const Fd& directory, const std::filesystem::path& pat
 
 DiskLevel::DiskLevel(std::filesystem::path directory, const Policy& policy)
     : path_(std::move(directory)), policy_(policy) {
-  auto [fd, refusal] = open_directory(path_);
-  refusal_ = std::move(refusal);
-  if (fd)
-    directory_ = std::make_shared<const Fd>(std::move(fd));
-  else
-    log(Area::cache)->warn("caching in memory only: {}", refusal_);
+  take(open_directory(path_));
+  if (!refusal_.empty()) log(Area::cache)->warn("caching in memory only: {}", refusal_);
+  if (!read_only_.empty()) log(Area::cache)->warn("{}", read_only_);
+}
+
+void DiskLevel::take(OpenedDirectory opened) {
+  directory_ = opened.fd ? std::make_shared<const Fd>(std::move(opened.fd)) : nullptr;
+  refusal_ = std::move(opened.refusal);
+  read_only_ = std::move(opened.read_only);
 }
 
 std::string DiskLevel::refusal() const {
   const std::lock_guard lock(mutex_);
   return refusal_;
+}
+
+std::string DiskLevel::read_only() const {
+  const std::lock_guard lock(mutex_);
+  return read_only_;
 }
 
 DiskLevel::Directory DiskLevel::directory() const {
@@ -90,11 +107,10 @@ DiskLevel::Directory DiskLevel::directory() const {
 /// The directory in the place of one that was deleted while in use, created anew where needed and
 /// examined as at the start. Null when it is refused now.
 DiskLevel::Directory DiskLevel::reopen(const Directory& gone) {
+  OpenedDirectory opened = open_directory(path_);
   const std::lock_guard lock(mutex_);
   if (directory_ != gone) return directory_; // another thread was first
-  auto [fd, refusal] = open_directory(path_);
-  refusal_ = std::move(refusal);
-  directory_ = fd ? std::make_shared<const Fd>(std::move(fd)) : nullptr;
+  take(std::move(opened));
   if (directory_)
     log(Area::cache)->info("{} was deleted while in use and is there again", path_.string());
   else
@@ -118,7 +134,7 @@ bool DiskLevel::quarantine(const Directory& directory, const std::string& path,
   const bool is_moved = make_directory(fd, quarantine_name.data()) == 0 &&
                         why_folders_untrusted(*directory, path_, target).empty() &&
                         ::renameat(fd, path.c_str(), fd, target.c_str()) == 0;
-  if (!is_moved && ::unlinkat(fd, path.c_str(), 0) != 0) return false;
+  if (!is_moved && remove_all(fd, path) != 0) return false;
   log(Area::cache)
       ->warn("entry {}: {}; {}", path, reason,
              is_moved ? "moved to " + (path_ / target).string() : "removed");
@@ -166,6 +182,7 @@ DiskTurn DiskLevel::take_turn(const Key& key, std::chrono::milliseconds max_clai
   const auto deadline = Clock::now() + 2 * max_claim_age;
 
   DiskTurn turn;
+  if (!read_only().empty()) return turn;
   for (auto pause = 200us;; pause = std::min(pause * 3 / 2, std::chrono::microseconds(10ms))) {
     const Directory directory = this->directory();
     if (!directory || !why_folders_untrusted(*directory, path_, path).empty()) return turn;
@@ -182,7 +199,9 @@ DiskTurn DiskLevel::take_turn(const Key& key, std::chrono::milliseconds max_clai
       return turn; // a claim of ours ends here
     }
     if (attempt.claim) {
+      if (!attempt.dead.empty()) note_death(*directory, crash_path(hex), attempt.dead);
       turn.claim = std::move(attempt.claim);
+      turn.crashes = read_crash_notes(*directory, crash_path(hex));
       return turn;
     }
     if (Clock::now() > deadline) {
@@ -196,10 +215,33 @@ DiskTurn DiskLevel::take_turn(const Key& key, std::chrono::milliseconds max_clai
   }
 }
 
+void DiskLevel::note_crash(const Key& key, std::string_view verdict) {
+  if (const Directory directory = this->directory())
+    note_verdict(*directory, crash_path(key.digest.hex()), verdict);
+}
+
+void DiskLevel::forget_crashes(const Key& key) {
+  if (const Directory directory = this->directory())
+    ::unlinkat(directory->get(), crash_path(key.digest.hex()).c_str(), 0);
+}
+
+/// On a full disk: evicts what was used longest ago, so that an entry of that length and the next
+/// one fit. False if there is not so much to evict.
+bool DiskLevel::make_room(const Fd& directory, std::uint64_t nbytes) {
+  const SweepResult result = evict(directory.get(), 2 * nbytes);
+  if (result.evicted == 0) return false;
+  *evicted_ += result.evicted;
+  log(Area::cache)
+      ->info("{}: the disk is full; {} entries evicted, {} bytes left", path_.string(),
+             result.evicted, result.nbytes_left);
+  return true;
+}
+
 DiskPublish DiskLevel::publish(const support::Digest& digest, std::string_view entry,
                                bool is_durable) {
   Directory directory = this->directory();
   if (!directory) return {0, refusal()};
+  if (std::string why = read_only(); !why.empty()) return {0, std::move(why)};
   if (entry.size() > max_entry_bytes)
     return {0, fmt::format("an entry of {} bytes is too long to keep", entry.size())};
 
@@ -207,6 +249,8 @@ DiskPublish DiskLevel::publish(const support::Digest& digest, std::string_view e
   if (std::string why = why_folders_untrusted(*directory, path_, entry_path(hex)); !why.empty())
     return {0, std::move(why)};
   int error = write_whole(directory->get(), hex, entry, is_durable);
+  if ((error == ENOSPC || error == EDQUOT) && make_room(*directory, entry.size()))
+    error = write_whole(directory->get(), hex, entry, is_durable);
   if (error == ENOENT || error == ESTALE) {
     // Either the whole directory was deleted or a part of it; a second time is not chance.
     if (is_gone(*directory)) directory = reopen(directory);

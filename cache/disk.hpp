@@ -3,6 +3,7 @@
 ///
 ///   v2/ab/abcdef….kro      the entry of the digest abcdef…, format version 2
 ///   v2/ab/abcdef….claim    a process is making that entry
+///   v2/ab/abcdef….crash    processes ended while they were making that entry
 ///   v2/ab/.tmp-…           a process is writing an entry
 ///   quarantine/…           entries whose content was wrong
 ///   sweep.stamp            its time is that of the last sweep
@@ -19,6 +20,8 @@
 
 #include "cache/admission.hpp"
 #include "cache/claim.hpp"
+#include "cache/crash.hpp"
+#include "cache/directory.hpp"
 #include "cache/file.hpp"
 #include "cache/fork_mutex.hpp"
 #include "cache/key.hpp"
@@ -41,6 +44,7 @@ struct DiskPublish {
 struct DiskTurn {
   DiskFind found;
   std::unique_ptr<Claim> claim;
+  CrashNotes crashes = {}; ///< Of the key that was claimed.
 };
 
 class DiskLevel {
@@ -51,12 +55,20 @@ public:
 
   /// Empty when the directory can be used, else the reason. A refused level always misses.
   std::string refusal() const;
+  /// Why nothing can be kept, or claimed, in a directory that is read all the same; empty if
+  /// something can.
+  std::string read_only() const;
 
   DiskFind find(const Key&);
 
   /// After a miss: claims the key, or waits for the process that has claimed it to publish. Gives
   /// up waiting after twice `max_claim_age`; a claim older than that age is taken over.
   DiskTurn take_turn(const Key&, std::chrono::milliseconds max_claim_age);
+
+  /// Notes that a child died of making the key.
+  void note_crash(const Key&, std::string_view verdict);
+  /// Forgets what is noted of a key, since making it has gone well.
+  void forget_crashes(const Key&);
 
   /// Keeps an entry file. A durable one is synced to the disk before it can be seen; another may
   /// be torn by a power failure, which its checksum then shows.
@@ -73,15 +85,17 @@ public:
 private:
   using Directory = std::shared_ptr<const Fd>;
   Directory directory() const;
+  void take(OpenedDirectory);
   Directory reopen(const Directory& gone);
+  bool make_room(const Fd& directory, std::uint64_t nbytes);
   bool quarantine(const Directory&, const std::string& path, const FileBytes&,
                   std::string_view reason);
 
   const std::filesystem::path path_;
   const Policy policy_;
-  mutable ForkMutex mutex_; // of the two below
+  mutable ForkMutex mutex_; // of the three below
   Directory directory_;
-  std::string refusal_;
+  std::string refusal_, read_only_;
   std::shared_ptr<std::atomic<std::uint64_t>> evicted_ =
       std::make_shared<std::atomic<std::uint64_t>>(0); // chores may outlive the level
 };

@@ -98,6 +98,28 @@ int make_directory(int parent, const char* name) {
   return ::mkdirat(parent, name, 0700) == 0 || errno == EEXIST ? 0 : errno;
 }
 
+int sync_folder(int directory, const char* path) {
+  const auto [folder, error] = open_at(directory, path, O_RDONLY | O_DIRECTORY);
+  if (!folder) return error;
+  return ::fsync(folder.get()) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : errno;
+}
+
+int remove_all(int directory, const std::string& path) {
+  // Unless it is a folder: Linux says EISDIR then, others may say EPERM.
+  if (::unlinkat(directory, path.c_str(), 0) == 0) return 0;
+  const int error = errno;
+  if (error != EISDIR && error != EPERM) return error;
+  // Folders are removed from below, and never by a path that could have become a link meanwhile.
+  const auto [folder, failure] = open_at(directory, path.c_str(), O_RDONLY | O_DIRECTORY);
+  if (!folder) return failure == ENOENT ? failure : error;
+  int first = 0;
+  for (const std::string& name : list_directory(folder.get(), "."))
+    if (const int below = remove_all(folder.get(), name); first == 0 && below != ENOENT)
+      first = below;
+  if (::unlinkat(directory, path.c_str(), AT_REMOVEDIR) == 0) return 0;
+  return first != 0 ? first : errno;
+}
+
 std::vector<std::string> list_directory(int parent, const char* name) {
   std::vector<std::string> names;
   const int fd = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

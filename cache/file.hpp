@@ -77,6 +77,14 @@ int write_all(int fd, std::string_view bytes);
 /// mkdirat with mode 0700; a directory that exists already is a success.
 int make_directory(int parent, const char* name);
 
+/// Removes a file, or a folder with all that is in it, and follows no link. Returns the errno value
+/// of the first failure, or 0; ENOENT if there was nothing.
+int remove_all(int directory, const std::string& path);
+
+/// Returns when the names in a folder are on the disk, with 0 or an errno value; at once, with 0,
+/// where the file system cannot tell.
+int sync_folder(int directory, const char* path);
+
 /// The names in a directory, without "." and ".."; as many as could be read.
 std::vector<std::string> list_directory(int parent, const char* name);
 

@@ -33,6 +33,7 @@ std::optional<std::uint32_t> version_of(std::string_view folder) {
 FileKind kind_of(std::string_view name) {
   if (name.starts_with(temporary_prefix)) return FileKind::temporary;
   if (name.ends_with(claim_suffix)) return FileKind::claim;
+  if (name.ends_with(crash_suffix)) return FileKind::crash;
   return name.ends_with(entry_suffix) ? FileKind::entry : FileKind::unknown;
 }
 
@@ -81,6 +82,9 @@ Inventory take_inventory(int directory) {
       break;
     case FileKind::claim:
       count(all.claims, file);
+      break;
+    case FileKind::crash:
+      count(all.crashes, file);
       break;
     case FileKind::temporary:
       count(all.temporaries, file);

@@ -18,6 +18,7 @@ namespace kroton::cache {
 enum class FileKind : std::uint8_t {
   entry,       ///< v2/ab/abcd….kro
   claim,       ///< v2/ab/abcd….claim
+  crash,       ///< v2/ab/abcd….crash, a note of processes that ended while making the entry
   temporary,   ///< v2/ab/.tmp-…, an entry being written or left by a killed writer
   quarantined, ///< quarantine/…
   unknown,     ///< anything else under v2/ab
@@ -44,7 +45,7 @@ struct FileCount {
 
 struct Inventory {
   std::vector<StoredFile> entries; ///< By version, then digest.
-  FileCount quarantined, claims, temporaries, unknown;
+  FileCount quarantined, claims, crashes, temporaries, unknown;
 };
 
 Inventory take_inventory(int directory);

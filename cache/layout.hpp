@@ -13,6 +13,7 @@ namespace kroton::cache {
 
 inline constexpr std::string_view entry_suffix = ".kro";
 inline constexpr std::string_view claim_suffix = ".claim";
+inline constexpr std::string_view crash_suffix = ".crash";
 inline constexpr std::string_view temporary_prefix = ".tmp-";
 inline constexpr std::string_view quarantine_name = "quarantine";
 
@@ -26,6 +27,10 @@ inline std::string shard_path(std::string_view hex) {
 
 inline std::string entry_path(std::string_view hex) {
   return fmt::format("{}/{}{}", shard_path(hex), hex, entry_suffix);
+}
+
+inline std::string crash_path(std::string_view hex) {
+  return fmt::format("{}/{}{}", shard_path(hex), hex, crash_suffix);
 }
 
 inline std::string claim_path(std::string_view hex) {

@@ -111,11 +111,13 @@ Lookup Store::get_or_make(const Key& key, const std::function<Artifact()>& make,
 
   Below found;
   std::unique_ptr<Claim> claim; // until the artifact is published
+  CrashNotes crashes;
   try {
     found = find_below(key, !missed);
     if (missed && !found.artifact) found.miss_reason = missed->miss_reason;
-    found = wait_or_claim(key, std::move(found), claim);
-    if (!found.artifact) found.artifact = std::make_shared<const Artifact>(make());
+    found = wait_or_claim(key, std::move(found), claim, crashes);
+    if (!found.artifact)
+      found.artifact = std::make_shared<const Artifact>(make_safely(key, make, crashes));
   } catch (...) {
     {
       const std::lock_guard lock(mutex_);
@@ -200,7 +202,8 @@ DiskFind Store::find_on_disk(const Key& key) {
 
 /// After a miss: what another process that is making the artifact publishes, or a claim to make it
 /// here. A hit is passed on as it is.
-Store::Below Store::wait_or_claim(const Key& key, Below missed, std::unique_ptr<Claim>& claim) {
+Store::Below Store::wait_or_claim(const Key& key, Below missed, std::unique_ptr<Claim>& claim,
+                                  CrashNotes& crashes) {
   if (missed.artifact || !disk_) return missed;
   DiskTurn turn;
   try {
@@ -211,7 +214,34 @@ Store::Below Store::wait_or_claim(const Key& key, Below missed, std::unique_ptr<
   note(turn.found);
   if (turn.found.artifact) return {std::move(turn.found.artifact), Outcome::disk, {}, {}};
   claim = std::move(turn.claim);
+  crashes = std::move(turn.crashes);
   return missed;
+}
+
+/// What `make` returns, unless it is known, or turns out in a child, that making it ends a process.
+Artifact Store::make_safely(const Key& key, const std::function<Artifact()>& make,
+                            const CrashNotes& crashes) {
+  constexpr std::chrono::seconds most{30};
+  if (crashes.deaths == 0 && crashes.verdict.empty()) return make();
+  Trial trial{{}, crashes.verdict};
+  if (trial.verdict.empty() && crashes.deaths >= suspicious_deaths) {
+    log(Area::cache)
+        ->warn(
+            "key {:.12}: {} processes have ended while they were making it; trying it in a child",
+            key.digest.hex(), crashes.deaths);
+    trial = try_in_child(make, most);
+    if (!trial.verdict.empty()) disk_->note_crash(key, trial.verdict);
+  }
+  if (!trial.verdict.empty())
+    support::fail<CompileError>(
+        "cache",
+        {.hint = "please report it with the expression; kroton cache clear --crashed lets it be "
+                 "tried again"},
+        "key {:.12} is not compiled: a process that tried died of it ({})", key.digest.hex(),
+        trial.verdict);
+  Artifact artifact = trial.artifact ? std::move(*trial.artifact) : make();
+  disk_->forget_crashes(key);
+  return artifact;
 }
 
 void Store::note(const DiskFind& found) {
@@ -265,13 +295,13 @@ void Store::write_to_disk(const support::Digest& digest, std::string_view entry,
     else
       is_first_failure = !std::exchange(has_warned_, true);
   }
-  // A refused directory has been warned about already; a full disk fails for every entry alike.
+  // A directory that is refused, or only read, has been warned about already; a full disk fails for
+  // every entry alike.
+  const bool is_news = is_first_failure && disk_->refusal().empty() && disk_->read_only().empty();
   if (published.nbytes == 0)
     log(Area::cache)
-        ->log(is_first_failure && disk_->refusal().empty() ? spdlog::level::warn
-                                                           : spdlog::level::debug,
-              "key {} not kept in {}: {}", digest.hex().substr(0, 12), options_.directory.string(),
-              published.failure);
+        ->log(is_news ? spdlog::level::warn : spdlog::level::debug, "key {} not kept in {}: {}",
+              digest.hex().substr(0, 12), options_.directory.string(), published.failure);
 }
 
 std::uint64_t Store::sweep() {

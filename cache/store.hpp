@@ -112,6 +112,10 @@ public:
   /// the same key are waited for within bounds (Options::max_claim_age), never when there is an
   /// entry. `make` must not ask this Store for the same key.
   ///
+  /// Where several processes have ended while they were making the key, `make` is called in a child
+  /// process first (crash.hpp). Throws CompileError, and does not call `make` here, if that dies of
+  /// it, or one did before.
+  ///
   /// `missed` is what a `look_up` of the key just returned: the shared levels are then not asked
   /// again.
   Lookup get_or_make(const Key&, const std::function<Artifact()>& make,
@@ -126,9 +130,12 @@ public:
 
   Stats stats() const;
 
-  /// Where entries are kept; empty when that is in memory only, also because the directory was
-  /// refused.
+  /// Where entries are kept, or only read; empty when that is in memory only, also because the
+  /// directory was refused.
   std::filesystem::path directory() const;
+
+  /// Why nothing can be kept in the directory, which is read all the same; empty if something can.
+  std::string read_only() const { return disk_ ? disk_->read_only() : ""; }
 
   /// What it was opened with.
   const Options& options() const noexcept { return options_; }
@@ -148,7 +155,8 @@ private:
   static Lookup arrived(Clock::time_point start, Below);
   Below find_below(const Key&, bool asks_shared);
   DiskFind find_on_disk(const Key&);
-  Below wait_or_claim(const Key&, Below missed, std::unique_ptr<Claim>&);
+  Below wait_or_claim(const Key&, Below missed, std::unique_ptr<Claim>&, CrashNotes&);
+  Artifact make_safely(const Key&, const std::function<Artifact()>& make, const CrashNotes&);
   void note(const DiskFind&);
   void publish(const Key&, const Pointer&);
   void publish_below(const Key&, const Artifact&);

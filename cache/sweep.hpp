@@ -17,9 +17,13 @@ bool is_sweep_due(int directory);
 
 /// When the entries of all format versions exceed `max_bytes`, removes the least recently used
 /// until they fill 80 % of it. Also removes what killed writers left behind an hour ago or earlier,
-/// and quarantined entries after a week (or at once, when space is short). Ends early, with entries
-/// left that could have gone, once `is_over` says so.
+/// notes of crashes after a week, and quarantined entries after a week (or at once, when space is
+/// short). Ends early, with entries left that could have gone, once `is_over` says so.
 SweepResult sweep(int directory, std::uint64_t max_bytes,
                   const std::function<bool()>& is_over = nullptr);
+
+/// Removes the least recently used entries, quarantined ones first, until so many bytes are free
+/// that they took; none, if all together are not so long.
+SweepResult evict(int directory, std::uint64_t nbytes);
 
 } // namespace kroton::cache

@@ -46,8 +46,9 @@ std::string cache_directory() {
   const auto directory = store.directory();
   const cache::Store::Options& o = store.options();
   if (!directory.empty())
-    return fmt::format("{}, at most {:.0f} MiB", directory.string(),
-                       static_cast<double>(o.max_bytes) / mebibyte);
+    return fmt::format("{}, at most {:.0f} MiB{}", directory.string(),
+                       static_cast<double>(o.max_bytes) / mebibyte,
+                       store.read_only().empty() ? "" : ", not writable: read only");
   const std::string reason = !o.memory_only_reason.empty() ? o.memory_only_reason
                              : o.directory.empty()         ? "no directory is known"
                                                            : o.directory.string() + " is refused";

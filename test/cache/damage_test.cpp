@@ -144,18 +144,40 @@ TEST_CASE("a directory that cannot be made leaves the cache in memory", "[cache]
   CHECK(store.stats().published == 0);
 }
 
-TEST_CASE("a directory without write permission leaves the cache in memory", "[cache]") {
+TEST_CASE("a directory without write permission is read, and said so once", "[cache]") {
+  const TempDir dir;
+  const int status = wait_for(in_child([&] {
+    if (!become_owner_of(dir.path())) return false;
+    Store(disk_options(dir.path())).publish(key_of("kept"), artifact_of("kept"));
+    const auto count = count_files(dir.path());
+    const CapturedLog log;
+    ::chmod(dir.path().c_str(), 0500);
+    Store store({.directory = dir.path()});
+    const bool is_right = store.look_up(key_of("kept")).outcome == Outcome::disk &&
+                          store.get_or_make(key_of("a"), fresh).outcome == Outcome::made &&
+                          store.get_or_make(key_of("a"), fresh).outcome == Outcome::memory &&
+                          store.get_or_make(key_of("b"), fresh).outcome == Outcome::made &&
+                          store.directory() == dir.path() && store.stats().published == 0;
+    ::chmod(dir.path().c_str(), 0700);
+    const std::string text = log.text();
+    return is_right && text.find("is not writable: Permission denied") != std::string::npos &&
+           text.find('\n') == text.size() - 1 && count_files(dir.path()) == count;
+  }));
+  CHECK(status == 0);
+}
+
+TEST_CASE("a directory that may not be looked into leaves the cache in memory", "[cache]") {
   const TempDir dir;
   const int status = wait_for(in_child([&] {
     if (!become_owner_of(dir.path())) return false;
     const CapturedLog log;
-    ::chmod(dir.path().c_str(), 0500);
+    ::chmod(dir.path().c_str(), 0400);
     Store store({.directory = dir.path()});
-    const bool is_right = log.text().find("is not writable") != std::string::npos &&
-                          store.get_or_make(key_of("a"), fresh).outcome == Outcome::made &&
+    const bool is_right = store.get_or_make(key_of("a"), fresh).outcome == Outcome::made &&
                           store.get_or_make(key_of("a"), fresh).outcome == Outcome::memory;
     ::chmod(dir.path().c_str(), 0700);
-    return is_right && count_files(dir.path()) == 0;
+    return is_right && log.text().find("cannot look into") != std::string::npos &&
+           count_files(dir.path()) == 0;
   }));
   CHECK(status == 0);
 }

@@ -46,7 +46,7 @@ Fact examine_directory(const Context& context) {
   Fact fact{"cache directory",
             fmt::format("{}, {} entries, {}", context.directory.string(), all.entries.size(),
                         bytes_text(nbytes)),
-            opened.refusal};
+            opened.refusal + opened.read_only};
   if (fact.problem.empty() && all.quarantined.files > 0)
     fact.problem = fmt::format("{} damaged entries in {}/quarantine; a disk or a program "
                                "may be at fault (kroton cache clear removes them)",
