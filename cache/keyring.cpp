@@ -154,7 +154,16 @@ bool TrustedKeys::contains(const PublicKey& key) const {
 TrustedKeys load_trusted_keys(const fs::path& config) {
   TrustedKeys trusted;
   if (config.empty()) return trusted;
-  std::vector<std::string> names = list_directory(AT_FDCWD, trusted_directory(config).c_str());
+  const std::string folder = trusted_directory(config).string();
+  const int error = open_at(AT_FDCWD, folder.c_str(), O_RDONLY | O_DIRECTORY).error;
+  if (error == ENOTDIR || error == ELOOP)
+    trusted.problems.push_back(fmt::format(
+        "{} is a link or a file, not a folder, and no key in it is used; put a folder with the "
+        "keys there",
+        folder));
+  else if (error != 0 && error != ENOENT)
+    trusted.problems.push_back(fmt::format("cannot open {}: {}", folder, error_text(error)));
+  std::vector<std::string> names = list_directory(AT_FDCWD, folder.c_str());
   std::sort(names.begin(), names.end());
   for (const std::string& name : names)
     if (!name.starts_with('.') && name.ends_with(public_suffix))

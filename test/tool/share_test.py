@@ -194,6 +194,22 @@ def test_damaged_bundles(tool):
     assert reader.json("cache", "import", "--unsigned", bad)["imported"] == 3
 
 
+def test_trusted_link(tool):
+    """Keys in a folder that is a link are not used, and that is said wherever they are told of."""
+    tool.out("cache", "keygen")
+    trusted = tool.home / ".config/kroton/trusted"
+    (tool.home / "elsewhere").mkdir()
+    (tool.home / "elsewhere/farm.pub").write_bytes(public_key(tool).read_bytes())
+    trusted.symlink_to(tool.home / "elsewhere")
+    result = tool.run("cache", "trust", status=1)
+    assert "farm" not in result.stdout and f"{trusted} is a link" in result.stderr, result
+    facts = {fact["what"]: fact for fact in tool.json("doctor", status=1)["facts"]}
+    assert f"{trusted} is a link" in facts["trusted keys"]["problem"]
+    trusted.unlink()
+    trusted.write_text("no folder")
+    assert f"{trusted} is a link or a file" in tool.run("cache", "trust", status=1).stderr
+
+
 def test_trouble(tool):
     """Where a bundle cannot be read, written or installed, nothing half done stays."""
     bundle = tool.home / "kernels.ktb"

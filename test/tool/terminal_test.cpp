@@ -29,4 +29,7 @@ TEST_CASE("nothing that a terminal obeys comes through", "[tool]") {
   CHECK(printable("\xc2\x9b"
                   "31m") == "\xc2\\x9b31m");
   CHECK(printable("é € 𝄞") == "é € 𝄞");
+  // Terminals that do not know UTF-8 obey these.
+  CHECK(printable("\x9b"
+                  "31m\x80\xe2\x82") == "\\x9b31m\\x80\\xe2\\x82");
 }

@@ -15,7 +15,7 @@ void Context::print(std::string_view text) {
 }
 
 void Context::print_json(const Json& json) {
-  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  print(json.dump(2, ' ', is_terminal(stdout), Json::error_handler_t::replace) + "\n");
 }
 
 void Context::print_foreign(std::string_view text) {

@@ -48,7 +48,8 @@ public:
 
   /// Writes to stdout. That nobody reads it any more shows at the end, in `finish`.
   void print(std::string_view text);
-  /// Indented, with a line feed at its end. Bytes of strings that are not UTF-8 become U+FFFD.
+  /// Indented, with a line feed at its end. Bytes of strings that are not UTF-8 become U+FFFD; on a
+  /// terminal, characters beyond ASCII are escaped.
   void print_json(const Json&);
   /// Text from an entry: exact into a file or pipe, harmless on a terminal.
   void print_foreign(std::string_view text);

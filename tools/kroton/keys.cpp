@@ -39,7 +39,8 @@ int list_trusted(Context& context) {
   for (const cache::TrustedKey& key : trusted.keys) {
     json["keys"].push_back({{"name", key.name}, {"key", key.key.hex()}});
     if (!context.wants_json)
-      context.print(fmt::format("{}  {}\n", key.key.hex(), context.style.bold(key.name)));
+      context.print(
+          fmt::format("{}  {}\n", key.key.hex(), context.style.bold(printable(key.name))));
   }
   if (context.wants_json)
     context.print_json(json);

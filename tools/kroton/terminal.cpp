@@ -1,5 +1,6 @@
 #include "tools/kroton/terminal.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <ctime>
@@ -81,18 +82,43 @@ std::string time_text(std::int64_t time_s) {
   return text.data();
 }
 
+namespace {
+
+/// How many bytes the UTF-8 character at the beginning of `text` has; 0 if there is none.
+std::size_t character_nbytes(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const std::size_t n = byte(0) < 0x80                      ? 1
+                        : byte(0) >= 0xc2 && byte(0) < 0xe0 ? 2
+                        : byte(0) >= 0xe0 && byte(0) < 0xf0 ? 3
+                        : byte(0) >= 0xf0 && byte(0) < 0xf5 ? 4
+                                                            : 0;
+  if (n == 0 || n > text.size()) return 0;
+  for (std::size_t i = 1; i < n; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  return n;
+}
+
+} // namespace
+
 std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const unsigned c = byte(i);
+  const auto escape = [&](char c) {
+    out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  };
+  while (!text.empty()) {
+    const std::size_t n = character_nbytes(text);
+    const auto c = static_cast<unsigned char>(text[0]);
     // U+0080 to U+009F, the second set of control characters, are c2 80 to c2 9f in UTF-8.
-    const bool is_c1 = c >= 0x80 && c < 0xa0 && i > 0 && byte(i - 1) == 0xc2;
-    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || is_c1)
-      out += fmt::format("\\x{:02x}", c);
-    else
-      out += text[i];
+    if (n == 2 && c == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0) {
+      out += text[0];
+      escape(text[1]);
+    } else if (n == 0 || (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
+      escape(text[0]);
+    } else {
+      out += text.substr(0, n);
+    }
+    text.remove_prefix(std::max<std::size_t>(n, 1));
   }
   return out;
 }

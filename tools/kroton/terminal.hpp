@@ -63,8 +63,8 @@ std::string ago_text(std::int64_t time_s);
 /// A time in seconds since 1970 as in RFC 3339: "2026-05-04T10:11:12Z".
 std::string time_text(std::int64_t time_s);
 
-/// `text` with everything that a terminal would obey, but line feeds and tabs, written as \x1b:
-/// what an entry holds may have been written by anybody.
+/// `text` with everything that a terminal would obey, but line feeds and tabs, and what is no UTF-8
+/// written as \x1b: what an entry holds may have been written by anybody.
 std::string printable(std::string_view text);
 
 } // namespace kroton::tool

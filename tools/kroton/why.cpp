@@ -92,7 +92,7 @@ std::optional<std::string_view> value_of(const cache::Record& record, std::strin
 
 std::string field_text(std::string_view name, std::optional<std::string_view> a,
                        std::optional<std::string_view> b, bool is_full, const Style& style) {
-  const std::string head = "  " + style.bold(name) + ":";
+  const std::string head = "  " + style.bold(printable(name)) + ":";
   if (!a || !b) return fmt::format("{} only the {} has it\n", head, a ? "first" : "second");
   if (!is_text(*a) || !is_text(*b))
     return fmt::format("{} {} and {} bytes, which differ\n", head, a->size(), b->size());
