@@ -16,6 +16,7 @@ constexpr std::size_t section_header_bytes = 4 + 4 + 8 + 8;
 constexpr std::size_t signer_bytes = sizeof(PublicKey::bytes);
 constexpr std::size_t checksum_bytes = sizeof(support::Digest::bytes);
 constexpr std::size_t trailer_bytes = signer_bytes + sizeof(Signature) + checksum_bytes;
+static_assert(trailer_bytes == entry_trailer_bytes);
 
 template <std::size_t n> std::string_view bytes_of(const std::array<std::uint8_t, n>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), n};
@@ -135,6 +136,12 @@ std::string_view to_string(EntryFault fault) noexcept {
   return "unknown fault";
 }
 
+std::optional<PublicKey> named_signer(std::string_view trailer) {
+  const PublicKey signer{array_of<signer_bytes>(trailer)};
+  if (trailer.size() != trailer_bytes || signer == PublicKey{}) return {};
+  return signer;
+}
+
 ParsedEntry parse_entry(std::string_view file) {
   const auto fault = [](EntryFault f) { return ParsedEntry{{}, f}; };
   if (file.size() < content_offset + checksum_bytes || file.size() > max_entry_bytes)
@@ -163,9 +170,8 @@ ParsedEntry parse_entry(std::string_view file) {
       parse_content(file.substr(content_offset, file.size() - trailer_bytes - content_offset));
   if (!entry) return fault(EntryFault::layout);
   entry->content = content;
-  const PublicKey signer{array_of<signer_bytes>(file.substr(file.size() - trailer_bytes))};
-  if (signer != PublicKey{}) {
-    entry->signer = signer;
+  entry->signer = named_signer(file.substr(file.size() - trailer_bytes));
+  if (entry->signer) {
     entry->signature = array_of<sizeof(Signature)>(file.substr(signed_bytes));
   }
   return {std::move(entry), EntryFault::none};

@@ -61,4 +61,10 @@ struct ParsedEntry {
 /// and not verified.
 ParsedEntry parse_entry(std::string_view file);
 
+/// Bytes at the end of an entry that begin with its signer.
+inline constexpr std::size_t entry_trailer_bytes = 32 + 64 + 32;
+
+/// Who an entry says has signed it, from its last `entry_trailer_bytes` alone: nothing is verified.
+std::optional<PublicKey> named_signer(std::string_view trailer);
+
 } // namespace kroton::cache

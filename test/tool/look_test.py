@@ -1,4 +1,5 @@
 """What `kroton` tells of a cache of real kernels: stats, ls, show, why, inspect, doctor."""
+import hashlib
 import os
 import pty
 import re
@@ -216,6 +217,87 @@ def test_colours(tool):
     for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert b"\x1b" not in on_terminal(**env)
     assert "\x1b" not in tool.out("cache", "ls")
+
+
+def on_terminal(tool, *arguments, status=None):
+    """What a command writes to a terminal without colours."""
+    parent, child = pty.openpty()
+    tool.run(*arguments, status=status, stdout=child, stderr=child, capture_output=False, env={"NO_COLOR": "1"})
+    os.close(child)
+    written = b""
+    try:
+        while more := os.read(parent, 1 << 16):
+            written += more
+    except OSError:  # the end, as Linux tells it of a terminal
+        pass
+    os.close(parent)
+    return written
+
+
+def test_hostile_text(tool):
+    """Nothing that an entry holds is obeyed by a terminal, wherever a command shows it."""
+    def integer(value, nbytes):
+        return value.to_bytes(nbytes, "little")
+
+    evil = b"\x1b[31m\x07\xc2\x9b31m\x9b31m\x7f"
+
+    def write(text):
+        """An entry with hostile text in a field, requirements, a section's name and its source; its key."""
+        record = b"evil/1\nname %d\n" % len(text) + text + b"\n"
+        name = b"se" + evil + b"ction"
+        section = integer(len(name), 4) + integer(1, 4) + integer(3, 8) + integer(9, 8) + name + b"bad"
+        source = b"// " + evil + b"\n"
+        plain = b"".join(integer(n, k) for n, k in ((6, 4), (0, 4), (len(source), 8), (len(source), 8))) + b"source" + source
+        body = (integer(len(record), 4) + integer(len(evil), 4) + integer(2, 4) + record + evil + section + plain
+                + bytes(32 + 64))
+        entry = b"KROTON\x1a\n" + integer(2, 4) + integer(20 + len(body) + 32, 8) + body
+        key = hashlib.blake2b(record, digest_size=32).hexdigest()
+        tool.path(key).parent.mkdir(exist_ok=True)
+        tool.path(key).write_bytes(entry + hashlib.blake2b(entry, digest_size=32).digest())
+        tool.path(key).chmod(0o600)
+        return key
+
+    first, second = write(evil), write(b"other" + evil)
+    commands = (["cache", "ls"], ["cache", "verify"], ["cache", "why", first, second], ["cache", "why", first],
+                ["cache", "show", first], ["cache", "show", "--full", first], ["inspect", first], ["cache", "stats"],
+                ["cache", "sign"], ["cache", "export", tool.home / "bundle"])
+    for command in commands:
+        for options in ([], ["--json"]):
+            shown = on_terminal(tool, *command, *options)
+            assert shown, command
+            assert not re.search(b"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|(?<![\x80-\xff])[\x80-\xbf]", shown), (command, shown)
+
+
+def test_proxies(tool):
+    """doctor shows the proxies that libcurl would ask a store through, without their passwords."""
+    def proxies(url, **env):
+        facts = tool.json("doctor", status=None, env={"KROTON_CACHE_URL": url, "KROTON_CACHE_TIMEOUT_MS": "300", **env})["facts"]
+        return [fact["is"] for fact in facts if fact["what"] == "cache store's proxy"]
+
+    assert proxies("http://127.0.0.1:1/") == []
+    assert proxies("http://127.0.0.1:1/", http_proxy="http://me:se/cret@127.0.0.1:2") == ["http_proxy=http://127.0.0.1:2"]
+    assert proxies("https://127.0.0.1:1/", http_proxy="http://127.0.0.1:2") == []
+    assert proxies("HTTPS://127.0.0.1:1/", HTTPS_PROXY="http://127.0.0.1:2", no_proxy="*") == [
+        "HTTPS_PROXY=http://127.0.0.1:2, no_proxy=*"]
+
+
+def test_signers(tool):
+    """Who signed an entry is told by ls, show, inspect and stats, and by the name that the user knows them by."""
+    first, second, third, _ = tool.keys()
+    key = tool.json("cache", "keygen")["key"]
+    tool.out("cache", "sign", first, second)
+    assert tool.json("cache", "stats")["signers"] == [
+        {"key": key, "name": "own", "files": 2, "nbytes": sum(tool.path(k).stat().st_size for k in (first, second))}]
+    stats = tool.out("cache", "stats")
+    assert f"own ({key})" in stats and "nobody" in stats
+    lines = {line.split()[0]: line for line in tool.out("cache", "ls").splitlines()}
+    assert " own " in lines[first[:12]] and " own " not in lines[third[:12]]
+    assert tool.json("cache", "show", first)["signer_name"] == "own"
+    assert f"own ({key})" in tool.out("cache", "show", first) and f"own ({key})" in tool.out("inspect", first)
+    assert tool.json("inspect", first)["signed_by"] == f"own ({key})"
+    shutil.rmtree(tool.home / ".config")
+    lines = {line.split()[0]: line for line in tool.out("cache", "ls").splitlines()}
+    assert key[:16] in lines[first[:12]] and f"{key}\n" in tool.out("cache", "show", first)
 
 
 if __name__ == "__main__":

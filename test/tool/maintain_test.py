@@ -70,6 +70,61 @@ def test_clear(tool):
     assert (tool.cache / "v1/ab/notes").exists()
 
 
+def test_clear_folders(tool):
+    """Folders that were put into the quarantine go like files, and nothing that links in them lead to does."""
+    outside = tool.home / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("precious")
+    deep = tool.cache / "quarantine" / "abcd.kro-host-1-2" / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "file").write_text("x")
+    (deep / "link").symlink_to(outside)
+    (tool.cache / "quarantine" / "folder").symlink_to(outside)
+    assert tool.json("cache", "clear")["removed"] == 6
+    assert not list((tool.cache / "quarantine").iterdir()) and (outside / "precious").exists()
+
+
+def test_gc_folders(tool):
+    """gc removes folders from the quarantine when they are a week old, as it does files."""
+    old = tool.cache / "quarantine" / "abcd.kro-host-1-2"
+    (old / "a").mkdir(parents=True)
+    os.utime(old, (time.time() - 8 * 86400,) * 2)
+    tool.out("cache", "gc")
+    assert not old.exists()
+
+
+def test_clear_signer(tool):
+    """All entries that name one signer are removed, by the signer's name or key, and no others."""
+    first, second, third, fourth = tool.keys()
+    key = tool.json("cache", "keygen")["key"]
+    tool.out("cache", "sign", first, second)
+    assert "no trusted key named nobody" in tool.error("cache", "clear", "--signer", "nobody", status=1)
+    assert len(tool.keys()) == 4
+    other = ("0" if key[0] != "0" else "1") + key[1:]
+    assert tool.json("cache", "clear", "--signer", other)["removed"] == 0
+    assert tool.json("cache", "clear", "--signer", "own")["removed"] == 2
+    assert tool.keys() == [third, fourth]
+    tool.out("cache", "sign", third)
+    assert tool.json("cache", "clear", "--signer", key[:8])["removed"] == 1
+    assert tool.keys() == [fourth]
+
+
+def test_small_files(tool):
+    """A limit on the length of files is an error like others, whatever is said of SIGXFSZ."""
+    def small_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    with open(tool.home / "output", "w") as output:
+        result = tool.run("cache", "ls", status=3, stdout=output, stderr=subprocess.PIPE, capture_output=False,
+                          preexec_fn=small_files)
+    assert "cannot write the result: File too large" in result.stderr, result.stderr
+    assert "File too large" in tool.error("cache", "export", tool.home / "bundle", status=3, preexec_fn=small_files)
+    assert "File too large" in tool.error("cache", "keygen", status=3, preexec_fn=lambda: (
+        small_files(), resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))))
+    assert not [name for name in os.listdir(tool.home) if name.startswith("bundle")]
+
+
 def test_nowhere(tool):
     """Without a home there is no directory to look at; one that is not there yet holds nothing."""
     none = {"HOME": "", "KROTON_CACHE_DIR": ""}

@@ -106,7 +106,17 @@ private:
     command->add_option("--max-size", collect_.max_bytes, "Bytes, or with a unit: 500M, 2G")
         ->transform(CLI::AsSizeValue(false).description(""))
         ->type_name("SIZE");
-    add("clear", "Delete all entries, of every format", [this] { return clear(context_); });
+    command = add("clear", "Delete all entries, of every format",
+                  [this] { return clear(clear_, context_); });
+    command
+        ->add_option("--signer", clear_.signer,
+                     "Only entries that name this signer: a trusted key's NAME, or the first "
+                     "digits of a key")
+        ->type_name("SIGNER");
+    command
+        ->add_flag("--crashed", clear_.is_crashed,
+                   "Only the notes that keep from being compiled what processes died of")
+        ->excludes("--signer");
   }
 
   void add_why() {
@@ -181,6 +191,7 @@ private:
   ShowOptions show_;
   VerifyOptions verify_;
   CollectOptions collect_;
+  ClearOptions clear_;
   WhyOptions why_;
   ExportOptions export_;
   ImportOptions import_;

@@ -43,8 +43,13 @@ struct CollectOptions {
 /// kroton cache gc: evicts the least recently used, and what killed writers left.
 int collect(const CollectOptions&, Context&);
 
-/// kroton cache clear: removes everything that the cache keeps.
-int clear(Context&);
+struct ClearOptions {
+  std::string signer;      ///< Only entries that name this signer; empty: everything.
+  bool is_crashed = false; ///< Only notes of what processes died of.
+};
+/// kroton cache clear: removes everything that the cache keeps, or all of one signer's, or the
+/// notes that keep something from being compiled.
+int clear(const ClearOptions&, Context&);
 
 struct WhyOptions {
   std::string key;

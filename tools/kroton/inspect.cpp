@@ -40,6 +40,13 @@ std::string assembly_text(const cache::Artifact& artifact) {
   return text;
 }
 
+/// Who signed the entry; empty if nobody did.
+std::string signer_text(const cache::Entry& entry) {
+  if (!entry.signer) return {};
+  if (!entry.has_valid_signature()) return "somebody, with a signature that is not of this entry";
+  return Signers().full_name_of(*entry.signer);
+}
+
 } // namespace
 
 int inspect(const InspectOptions& options, Context& context) {
@@ -67,8 +74,11 @@ int inspect(const InspectOptions& options, Context& context) {
   for (Part& part : parts)
     if (part.is_wanted) part.text = text_of(part.name);
 
+  const std::string signer = signer_text(*loaded.entry);
+
   if (context.wants_json) {
     Json json{{"key", loaded.file.digest}};
+    if (!signer.empty()) json["signed_by"] = signer;
     for (const Part& part : parts)
       if (part.is_wanted) json[part.name] = part.text;
     context.print_json(json);
@@ -79,6 +89,8 @@ int inspect(const InspectOptions& options, Context& context) {
       context.print_foreign(part.text);
       if (!part.text.empty() && part.text.back() != '\n') context.print("\n");
     }
+    if (wanted == 0 && !signer.empty())
+      context.print(context.style.bold("== signed by\n") + signer + "\n");
   }
   if (loaded.fault.empty()) return status::fine;
   context.warn(fmt::format("{}: {}", loaded.place(), loaded.fault));

@@ -1,5 +1,6 @@
 /// stats, ls and show: what there is.
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -19,11 +20,6 @@ std::string one_line(std::string_view value) {
   return line.size() < value.size() ? fmt::format("{}… ({} bytes)", line, value.size()) : line;
 }
 
-std::string signer_text(const cache::Entry& entry) {
-  if (!entry.signer) return "";
-  return entry.has_valid_signature() ? entry.signer->hex() : "";
-}
-
 void sort_entries(std::vector<cache::StoredFile>& files, Order order) {
   std::stable_sort(files.begin(), files.end(),
                    [&](const cache::StoredFile& a, const cache::StoredFile& b) {
@@ -33,7 +29,12 @@ void sort_entries(std::vector<cache::StoredFile>& files, Order order) {
                    });
 }
 
-Json describe(const LoadedEntry& loaded) {
+/// Nothing if it is not signed, or if the signature is not of this entry.
+std::optional<cache::PublicKey> valid_signer(const cache::Entry& entry) {
+  return entry.signer && entry.has_valid_signature() ? entry.signer : std::nullopt;
+}
+
+Json describe(const LoadedEntry& loaded, const Signers& signers) {
   Json json{{"key", loaded.file.digest},
             {"path", loaded.file.path},
             {"nbytes", loaded.file.nbytes()},
@@ -43,21 +44,28 @@ Json describe(const LoadedEntry& loaded) {
   json["tag"] = loaded.record().tag;
   json["title"] = loaded.title();
   json["requirements"] = loaded.entry->artifact.requirements;
-  const std::string signer = signer_text(*loaded.entry);
-  json["signer"] = signer.empty() ? Json(nullptr) : Json(signer);
+  const auto signer = valid_signer(*loaded.entry);
+  json["signer"] = signer ? Json(signer->hex()) : Json(nullptr);
+  if (signer) json["signer_name"] = signers.name_of(*signer);
   return json;
 }
 
-std::string table_line(const LoadedEntry& loaded, const Style& style) {
+/// Who signed it, for a column of a table.
+std::string signer_text(const cache::Entry& entry, const Signers& signers) {
+  constexpr std::size_t most = 16;
+  if (!entry.signer) return "-";
+  return entry.has_valid_signature() ? signers.name_of(*entry.signer).substr(0, most) : "forged";
+}
+
+std::string table_line(const LoadedEntry& loaded, const Signers& signers, const Style& style) {
   const std::string head =
       fmt::format("{}  {:>10}  {:>11}", style.bold(loaded.short_digest()),
                   bytes_text(loaded.file.nbytes()), ago_text(used_s(loaded.file)));
   if (!loaded.fault.empty()) return fmt::format("{}  {}\n", head, style.red(loaded.fault));
-  return fmt::format(
-      "{}  {:<9} {:<6} {:<9}  {}\n", head, loaded.record().tag,
-      loaded.entry->signer ? "signed" : "-",
-      loaded.entry->artifact.requirements.empty() ? "-" : loaded.entry->artifact.requirements,
-      loaded.title());
+  const std::string& requirements = loaded.entry->artifact.requirements;
+  return fmt::format("{}  {:<9} {:<16} {:<9}  {}\n", head, printable(loaded.record().tag),
+                     signer_text(*loaded.entry, signers),
+                     requirements.empty() ? "-" : printable(requirements), loaded.title());
 }
 
 } // namespace
@@ -66,19 +74,33 @@ int stats(Context& context) {
   const OpenedCache opened = open_cache(context);
   const cache::Inventory all = cache::take_inventory(opened.fd.get());
   cache::FileCount current, others;
-  for (const cache::StoredFile& file : all.entries) {
-    cache::FileCount& count = file.version == cache::entry_version ? current : others;
+  std::map<std::optional<cache::PublicKey>, cache::FileCount> by_signer;
+  const auto add = [](cache::FileCount& count, const cache::StoredFile& file) {
     ++count.files;
     count.nbytes += file.nbytes();
+  };
+  for (const cache::StoredFile& file : all.entries) {
+    const bool is_current = file.version == cache::entry_version;
+    add(is_current ? current : others, file);
+    if (is_current) add(by_signer[named_signer(opened, file)], file);
   }
+  const Signers signers;
   const std::pair<const char*, cache::FileCount> rows[] = {
-      {"entries", current},   {"other_formats", others},        {"quarantined", all.quarantined},
-      {"claims", all.claims}, {"temporaries", all.temporaries}, {"unknown", all.unknown}};
+      {"entries", current},    {"other_formats", others}, {"quarantined", all.quarantined},
+      {"claims", all.claims},  {"crashes", all.crashes},  {"temporaries", all.temporaries},
+      {"unknown", all.unknown}};
 
   if (context.wants_json) {
     Json json{{"directory", opened.directory.string()}};
     for (const auto& [name, count] : rows)
       json[name] = {{"files", count.files}, {"nbytes", count.nbytes}};
+    json["signers"] = Json::array();
+    for (const auto& [signer, count] : by_signer)
+      if (signer)
+        json["signers"].push_back({{"key", signer->hex()},
+                                   {"name", signers.name_of(*signer)},
+                                   {"files", count.files},
+                                   {"nbytes", count.nbytes}});
     context.print_json(json);
     return status::fine;
   }
@@ -90,6 +112,11 @@ int stats(Context& context) {
       context.print(
           fmt::format("{:<16}{:>8}  {:>10}\n", label, count.files, bytes_text(count.nbytes)));
   }
+  for (const auto& [signer, count] : by_signer)
+    if (signer || by_signer.size() > 1)
+      context.print(fmt::format("{:<16}{:>8}  {:>10}  {}\n", "signed by", count.files,
+                                bytes_text(count.nbytes),
+                                signer ? signers.full_name_of(*signer) : "nobody"));
   return status::fine;
 }
 
@@ -98,6 +125,7 @@ int list(const ListOptions& options, Context& context) {
   std::vector<cache::StoredFile> files = find_all(opened, {});
   sort_entries(files, options.order);
 
+  const Signers signers;
   Json json = Json::array();
   std::uint64_t shown = 0;
   bool is_damaged = false;
@@ -108,9 +136,9 @@ int list(const ListOptions& options, Context& context) {
     ++shown;
     is_damaged = is_damaged || !loaded.fault.empty();
     if (context.wants_json)
-      json.push_back(describe(loaded));
+      json.push_back(describe(loaded, signers));
     else
-      context.print(table_line(loaded, context.style));
+      context.print(table_line(loaded, signers, context.style));
   }
   if (context.wants_json) context.print_json(json);
   return is_damaged ? status::wrong : status::fine;
@@ -121,9 +149,10 @@ int show(const ShowOptions& options, Context& context) {
   const int status = loaded.fault.empty() ? status::fine : status::wrong;
   const cache::Record record = loaded.record();
   const std::string statistics = loaded.section("statistics").value_or("");
+  const Signers signers;
 
   if (context.wants_json) {
-    Json json = describe(loaded);
+    Json json = describe(loaded, signers);
     json["level"] = loaded.level;
     if (loaded.entry) {
       json["record"] = Json::object();
@@ -141,8 +170,7 @@ int show(const ShowOptions& options, Context& context) {
   }
 
   const auto line = [&](std::string_view name, std::string_view value) {
-    context.print(fmt::format("{:<14}", name));
-    context.print_foreign(value);
+    context.print_foreign(fmt::format("{:<14}{}", name, value));
     context.print("\n");
   };
   const auto head = [&](const char* text) {
@@ -152,14 +180,15 @@ int show(const ShowOptions& options, Context& context) {
   line("file", loaded.place());
   line("size", bytes_text(loaded.file.nbytes()));
   if (used_s(loaded.file) != 0) line("last used", time_text(used_s(loaded.file)));
-  if (!loaded.fault.empty()) line("fault", context.style.red(loaded.fault));
+  if (!loaded.fault.empty())
+    context.print(fmt::format("{:<14}{}\n", "fault", context.style.red(printable(loaded.fault))));
   if (!loaded.entry) return status;
   line("requires", loaded.entry->artifact.requirements.empty()
                        ? "nothing"
                        : loaded.entry->artifact.requirements);
   line("signed by", !loaded.entry->signer ? "nobody"
                     : loaded.entry->has_valid_signature()
-                        ? loaded.entry->signer->hex()
+                        ? signers.full_name_of(*loaded.entry->signer)
                         : "somebody, with a signature that is not of this entry");
   head("record");
   line("tag", record.tag);

@@ -29,7 +29,9 @@ std::string content_fault(const cache::Entry& entry) {
 }
 
 bool remove(const OpenedCache& opened, const cache::StoredFile& file) {
-  return ::unlinkat(opened.fd.get(), file.path.c_str(), 0) == 0 || errno == ENOENT;
+  const int error = cache::remove_all(opened.fd.get(), file.path);
+  errno = error;
+  return error == 0 || error == ENOENT;
 }
 
 } // namespace
@@ -56,7 +58,8 @@ int verify(const VerifyOptions& options, Context& context) {
         faults.push_back(
             {{"path", file.path}, {"fault", loaded.fault}, {"is_removed", is_removed}});
       else
-        context.print(fmt::format("{}: {}{}\n", file.path, context.style.red(loaded.fault),
+        context.print(fmt::format("{}: {}{}\n", printable(file.path),
+                                  context.style.red(printable(loaded.fault)),
                                   is_removed ? "; removed" : ""));
     }
   }
@@ -86,12 +89,20 @@ int collect(const CollectOptions& options, Context& context) {
   return status::fine;
 }
 
-int clear(Context& context) {
+int clear(const ClearOptions& options, Context& context) {
   const OpenedCache opened = open_cache(context);
   cache::FileCount removed;
   int error = 0;
+  const std::string signer = options.signer.empty() ? "" : Signers().prefix_of(options.signer);
+  const auto is_meant = [&](const cache::StoredFile& file) {
+    if (options.is_crashed) return file.kind == cache::FileKind::crash;
+    if (signer.empty()) return file.kind != cache::FileKind::unknown;
+    if (file.kind != cache::FileKind::entry || file.version != cache::entry_version) return false;
+    const auto named = named_signer(opened, file);
+    return named && named->hex().starts_with(signer);
+  };
   cache::visit_files(opened.fd.get(), [&](const cache::StoredFile& file) {
-    if (file.kind == cache::FileKind::unknown) return true;
+    if (!is_meant(file)) return true;
     if (remove(opened, file)) {
       ++removed.files;
       removed.nbytes += file.nbytes();

@@ -1,9 +1,11 @@
 #include "tools/kroton/store.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include <fcntl.h>
+#include <unistd.h>
 #include <fmt/format.h>
 #include <kroton/cache.hpp>
 
@@ -194,6 +196,44 @@ std::vector<cache::StoredFile> find_all(const OpenedCache& opened,
   std::vector<cache::StoredFile> files;
   for (const std::string& key : keys) files.push_back(find_one(opened, key));
   return files;
+}
+
+std::optional<cache::PublicKey> named_signer(const OpenedCache& opened,
+                                             const cache::StoredFile& file) {
+  std::array<char, cache::entry_trailer_bytes> end{};
+  if (!S_ISREG(file.status.st_mode) || file.nbytes() < end.size()) return {};
+  const auto [fd, error] = cache::open_at(opened.fd.get(), file.path.c_str(), O_RDONLY);
+  if (!fd) return {};
+  const auto from = static_cast<off_t>(file.nbytes() - end.size());
+  if (::pread(fd.get(), end.data(), end.size(), from) != static_cast<ssize_t>(end.size()))
+    return {};
+  return cache::named_signer({end.data(), end.size()});
+}
+
+Signers::Signers() : keys_(cache::load_trusted_keys(cache::config_directory()).keys) {}
+
+std::string Signers::name_of(const cache::PublicKey& key) const {
+  const auto found = std::ranges::find(keys_, key, &cache::TrustedKey::key);
+  return found == keys_.end() ? key.hex().substr(0, 16) : printable(found->name);
+}
+
+std::string Signers::full_name_of(const cache::PublicKey& key) const {
+  const auto found = std::ranges::find(keys_, key, &cache::TrustedKey::key);
+  return found == keys_.end() ? key.hex()
+                              : fmt::format("{} ({})", printable(found->name), key.hex());
+}
+
+std::string Signers::prefix_of(const std::string& signer) const {
+  constexpr std::size_t least = 8;
+  const auto found = std::ranges::find(keys_, signer, &cache::TrustedKey::name);
+  if (found != keys_.end()) return found->key.hex();
+  if (signer.size() >= least && signer.find_first_not_of("0123456789abcdef") == signer.npos)
+    return signer;
+  throw Failure(
+      status::wrong,
+      fmt::format("there is no trusted key named {}; a signer is one of those that kroton "
+                  "cache trust lists, or {} or more of the first digits of a key",
+                  signer, least));
 }
 
 cache::SigningKey signing_key() {

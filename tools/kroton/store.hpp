@@ -14,6 +14,7 @@
 #include "cache/file.hpp"
 #include "cache/inventory.hpp"
 #include "cache/key.hpp"
+#include "cache/keyring.hpp"
 #include "cache/sign.hpp"
 #include "tools/kroton/context.hpp"
 
@@ -74,6 +75,26 @@ LoadedEntry whole(LoadedEntry);
 
 /// The entries that `keys` name, or all of the current format version if there are no keys.
 std::vector<cache::StoredFile> find_all(const OpenedCache&, const std::vector<std::string>& keys);
+
+/// Whom an entry says it is signed by, read from its end alone: nothing is verified.
+std::optional<cache::PublicKey> named_signer(const OpenedCache&, const cache::StoredFile&);
+
+/// The names that the user has given to signers.
+class Signers {
+public:
+  Signers();
+
+  /// "build-farm" for a key that is trusted, else the first 16 digits of the key; fit to print.
+  std::string name_of(const cache::PublicKey&) const;
+  /// "build-farm (03a107bf…)", or the key alone.
+  std::string full_name_of(const cache::PublicKey&) const;
+  /// What selects the entries of a signer: the name of a trusted key, or the first digits of any,
+  /// eight or more. Throws Failure if it is neither.
+  std::string prefix_of(const std::string& signer) const;
+
+private:
+  std::vector<cache::TrustedKey> keys_;
+};
 
 /// The user's key, to sign with. Throws Failure if there is none that can be used.
 cache::SigningKey signing_key();
