@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,6 +12,7 @@
 #include "cache/directory.hpp"
 #include "cache/http.hpp"
 #include "cache/keyring.hpp"
+#include "lib/support/environment.hpp"
 #include "tools/kroton/commands.hpp"
 #include "tools/kroton/store.hpp"
 
@@ -62,7 +62,7 @@ std::vector<Fact> examine_proxies(const std::string& url) {
     names.insert(names.begin(), "http_proxy");
   std::string is;
   for (const char* name : names)
-    if (const char* value = std::getenv(name); value && *value)
+    if (const std::string value = support::variable(name); !value.empty())
       is += fmt::format("{}{}={}", is.empty() ? "" : ", ", name, cache::without_secrets(value));
   if (is.empty()) return {};
   return {{"cache store's proxy", is, {}}};
