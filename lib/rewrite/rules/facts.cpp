@@ -47,6 +47,50 @@ bool is_shifted_by_max(const ir::Graph& g, NodeId id) {
   return false;
 }
 
+namespace {
+
+/// True for the number of elements along `axes` of `shape` as a scalar of a float dtype, or for its
+/// reciprocal.
+bool is_count(const ir::Graph& g, NodeId id, std::span<const Dim> shape,
+              std::span<const std::int64_t> axes, bool is_reciprocal) {
+  Dim count(1);
+  for (std::int64_t axis : axes)
+    count = ir::dims::mul(count, shape[static_cast<std::size_t>(axis)]);
+  id = behind_views(g, id);
+  if (!is_reciprocal && g[id].op == &ops::cast) id = g[id].inputs[0];
+  if (g[id].op == &ops::size) return !is_reciprocal && ir::dims::same(g[id].attrs.dims[0], count);
+  if (!count.is_static()) return false;
+  const auto n = static_cast<double>(count.value());
+  return is_constant(g, id, is_reciprocal ? 1 / n : n);
+}
+
+} // namespace
+
+Mean mean_at(const ir::Graph& g, NodeId id) {
+  while (g[id].op == &ops::broadcast_to) id = g[id].inputs[0];
+  const auto& shape = g[id].type.shape;
+  const auto behind_reshapes = [&](NodeId at) {
+    while (g[at].op == &ops::reshape) at = g[at].inputs[0];
+    return at;
+  };
+  const NodeId quotient = behind_reshapes(id);
+  const ir::GraphNode& q = g[quotient];
+  if ((q.op != &ops::div && q.op != &ops::mul) || !is_float(q.type.dtype)) return {};
+  const bool is_product = q.op == &ops::mul;
+  for (std::size_t side = 0; side < (is_product ? 2U : 1U); ++side) {
+    const NodeId sum = behind_reshapes(q.inputs[side]), count = q.inputs[1 - side];
+    if (g[sum].op != &ops::sum) continue;
+    const auto& axes = g[sum].attrs.ints;
+    std::vector<Dim> kept = g[g[sum].inputs[0]].type.shape;
+    if (!is_count(g, count, kept, axes, is_product)) continue;
+    for (std::int64_t axis : axes) kept[static_cast<std::size_t>(axis)] = Dim(1);
+    // Dims of 1 in front may be left out.
+    while (kept.size() > shape.size() && kept.front().is(1)) kept.erase(kept.begin());
+    if (ir::dims::same(kept, shape)) return {g[sum].inputs[0], sum, count, quotient};
+  }
+  return {};
+}
+
 bool is_iota_of(const ir::Graph& g, NodeId id, const Dim& size) {
   return g[id].op == &ops::iota && ir::dims::same(g[id].attrs.dims[0], size);
 }

@@ -8,6 +8,16 @@ namespace kroton::rewrite {
 bool is_positive(const ir::Graph& g, NodeId id);
 /// True for x - max(x), the form in which exp cannot overflow.
 bool is_shifted_by_max(const ir::Graph& g, NodeId id);
+/// The mean of an array along some of its axes.
+struct Mean {
+  NodeId of = ir::no_node;       ///< the array; no_node where there is no mean
+  NodeId sum = ir::no_node;      ///< over the axes
+  NodeId count = ir::no_node;    ///< of elements, by which the sum is divided, or its reciprocal
+  NodeId quotient = ir::no_node; ///< what div or mul make of the two
+};
+/// The mean that `id` is, seen through views that leave each element beside those that it is the
+/// mean of.
+Mean mean_at(const ir::Graph& g, NodeId id);
 /// True for 0, 1, … over the whole of `size`.
 bool is_iota_of(const ir::Graph& g, NodeId id, const Dim& size);
 /// The node behind broadcasts and reshapes that only add or drop dims of 1; `id` itself otherwise.

@@ -1,5 +1,6 @@
 /// Reductions: merged, moved past what does not change their result, or dropped.
 #include <algorithm>
+#include <limits>
 
 #include "lib/ops/build.hpp"
 #include "lib/rewrite/rules/facts.hpp"
@@ -119,11 +120,77 @@ NodeId extreme_of_growing(Site& s) {
   return s.make(f, {s.make(reduce, {n.inputs[0]}, attrs)});
 }
 
+/// x - mean(x), and its opposite. The mean is rounded, by as much as the whole spread of x where
+/// that is far from 0: so what is left of a mean is subtracted once more. Where the mean is not
+/// finite the first step does nothing, and the second what there was to do. That step is there
+/// twice, with two conditions: being two nodes, it is computed where it is read instead of being
+/// kept.
+NodeId centre_again(Site& s) {
+  const ir::GraphNode& root = s.node(s.root());
+  for (std::size_t side = 0; side < 2; ++side) {
+    const NodeId x = root.inputs[side];
+    const Mean mean = mean_at(s.graph(), root.inputs[1 - side]);
+    if (mean.of != x || !ir::dims::same(s.type(x).shape, root.type.shape)) continue;
+    const DType dtype = root.type.dtype;
+    const ir::Attrs axes{.ints = s.node(mean.sum).attrs.ints};
+    std::vector<Dim> kept = s.type(x).shape;
+    for (std::int64_t axis : axes.ints) kept[static_cast<std::size_t>(axis)] = Dim(1);
+    const ir::Op& divide = *s.node(mean.quotient).op;
+    const NodeId row = s.reshape(mean.quotient, kept), size = s.make(ops::abs, {row}),
+                 zero = s.constant(0, dtype),
+                 infinity = s.constant(std::numeric_limits<double>::infinity(), dtype);
+    const auto nearly = [&](NodeId shift) { return s.make(ops::sub, {x, shift}); };
+    const NodeId summed =
+        nearly(s.make(ops::where, {s.make(ops::less, {size, infinity}), row, zero}));
+    const NodeId rest =
+        s.make(divide, {s.reshape(s.make(ops::sum, {summed}, axes), kept), mean.count});
+    const NodeId used =
+        nearly(s.make(ops::where, {s.make(ops::equal, {size, infinity}), zero, row}));
+    return side == 0 ? s.make(ops::sub, {used, rest}) : s.make(ops::sub, {rest, used});
+  }
+  return ir::no_node;
+}
+
+/// The sum of the squares of what centre_again made, over the axes of the mean: with d = x - m and
+/// r = mean(d), the sum of (d - r)^2 is that of d^2 less r sum(d), and both sums are made in one
+/// pass. Little is subtracted, for r is what rounding left of the mean.
+NodeId squares_of_centred(Site& s) {
+  const ir::Graph& g = s.graph();
+  const ir::GraphNode &root = s.node(s.root()), &centred = s.node(s["x"]);
+  if (centred.op != &ops::sub) return ir::no_node;
+  const auto shift_of = [&](NodeId id) -> const ir::GraphNode* {
+    const ir::GraphNode& n = g[id];
+    if (n.op != &ops::sub) return nullptr;
+    const ir::GraphNode& shift = g[behind_views(g, n.inputs[1])];
+    return shift.op == &ops::where ? &shift : nullptr;
+  };
+  for (std::size_t side = 0; side < 2; ++side) {
+    const NodeId used = centred.inputs[side];
+    const Mean rest = mean_at(g, centred.inputs[1 - side]);
+    if (rest.of == ir::no_node || s.node(rest.sum).attrs.ints != root.attrs.ints) continue;
+    const ir::GraphNode *of_used = shift_of(used), *of_summed = shift_of(rest.of);
+    if (!of_used || !of_summed || g[used].inputs[0] != g[rest.of].inputs[0] ||
+        of_used->inputs[2] != of_summed->inputs[1] || !is_constant(g, of_used->inputs[1], 0) ||
+        !is_constant(g, of_summed->inputs[2], 0))
+      continue;
+    const std::vector<Dim> shape = root.type.shape;
+    const NodeId squares =
+        s.make(ops::sum, {s.make(ops::mul, {rest.of, rest.of})}, s.node(s.root()).attrs);
+    const NodeId excess =
+        s.make(ops::mul, {s.reshape(rest.quotient, shape), s.reshape(rest.sum, shape)});
+    return s.make(ops::maximum,
+                  {s.make(ops::sub, {squares, excess}), s.constant(0, s.type(squares).dtype)});
+  }
+  return ir::no_node;
+}
+
 constexpr std::string_view nan_rows =
     "a row that holds NaN or inf gives that element's position, where softmax's row of NaN gave 0";
 
 Expr v() { return tensor<float>({3, 4}, "x"); }
 Expr v3() { return tensor<float>({2, 3, 4}, "x"); }
+Expr centred(const Expr& e) { return e - kroton::mean(e, {1}, true); }
+Expr squares(const Expr& e, int axis) { return kroton::sum(e * e, {axis}); }
 Expr row() { return tensor<float>({3, 1}, "r"); }
 
 } // namespace
@@ -163,6 +230,22 @@ const RuleSet& reduction() {
                Fp::reassoc | Fp::nnan | Fp::ninf)
               .on([] { return kroton::sum(v() * kroton::scalar<float>("y"), {1}); })
               .but_not([] { return kroton::sum(v() * row(), {1}); }),
+          rule("centre-again", any(ops::sub, {x, y}), centre_again, Fp::refine)
+              .on([] { return centred(v()); })
+              .but_not([] {
+                const Expr e = v();
+                return e - kroton::mean(2 * e, {1}, true);
+              }),
+          rule("squares-of-centred", any(ops::sum, {x * x}), squares_of_centred, Fp::refine)
+              .on([] {
+                constexpr float inf = std::numeric_limits<float>::infinity();
+                const Expr e = v(), m = kroton::mean(e, {1}, true);
+                const Expr summed = e - kroton::where(kroton::abs(m) < inf, m, 0.0f),
+                           used = e - kroton::where(kroton::abs(m) == inf, 0.0f, m);
+                return squares(used - kroton::mean(summed, {1}, true), 1);
+              })
+              .but_not([] { return squares(centred(v()), 0); })
+              .excepting("where the sum of a row's elements overflows, NaN stands for inf"),
           rule("argmax-growing", any(ops::argmax, {any(ir::Trait::elementwise)}), strip_growing,
                Fp::refine)
               .on([] { return kroton::argmax(kroton::softmax(v()), 1); })

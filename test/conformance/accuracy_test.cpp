@@ -1,0 +1,116 @@
+/// Sums that grow beyond the digits of their terms: of products, of rows added at one position, and
+/// of data far from 0. Each is held to what exact sums give, not to the reference evaluator.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+
+#include <kroton/kroton.hpp>
+
+#include "test/support/catch.hpp"
+
+using namespace kroton;
+
+namespace {
+
+using Size = std::int64_t;
+
+/// An array of T whose element i is `element(i)`.
+template <class T> Array filled(const Shape& shape, const std::function<double(Size)>& element) {
+  Array a = Array::empty<T>(shape);
+  for (Size i = 0; i < a.numel(); ++i) a.data<T>()[i] = static_cast<T>(element(i));
+  return a;
+}
+
+/// Not random: 0, 1, 2 and 3 in an order without a period that a kernel may have.
+double small_integer(Size i) { return static_cast<double>((i * i / 7 + i) % 4); }
+
+/// The largest error of variances, in parts of the right ones, and of the centred elements, in
+/// parts of the spread 3. Rows have `n` elements; they lie along the axis.
+struct Errors {
+  double variance = 0, centred = 0;
+};
+
+template <class T> Errors errors_far_from_zero(double offset, Size n, int axis, bool is_known) {
+  constexpr Size rows = 5;
+  const Shape shape = axis == 1 ? Shape{rows, n} : Shape{n, rows};
+  const Array a = filled<T>(shape, [&](Size i) { return offset + small_integer(i); });
+  const Expr x = is_known ? tensor(dtype_of<T>, {shape[0], shape[1]}, "x")
+                          : tensor(dtype_of<T>, {dim(), dim()}, "x");
+  const Expr centred = x - mean(x, {axis}, true);
+  const Function f =
+      function({x}, {mean(centred * centred, {axis}), centred, mean(x, {axis}, true) - x},
+               {.specialize = Specialize::off});
+  const std::vector<Array> got = f({a});
+  Errors worst;
+  for (Size row = 0; row < rows; ++row) {
+    const auto place = [&](Size i) { return axis == 1 ? row * n + i : i * rows + row; };
+    long double mean = 0, variance = 0; // of what is added to the offset: exact
+    for (Size i = 0; i < n; ++i) mean += small_integer(place(i));
+    mean /= static_cast<long double>(n);
+    for (Size i = 0; i < n; ++i) {
+      const long double d = small_integer(place(i)) - mean;
+      variance += d * d;
+      for (const double sign : {1.0, -1.0}) {
+        const auto c = static_cast<double>(got[sign > 0 ? 1 : 2].data<T>()[place(i)]);
+        worst.centred = std::max(worst.centred, std::abs(c - sign * static_cast<double>(d)) / 3);
+      }
+    }
+    variance /= static_cast<long double>(n);
+    const auto right = static_cast<double>(variance),
+               error = std::abs(static_cast<double>(got[0].data<T>()[row]) - right);
+    worst.variance = std::max(worst.variance, right > 0 ? error / right : error);
+  }
+  return worst;
+}
+
+template <class T> void check_far_from_zero(std::initializer_list<double> offsets) {
+  const double bound = 16 * std::numeric_limits<T>::epsilon();
+  for (const double offset : offsets)
+    for (const Size n : {1, 2, 3, 4, 7, 10, 16, 64, 100, 257, 1000, 5000})
+      for (const int axis : {0, 1})
+        for (const bool is_known : {false, true}) {
+          CAPTURE(to_string(dtype_of<T>), offset, n, axis, is_known);
+          const Errors e = errors_far_from_zero<T>(offset, n, axis, is_known);
+          CHECK(e.variance < bound);
+          CHECK(e.centred < bound);
+        }
+}
+
+} // namespace
+
+TEST_CASE("variances and centred rows keep their digits however far the data are from 0",
+          "[conformance][anywhere][accuracy]") {
+  check_far_from_zero<float>({1e3, 3e6, 1e7});
+  check_far_from_zero<double>({1e12, 1e15});
+}
+
+TEST_CASE("a row that has no finite mean is centred as it was", "[conformance][accuracy]") {
+  const float inf = std::numeric_limits<float>::infinity();
+  const Expr x = matrix<float>("x");
+  const Function f = function({x}, x - mean(x, {1}, true));
+  const Array a = Array::from<float>({1, inf, -inf, 2, 3e38F, 3e38F}, {3, 2});
+  const Array got = f({a})[0];
+  CHECK(got.at<float>({0, 0}) == -inf);
+  CHECK(std::isnan(got.at<float>({0, 1})));
+  CHECK(std::isnan(got.at<float>({1, 0})));
+  CHECK(got.at<float>({1, 1}) == inf);
+  CHECK(got.at<float>({2, 0}) == -inf);
+}
+
+TEST_CASE("a gradient through a variance has the digits of the variance",
+          "[conformance][accuracy]") {
+  const Expr x = matrix<float>("x");
+  const Expr centred = x - mean(x, {1}, true);
+  const Expr normal = centred / sqrt(mean(centred * centred, {1}, true) + 1e-5F);
+  const Expr cost = sum(normal * normal * normal);
+  const Function f = function({x}, grad(cost, x));
+  const Array near = filled<float>({4, 50}, small_integer),
+              far = filled<float>({4, 50}, [](Size i) { return 3e6 + small_integer(i); });
+  const Array want = f({near})[0], got = f({far})[0];
+  for (Size i = 0; i < want.numel(); ++i) {
+    CAPTURE(i);
+    CHECK(std::abs(got.data<float>()[i] - want.data<float>()[i]) < 1e-5F);
+  }
+}
