@@ -26,6 +26,9 @@ constexpr std::int64_t shares = 1024;
 /// many.
 constexpr std::int64_t chunk_unit = 256, most_chunks = 1024, warps = 8;
 
+/// Up to so many rows of out for each that is added, what rounding leaves of a sum is kept.
+constexpr std::int64_t rows_for_one = 4;
+
 constexpr std::string_view row_of = R"(
 /// The row of out that position i stands for; -1, and a report, if there is none.
 KROTON_INLINE i64 row_of(i64 i, {positions}{sizes}, Failure* failure) {
@@ -43,27 +46,54 @@ extern "C" __global__ void __launch_bounds__(256) scatter_atomic({parameters}) {
 }
 )";
 
+constexpr std::string_view about_rest = R"(
+/// Where sums of f32 lie between additions in f64: what rounding left of each element of out, unless out is so much
+/// larger than what is added that few elements can have many additions.
+struct Rest {
+  global<f32> rest;
+  bool is_kept;
+  __device__ Rest(char* scratch, i64 count, i64 rows) : rest((f32*)scratch), is_kept(rows <= {rows_for_one} * count) {}
+  /// Bytes in front of what else is in scratch memory.
+  static __device__ i64 bytes(i64 count, i64 rows, i64 width) {
+    return rows <= {rows_for_one} * count ? (rows * width + 1) / 2 * 8 : 0;
+  }
+  /// Nothing is left yet in the rows that a block has, every `step`-th.
+  __device__ void clear(i64 rows, i64 width, i64 step) {
+    if (!is_kept) return;
+    for (i64 row = blockIdx.x; row < rows; row += step)
+      for (i64 x = threadIdx.x; x < width; x += 256) rest[row * width + x] = 0.0f;
+    __syncthreads();
+  }
+  __device__ f64 load(global<f32> out, i64 at) const { return is_kept ? (f64)out[at] + (f64)rest[at] : (f64)out[at]; }
+  __device__ void store(global<f32> out, i64 at, f64 sum) {
+    const f32 rounded = (f32)sum;
+    out[at] = rounded;
+    if (is_kept) rest[at] = rounded - rounded == 0.0f ? (f32)(sum - (f64)rounded) : 0.0f;
+  }
+};
+)";
+
 constexpr std::string_view add_listed = R"(
 /// Adds what up to 256 positions bring to their rows, in their order. Teams of threads share the rows: `turn` says whose
 /// turn a row is. A thread has every `across`-th element of its team's rows.
 KROTON_INLINE void add_listed(global<{T}> out, global<const {T}> added, i64 width, const i64* to, const i64* from,
-                              const i32* turn, i32 listed) {
+                              const i32* turn, i32 listed{rest_parameter}) {
   i32 across = 1;
   while (across < 256 && across < width) across *= 2;
   const i32 teams = 256 / across, team = (i32)threadIdx.x / across;
   for (i64 x = (i32)threadIdx.x % across; x < width; x += across) {
     i64 row = -1;
-    {T} sum = 0;
+    {S} sum = 0;
     for (i32 f = 0; f < listed; ++f) {
       if (turn[f] % teams != team) continue;
       if (to[f] != row) {
-        if (row >= 0) out[row * width + x] = sum;
+        if (row >= 0) {store};
         row = to[f];
-        sum = out[row * width + x];
+        sum = {load};
       }
-      sum = ({T})(sum + added[from[f] * width + x]);
+      sum = ({S})(sum + added[from[f] * width + x]);
     }
-    if (row >= 0) out[row * width + x] = sum;
+    if (row >= 0) {store};
   }
 }
 )";
@@ -77,7 +107,7 @@ extern "C" __global__ void __launch_bounds__(256) scatter({parameters}) {
   __shared__ i32 turn[256];
   __shared__ i32 found_by[8];
   const i32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  for (i64 first = 0; first < count; first += 256) {
+{clear_by_grid}  for (i64 first = 0; first < count; first += 256) {
     const i64 i = first + threadIdx.x, row = i < count ? {row_of_i} : -1;
     const i64 before = row < 0 ? 0 : whole_quotient(row, gridDim.x);
     const bool is_mine = row >= 0 && row - before * gridDim.x == blockIdx.x;
@@ -95,7 +125,7 @@ extern "C" __global__ void __launch_bounds__(256) scatter({parameters}) {
       turn[at] = (i32)(before % 256);
     }
     __syncthreads();
-    add_listed(out, added, width, to, from, turn, listed);
+    add_listed(out, added, width, to, from, turn, listed{rest});
     __syncthreads();
   }
 }
@@ -123,7 +153,7 @@ struct Lists {
 /// Counts, for each chunk, the positions that are for each share. A warp has a chunk.
 extern "C" __global__ void __launch_bounds__(256) count_positions({parameters}) {
   __shared__ i32 counted[8][{shares}];
-  const Lists lists(scratch, count);
+  const Lists lists({lists_at}, count);
   const i32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const i64 chunk = (i64)blockIdx.x * 8 + warp, first = chunk * lists.chunk;
   const i64 last = first + lists.chunk < count ? first + lists.chunk : count;
@@ -144,7 +174,7 @@ extern "C" __global__ void __launch_bounds__(256) count_positions({parameters}) 
 extern "C" __global__ void __launch_bounds__(1024) arrange_lists({parameters}) {
   __shared__ i64 sums[32][32];
   __shared__ i64 begins[32];
-  const Lists lists(scratch, count);
+  const Lists lists({lists_at}, count);
   const i32 mine = threadIdx.x % 32, part = threadIdx.x / 32, share = (i32)blockIdx.x * 32 + mine;
   const i64 each = (lists.chunks + 31) / 32, first = part * each;
   const i64 last = first + each < lists.chunks ? first + each : lists.chunks;
@@ -175,7 +205,7 @@ extern "C" __global__ void __launch_bounds__(1024) arrange_lists({parameters}) {
 /// Puts each position into the list of its share, behind those of the chunks before and of its chunk's earlier ones.
 extern "C" __global__ void __launch_bounds__(256) list_positions({parameters}) {
   __shared__ i32 listed[8][{shares}];
-  const Lists lists(scratch, count);
+  const Lists lists({lists_at}, count);
   const i32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const i64 chunk = (i64)blockIdx.x * 8 + warp, first = chunk * lists.chunk;
   const i64 last = first + lists.chunk < count ? first + lists.chunk : count;
@@ -198,8 +228,8 @@ extern "C" __global__ void __launch_bounds__(256) add_lists({parameters}) {
   __shared__ i64 to[256];
   __shared__ i64 from[256];
   __shared__ i32 turn[256];
-  const Lists lists(scratch, count);
-  const i64 begin = lists.ends[2 * blockIdx.x], end = lists.ends[2 * blockIdx.x + 1];
+  const Lists lists({lists_at}, count);
+{clear_by_share}  const i64 begin = lists.ends[2 * blockIdx.x], end = lists.ends[2 * blockIdx.x + 1];
   for (i64 first = begin; first < end; first += 256) {
     if (first + threadIdx.x < end) {
       const i64 i = lists.positions[first + threadIdx.x], row = {row_of_i};
@@ -208,7 +238,7 @@ extern "C" __global__ void __launch_bounds__(256) add_lists({parameters}) {
       turn[threadIdx.x] = (i32)(row / {shares} % 256);
     }
     __syncthreads();
-    add_listed(out, added, width, to, from, turn, end - first < 256 ? (i32)(end - first) : 256);
+    add_listed(out, added, width, to, from, turn, end - first < 256 ? (i32)(end - first) : 256{rest});
     __syncthreads();
   }
 }
@@ -223,11 +253,14 @@ public:
     const std::span<const Dim> shape = out_.shape;
     rows_ = dims::product(shape.first(axes_));
     width_ = dims::product(shape.subspan(axes_));
+    is_wide_ = out_.dtype == DType::f32 && !is_atomic_;
+    has_rest_ = is_wide_ && !rest_bytes().is(0);
   }
 
   CudaText run() {
     std::string body = filled(row_of);
     if (is_atomic_) return finished(body + filled(atomic), {all_at_once()});
+    if (has_rest_) body += filled(about_rest);
     body += filled(add_listed);
     const bool is_few = count_.is_static() && count_.value() <= most_looked_through;
     if (is_few || !count_.is_static()) body += filled(looking_through);
@@ -282,20 +315,46 @@ private:
   std::string parameters() const {
     return fmt::format("global<{0}> out, global<const {0}> added, {1}, {2}i64 count, i64 width{3}, "
                        "Failure* failure",
-                       type(), positions(), has_lists() ? "global<char> scratch, " : "", sizes());
+                       type(), positions(),
+                       has_lists() || has_rest_ ? "global<char> scratch, " : "", sizes());
+  }
+
+  /// The number of rows, of the sizes that a kernel takes.
+  std::string rows() const {
+    return each(" * ", [](std::size_t p) { return fmt::format("n{}", p); });
+  }
+  /// Makes the Rest of the rows that a block has, every `step`-th of all.
+  std::string cleared(std::string_view step) const {
+    if (!has_rest_) return "";
+    return fmt::format("  Rest rest(scratch, count, {0});\n  rest.clear({0}, width, {1});\n",
+                       rows(), step);
   }
 
   std::string filled(std::string_view pattern) const {
-    return with_values(pattern, {{"{parameters}", parameters()},
-                                 {"{positions}", positions()},
-                                 {"{sizes}", sizes()},
-                                 {"{row}", row()},
-                                 {"{row_of_i}", row_of_i()},
-                                 {"{shares}", std::to_string(shares)},
-                                 {"{chunk_unit}", std::to_string(chunk_unit)},
-                                 {"{chunk_reach}", std::to_string(chunk_unit * most_chunks)},
-                                 {"{A}", atomic_type()},
-                                 {"{T}", type()}});
+    const std::string at = "row * width + x";
+    return with_values(
+        pattern,
+        {{"{parameters}", parameters()},
+         {"{rest_parameter}", has_rest_ ? ", Rest& rest" : ""},
+         {"{rest}", has_rest_ ? ", rest" : ""},
+         {"{clear_by_grid}", cleared("gridDim.x")},
+         {"{clear_by_share}", cleared(std::to_string(shares))},
+         {"{lists_at}",
+          has_rest_ ? fmt::format("scratch + Rest::bytes(count, {}, width)", rows()) : "scratch"},
+         {"{rows_for_one}", std::to_string(rows_for_one)},
+         {"{load}", has_rest_ ? "rest.load(out, " + at + ")" : "out[" + at + "]"},
+         {"{store}", has_rest_ ? "rest.store(out, " + at + ", sum)"
+                               : "out[" + at + (is_wide_ ? "] = (f32)sum" : "] = sum")},
+         {"{S}", is_wide_ ? "f64" : type()},
+         {"{positions}", positions()},
+         {"{sizes}", sizes()},
+         {"{row}", row()},
+         {"{row_of_i}", row_of_i()},
+         {"{shares}", std::to_string(shares)},
+         {"{chunk_unit}", std::to_string(chunk_unit)},
+         {"{chunk_reach}", std::to_string(chunk_unit * most_chunks)},
+         {"{A}", atomic_type()},
+         {"{T}", type()}});
   }
 
   /// Positions are checked even where nothing is to be added.
@@ -343,10 +402,19 @@ private:
              .stage = 3}};
   }
   Dim scratch_bytes() const {
-    if (!has_lists()) return Dim(0);
-    const Dim numbers =
-        dims::add(dims::add(count_, Dim(1 + 2 * shares)), dims::mul(chunks(), Dim(shares)));
-    return dims::mul(are_many(), dims::mul(numbers, Dim(8)));
+    Dim bytes(0);
+    if (has_lists()) {
+      const Dim numbers =
+          dims::add(dims::add(count_, Dim(1 + 2 * shares)), dims::mul(chunks(), Dim(shares)));
+      bytes = dims::mul(are_many(), dims::mul(numbers, Dim(8)));
+    }
+    return has_rest_ ? dims::add(bytes, rest_bytes()) : bytes;
+  }
+  /// As Rest::bytes has it.
+  Dim rest_bytes() const {
+    const Dim room = dims::sub(dims::mul(Dim(rows_for_one), count_), rows_);
+    const Dim is_kept = dims::min(Dim(1), dims::max(Dim(0), dims::add(room, Dim(1))));
+    return dims::mul(is_kept, dims::mul(ceil_div(dims::mul(rows_, width_), 2), Dim(8)));
   }
 
   CudaText finished(std::string body, std::vector<Launch> launches) const {
@@ -363,6 +431,8 @@ private:
   std::size_t axes_;
   Dim count_, rows_{1}, width_{1};
   bool is_atomic_;
+  bool is_wide_ = false;  ///< sums of f32 are made in f64
+  bool has_rest_ = false; ///< and may have a Rest
 };
 
 } // namespace

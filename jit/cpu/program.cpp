@@ -1,14 +1,79 @@
 /// CpuProgram's calls.
 #include "jit/cpu/program.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <utility>
 
 #include "lib/data/memory.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/flat_map.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::jit {
+namespace {
+
+/// Up to so many rows are added to one row of f32 in f32: few digits are lost.
+constexpr std::int64_t most_added_directly = 32;
+
+/// Rows of `width` elements, `count` of them, added to those of `rows` that `row_of` tells. `to`
+/// holds zeros.
+struct Scatter {
+  std::int64_t count, rows, width;
+
+  template <class T, class RowOf> void add(T* to, const T* from, const RowOf& row_of) const {
+    for (std::int64_t i = 0; i < count; ++i) add_row(to + row_of(i) * width, from + i * width);
+  }
+
+  /// Rows to which many are added have sums in f64 until all is added.
+  template <class T, class RowOf>
+  void add_in_f64(T* to, const T* from, const RowOf& row_of, Workspace& scratch) const {
+    if (rows * most_added_directly / 2 <= count) {
+      const auto n = static_cast<std::size_t>(rows * width);
+      auto* const sums = reinterpret_cast<double*>(scratch.reserve(n * sizeof(double)));
+      std::fill_n(sums, n, 0.0);
+      for (std::int64_t i = 0; i < count; ++i) add_row(sums + row_of(i) * width, from + i * width);
+      std::transform(sums, sums + n, to, [](double sum) { return static_cast<T>(sum); });
+      return;
+    }
+    // How many are added to a row at most: rows that share a counter are taken together.
+    const std::size_t counters = std::bit_ceil(static_cast<std::size_t>(count));
+    auto* const added = reinterpret_cast<std::uint8_t*>(scratch.reserve(counters));
+    std::fill_n(added, counters, std::uint8_t{0});
+    const auto added_to = [&](std::int64_t row) -> std::uint8_t& {
+      return added[static_cast<std::size_t>(row) & (counters - 1)];
+    };
+    for (std::int64_t i = 0; i < count; ++i) {
+      std::uint8_t& n = added_to(row_of(i));
+      if (n <= most_added_directly) ++n;
+    }
+    support::FlatMap<std::int64_t, std::int64_t> places; // of the rows with sums in f64
+    std::vector<double> sums;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t row = row_of(i);
+      if (added_to(row) <= most_added_directly) {
+        add_row(to + row * width, from + i * width);
+        continue;
+      }
+      const auto place = places.emplace(row, static_cast<std::int64_t>(sums.size()));
+      if (place.is_new) sums.resize(sums.size() + static_cast<std::size_t>(width));
+      add_row(sums.data() + place.value, from + i * width);
+    }
+    places.for_each([&](std::int64_t row, std::int64_t place) {
+      for (std::int64_t j = 0; j < width; ++j)
+        to[row * width + j] = static_cast<T>(sums[static_cast<std::size_t>(place + j)]);
+    });
+  }
+
+private:
+  template <class S, class T> void add_row(S* to, const T* from) const {
+    for (std::int64_t j = 0; j < width; ++j)
+      to[j] = static_cast<S>(to[j] + static_cast<S>(from[j]));
+  }
+};
+
+} // namespace
 
 std::byte* Workspace::reserve(std::size_t bytes) {
   if (bytes <= bytes_) return memory_;
@@ -232,28 +297,31 @@ void CpuProgram::run_scatter(const BoundStep& s, CpuFrame& f) const {
                           static_cast<void*>(f.buffers[static_cast<std::size_t>(s.out)]),
                           view(s.out, f).shape());
   const Array added = view(s.added, f);
-  const Array first = view(s.positions[0], f);
   std::vector<const std::int64_t*> positions;
   for (int b : s.positions)
     positions.push_back(
         reinterpret_cast<const std::int64_t*>(f.buffers[static_cast<std::size_t>(b)]));
-  std::int64_t width = 1;
-  for (std::size_t i = positions.size(); i < out.shape().size(); ++i) width *= out.shape()[i];
+  const auto row_of = [&](std::int64_t i) {
+    std::int64_t row = 0;
+    for (std::size_t p = 0; p < positions.size(); ++p) {
+      const std::int64_t n = out.shape()[p],
+                         at = positions[p][i] < 0 ? positions[p][i] + n : positions[p][i];
+      if (at < 0 || at >= n) index_failure(s.number, static_cast<int>(p), positions[p][i], n);
+      row = row * n + at;
+    }
+    return row;
+  };
+  Scatter scatter{.count = view(s.positions[0], f).numel(), .rows = 1, .width = 1};
+  for (std::size_t i = 0; i < out.shape().size(); ++i)
+    (i < positions.size() ? scatter.rows : scatter.width) *= out.shape()[i];
   if (out.numel() > 0) std::memset(out.raw(), 0, out.nbytes());
   support::visit_dtype(out.dtype(), [&]<class T>(std::type_identity<T>) {
     T* to = static_cast<T*>(out.raw());
     const T* from = static_cast<const T*>(added.raw());
-    for (std::int64_t i = 0; i < first.numel(); ++i) {
-      std::int64_t row = 0;
-      for (std::size_t p = 0; p < positions.size(); ++p) {
-        const std::int64_t n = out.shape()[p],
-                           at = positions[p][i] < 0 ? positions[p][i] + n : positions[p][i];
-        if (at < 0 || at >= n) index_failure(s.number, static_cast<int>(p), positions[p][i], n);
-        row = row * n + at;
-      }
-      for (std::int64_t j = 0; j < width; ++j)
-        to[row * width + j] = static_cast<T>(to[row * width + j] + from[i * width + j]);
-    }
+    if (std::is_same_v<T, float> && scatter.count > most_added_directly)
+      scatter.add_in_f64(to, from, row_of, f.scratch);
+    else
+      scatter.add(to, from, row_of);
   });
 }
 

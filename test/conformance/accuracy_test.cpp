@@ -5,6 +5,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <utility>
 
 #include <kroton/kroton.hpp>
 
@@ -113,4 +114,58 @@ TEST_CASE("a gradient through a variance has the digits of the variance",
     CAPTURE(i);
     CHECK(std::abs(got.data<float>()[i] - want.data<float>()[i]) < 1e-5F);
   }
+}
+
+namespace {
+
+/// The largest error of sums of 0.1 that are added to a table of zeros, in parts of the right ones.
+double error_of_scatter(Size rows, Size count, Size width, bool is_known) {
+  const auto size = [&](Size n) { return is_known ? Dim(n) : dim(); };
+  const Expr table = tensor(DType::f32, {size(rows), size(width)}, "table"),
+             positions = tensor(DType::i64, {size(count)}, "positions"),
+             added = tensor(DType::f32, {positions.shape()[0], table.shape()[1]}, "added");
+  const Function f =
+      function({table, positions, added}, table + index_add(table.shape(), {positions}, added),
+               {.specialize = Specialize::off});
+  // Half of them at one position, a quarter at another; the others at the ends and all over.
+  const auto position_of = [&](Size i) {
+    return i % 2 == 0 ? rows / 2 : i % 4 == 1 ? 0 : i * 7 % rows;
+  };
+  const Array to = Array::zeros<float>({rows, width}),
+              at = filled<std::int64_t>(
+                  {count}, [&](Size i) { return static_cast<double>(position_of(i)); }),
+              what = filled<float>({count, width},
+                                   [&](Size i) { return 0.1 + static_cast<double>(i % width); });
+  const Array got = f({to, at, what})[0];
+  std::vector<double> right(static_cast<std::size_t>(rows * width));
+  for (Size i = 0; i < count; ++i)
+    for (Size j = 0; j < width; ++j)
+      right[static_cast<std::size_t>(position_of(i) * width + j)] +=
+          static_cast<double>(what.data<float>()[i * width + j]);
+  double worst = 0;
+  for (Size i = 0; i < rows * width; ++i) {
+    const double want = right[static_cast<std::size_t>(i)];
+    const double error = std::abs(static_cast<double>(got.data<float>()[i]) - want);
+    worst = std::max(worst, want > 0 ? error / want : error);
+  }
+  return worst;
+}
+
+} // namespace
+
+TEST_CASE("many rows that are added at one position lose no digits",
+          "[conformance][anywhere][accuracy]") {
+  CHECK(error_of_scatter(1, 33, 3, true) < 5e-7);
+  CHECK(error_of_scatter(3, 300, 3, false) < 5e-7);
+  CHECK(error_of_scatter(40, 4500, 2, true) < 5e-7);
+  CHECK(error_of_scatter(3000, 4200, 1, false) < 5e-7);
+  CHECK(error_of_scatter(30'000, 3000, 2, false) < 5e-7);
+}
+
+TEST_CASE("very many rows that are added at one position lose no digits",
+          "[conformance][accuracy]") {
+  CHECK(error_of_scatter(1, 1'000'000, 1, true) < 2e-7);
+  CHECK(error_of_scatter(3, 300'000, 2, false) < 2e-7);
+  CHECK(error_of_scatter(3000, 40'000, 3, false) < 2e-7);
+  CHECK(error_of_scatter(5'000'000, 200'000, 1, false) < 2e-7);
 }
