@@ -37,7 +37,7 @@ namespace {
 bool is_clang_loaded() {
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);)
-    if (line.find("libclang") != line.npos || line.find("libLLVM") != line.npos) return true;
+    if (line.find("libkroton-clang") != line.npos) return true;
   return false;
 }
 

@@ -1,11 +1,10 @@
 #include "cache/chores.hpp"
 
-#include <cstdlib>
 #include <system_error>
 
 #include <pthread.h>
 
-#include "lib/support/log.hpp"
+#include "lib/support/at_exit.hpp"
 
 namespace kroton::cache {
 namespace {
@@ -44,8 +43,6 @@ bool Chores::add(std::uint64_t nbytes, Job job) {
 
 /// False where the system has no thread to give.
 bool Chores::start(State& state) {
-  // Handlers run in reverse order: what a chore uses has to be there before this one is registered.
-  static_cast<void>(support::log(support::Area::cache));
   static std::once_flag registered;
   std::call_once(registered, &finish_chores_before_exit);
   try {
@@ -96,7 +93,7 @@ void Chores::finish(Clock::time_point deadline) {
 }
 
 void finish_chores_before_exit() {
-  std::atexit([] { Chores::process().finish(Clock::now() + time_at_exit); });
+  support::at_exit([] { Chores::process().finish(Clock::now() + time_at_exit); });
 }
 
 } // namespace kroton::cache

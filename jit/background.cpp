@@ -1,6 +1,5 @@
 #include "jit/background.hpp"
 
-#include <cstdlib>
 #include <system_error>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lib/support/at_exit.hpp"
 #include "lib/support/log.hpp"
 
 namespace kroton::jit {
@@ -17,10 +17,6 @@ namespace {
 
 /// Never destroyed: calls may still come while statics of the program are.
 std::atomic<Background*> process_background{nullptr};
-
-void stop_process_background() {
-  if (Background* b = process_background.load(std::memory_order_acquire)) b->stop();
-}
 
 /// Gives way to whatever the program itself wants to do.
 void lower_priority() {
@@ -31,15 +27,13 @@ void lower_priority() {
 
 } // namespace
 
-void stop_background_before_exit() { std::atexit(stop_process_background); }
-
 Background& Background::process() {
   if (Background* known = process_background.load(std::memory_order_acquire)) return *known;
   static std::once_flag once;
   std::call_once(once, [] {
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     process_background.store(new Background, std::memory_order_release);
-    stop_background_before_exit();
+    support::at_exit([] { process_background.load(std::memory_order_acquire)->stop(); });
   });
   return *process_background.load(std::memory_order_acquire);
 }
@@ -121,18 +115,14 @@ void Background::wait() {
   changed_.wait(lock, [this] { return unfinished_ == 0; });
 }
 
+/// Drops what waits, and lets the running job know.
 void Background::stop() {
   std::deque<Job> dropped;
-  std::thread thread;
-  {
-    const std::lock_guard lock(mutex_);
-    is_stopping_.store(true, std::memory_order_relaxed);
-    dropped.swap(jobs_);
-    unfinished_ -= static_cast<int>(dropped.size());
-    thread.swap(thread_);
-    changed_.notify_all();
-  }
-  if (thread.joinable()) thread.join();
+  const std::lock_guard lock(mutex_);
+  is_stopping_.store(true, std::memory_order_relaxed);
+  dropped.swap(jobs_);
+  unfinished_ -= static_cast<int>(dropped.size());
+  changed_.notify_all();
 }
 
 } // namespace kroton::jit

@@ -5,8 +5,8 @@
 ///
 /// The thread starts with the first job. A fork waits until the running job has ended, so that the
 /// child finds no lock taken; the child inherits the waiting jobs and starts a thread of its own
-/// with the next one. At exit the running job is asked to give up and waited for, the others are
-/// dropped.
+/// with the next one. When the process begins to exit, the running job is asked to give up and the
+/// others are dropped. Nobody waits for it: nothing that it uses is ever destroyed.
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -27,17 +27,15 @@ public:
   /// The process's own.
   static Background& process();
 
-  /// `job` must not throw. After `stop` it is dropped.
+  /// `job` must not throw. Once the process has begun to exit it is dropped.
   void add(Job job);
-  /// True once the process is about to end: a job that takes long asks it now and then.
+  /// True once the process has begun to exit: a job that takes long asks it now and then.
   bool is_stopping() const noexcept { return is_stopping_.load(std::memory_order_relaxed); }
   /// Returns when all jobs added so far have ended.
   void wait();
-  /// Drops what waits and returns when the running job has ended. For the end of the process; may
-  /// be called more than once.
-  void stop();
 
 private:
+  void stop();
   void serve() noexcept;
   void run_next();
 
@@ -53,9 +51,5 @@ private:
   static void after_fork_in_parent();
   static void after_fork_in_child();
 };
-
-/// Calls `Background::stop` for the process's own, if there is one, before what the libraries
-/// loaded so far do at exit: to be called after a library was loaded that jobs use.
-void stop_background_before_exit();
 
 } // namespace kroton::jit

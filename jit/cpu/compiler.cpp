@@ -1,5 +1,4 @@
 #include "jit/cpu/compiler.hpp"
-#include "jit/background.hpp"
 #include "jit/cpu/plugin_abi.hpp"
 #include "jit/cpu/plugin_fingerprint.hpp"
 #include "lib/support/error.hpp"
@@ -21,14 +20,10 @@
 namespace kroton::jit {
 namespace {
 
-#define KROTON_TEXT_(x) #x
-#define KROTON_TEXT(x) KROTON_TEXT_(x)
-
 constexpr const char* plugin_file = "libkroton-clang.so";
 constexpr std::string_view built_with = "clang " LLVM_VERSION_STRING;
 
-/// Set once, by the first compilation; the plugin stays for good, since LLVM cannot be unloaded
-/// while a thread of the process may still run its thread-exit handlers.
+/// Set once, by the first compilation; the plugin stays for good.
 std::atomic<const KrotonClangApi*> loaded_plugin{nullptr};
 
 const KrotonClangApi* open_plugin(const std::filesystem::path& path) {
@@ -37,13 +32,10 @@ const KrotonClangApi* open_plugin(const std::filesystem::path& path) {
   constexpr std::string_view who_is_trusted =
       "code is loaded only from files and folders that belong to root, to you or to the owner of "
       "libkroton.so, and that nobody else can write to";
-  constexpr std::string_view needed =
-      "install the LLVM libraries it was built with (libclang-cpp" KROTON_TEXT(
-          LLVM_VERSION_MAJOR) " and libllvm" KROTON_TEXT(LLVM_VERSION_MAJOR) " on Debian)";
   const support::LoadedLibrary library = support::load_library(path);
   if (!library.handle)
     support::fail<CompileError>(
-        "jit", {.hint = library.is_untrusted ? std::string(who_is_trusted) : std::string(needed)},
+        "jit", {.hint = std::string(library.is_untrusted ? who_is_trusted : reinstall)},
         "the compiler plugin {} cannot be loaded: {}", path.string(), library.problem);
   auto* get = reinterpret_cast<kroton_clang_api_fn*>(dlsym(library.handle, "kroton_clang_api"));
   const KrotonClangApi* api = get ? get() : nullptr;
@@ -56,11 +48,6 @@ const KrotonClangApi* open_plugin(const std::filesystem::path& path) {
     support::fail<CompileError>("jit", {.hint = std::string(reinstall)},
                                 "the compiler plugin {} is {}, expected {}", path.string(),
                                 api->fingerprint, compiler_fingerprint());
-  if (built_with != api->compiler)
-    support::log(support::Area::jit)
-        ->warn("the compiler plugin runs {}, Kroton was built with {}: kernels of both share cache "
-               "entries until it is built again",
-               api->compiler, built_with);
   return api;
 }
 
@@ -80,8 +67,6 @@ const KrotonClangApi& plugin() {
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
   support::log(support::Area::jit)
       ->debug("loaded {} ({}) in {:.1f} ms", place.path.string(), api->compiler, took.count());
-  // Work in the background must have ended before LLVM takes itself down.
-  stop_background_before_exit();
   loaded_plugin.store(api, std::memory_order_release);
   return *api;
 }
