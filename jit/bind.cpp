@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "lib/ops/build.hpp"
 
@@ -93,7 +94,7 @@ void Binder::bind_leaf(int buffer, const ir::GraphNode& n) {
     const Array& value = static_cast<const ir::ArrayLeaf*>(n.attrs.leaf.get())->value;
     BoundPlan::Constant c{buffer, leaf, value.dtype(), value.shape()};
     if (leaf < 0) { // folded from others
-      const Array dense = value.contiguous();
+      const Array dense = value.contiguous(signature_.where);
       c.bytes.assign(static_cast<const char*>(dense.raw()), dense.nbytes());
     }
     bound_.constants.push_back(std::move(c));
@@ -125,9 +126,15 @@ void Binder::bind_sizes() {
         bound_.checks.push_back({static_cast<int>(i), static_cast<int>(a), slot});
     }
   }
+  std::set<std::pair<const Dim*, std::int64_t>> counted;
   for (ir::NodeId id : plan_.graph.order()) {
-    for (const Dim& d : plan_.graph[id].type.shape) bind_scalars(d);
+    const ir::Type& type = plan_.graph[id].type;
+    for (const Dim& d : type.shape) bind_scalars(d);
     for (const Dim& d : plan_.graph[id].attrs.dims) bind_scalars(d);
+    // Kernels count elements of values that are not stored, too: a call checks that an int64 can.
+    const auto item = static_cast<std::int64_t>(item_size(type.dtype));
+    if (counted.emplace(type.shape.data(), item).second)
+      table_.slot(dims::mul(dims::product(type.shape), Dim(item)));
   }
   for (const ir::DimCheck& c : plan_.graph.checks()) {
     const Dim a = plan_.graph.canonical(c.constraint.a), b = plan_.graph.canonical(c.constraint.b);

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_set>
 
 #include <kroton/ops.hpp>
 
+#include "lib/ir/graph.hpp"
 #include "lib/ops/ops.hpp"
+#include "lib/support/flat_map.hpp"
 
 namespace kroton::jit {
 
@@ -47,6 +50,93 @@ void check_inputs(const Signature& s) {
          .hint = "add it to the inputs, or make it a constant or a shared variable"},
         "the outputs need an input that is not given: {}", missing);
 }
+
+/// Finds sizes that no argument of a call tells.
+class SizeCheck {
+public:
+  explicit SizeCheck(const Signature& s) : s_(s) {}
+
+  void run() {
+    for (const Expr& e : s_.inputs) {
+      scalars_.insert(e.node()->attrs.leaf.get());
+      for (const Dim& d : e.shape())
+        if (!d.is_static() && d.node()->kind == ir::DimKind::symbol) symbols_.insert(d);
+    }
+    for (const Expr& e : s_.inputs) visit(*e.node(), e.node()->type.shape);
+    for (const ir::Node* n : s_.order) {
+      visit(*n, n->type.shape);
+      visit(*n, n->attrs.dims);
+    }
+    if (!unknown_.empty()) check_equal_ones();
+  }
+
+private:
+  struct Unknown {
+    Dim dim; ///< a symbol
+    const ir::Node& needed_by;
+  };
+
+  void visit(const ir::Node& n, const ir::DimList& dims) {
+    if (dims.empty() || !seen_.insert(dims.data())) return;
+    for (const Dim& d : dims)
+      ir::dims::for_each_leaf(d, [&](const Dim& leaf) {
+        if (leaf.node()->kind == ir::DimKind::scalar) {
+          if (!scalars_.contains(leaf.node()->leaf.get()))
+            refuse(n,
+                   fmt::format("the value of {}", leaf.node()->name.empty()
+                                                      ? "a scalar input without a name"
+                                                      : leaf.node()->name),
+                   "add it to the inputs, or write a number in its place");
+        } else if (!symbols_.contains(leaf)) {
+          unknown_.push_back({leaf, n});
+        }
+      });
+  }
+
+  /// Lets those pass that some op requires to be a number, or a dim that an input has.
+  void check_equal_ones() {
+    const ir::Graph graph = ir::Graph::capture(roots_of(s_), ir::Graph::Unify::required);
+    Dims known;
+    for (const Dim& d : symbols_) known.insert(graph.canonical(d));
+    for (const Unknown& u : unknown_) {
+      bool is_known = true;
+      ir::dims::for_each_leaf(graph.canonical(u.dim), [&](const Dim& leaf) {
+        is_known = is_known && (known.contains(leaf) || leaf.node()->kind == ir::DimKind::scalar);
+      });
+      if (is_known) continue;
+      const ir::DimNode& symbol = *u.dim.node();
+      if (!symbol.origin.empty())
+        refuse(u.needed_by, fmt::format("the size of {}", symbol.origin),
+               "add that input, or take the size from one that is given: x.dim(axis), "
+               "x.shape()[axis]");
+      if (symbol.name.empty())
+        refuse(u.needed_by, "the size of a dim() without a name",
+               "write a number, or the dim of an input's axis: x.shape()[axis]");
+      refuse(
+          u.needed_by, fmt::format("the size {}", symbol.name),
+          fmt::format("write a number, or make {} alone the dim of an input's axis", symbol.name));
+    }
+  }
+
+  [[noreturn]] void refuse(const ir::Node& n, const std::string& what, std::string hint) const {
+    const std::string label =
+        n.name.empty() ? std::string(n.op->name) : fmt::format("{} {}", n.op->name, n.name);
+    support::fail<GraphError>(s_.name,
+                              {.place = fmt::format("{}; {} from {}", support::describe(s_.where),
+                                                    label, support::describe(n.where)),
+                               .hint = std::move(hint)},
+                              "{} {} needs {}, which no input gives", label, n.type.to_string(),
+                              what);
+  }
+
+  using Dims = std::unordered_set<Dim, ir::dims::Hash, ir::dims::Same>;
+
+  const Signature& s_;
+  Dims symbols_;                  ///< of the inputs' axes
+  std::set<const void*> scalars_; ///< the inputs' leaves
+  support::FlatSet<const Dim*> seen_;
+  std::vector<Unknown> unknown_;
+};
 
 void check_update(const Signature& s, const Update& u) {
   const auto& [variable, value] = u;
@@ -119,6 +209,7 @@ Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs,
   s.order = ir::topological_order(roots_of(s));
   check_inputs(s);
   if (add_steps(s, updated)) s.order = ir::topological_order(roots_of(s));
+  SizeCheck(s).run();
   return s;
 }
 

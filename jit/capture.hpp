@@ -4,9 +4,9 @@
 
 namespace kroton::jit {
 
-/// Throws GraphError for inputs that are missing, doubled or no inputs, and for variables updated
-/// twice; TypeError and ShapeError for updates that do not fit. Adds the updates that shared
-/// variables bring themselves (random streams).
+/// Throws GraphError for inputs that are missing, doubled or no inputs, for sizes that no input
+/// gives, and for variables updated twice; TypeError and ShapeError for updates that do not fit.
+/// Adds the updates that shared variables bring themselves (random streams).
 Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs,
                          const Options& options, Location where);
 

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include <kroton/devices.hpp>
@@ -24,9 +25,9 @@ Program::Program(ProgramParts parts)
 
 namespace {
 
-Array constant_of(const BoundPlan::Constant& c, const Leaves& leaves) {
+Array constant_of(const BoundPlan::Constant& c, const Leaves& leaves, const Location& where) {
   if (c.leaf >= 0) return leaves.array(c.leaf)->value;
-  Array value = Array::empty(c.dtype, c.shape);
+  Array value = Array::empty(c.dtype, c.shape, where);
   std::memcpy(value.raw(), c.bytes.data(), c.bytes.size());
   return value;
 }
@@ -52,7 +53,7 @@ void Program::bind_memory(const Leaves& leaves) {
     for (Source& s : sources_)
       if (u.buffer < 0 && s.state == u.state) s.is_overwritten = true;
   for (const BoundPlan::Constant& c : bound_.constants)
-    constants_.emplace_back(c.buffer, constant_of(c, leaves));
+    constants_.emplace_back(c.buffer, constant_of(c, leaves, signature_.where));
   // One order for all calls, so that two functions never wait for each other in a circle.
   for (const auto& [state, is_exclusive] : is_updated) locks_.push_back({state, is_exclusive});
 }
@@ -61,7 +62,9 @@ void Program::prepare(Frame& frame) const {
   frame.sizes = bound_.sizes.initial;
   frame.step_sizes.resize(bound_.step_sizes.size());
   if (!bound_.symbols.empty()) return;
-  bound_.sizes.run(frame.sizes.data());
+  // Numbers were added up and multiplied, and checked, when the plan was made.
+  const auto* overflow = bound_.sizes.run(frame.sizes.data());
+  KROTON_CHECK(!overflow, "sizes of {} that are known do not fit an int64", signature_.name);
   arrange(frame);
 }
 
@@ -163,6 +166,19 @@ std::int64_t read(const BoundPlan::SymbolSource& s, std::span<const Array> argum
 
 } // namespace
 
+/// A scalar that is a size has to fit an int64, as sizes do.
+void Program::check_scalar(const BoundPlan::SymbolSource& s,
+                           std::span<const Array> arguments) const {
+  const Array& a = arguments[static_cast<std::size_t>(s.argument)];
+  if (a.dtype() != DType::u64 || value_of(a) >= 0) return;
+  const Expr& input = signature_.inputs[static_cast<std::size_t>(s.argument)];
+  support::fail<ShapeError>(
+      signature_.name,
+      {.place = ir::place_of(signature_.where, {&input, 1}), .hint = "sizes go up to 2^63 - 1"},
+      "argument {} is {}, whose value is a size, got {}", s.argument, input.label(),
+      a.item<std::uint64_t>());
+}
+
 bool Program::fits_checks(const Frame& frame, std::span<const Array> arguments) const {
   for (const BoundPlan::AxisCheck& c : bound_.checks)
     if (arguments[static_cast<std::size_t>(c.argument)].shape()[static_cast<std::size_t>(c.axis)] !=
@@ -180,83 +196,193 @@ bool Program::is_solved(const Frame& frame, std::span<const Array> arguments) co
 
 void Program::solve(Frame& frame, std::span<const Array> arguments) const {
   frame.is_solved = false; // until every check has passed
-  for (const BoundPlan::SymbolSource& s : bound_.symbols)
+  for (const BoundPlan::SymbolSource& s : bound_.symbols) {
+    if (s.axis < 0) check_scalar(s, arguments);
     frame.sizes[static_cast<std::size_t>(s.slot)] = read(s, arguments);
-  bound_.sizes.run(frame.sizes.data());
-  bool fits = fits_checks(frame, arguments);
+  }
+  const SizeCode::Instruction* overflow = bound_.sizes.run(frame.sizes.data());
+  bool fits = !overflow && fits_checks(frame, arguments);
   for (const auto& [a, b] : bound_.equal_slots)
     fits = fits &&
            frame.sizes[static_cast<std::size_t>(a)] == frame.sizes[static_cast<std::size_t>(b)];
-  if (!fits) explain_mismatch(arguments);
+  if (!fits) [[unlikely]]
+    refuse_sizes(frame, arguments, overflow);
   arrange(frame);
   frame.is_solved = true;
 }
 
 /// Finds the first requirement that the arguments' sizes break, in the order of the expression.
-void Program::explain_mismatch(std::span<const Array> arguments) const {
-  std::unordered_map<Dim, std::int64_t, ir::dims::Hash, ir::dims::Same> value;
-  std::unordered_map<Dim, std::pair<std::size_t, std::size_t>, ir::dims::Hash, ir::dims::Same> from;
-  const auto& inputs = signature_.inputs;
-  auto fail = [&](std::size_t i, const std::vector<Expr>& involved, std::string hint,
-                  std::string_view message) {
+class Program::Refusal {
+public:
+  Refusal(const Program& program, std::span<const Array> arguments)
+      : p_(program), inputs_(program.signature_.inputs), arguments_(arguments) {}
+
+  [[noreturn]] void run(const Frame& frame, const SizeCode::Instruction* overflow) {
+    check_symbols();
+    check_computed_axes();
+    check_constraints();
+    if (overflow) {
+      check_counts();
+      const std::int64_t a = size(frame, overflow->a), b = size(frame, overflow->b);
+      support::fail<ShapeError>(p_.signature_.name,
+                                {.place = support::describe(p_.signature_.where), .hint = hint},
+                                "a size of this call is {} {} {}, more than an int64 counts", a,
+                                overflow->kind == ir::DimKind::mul ? "*" : "+", b);
+    }
+    KROTON_CHECK(false, "sizes of a call of {} do not fit and no requirement says why",
+                 p_.signature_.name);
+    std::abort();
+  }
+
+private:
+  using DimMap =
+      std::unordered_map<Dim, std::pair<std::size_t, std::size_t>, ir::dims::Hash, ir::dims::Same>;
+  static constexpr const char* hint = "sizes go up to 2^63 - 1, and so do the bytes of an array";
+
+  [[noreturn]] void fail(std::size_t i, const std::vector<Expr>& involved, std::string hint,
+                         std::string_view message) const {
     support::fail<ShapeError>(
-        signature_.name,
-        {.place = ir::place_of(signature_.where, involved), .hint = std::move(hint)},
-        "argument {} is {}, got {}: {}", i, inputs[i].label(), arguments[i].label(), message);
-  };
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    for (std::size_t a = 0; a < inputs[i].shape().size(); ++a) {
-      const Dim& d = inputs[i].shape()[a];
-      const std::int64_t got = arguments[i].shape()[a];
-      if (d.is_static()) {
-        if (got != d.value())
-          fail(i, {inputs[i]},
-               fmt::format("give {} there, or make the input with kroton::dim() in place of {}",
-                           d.value(), d.value()),
-               fmt::format("axis {} must be {}", a, d.value()));
-        continue;
-      }
-      if (d.node()->kind != ir::DimKind::symbol) continue;
-      const auto [it, is_new] = value.emplace(d, got);
-      if (is_new)
-        from.emplace(d, std::pair{i, a});
-      else if (it->second != got) {
-        const auto [j, b] = from.at(d);
-        fail(i, {inputs[i], inputs[j]},
-             fmt::format("all axes called {} have one size in a call; another name, or dim(), sets "
-                         "them free",
-                         d.to_string()),
-             fmt::format("axis {} must be {} like axis {} of {}", a, it->second, b,
-                         inputs[j].label()));
+        p_.signature_.name,
+        {.place = ir::place_of(p_.signature_.where, involved), .hint = std::move(hint)},
+        "argument {} is {}, got {}: {}", i, inputs_[i].label(), arguments_[i].label(), message);
+  }
+
+  /// Axes of a known size, and those that have the size of another.
+  void check_symbols() {
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      for (std::size_t a = 0; a < inputs_[i].shape().size(); ++a) {
+        const Dim& d = inputs_[i].shape()[a];
+        const std::int64_t got = arguments_[i].shape()[a];
+        if (d.is_static()) {
+          if (got != d.value())
+            fail(i, {inputs_[i]},
+                 fmt::format("give {} there, or make the input with kroton::dim() in place of {}",
+                             d.value(), d.value()),
+                 fmt::format("axis {} must be {}", a, d.value()));
+          continue;
+        }
+        if (d.node()->kind != ir::DimKind::symbol) continue;
+        const auto [it, is_new] = from_.emplace(d, std::pair{i, a});
+        const auto [j, b] = it->second;
+        const std::int64_t first = size_at(it->second);
+        if (!is_new && first != got)
+          fail(i, {inputs_[i], inputs_[j]},
+               fmt::format(
+                   "all axes called {} have one size in a call; another name, or dim(), sets "
+                   "them free",
+                   d.to_string()),
+               fmt::format("axis {} must be {} like axis {} of {}", a, first, b,
+                           inputs_[j].label()));
       }
     }
   }
-  auto size_of = [&](const ir::DimNode& n) -> std::int64_t {
-    if (n.kind == ir::DimKind::scalar) {
-      for (std::size_t i = 0; i < inputs.size(); ++i) {
-        if (inputs[i].node()->attrs.leaf != n.leaf) continue;
-        return value_of(arguments[i]);
+
+  /// Axes whose size is computed from others.
+  void check_computed_axes() const {
+    for (std::size_t i = 0; i < inputs_.size(); ++i)
+      for (std::size_t a = 0; a < inputs_[i].shape().size(); ++a) {
+        const Dim& d = inputs_[i].shape()[a];
+        const auto wanted = value_of_dim(d);
+        if (wanted && *wanted != arguments_[i].shape()[a])
+          fail(i, {inputs_[i]}, "give an array of that size",
+               fmt::format("axis {} must be {}, which is {}", a, *wanted, d.to_string()));
       }
+  }
+
+  void check_constraints() const {
+    for (const ir::DimCheck& c : p_.plan().graph.checks()) {
+      const auto a = value_of_dim(c.constraint.a), b = value_of_dim(c.constraint.b);
+      if (!a || !b || *a == *b) continue;
+      if (c.constraint.is_assumed) throw AssumptionFailed{};
+      const ir::Node& n = *c.culprit.node();
+      const bool is_about_one =
+          ir::dims::same(c.constraint.b, ir::dims::max(c.constraint.a, Dim(1)));
+      support::fail<ShapeError>(
+          c.constraint.op.empty() ? n.op->name : c.constraint.op,
+          {.place = ir::place_of(n.where, n.inputs), .hint = c.constraint.hint},
+          "{}{} in this call of {}{}", c.constraint.what, is_about_one ? "" : ";",
+          p_.signature_.name, is_about_one ? "" : fmt::format(" they are {} and {}", *a, *b));
+    }
+  }
+
+  /// Sizes of the user's expressions, and their arrays' bytes.
+  void check_counts() const {
+    for (const ir::Node* n : p_.signature_.order) {
+      const ir::DimList& shape = n->type.shape;
+      std::int64_t bytes = static_cast<std::int64_t>(item_size(n->type.dtype));
+      std::vector<std::int64_t> values;
+      bool is_empty = false, fits = true;
+      for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+        const auto v = value_of_dim(shape[axis]);
+        if (!v)
+          refuse(*n, fmt::format("axis {} of {} is {}, more than an int64 counts", axis,
+                                 n->type.to_string(), shape[axis].to_string()));
+        values.push_back(*v);
+        is_empty = is_empty || *v == 0;
+        if (*v != 0) fits = fits && !__builtin_mul_overflow(bytes, *v, &bytes);
+      }
+      if (!fits)
+        refuse(*n,
+               fmt::format("{} is {}[{}], which has more bytes than an int64 counts",
+                           n->type.to_string(), to_string(n->type.dtype), fmt::join(values, ",")));
+      for (const Dim& d : n->attrs.dims)
+        if (!value_of_dim(d))
+          refuse(*n, fmt::format("a size of {} is {}, more than an int64 counts",
+                                 n->type.to_string(), d.to_string()));
+    }
+  }
+
+  [[noreturn]] void refuse(const ir::Node& n, std::string what) const {
+    std::string sizes;
+    std::vector<Dim> told;
+    const auto tell = [&](const Dim& leaf) {
+      if (std::ranges::any_of(told, [&](const Dim& d) { return ir::dims::same(d, leaf); })) return;
+      told.push_back(leaf);
+      const ir::DimNode& node = *leaf.node();
+      sizes += fmt::format("{} {} is {}", sizes.empty() ? ";" : ",",
+                           node.name.empty() ? node.origin.empty() ? "?" : node.origin : node.name,
+                           value_of_leaf(leaf));
+    };
+    for (const Dim& d : n.type.shape) ir::dims::for_each_leaf(d, tell);
+    support::fail<ShapeError>(n.op->name, {.place = ir::place_of(n.where, n.inputs), .hint = hint},
+                              "in this call of {} {}{}", p_.signature_.name, what, sizes);
+  }
+
+  /// Nothing where an int64 does not hold it.
+  std::optional<std::int64_t> value_of_dim(const Dim& d) const {
+    std::unordered_map<const ir::DimNode*, std::int64_t> leaves;
+    ir::dims::for_each_leaf(
+        d, [&](const Dim& leaf) { leaves.emplace(leaf.node().get(), value_of_leaf(leaf)); });
+    return ir::dims::try_evaluate(d, [&](const ir::DimNode& n) { return leaves.at(&n); });
+  }
+  /// Of a symbol or a scalar.
+  std::int64_t value_of_leaf(const Dim& leaf) const {
+    if (leaf.node()->kind == ir::DimKind::scalar) {
+      for (std::size_t i = 0; i < inputs_.size(); ++i)
+        if (inputs_[i].node()->attrs.leaf == leaf.node()->leaf) return value_of(arguments_[i]);
       return 0;
     }
-    for (const auto& [d, v] : value)
-      if (d.node().get() == &n || (!n.name.empty() && d.node()->name == n.name)) return v;
-    return 0;
-  };
-  for (const ir::DimCheck& c : plan().graph.checks()) {
-    const std::int64_t a = ir::dims::evaluate(c.constraint.a, size_of),
-                       b = ir::dims::evaluate(c.constraint.b, size_of);
-    if (a == b) continue;
-    if (c.constraint.is_assumed) throw AssumptionFailed{};
-    const ir::Node& n = *c.culprit.node();
-    support::fail<ShapeError>(c.constraint.op.empty() ? n.op->name : c.constraint.op,
-                              {.place = ir::place_of(n.where, n.inputs), .hint = c.constraint.hint},
-                              "{}; in this call of {} they are {} and {}", c.constraint.what,
-                              signature_.name, a, b);
+    if (const auto own = from_.find(leaf); own != from_.end()) return size_at(own->second);
+    // It is no input's, but equal to one that is.
+    const ir::Graph& graph = p_.plan().graph;
+    const Dim stands_for = graph.canonical(leaf);
+    for (const auto& [d, place] : from_)
+      if (ir::dims::same(graph.canonical(d), stands_for)) return size_at(place);
+    return ir::dims::same(stands_for, leaf) ? 0 : value_of_dim(stands_for).value_or(0);
   }
-  KROTON_CHECK(false, "sizes of a call of {} do not fit and no requirement says why",
-               signature_.name);
-  std::abort();
+  std::int64_t size_at(const std::pair<std::size_t, std::size_t>& place) const {
+    return arguments_[place.first].shape()[place.second];
+  }
+
+  const Program& p_;
+  const std::vector<Expr>& inputs_;
+  const std::span<const Array> arguments_;
+  DimMap from_; ///< the argument and axis that a symbol's size is read from
+};
+
+void Program::refuse_sizes(const Frame& frame, std::span<const Array> arguments,
+                           const SizeCode::Instruction* overflow) const {
+  Refusal(*this, arguments).run(frame, overflow);
 }
 
 Shape Program::shape_of(const std::vector<int>& slots, const Frame& frame) {
@@ -293,7 +419,7 @@ void Program::Locks::move_values(Device device) {
   try {
     for (const Lock& l : locks_)
       if (Array& value = l.state->value; value.device() != device)
-        value = device.kind == Device::cpu ? value.to_host() : to_device(value, device);
+        value = device.kind == Device::cpu ? value.to_host(Location{}) : to_device(value, device);
   } catch (...) {
     unlock();
     throw;

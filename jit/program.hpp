@@ -152,10 +152,14 @@ private:
   /// Sets what depends on the sizes alone.
   void arrange(Frame& frame) const;
   void bind_memory(const Leaves& leaves);
+  void check_scalar(const BoundPlan::SymbolSource& s, std::span<const Array> arguments) const;
   [[noreturn]] void refuse_arguments(std::span<const Array> arguments) const;
   bool fits_types(std::span<const Array> arguments) const noexcept;
   bool fits_checks(const Frame& frame, std::span<const Array> arguments) const;
-  [[noreturn]] void explain_mismatch(std::span<const Array> arguments) const;
+  /// Throws for sizes that do not fit each other, or, if there is an `overflow`, an int64.
+  [[noreturn]] void refuse_sizes(const Frame& frame, std::span<const Array> arguments,
+                                 const SizeCode::Instruction* overflow) const;
+  class Refusal;
 
   std::vector<std::pair<DType, std::size_t>> argument_types_; ///< dtype and rank
   decltype(ProgramParts::get) get_;

@@ -1,7 +1,5 @@
 #include "jit/sizes.hpp"
 
-#include <algorithm>
-
 namespace kroton::jit {
 
 int SizeTable::add(std::int64_t value) {
@@ -35,28 +33,11 @@ std::vector<int> SizeTable::slots(std::span<const Dim> dims) {
   return result;
 }
 
-void SizeCode::run(std::int64_t* v) const {
-  for (const Instruction& i : code) {
-    const std::int64_t a = v[i.a], b = v[i.b];
-    std::int64_t& to = v[i.target];
-    switch (i.kind) {
-    case ir::DimKind::add:
-      to = a + b;
-      break;
-    case ir::DimKind::mul:
-      to = a * b;
-      break;
-    case ir::DimKind::floor_div:
-      to = b == 0 ? 0 : a >= 0 ? a / b : -((-a + b - 1) / b);
-      break;
-    case ir::DimKind::min:
-      to = std::min(a, b);
-      break;
-    default:
-      to = std::max(a, b);
-      break;
-    }
-  }
+const SizeCode::Instruction* SizeCode::run(std::int64_t* v) const noexcept {
+  for (const Instruction& i : code)
+    if (!ir::dims::apply(i.kind, v[i.a], v[i.b], v[i.target])) [[unlikely]]
+      return &i;
+  return nullptr;
 }
 
 } // namespace kroton::jit

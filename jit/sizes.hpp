@@ -3,7 +3,7 @@
 ///
 ///   SizeTable table;
 ///   int rows = table.slot(dim);          // while compiling
-///   table.code().run(values);            // values[symbol slots] set: fills the rest
+///   table.code().run(values);            // values[symbol slots] set: fills the rest, checked
 #include <cstdint>
 #include <unordered_map>
 #include <vector>
@@ -23,7 +23,9 @@ struct SizeCode {
   std::vector<std::int64_t> initial;
   std::vector<Instruction> code;
 
-  void run(std::int64_t* values) const;
+  /// Null, or the first instruction whose result an int64 does not hold; what follows it has not
+  /// run then.
+  const Instruction* run(std::int64_t* values) const noexcept;
   bool operator==(const SizeCode&) const = default;
 };
 

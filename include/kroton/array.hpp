@@ -70,6 +70,8 @@ struct ArrayRep {
 std::int64_t arange_length(double start, double stop, double step, const Location&);
 std::int64_t arange_length(std::int64_t start, std::int64_t stop, std::int64_t step,
                            const Location&);
+std::int64_t arange_length(std::uint64_t start, std::uint64_t stop, std::uint64_t step,
+                           const Location&);
 
 template <class R>
 concept ElementRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
@@ -129,7 +131,9 @@ public:
   requires(!std::same_as<T, bool>) static Array
       arange(std::type_identity_t<T> start, std::type_identity_t<T> stop,
              std::type_identity_t<T> step = T{1}, Location where = Location::current()) {
-    using Wide = std::conditional_t<std::floating_point<T>, double, std::int64_t>;
+    using Wide = std::conditional_t<
+        std::floating_point<T>, double,
+        std::conditional_t<std::unsigned_integral<T>, std::uint64_t, std::int64_t>>;
     // Unsigned, because i * step may pass through values that only wrapping brings back.
     using Sum = std::conditional_t<std::floating_point<T>, double, std::uint64_t>;
     const std::int64_t n = detail::arange_length(static_cast<Wide>(start), static_cast<Wide>(stop),

@@ -114,8 +114,9 @@ private:
 ///   auto total = kt::shared(kt::Array::zeros<float>({}), "total");
 ///   kt::Function f = kt::function({x}, {kt::max(x)}, {.updates = {{total, total + kt::sum(x)}}});
 ///
-/// Throws GraphError for an expression that needs an input that is not given, an input given
-/// twice, or a shared variable updated twice; TypeError and ShapeError for an update that does
+/// Throws GraphError for an expression that needs an input that is not given, or a size that no
+/// input gives (each dim has to be the whole size of some input's axis, or be made of such dims and
+/// of scalar inputs), for an input given twice, or a shared variable updated twice; TypeError and ShapeError for an update that does
 /// not fit its variable; UnsupportedError for a target that this machine cannot run; CompileError
 /// if no code could be made.
 Function function(std::vector<Expr> inputs, std::vector<Expr> outputs, Options options = {},

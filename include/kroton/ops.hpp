@@ -155,8 +155,10 @@ Expr index(Operand a, std::vector<IndexItem> items, Location where = Location::c
 /// zeros(shape) with g added at the given positions of its leading axes: index's gradient.
 /// Positions that occur several times accumulate.
 Expr index_add(std::vector<Dim> shape, std::vector<Expr> positions, Operand g);
-/// 0, 1, … n-1 as i64, nothing for a negative n. n is a number, a dim (`x.dim(0)`), or an integer
-/// scalar input.
+/// 0, 1, … n-1 as i64, nothing for a negative n. n is a number, a dim (`x.dim(0)`), an integer
+/// scalar input, or a sum, difference, product or floor_div of those, which is computed without
+/// wrapping. The second form counts from `start` by `step` to before `stop`. Both throw ShapeError
+/// for more elements than an int64 counts.
 Expr arange(Operand n);
 Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step = 1,
             Location where = Location::current());

@@ -4,19 +4,21 @@
 
 #include "jit/cpu/blas.hpp"
 #include "jit/cpu/program.hpp"
+#include "lib/support/saturate.hpp"
 
 namespace kroton::jit {
 namespace {
 
 using codegen::ContractionScheme;
+using support::saturating_mul;
 
 /// Below this many products of elements no library is called.
 constexpr std::int64_t library_from = std::int64_t{1} << 18;
 
 bool is_for_library(const codegen::ContractionShape& shape,
                     const codegen::ContractionSizes<std::int64_t>& s) {
-  return is_float(shape.dtype) && s.m * s.n * s.k >= library_from && s.n > 2 * shape.lanes() &&
-         blas();
+  return is_float(shape.dtype) && saturating_mul(saturating_mul(s.m, s.n), s.k) >= library_from &&
+         s.n > 2 * shape.lanes() && blas();
 }
 
 void library_product(const codegen::ContractionShape& shape,

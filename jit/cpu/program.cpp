@@ -9,6 +9,7 @@
 #include "lib/data/memory.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/flat_map.hpp"
+#include "lib/support/saturate.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::jit {
@@ -136,7 +137,9 @@ void CpuProgram::lay_out(Frame& frame) const {
   std::size_t total = 0;
   for (std::size_t i = 0; i < bound_.slot_bytes.size(); ++i) {
     f.slots[i] = total;
-    total += (static_cast<std::size_t>(size(f, bound_.slot_bytes[i])) + 63) / 64 * 64;
+    // As unsigned numbers the bytes of a slot can be rounded up.
+    const auto bytes = static_cast<std::size_t>(size(f, bound_.slot_bytes[i]));
+    total = support::saturating_add(total, (bytes + 63) / 64 * 64);
   }
   std::byte* arena = f.arena.reserve(total);
   for (const auto& [buffer, slot] : bound_.temps)
@@ -147,13 +150,13 @@ std::vector<Array> CpuProgram::new_outputs(const CpuFrame& frame) const {
   std::vector<Array> results;
   results.reserve(bound_.outputs.size());
   for (const BoundPlan::OutputType& o : bound_.outputs)
-    results.push_back(Array::empty(o.dtype, shape_of(o.shape, frame)));
+    results.push_back(Array::empty(o.dtype, shape_of(o.shape, frame), signature_.where));
   return results;
 }
 
 /// An argument that is not dense, copied into the frame.
 std::byte* CpuProgram::packed_copy(const Array& argument, CpuFrame& frame) {
-  frame.packed.push_back(argument.contiguous());
+  frame.packed.push_back(argument.contiguous(signature_.where));
   packed_arguments_.fetch_add(1, std::memory_order_relaxed);
   return static_cast<std::byte*>(const_cast<void*>(std::as_const(frame.packed.back()).raw()));
 }
@@ -168,7 +171,7 @@ std::byte* CpuProgram::memory_of_given(std::span<const Array> arguments, const A
   for (const Array& a : arguments) is_direct = is_direct && !target.overlaps(a);
   for (std::size_t j = 0; j < i; ++j) is_direct = is_direct && !target.overlaps(given[j]);
   if (is_direct) return static_cast<std::byte*>(const_cast<void*>(target.raw()));
-  frame.copies.emplace_back(target, Array::empty(target.dtype(), target.shape()));
+  frame.copies.emplace_back(target, Array::empty(target.dtype(), target.shape(), signature_.where));
   return static_cast<std::byte*>(frame.copies.back().second.raw());
 }
 
@@ -176,7 +179,7 @@ std::byte* CpuProgram::memory_of_given(std::span<const Array> arguments, const A
 std::byte* CpuProgram::memory_of_update(BoundUpdate& u) const {
   const Array& now = u.state->value;
   if (u.spare.dtype() != now.dtype() || u.spare.shape() != now.shape())
-    u.spare = Array::empty(now.dtype(), now.shape());
+    u.spare = Array::empty(now.dtype(), now.shape(), signature_.where);
   return static_cast<std::byte*>(u.spare.raw());
 }
 
@@ -244,7 +247,7 @@ std::vector<Array> CpuProgram::run(Frame& frame, std::span<const Array> argument
       run_step(s, f, runtime);
   }
 
-  for (const auto& [target, from] : f.copies) copy_elements(target, from);
+  for (const auto& [target, from] : f.copies) copy_elements(target, from, signature_.where);
   commit_updates();
   return results;
 }
@@ -287,8 +290,8 @@ void CpuProgram::run_kernel(const BoundStep& s, CpuFrame& f, const Runtime* runt
   void** to = f.arguments.data();
   for (int b : s.buffers) *to++ = f.buffers[static_cast<std::size_t>(b)];
   if (s.scratch >= 0)
-    *to = f.scratch.reserve(static_cast<std::size_t>(f.sizes[static_cast<std::size_t>(s.scratch)]) *
-                            static_cast<std::size_t>(threads_));
+    *to = f.scratch.reserve(support::saturating_mul(static_cast<std::size_t>(size(f, s.scratch)),
+                                                    static_cast<std::size_t>(threads_)));
   s.entry(runtime, f.arguments.data(), f.step_sizes.data() + s.first_size);
 }
 

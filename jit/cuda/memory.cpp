@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "jit/ranges.hpp"
+#include "lib/data/strided.hpp"
 
 namespace kroton::jit::cuda {
 
@@ -162,9 +163,10 @@ Place place_of(const Array& array) noexcept {
 }
 
 Array new_array(Gpu& gpu, DType dtype, Shape shape, int owner) {
-  std::size_t nbytes = item_size(dtype);
-  for (std::int64_t d : shape) nbytes *= static_cast<std::size_t>(d);
-  return data::device_array(std::make_shared<Memory>(gpu, nbytes, owner), dtype, std::move(shape));
+  const std::int64_t numel = data::checked_numel(dtype, shape, Location{});
+  const std::size_t nbytes = static_cast<std::size_t>(numel) * item_size(dtype);
+  return data::device_array(std::make_shared<Memory>(gpu, nbytes, owner), dtype, std::move(shape),
+                            Location{});
 }
 
 Staging::~Staging() {

@@ -42,6 +42,7 @@ int Pool::owner(std::string_view name) {
 }
 
 Block Pool::take(std::size_t nbytes, int owner) {
+  if (nbytes > gpu_.facts().nbytes) out_of_memory(nbytes, owner);
   const std::size_t size = block_size(nbytes);
   const auto count = [&](Block& block) {
     block.owner = owner;

@@ -10,9 +10,12 @@
 #include "codegen/cuda.hpp"
 #include "jit/cuda/frame.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/saturate.hpp"
 
 namespace kroton::jit::cuda {
 namespace {
+
+using support::saturating_add;
 
 /// Where arrays begin in memory that several share.
 constexpr std::size_t alignment = 256;
@@ -73,7 +76,7 @@ CudaProgram::Stages CudaProgram::stages_of(const std::vector<BoundPlan::Launch>&
 void CudaProgram::place_constants() {
   std::vector<std::byte> bytes;
   for (const auto& [buffer, value] : constants_) {
-    const Array dense = value.contiguous();
+    const Array dense = value.contiguous(signature_.where);
     constant_addresses_.emplace_back(buffer, bytes.size());
     const auto* from = static_cast<const std::byte*>(dense.raw());
     bytes.insert(bytes.end(), from, from + dense.nbytes());
@@ -132,7 +135,7 @@ std::int64_t blocks_of(const BoundPlan::Launch& l, std::int64_t units, const Gpu
   if (l.most_blocks > 0) most = std::min(most, l.most_blocks);
   if (l.blocks_per_multiprocessor > 0)
     most = std::min(most, std::int64_t{l.blocks_per_multiprocessor} * gpu.multiprocessors);
-  const std::int64_t wanted = (units + l.units_per_block - 1) / l.units_per_block;
+  const std::int64_t wanted = units / l.units_per_block + (units % l.units_per_block == 0 ? 0 : 1);
   return std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(most, 1));
 }
 
@@ -193,7 +196,7 @@ std::vector<Address> CudaProgram::place_slots(CudaFrame& f) const {
       slots.push_back(f.slots[i].reserve(nbytes));
     } else {
       slots.push_back(total);
-      total += aligned(nbytes);
+      total = saturating_add(total, aligned(nbytes));
     }
   }
   const Address arena = f.arena.reserve(total);
@@ -242,12 +245,14 @@ void CudaProgram::place(CudaFrame& f) const {
     return aligned(static_cast<std::size_t>(size(f, bytes)));
   };
   std::size_t temps = 0, scratch = 0, most_scratch = 0;
-  for (const auto& [buffer, slot] : bound_.temps) temps += bytes_of_slot(slot);
+  for (const auto& [buffer, slot] : bound_.temps)
+    temps = saturating_add(temps, bytes_of_slot(slot));
   for (std::size_t nbytes : f.scratch_bytes) {
-    scratch += aligned(nbytes);
+    scratch = saturating_add(scratch, aligned(nbytes));
     most_scratch = std::max(most_scratch, nbytes);
   }
-  const bool is_apart = uses_graphs_ && !has_exact_memory() && temps + scratch <= most_bytes_apart;
+  const bool is_apart =
+      uses_graphs_ && !has_exact_memory() && saturating_add(temps, scratch) <= most_bytes_apart;
   const std::vector<Address> slots = is_apart ? std::vector<Address>() : place_slots(f);
   Address next = is_apart ? f.arena.reserve(temps) : 0;
   for (const auto& [buffer, slot] : bound_.temps) {

@@ -1,6 +1,7 @@
 #include "jit/cuda/texts.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "codegen/cuda_contraction.hpp"
@@ -36,7 +37,8 @@ public:
 
 private:
   std::int64_t size(const Dim& d) const {
-    return dims::evaluate(d, [&](const ir::DimNode&) { return unknown_size_; });
+    return dims::try_evaluate(d, [&](const ir::DimNode&) { return unknown_size_; })
+        .value_or(std::numeric_limits<std::int64_t>::max());
   }
   bool is_for_library(const plan::ContractionStep& c) const {
     const std::span<const Dim> shape = c.shape;

@@ -172,18 +172,41 @@ std::int64_t arange_length(double start, double stop, double step, const Locatio
   return std::max<std::int64_t>(0, static_cast<std::int64_t>(std::max(n, -1.0)));
 }
 
-std::int64_t arange_length(std::int64_t start, std::int64_t stop, std::int64_t step,
-                           const Location& where) {
+namespace {
+
+/// The same for integers: `distance` is how far `stop` lies in the direction of `step`, 0 if it
+/// lies in the other one.
+template <class T>
+std::int64_t checked_arange_length(T start, T stop, T step, std::uint64_t distance,
+                                   std::uint64_t step_size, const Location& where) {
   if (step == 0)
     fail<ShapeError>("arange", {.place = describe(where)},
                      "from {} to {} in steps of {} is not a finite number of elements", start, stop,
                      step);
-  if (step > 0 ? start >= stop : start <= stop) return 0;
+  const std::uint64_t n = distance == 0 ? 0 : (distance - 1) / step_size + 1;
+  if (n > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+    fail<ShapeError>("arange",
+                     {.place = describe(where), .hint = "use a longer step, or come less far"},
+                     "from {} to {} in steps of {} are {} elements, more than an int64 counts",
+                     start, stop, step, n);
+  return static_cast<std::int64_t>(n);
+}
+
+} // namespace
+
+std::int64_t arange_length(std::int64_t start, std::int64_t stop, std::int64_t step,
+                           const Location& where) {
   // As unsigned numbers neither the distance nor the step's magnitude can overflow.
   const auto u = [](std::int64_t v) { return static_cast<std::uint64_t>(v); };
-  const std::uint64_t distance = step > 0 ? u(stop) - u(start) : u(start) - u(stop);
-  const std::uint64_t size = step > 0 ? u(step) : 0 - u(step);
-  return static_cast<std::int64_t>((distance - 1) / size + 1);
+  const bool is_there = step > 0 ? start < stop : start > stop;
+  const std::uint64_t distance = !is_there ? 0 : step > 0 ? u(stop) - u(start) : u(start) - u(stop);
+  return checked_arange_length(start, stop, step, distance, step > 0 ? u(step) : 0 - u(step),
+                               where);
+}
+
+std::int64_t arange_length(std::uint64_t start, std::uint64_t stop, std::uint64_t step,
+                           const Location& where) {
+  return checked_arange_length(start, stop, step, start < stop ? stop - start : 0, step, where);
 }
 
 } // namespace detail
@@ -253,15 +276,17 @@ Array Array::view_of(DType dtype, const void* memory, const Shape& shape, const 
   rep->shape = shape;
   rep->strides = strides.empty() ? data::dense_strides(shape) : strides;
   check_rank_of_strides(shape, rep->strides, dtype, where);
+  const auto size = static_cast<std::int64_t>(item_size(dtype));
   const auto reach = data::extent(shape, rep->strides);
-  if (!reach)
+  std::int64_t first = 0, last = 0; // in bytes
+  if (!reach || __builtin_mul_overflow(reach->lowest, size, &first) ||
+      __builtin_add_overflow(reach->highest, 1, &last) || __builtin_mul_overflow(last, size, &last))
     fail<ShapeError>("view", {.place = describe(where)},
                      "strides {} of {} reach beyond what an int64 counts", data::list(strides),
                      data::label(dtype, shape));
   if (memory == nullptr && rep->numel != 0)
     fail<ShapeError>("view", {.place = describe(where)},
                      "a null pointer was given for the elements of {}", data::label(dtype, shape));
-  const auto size = static_cast<std::int64_t>(item_size(dtype));
   if (reinterpret_cast<std::uintptr_t>(memory) % static_cast<std::uintptr_t>(size) != 0)
     fail<ShapeError>(
         "view", {.place = describe(where), .hint = "copy the elements to memory that is aligned"},
@@ -269,8 +294,8 @@ Array Array::view_of(DType dtype, const void* memory, const Shape& shape, const 
         data::label(dtype, shape), size, memory);
   // Constness is kept by is_writable instead of by the type.
   rep->data = static_cast<std::byte*>(const_cast<void*>(memory));
-  rep->first = rep->data + reach->lowest * size;
-  rep->last = rep->data + (reach->highest + 1) * size;
+  rep->first = rep->data + first;
+  rep->last = rep->data + last;
   rep->owner = std::move(keep_alive);
   rep->is_writable = is_writable && !data::repeats(shape, rep->strides);
   rep->is_contiguous = data::is_dense(shape, rep->strides);

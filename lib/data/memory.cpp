@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "lib/support/log.hpp"
@@ -31,6 +32,17 @@ constexpr std::size_t address_space = std::size_t{1} << 47;
 
 constexpr std::size_t rounded_up(std::size_t nbytes, std::size_t unit) {
   return (nbytes + unit - 1) / unit * unit;
+}
+
+/// With its swap space. A system that promises more than it has (overcommit) would end the process
+/// when the memory is written.
+std::size_t machine_memory() noexcept {
+  static const std::size_t nbytes = [] {
+    struct sysinfo info {};
+    if (::sysinfo(&info) != 0) return address_space;
+    return (std::size_t{info.totalram} + std::size_t{info.totalswap}) * info.mem_unit;
+  }();
+  return nbytes;
 }
 
 std::size_t read_limit() {
@@ -134,7 +146,7 @@ KeptBlocks& kept_blocks() {
 } // namespace
 
 std::byte* take_memory(std::size_t nbytes) noexcept {
-  if (nbytes > address_space) return nullptr;
+  if (nbytes > machine_memory()) return nullptr;
   if (nbytes < smallest_block)
     return static_cast<std::byte*>(
         std::aligned_alloc(alignment, std::max(alignment, rounded_up(nbytes, alignment))));

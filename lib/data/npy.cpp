@@ -278,27 +278,30 @@ Array load_npy(const std::filesystem::path& path) {
   Shape memory_shape = header.shape;
   if (header.is_fortran) std::reverse(memory_shape.begin(), memory_shape.end());
   // Checked before anything of that size is allocated; a pipe has no size to check.
+  std::int64_t counted = static_cast<std::int64_t>(item_size(header.dtype));
+  bool overflows = false, is_empty = false;
+  for (std::int64_t dim : header.shape) {
+    is_empty = is_empty || dim == 0;
+    if (dim != 0) overflows |= __builtin_mul_overflow(counted, dim, &counted);
+  }
+  if (overflows)
+    fail<FileError>("load_npy", {}, "{}: claims {}, which no file can hold", file,
+                    data::label(header.dtype, header.shape));
+  const std::uint64_t nbytes = is_empty ? 0 : static_cast<std::uint64_t>(counted);
   const std::uintmax_t on_disk = std::filesystem::file_size(path, error);
   if (!error) {
-    std::uint64_t nbytes = item_size(header.dtype);
-    bool overflows = false;
-    for (std::int64_t dim : header.shape)
-      overflows |= __builtin_mul_overflow(nbytes, static_cast<std::uint64_t>(dim), &nbytes);
     const std::uintmax_t got = on_disk - static_cast<std::uintmax_t>(in.tellg());
-    if (overflows)
-      fail<FileError>("load_npy", {}, "{}: claims {}, which no file can hold", file,
-                      data::label(header.dtype, header.shape));
     if (got < nbytes)
       fail<FileError>("load_npy", {}, "{}: is truncated: {} of {} bytes of {} are there", file, got,
                       nbytes, data::label(header.dtype, header.shape));
   }
-  Array out = Array::empty(header.dtype, memory_shape);
+  Array out = Array::empty(header.dtype, memory_shape, Location{});
   read_exactly(in, out.raw(), out.nbytes(), data::label(header.dtype, header.shape), file);
   return header.is_fortran ? out.transpose() : out;
 }
 
 void save_npy(const std::filesystem::path& path, const Array& array) {
-  const Array dense = array.to_host().contiguous();
+  const Array dense = array.to_host(Location{}).contiguous(Location{});
   const std::string header = make_header(dense);
   TemporaryFile file(path);
   file.write(header.data(), header.size());

@@ -1,6 +1,7 @@
 #include "lib/ir/dim.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "lib/support/error.hpp"
 
@@ -48,15 +49,52 @@ Dim dim(std::string name) {
 Dim dim() { return ir::dims::symbol({}, {}); }
 
 namespace ir::dims {
+
+bool apply(DimKind kind, std::int64_t a, std::int64_t b, std::int64_t& to) noexcept {
+  switch (kind) {
+  case DimKind::add:
+    // The lowest int64 has no counterpart above zero, which `negative` would need.
+    return !__builtin_add_overflow(a, b, &to) && to != std::numeric_limits<std::int64_t>::min();
+  case DimKind::mul:
+    return !__builtin_mul_overflow(a, b, &to) && to != std::numeric_limits<std::int64_t>::min();
+  case DimKind::floor_div: {
+    if (b == 0) {
+      to = 0;
+      return true;
+    }
+    const std::int64_t quotient = a / b;
+    to = a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient;
+    return true;
+  }
+  case DimKind::min:
+    to = std::min(a, b);
+    return true;
+  default:
+    to = std::max(a, b);
+    return true;
+  }
+}
+
 namespace {
 
 std::size_t mix(std::size_t seed, std::size_t value) {
   return (seed ^ value) * 0x9E3779B97F4A7C15ull + (seed >> 29);
 }
 
-std::int64_t floor_div_value(std::int64_t a, std::int64_t b) {
-  KROTON_CHECK(b > 0, "dim divided by {}", b);
-  return a >= 0 ? a / b : -((-a + b - 1) / b);
+std::string_view sign_of(DimKind kind) {
+  return kind == DimKind::add ? "+" : kind == DimKind::mul ? "*" : "/";
+}
+
+[[noreturn]] void too_large(DimKind kind, std::int64_t a, std::int64_t b) {
+  support::fail<DimOverflow>("dim", {.hint = "sizes, and numbers of elements, go up to 2^63 - 1"},
+                             "a size of {} {} {} is more than an int64 counts", a, sign_of(kind),
+                             b);
+}
+
+std::int64_t value_of(DimKind kind, std::int64_t a, std::int64_t b) {
+  std::int64_t value = 0;
+  if (!apply(kind, a, b, value)) too_large(kind, a, b);
+  return value;
 }
 
 Dim literal(std::int64_t value) {
@@ -80,6 +118,23 @@ bool constant_of(const Dim& d, std::int64_t& value) {
     return true;
   }
   return false;
+}
+
+/// Whether no sizes make it negative; only what its structure says.
+bool is_natural(const Dim& d) {
+  if (d.is_static()) return true;
+  const DimNode& n = *d.node();
+  switch (n.kind) {
+  case DimKind::symbol:
+    return true;
+  case DimKind::scalar:
+  case DimKind::negative:
+    return false;
+  case DimKind::max:
+    return is_natural(n.a) || is_natural(n.b);
+  default:
+    return is_natural(n.a) && is_natural(n.b);
+  }
 }
 
 bool is_commutative(DimKind kind) { return kind != DimKind::floor_div; }
@@ -134,12 +189,12 @@ bool same(std::span<const Dim> a, std::span<const Dim> b) {
 Dim add(const Dim& a, const Dim& b) {
   std::int64_t x = 0, y = 0;
   const bool a_is_constant = constant_of(a, x), b_is_constant = constant_of(b, y);
-  if (a_is_constant && b_is_constant) return literal(x + y);
+  if (a_is_constant && b_is_constant) return literal(value_of(DimKind::add, x, y));
   if (a_is_constant) return add(b, a);
   if (b_is_constant) {
     if (y == 0) return a;
     if (std::int64_t z = 0; a.node()->kind == DimKind::add && constant_of(a.node()->b, z))
-      return add(a.node()->a, literal(y + z));
+      return add(a.node()->a, literal(value_of(DimKind::add, y, z)));
   }
   return make_commutative(DimKind::add, a, b);
 }
@@ -154,13 +209,13 @@ Dim sub(const Dim& a, const Dim& b) {
 Dim mul(const Dim& a, const Dim& b) {
   std::int64_t x = 0, y = 0;
   const bool a_is_constant = constant_of(a, x), b_is_constant = constant_of(b, y);
-  if (a_is_constant && b_is_constant) return literal(x * y);
+  if (a_is_constant && b_is_constant) return literal(value_of(DimKind::mul, x, y));
   if (a_is_constant) return mul(b, a);
   if (b_is_constant) {
     if (y == 0) return Dim(0);
     if (y == 1) return a;
     if (std::int64_t z = 0; a.node()->kind == DimKind::mul && constant_of(a.node()->b, z))
-      return mul(a.node()->a, literal(y * z));
+      return mul(a.node()->a, literal(value_of(DimKind::mul, y, z)));
   } else if (std::int64_t z = 0; a.node()->kind == DimKind::mul && constant_of(a.node()->b, z)) {
     return mul(mul(a.node()->a, b), literal(z));
   }
@@ -170,7 +225,10 @@ Dim mul(const Dim& a, const Dim& b) {
 Dim floor_div(const Dim& a, const Dim& b) {
   std::int64_t x = 0, y = 0;
   if (constant_of(b, y) && y == 1) return a;
-  if (constant_of(a, x) && constant_of(b, y)) return literal(floor_div_value(x, y));
+  if (constant_of(a, x) && constant_of(b, y)) {
+    KROTON_CHECK(y > 0, "dim divided by {}", y);
+    return literal(value_of(DimKind::floor_div, x, y));
+  }
   if (same(a, b)) return Dim(1);
   std::vector<Dim> over, under;
   factors(a, over);
@@ -215,7 +273,7 @@ Dim max(const Dim& a, const Dim& b) {
   std::int64_t x = 0, y = 0;
   if (constant_of(a, x) && constant_of(b, y)) return literal(std::max(x, y));
   if (same(a, b)) return a;
-  if (b.is(0) && a.node()->kind == DimKind::symbol) return a;
+  if (b.is(0) && is_natural(a)) return a;
   return make_commutative(DimKind::max, a, b);
 }
 
@@ -244,24 +302,33 @@ Dim scalar(std::shared_ptr<const void> leaf, std::string label) {
   return Dim(std::move(node));
 }
 
-std::int64_t evaluate(const Dim& d, const std::function<std::int64_t(const DimNode&)>& leaf) {
+namespace {
+
+/// What does not fit an int64 is told by `overflow(kind, a, b)`, and the value is nothing then.
+template <class Overflow>
+std::optional<std::int64_t> evaluate_or(const Dim& d,
+                                        const std::function<std::int64_t(const DimNode&)>& leaf,
+                                        const Overflow& overflow) {
   std::int64_t value = 0;
   if (constant_of(d, value)) return value;
   const DimNode& n = *d.node();
   if (n.kind == DimKind::symbol || n.kind == DimKind::scalar) return leaf(n);
-  const std::int64_t a = evaluate(n.a, leaf), b = evaluate(n.b, leaf);
-  switch (n.kind) {
-  case DimKind::add:
-    return a + b;
-  case DimKind::mul:
-    return a * b;
-  case DimKind::floor_div:
-    return b == 0 ? 0 : floor_div_value(a, b);
-  case DimKind::min:
-    return std::min(a, b);
-  default:
-    return std::max(a, b);
-  }
+  const auto a = evaluate_or(n.a, leaf, overflow), b = evaluate_or(n.b, leaf, overflow);
+  if (!a || !b) return std::nullopt;
+  if (apply(n.kind, *a, *b, value)) return value;
+  overflow(n.kind, *a, *b);
+  return std::nullopt;
+}
+
+} // namespace
+
+std::optional<std::int64_t> try_evaluate(const Dim& d,
+                                         const std::function<std::int64_t(const DimNode&)>& leaf) {
+  return evaluate_or(d, leaf, [](DimKind, std::int64_t, std::int64_t) {});
+}
+
+std::int64_t evaluate(const Dim& d, const std::function<std::int64_t(const DimNode&)>& leaf) {
+  return *evaluate_or(d, leaf, too_large);
 }
 
 Dim substitute(const Dim& d, const std::function<Dim(const Dim&)>& leaf) {

@@ -4,6 +4,7 @@
 ///   Dim rows = dims::mul(batch, steps);             // kept as a small normalised tree
 ///   dims::evaluate(rows, [](const DimNode& symbol) { return …; });
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,12 @@
 #include <kroton/dim.hpp>
 
 namespace kroton::ir {
+
+/// A size that an int64 does not hold. `with_place` (op.hpp) adds the op and where the user wrote
+/// it.
+struct DimOverflow : ShapeError {
+  using ShapeError::ShapeError;
+};
 
 enum class DimKind : std::uint8_t {
   symbol,   ///< a named size, or the unknown size of one axis of one input
@@ -39,6 +46,7 @@ namespace dims {
 bool same(const Dim& a, const Dim& b);
 std::size_t hash(const Dim& d);
 
+// All throw DimOverflow where numbers that are known exceed an int64.
 Dim add(const Dim& a, const Dim& b);
 Dim sub(const Dim& a, const Dim& b);
 Dim mul(const Dim& a, const Dim& b);
@@ -51,7 +59,14 @@ Dim product(std::span<const Dim> shape);
 Dim symbol(std::string name, std::string origin);
 Dim scalar(std::shared_ptr<const void> leaf, std::string label);
 
-/// The value of `d` given that of each symbol and scalar.
+/// `a kind b` for the kinds of two operands; false where an int64 does not hold it. A quotient by 0
+/// is 0.
+[[nodiscard]] bool apply(DimKind kind, std::int64_t a, std::int64_t b, std::int64_t& to) noexcept;
+
+/// The value of `d` given that of each symbol and scalar; nothing where an int64 does not hold it.
+std::optional<std::int64_t> try_evaluate(const Dim& d,
+                                         const std::function<std::int64_t(const DimNode&)>& leaf);
+/// The same; throws DimOverflow where an int64 does not hold it.
 std::int64_t evaluate(const Dim& d, const std::function<std::int64_t(const DimNode&)>& leaf);
 /// `d` with every symbol and scalar replaced.
 Dim substitute(const Dim& d, const std::function<Dim(const Dim&)>& leaf);

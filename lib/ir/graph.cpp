@@ -17,6 +17,22 @@ bool is_better(const Dim& a, const Dim& b) {
   return rank(a) < rank(b);
 }
 
+/// Only a dim that is not part of what it becomes can be replaced by it.
+bool occurs_in(const Dim& symbol, const Dim& d) {
+  bool occurs = false;
+  dims::for_each_leaf(d, [&](const Dim& leaf) { occurs = occurs || dims::same(leaf, symbol); });
+  return occurs;
+}
+
+/// Whether an argument of a call tells it.
+bool is_size_of_input(const Dim& symbol, std::span<const Expr* const> order) {
+  return symbol.node()->kind == DimKind::scalar || std::ranges::any_of(order, [&](const Expr* e) {
+           return e->node()->op->has(Trait::leaf) &&
+                  std::ranges::any_of(e->shape(),
+                                      [&](const Dim& d) { return dims::same(d, symbol); });
+         });
+}
+
 } // namespace
 
 Dim Graph::canonical(const Dim& d) const {
@@ -52,10 +68,10 @@ Graph Graph::capture(std::span<const Expr> outputs, Unify unify, std::span<const
         Dim a = g.canonical(c.a), b = g.canonical(c.b);
         if (dims::same(a, b)) continue;
         if (is_better(b, a)) std::swap(a, b);
-        // Only a dim that is not part of what it becomes can be replaced by it.
-        bool occurs = false;
-        dims::for_each_leaf(a, [&](const Dim& leaf) { occurs = occurs || dims::same(leaf, b); });
-        if (is_symbol(b) && !occurs) g.dim_of_.emplace(b, a);
+        if (is_symbol(b) && !occurs_in(b, a))
+          g.dim_of_.emplace(b, a);
+        else if (is_symbol(a) && !is_symbol(b) && !occurs_in(a, b) && !is_size_of_input(a, order))
+          g.dim_of_.emplace(a, b); // there is no other way to know it
       }
     }
   }
@@ -111,7 +127,7 @@ NodeId Graph::add(const Op& op, NodeIds inputs, Attrs attrs, Location where) {
   for (NodeId i : node.inputs) types.push_back(&(*this)[i].type);
   std::vector<Constraint> implied; // by those captured: rewrites keep shapes
   InferContext context{op, types, node.attrs, {}, where, implied};
-  node.type = op.infer(context);
+  node.type = infer_type(context);
   node.type.shape = canonical(node.type.shape);
   node.where = where;
   const NodeId id = insert(std::move(node));

@@ -1,5 +1,7 @@
 #include "lib/ir/node.hpp"
 
+#include <algorithm>
+
 #include "lib/ir/op.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/flat_map.hpp"
@@ -27,6 +29,14 @@ std::string Type::to_string() const {
 bool same(const DimList& a, const DimList& b) { return a.is(b) || dims::same(a.dims(), b.dims()); }
 
 bool same(const Type& a, const Type& b) { return a.dtype == b.dtype && same(a.shape, b.shape); }
+
+bool is_countable(const Type& type) {
+  auto bytes = static_cast<std::int64_t>(item_size(type.dtype));
+  for (const Dim& d : type.shape)
+    if (d.is_static() && d.value() != 0 && __builtin_mul_overflow(bytes, d.value(), &bytes))
+      return false;
+  return true;
+}
 
 bool same(const Attrs& a, const Attrs& b) {
   return a.ints == b.ints && a.dtype == b.dtype && a.bits == b.bits && a.leaf == b.leaf &&
@@ -62,7 +72,7 @@ Expr make(const Op& op, Exprs inputs, Attrs attrs, Location where,
   support::SmallVector<const Type*, 4> types;
   for (const Expr& e : inputs) types.push_back(&e.node()->type);
   InferContext context{op, types, attrs, inputs, where, node->constraints};
-  node->type = op.infer(context);
+  node->type = infer_type(context);
   node->inputs = std::move(inputs);
   node->attrs = std::move(attrs);
   node->where = where;
@@ -116,6 +126,18 @@ std::string place_of(Location where, std::span<const Expr> involved) {
 
 std::string InferContext::label(std::size_t i) const {
   return i < exprs.size() ? exprs[i].label() : inputs[i]->to_string();
+}
+
+Type infer_type(InferContext& c) {
+  return with_place(c.written.empty() ? c.op.name : c.written, c.where, c.exprs, [&] {
+    Type type = c.op.infer(c);
+    const bool has_shape_of_input = std::ranges::any_of(
+        c.inputs, [&](const Type* t) { return t->shape.is(type.shape) && t->dtype == type.dtype; });
+    if (!has_shape_of_input && !is_countable(type))
+      c.fail<ShapeError>("an array has at most 2^63 - 1 bytes",
+                         "{} has more bytes than an int64 counts", type.to_string());
+    return type;
+  });
 }
 
 Dim InferContext::require_equal(const Dim& a, const Dim& b, std::string what,

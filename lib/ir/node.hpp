@@ -27,6 +27,9 @@ struct Type {
 };
 bool same(const DimList& a, const DimList& b);
 bool same(const Type& a, const Type& b);
+/// Whether an int64 counts the bytes of a dense array of this type, taking unknown dims for 1 and
+/// leaving zeros out, as NumPy does.
+bool is_countable(const Type& type);
 
 /// What an op is parameterised by. Each row says which fields it reads.
 struct Attrs {

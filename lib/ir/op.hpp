@@ -151,6 +151,21 @@ struct Op {
   }
 };
 
+/// The type that the op's row gives. Throws the row's errors, and ShapeError for a type of more
+/// bytes than an int64 counts, as far as its dims are known.
+Type infer_type(InferContext& context);
+
+/// What `f` gives. A DimOverflow becomes a ShapeError of `op` that says where the user wrote it.
+template <class F>
+auto with_place(std::string_view op, Location where, std::span<const Expr> involved, F&& f) {
+  try {
+    return f();
+  } catch (const DimOverflow& e) {
+    support::fail<ShapeError>(op, {.place = place_of(where, involved), .hint = e.text().hint}, "{}",
+                              e.text().message);
+  }
+}
+
 template <class E, class... Args>
 void InferContext::fail(std::string hint, fmt::format_string<Args...> format,
                         Args&&... args) const {

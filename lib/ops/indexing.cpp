@@ -1,4 +1,5 @@
 /// Gather and its gradient, and what is composed of them.
+#include <limits>
 #include <utility>
 
 #include "lib/ir/extended.hpp"
@@ -142,24 +143,26 @@ const Op index_add{.name = "index-add",
 
 namespace {
 
-/// The dim that an integer scalar expression stands for, if it is made of sizes, numbers and
-/// inputs.
+/// The value of an integer scalar expression as a dim, which may be negative, if it is made of
+/// sizes, numbers and inputs.
 std::optional<Dim> dim_of(const Expr& e) {
   const ir::Node& n = *e.node();
   if (n.type.rank() != 0 || !is_integer(n.type.dtype)) return std::nullopt;
   if (n.op == &size) return n.attrs.dims[0];
   if (n.op == &constant) {
-    const auto v = static_cast<std::int64_t>(int_value(n.type.dtype, n.attrs.bits));
-    if (v < 0) return std::nullopt;
-    return Dim(v);
+    const ir::Wide v = int_value(n.type.dtype, n.attrs.bits);
+    constexpr ir::Wide most = std::numeric_limits<std::int64_t>::max();
+    if (v > most || v < -most) return std::nullopt;
+    const Dim size(static_cast<std::int64_t>(v < 0 ? -v : v));
+    return v < 0 ? ir::dims::sub(Dim(0), size) : size;
   }
-  if (n.op == &input) return ir::dims::max(ir::dims::scalar(n.attrs.leaf, n.name), Dim(0));
+  if (n.op == &input) return ir::dims::scalar(n.attrs.leaf, n.name);
   if (n.op == &cast) return dim_of(n.inputs[0]);
   if (n.inputs.size() != 2) return std::nullopt;
   const auto a = dim_of(n.inputs[0]), b = dim_of(n.inputs[1]);
   if (!a || !b) return std::nullopt;
   if (n.op == &add) return ir::dims::add(*a, *b);
-  if (n.op == &sub) return ir::dims::max(ir::dims::sub(*a, *b), Dim(0));
+  if (n.op == &sub) return ir::dims::sub(*a, *b);
   if (n.op == &mul) return ir::dims::mul(*a, *b);
   if (n.op == &floor_div && b->is_static() && b->value() > 0) return ir::dims::floor_div(*a, *b);
   return std::nullopt;
@@ -182,7 +185,10 @@ std::vector<Expr> aligned(const std::vector<Expr>& positions, std::string_view o
   const auto shape = broadcast_shapes(context);
   std::vector<Expr> result;
   for (const Expr& p : positions) {
-    Expr e = cast_to(p, DType::i64, where);
+    // What an i64 does not hold is outside every axis, and must not wrap to a position inside.
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    Expr e = p.dtype() == DType::u64 ? kroton::minimum({p, where}, {most, where}) : p;
+    e = cast_to(e, DType::i64, where);
     if (!ir::dims::same(e.shape(), shape)) e = ir::make(broadcast_to, {e}, {.dims = shape}, where);
     result.push_back(std::move(e));
   }
@@ -197,17 +203,23 @@ Expr arange(Operand n) {
     support::fail<TypeError>(
         "arange", {.place = support::describe(n.where), .hint = "give the number of elements"},
         "takes an integer, got {}", n.literal.floating);
-  if (n.is_literal())
-    return ir::make(ops::iota, {}, {.dims = {Dim(std::max<std::int64_t>(n.literal.integer, 0))}},
-                    n.where);
-  const auto d = ops::dim_of(n.expr);
+  if (n.is_literal()) {
+    const std::int64_t length = n.literal.integer;
+    if (n.literal.is_unsigned && length < 0)
+      support::fail<ShapeError>(
+          "arange", {.place = support::describe(n.where), .hint = "sizes go up to 2^63 - 1"},
+          "{} elements are more than an int64 counts", static_cast<std::uint64_t>(length));
+    return ir::make(ops::iota, {}, {.dims = {Dim(std::max<std::int64_t>(length, 0))}}, n.where);
+  }
+  const auto d =
+      ir::with_place("arange", n.where, {&n.expr, 1}, [&] { return ops::dim_of(n.expr); });
   if (!d)
     support::fail<UnsupportedError>(
         "arange",
         {.place = ir::place_of(n.where, {&n.expr, 1}),
          .hint = "use x.dim(axis), a number, or an integer scalar input, and + - * of them"},
         "the length must be known before anything is computed, got {}", n.expr.label());
-  return ir::make(ops::iota, {}, {.dims = {*d}}, n.where);
+  return ir::make(ops::iota, {}, {.dims = {ir::dims::max(*d, Dim(0))}}, n.where);
 }
 
 Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step, Location where) {
@@ -215,10 +227,9 @@ Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step, Location w
     support::fail<ShapeError>(
         "arange", {.place = support::describe(where), .hint = "use a step of 1, or -1 to go down"},
         "the step is 0");
-  const std::int64_t span = step > 0 ? stop - start : start - stop,
-                     stride = step > 0 ? step : -step;
-  const Expr i =
-      ir::make(ops::iota, {}, {.dims = {Dim(span <= 0 ? 0 : (span + stride - 1) / stride)}}, where);
+  const Dim length(detail::arange_length(start, stop, step, where));
+  const Expr i = ir::make(ops::iota, {}, {.dims = {length}}, where);
+  // A product that wraps is brought back by the sum: each element lies between start and stop.
   return Operand(start, where) + Operand(Operand(i, where) * Operand(step, where), where);
 }
 

@@ -171,6 +171,11 @@ namespace {
 
 Expr make_leaf(const ir::Op& op, DType dtype, std::vector<Dim> shape,
                std::shared_ptr<const void> leaf, std::string name, Location where) {
+  if (!ir::is_countable({dtype, shape}))
+    support::fail<ShapeError>(
+        "tensor",
+        {.place = support::describe(where), .hint = "an array has at most 2^63 - 1 bytes"},
+        "{} has more bytes than an int64 counts", ir::Type{dtype, shape}.to_string());
   auto node = std::make_shared<ir::Node>();
   node->op = &op;
   node->attrs = {.dims = shape, .dtype = dtype, .leaf = std::move(leaf)};
@@ -202,7 +207,7 @@ Expr constant(const Array& value, std::string name, Location where) {
     std::memcpy(&bits, value.raw(), item_size(value.dtype()));
     return ir::make(ops::constant, {}, {.dtype = value.dtype(), .bits = bits}, where);
   }
-  auto leaf = std::make_shared<ir::ArrayLeaf>(ir::ArrayLeaf{value.copy()});
+  auto leaf = std::make_shared<ir::ArrayLeaf>(ir::ArrayLeaf{value.copy(where)});
   return make_leaf(ops::array, value.dtype(), static_shape(value), std::move(leaf), std::move(name),
                    where);
 }
@@ -211,7 +216,7 @@ Shared shared(const Array& value, std::string name, Location where) {
   auto state = std::make_shared<ir::SharedState>();
   state->name = name;
   state->where = where;
-  state->value = value.copy();
+  state->value = value.copy(where);
   Expr e =
       make_leaf(ops::shared, value.dtype(), static_shape(value), state, std::move(name), where);
   return {std::move(e), std::move(state)};
@@ -219,7 +224,7 @@ Shared shared(const Array& value, std::string name, Location where) {
 
 Array Shared::get() const {
   std::shared_lock lock(state_->mutex);
-  return state_->value.copy();
+  return state_->value.copy(Location{});
 }
 
 void Shared::set(const Array& value, Location where) {
@@ -237,7 +242,7 @@ void Shared::set(const Array& value, Location where) {
     support::fail<ShapeError>(
         "set", {.place = place, .hint = "make a new shared variable for another shape"},
         "{} keeps its shape, got {}", label(), value.label());
-  state_->value = value.copy();
+  state_->value = value.copy(where);
 }
 
 } // namespace kroton

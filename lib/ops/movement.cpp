@@ -1,4 +1,7 @@
 /// Movement: the same elements in another place.
+#include <cstdlib>
+#include <limits>
+
 #include "lib/ops/build.hpp"
 #include "lib/ops/range.hpp"
 #include "lib/support/visit_dtype.hpp"
@@ -172,8 +175,7 @@ const Op copy{.name = "copy",
 
 Expr reshape(Operand a, std::vector<NewDim> shape) {
   const Expr e = ops::to_expr(a);
-  std::vector<Dim> target;
-  Dim known(1);
+  std::vector<Dim> target, known_dims;
   std::optional<std::size_t> rest;
   for (std::size_t i = 0; i < shape.size(); ++i) {
     const NewDim& d = shape[i];
@@ -188,10 +190,12 @@ Expr reshape(Operand a, std::vector<NewDim> shape) {
     if (d.is_rest)
       rest = i;
     else
-      known = ir::dims::mul(known, d.dim);
+      known_dims.push_back(d.dim);
   }
   if (rest) {
     const Dim all = ir::dims::product(e.shape());
+    const Dim known =
+        ir::with_place("reshape", a.where, {&e, 1}, [&] { return ir::dims::product(known_dims); });
     if (known.is(0) || (known.is_static() && all.is_static() && all.value() % known.value() != 0))
       support::fail<ShapeError>("reshape",
                                 {.place = ir::place_of(a.where, {&e, 1}),
@@ -271,53 +275,100 @@ Expr squeeze(Operand a, Axes axes) {
 
 namespace {
 
+namespace dims = ir::dims;
+
+/// Longer steps along an axis of unknown size are gathered: a step times the distance of two
+/// elements could be more than an int64 counts, where the step leaves the axis at once.
+constexpr std::int64_t longest_step = std::int64_t{1} << 20;
+constexpr std::int64_t lowest_position = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t highest_position = std::numeric_limits<std::int64_t>::max();
+
+std::int64_t magnitude(std::int64_t step) {
+  return step == lowest_position ? highest_position : std::abs(step);
+}
+
 /// A position of a slice, clamped into [0, size].
 Dim clamp_position(std::int64_t p, const Dim& size) {
-  namespace dims = ir::dims;
-  return p >= 0 ? dims::min(size, Dim(p)) : dims::max(dims::sub(size, Dim(-p)), Dim(0));
+  if (p >= 0) return dims::min(size, Dim(p));
+  return p == lowest_position ? Dim(0) : dims::max(dims::sub(size, Dim(-p)), Dim(0));
+}
+
+/// One past it, clamped into [0, size]: what a slice that goes down counts in, so that nothing is
+/// negative.
+Dim clamp_one_past(std::int64_t p, const Dim& size) {
+  if (p >= 0) return p == highest_position ? size : dims::min(size, Dim(p + 1));
+  return dims::max(dims::sub(size, Dim(-(p + 1))), Dim(0));
+}
+
+/// One axis of a slice.
+struct AxisSlice {
+  Dim start{0}, length{0};
+  std::int64_t step = 1;
+};
+
+AxisSlice axis_slice(const Range& r, const Dim& n) {
+  AxisSlice s{.step = r.step};
+  Dim span(0); // from the first position to the end
+  if (r.step > 0) {
+    s.start = r.start ? clamp_position(*r.start, n) : Dim(0);
+    const Dim stop = r.stop ? clamp_position(*r.stop, n) : n;
+    span = dims::max(dims::sub(stop, s.start), Dim(0));
+  } else {
+    // From one past `start` (missing: n) down to one past `stop` (missing: 0).
+    const Dim from = r.start ? clamp_one_past(*r.start, n) : n;
+    const Dim to = r.stop ? clamp_one_past(*r.stop, n) : Dim(0);
+    span = dims::max(dims::sub(from, to), Dim(0));
+    s.start = dims::max(dims::sub(from, Dim(1)), Dim(0));
+  }
+  const Dim size(magnitude(r.step));
+  // The first form reads better in generated code; only the second holds for any step.
+  s.length = !span.is_static() && size.value() <= longest_step
+                 ? dims::floor_div(dims::add(span, Dim(size.value() - 1)), size)
+                 : dims::add(dims::floor_div(dims::sub(span, Dim(1)), size), Dim(1));
+  // A longer step leaves the axis as well.
+  if (n.is_static()) {
+    const std::int64_t most = std::max<std::int64_t>(n.value(), 1);
+    s.step = std::clamp(r.step, -most, most);
+  }
+  return s;
+}
+
+/// The elements of `e` that `s` names along an axis, each looked up by its position.
+Expr gathered(const Expr& e, std::size_t axis, const AxisSlice& s, Location where) {
+  const Expr i = ir::make(ops::iota, {}, {.dims = {s.length}}, where);
+  const Expr moved = Operand(i, where) * Operand(s.step, where);
+  std::vector<IndexItem> items(axis, Range{});
+  items.emplace_back(Operand(ops::dim_expr(s.start, where), where) + Operand(moved, where));
+  return index({e, where}, std::move(items), where);
 }
 
 } // namespace
 
 Expr slice(Operand a, std::vector<Range> ranges) {
-  namespace dims = ir::dims;
-  const Expr e = ops::to_expr(a);
+  Expr e = ops::to_expr(a);
   if (static_cast<int>(ranges.size()) > e.rank())
     support::fail<ShapeError>(
         "slice",
         {.place = ir::place_of(a.where, {&e, 1}), .hint = "give at most one range for each axis"},
         "{} ranges for {}", ranges.size(), e.label());
+  const std::vector<Dim> whole = e.shape();
   std::vector<std::int64_t> steps;
   std::vector<Dim> starts, lengths;
-  for (std::size_t i = 0; i < e.shape().size(); ++i) {
-    const Dim& n = e.shape()[i];
+  for (std::size_t i = 0; i < whole.size(); ++i) {
     const Range r = i < ranges.size() ? ranges[i] : Range{};
     if (r.step == 0)
       support::fail<ShapeError>("slice",
                                 {.place = ir::place_of(a.where, {&e, 1}),
                                  .hint = "use a step of 1, or -1 to go backwards"},
                                 "the step of axis {} is 0", i);
-    Dim first(0), length(0);
-    if (r.step > 0) {
-      first = r.start ? clamp_position(*r.start, n) : Dim(0);
-      const Dim stop = r.stop ? clamp_position(*r.stop, n) : n;
-      const Dim span = dims::max(dims::sub(stop, first), Dim(0));
-      length = dims::floor_div(dims::add(span, Dim(r.step - 1)), Dim(r.step));
-    } else {
-      // Going down from `first` (inclusive) to `stop` (exclusive), both as one past the position:
-      // that keeps them from being negative. Missing: from n to 0.
-      auto one_past = [&](std::int64_t p) {
-        return p >= 0 ? dims::min(n, Dim(p + 1)) : dims::max(dims::sub(n, Dim(-p - 1)), Dim(0));
-      };
-      const Dim from = r.start ? one_past(*r.start) : n;
-      const Dim to = r.stop ? one_past(*r.stop) : Dim(0);
-      const Dim span = dims::max(dims::sub(from, to), Dim(0));
-      length = dims::floor_div(dims::add(span, Dim(-r.step - 1)), Dim(-r.step));
-      first = dims::max(dims::sub(from, Dim(1)), Dim(0));
+    AxisSlice s = axis_slice(r, whole[i]);
+    if (magnitude(s.step) > longest_step && !whole[i].is_static()) {
+      e = gathered(e, i, s, a.where);
+      s = {.start = Dim(0), .length = e.shape()[i], .step = 1};
     }
-    steps.push_back(r.step);
-    starts.push_back(first);
-    lengths.push_back(length);
+    steps.push_back(s.step);
+    starts.push_back(s.start);
+    lengths.push_back(s.length);
   }
   starts.insert(starts.end(), lengths.begin(), lengths.end());
   return ir::make(ops::slice, {e}, {.ints = std::move(steps), .dims = std::move(starts)}, a.where);
