@@ -43,7 +43,8 @@ Expr minimum(Operand a, Operand b);
 Expr maximum(Operand a, Operand b);
 /// @}
 
-/// @name Comparison and logic: bool results.
+/// @name Comparison and logic: bool results. Integers are compared as the numbers they are, of any
+/// two dtypes and with any literal: `u8 < 256` is true.
 /// @{
 Expr operator==(Operand a, Operand b);
 Expr operator!=(Operand a, Operand b);

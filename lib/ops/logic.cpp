@@ -1,6 +1,7 @@
 /// Comparison, logic, selection and conversion.
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "lib/ops/build.hpp"
 #include "lib/ops/range.hpp"
@@ -176,12 +177,74 @@ Expr cast_to(const Expr& e, DType dtype, Location where) {
 
 } // namespace ops
 
-Expr operator==(Operand a, Operand b) { return ops::elementwise(ops::equal, {&a, &b}); }
-Expr operator!=(Operand a, Operand b) { return ops::elementwise(ops::not_equal, {&a, &b}); }
-Expr operator<(Operand a, Operand b) { return ops::elementwise(ops::less, {&a, &b}); }
-Expr operator<=(Operand a, Operand b) { return ops::elementwise(ops::less_equal, {&a, &b}); }
-Expr operator>(Operand a, Operand b) { return ops::elementwise(ops::greater, {&a, &b}); }
-Expr operator>=(Operand a, Operand b) { return ops::elementwise(ops::greater_equal, {&a, &b}); }
+namespace ops {
+namespace {
+
+/// The comparison with its sides exchanged: a < b is b > a.
+const Op& flipped(const Op& op) {
+  return &op == &less            ? greater
+         : &op == &less_equal    ? greater_equal
+         : &op == &greater       ? less
+         : &op == &greater_equal ? less_equal
+                                 : op;
+}
+
+/// Of integers of e's dtype and a literal that none of them can be: the same answer for all, as a
+/// comparison with the end of the dtype that lies towards the literal.
+std::optional<Expr> compare_beyond(const Op& op, const Operand& e, const Operand& literal) {
+  if (e.is_literal() || !literal.is_literal() || !is_integer(e.expr.dtype()) ||
+      literal.literal.kind != WeakKind::integer)
+    return std::nullopt;
+  const Literal& l = literal.literal;
+  const Wide value = l.is_unsigned ? Wide(static_cast<std::uint64_t>(l.integer)) : Wide(l.integer);
+  const auto range = support::integers_of(e.expr.dtype());
+  if (value >= range.low && value <= range.high) return std::nullopt;
+  const bool is_above = value > range.high;
+  const bool is_true = &op == &not_equal || (is_above ? &op == &less || &op == &less_equal
+                                                      : &op == &greater || &op == &greater_equal);
+  const Op& certain =
+      is_above ? (is_true ? less_equal : greater) : (is_true ? greater_equal : less);
+  const DType dtype = e.expr.dtype();
+  const Expr end = ir::make(
+      constant, {}, {.dtype = dtype, .bits = int_bits(dtype, is_above ? range.high : range.low)},
+      literal.where);
+  return ir::make(certain, {e.expr, end}, {}, e.where);
+}
+
+/// Of integers with a sign and u64, which no integer dtype holds both of: what is below zero is
+/// below all of u64, and the rest is one.
+std::optional<Expr> compare_signed_with_u64(const Op& op, const Operand& a, const Operand& b) {
+  if (a.is_literal() || b.is_literal() || !is_signed_int(a.expr.dtype()) ||
+      b.expr.dtype() != DType::u64)
+    return std::nullopt;
+  const Operand as_unsigned(cast_to(a.expr, DType::u64, a.where), a.where), zero(0, a.where);
+  const Operand compared(elementwise(op, {&as_unsigned, &b}), b.where);
+  if (&op == &less || &op == &less_equal || &op == &not_equal) {
+    const Operand is_negative(elementwise(less, {&a, &zero}), a.where);
+    return elementwise(logical_or, {&is_negative, &compared});
+  }
+  const Operand is_not_negative(elementwise(greater_equal, {&a, &zero}), a.where);
+  return elementwise(logical_and, {&is_not_negative, &compared});
+}
+
+/// Integers are compared as the numbers they are, whatever their dtypes.
+Expr compare(const Op& op, const Operand& a, const Operand& b) {
+  if (auto e = compare_beyond(op, a, b)) return *e;
+  if (auto e = compare_beyond(flipped(op), b, a)) return *e;
+  if (auto e = compare_signed_with_u64(op, a, b)) return *e;
+  if (auto e = compare_signed_with_u64(flipped(op), b, a)) return *e;
+  return elementwise(op, {&a, &b});
+}
+
+} // namespace
+} // namespace ops
+
+Expr operator==(Operand a, Operand b) { return ops::compare(ops::equal, a, b); }
+Expr operator!=(Operand a, Operand b) { return ops::compare(ops::not_equal, a, b); }
+Expr operator<(Operand a, Operand b) { return ops::compare(ops::less, a, b); }
+Expr operator<=(Operand a, Operand b) { return ops::compare(ops::less_equal, a, b); }
+Expr operator>(Operand a, Operand b) { return ops::compare(ops::greater, a, b); }
+Expr operator>=(Operand a, Operand b) { return ops::compare(ops::greater_equal, a, b); }
 Expr operator&&(Operand a, Operand b) { return ops::elementwise(ops::logical_and, {&a, &b}); }
 Expr operator||(Operand a, Operand b) { return ops::elementwise(ops::logical_or, {&a, &b}); }
 Expr operator!(Operand a) { return ops::elementwise(ops::logical_not, {&a}); }

@@ -106,7 +106,7 @@ TEST_CASE("an integer literal that does not fit says so", "[function][promotion]
         "literal: -1 does not fit u8\n"
         "  at promotion_test.cpp:LINE\n"
         "  hint: cast the expression to a wider dtype first");
-  CHECK(message_of<kt::TypeError>([] { of(DType::i64) < 18446744073709551615ull; }) ==
+  CHECK(message_of<kt::TypeError>([] { of(DType::i64) + 18446744073709551615ull; }) ==
         "literal: 18446744073709551615 does not fit i64\n"
         "  at promotion_test.cpp:LINE\n"
         "  hint: cast the expression to a wider dtype first");
