@@ -3,6 +3,7 @@
 
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"
+#include "lib/data/overlap.hpp"
 
 namespace kroton {
 namespace jit {
@@ -32,6 +33,14 @@ void Function::call_into(std::span<const Array> arguments, std::span<const Array
         s.name, {.place = support::describe(s.where), .hint = "give one array for each output"},
         "has {} output{}, got {} arrays to write", s.outputs.size(),
         s.outputs.size() == 1 ? "" : "s", outputs.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (data::share_elements(outputs[i], outputs[j]))
+        support::fail<ShapeError>(
+            s.name,
+            {.place = support::describe(s.where), .hint = "give each output memory of its own"},
+            "the arrays given for outputs {} and {}, {} and {}, have elements in common", j, i,
+            outputs[j].label(), outputs[i].label());
   static const Array none;
   state_->call(arguments, outputs.empty() ? &none : outputs.data());
 }

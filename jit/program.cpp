@@ -8,6 +8,7 @@
 
 #include <kroton/devices.hpp>
 
+#include "lib/data/strided.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/support/log.hpp"
 #include "lib/support/visit_dtype.hpp"
@@ -395,7 +396,14 @@ Shape Program::shape_of(const std::vector<int>& slots, const Frame& frame) {
 void Program::check_given(const Array& target, std::size_t i, const Frame& frame) const {
   const Shape& got = target.shape();
   const BoundPlan::OutputType& wanted = bound_.outputs[i];
-  bool fits = target.dtype() == wanted.dtype && got.size() == wanted.shape.size();
+  if (target.dtype() != wanted.dtype)
+    support::fail<TypeError>(
+        signature_.name,
+        {.place = support::describe(signature_.where),
+         .hint = fmt::format("give an array of DType::{}, or let the call make it",
+                             to_string(wanted.dtype))},
+        "output {} is {}, the array given is {}", i, to_string(wanted.dtype), target.label());
+  bool fits = got.size() == wanted.shape.size();
   for (std::size_t a = 0; fits && a < got.size(); ++a)
     fits = got[a] == frame.sizes[static_cast<std::size_t>(wanted.shape[a])];
   if (!fits)
@@ -403,7 +411,7 @@ void Program::check_given(const Array& target, std::size_t i, const Frame& frame
                               {.place = support::describe(signature_.where),
                                .hint = "allocate it with Array::empty, or let the call make it"},
                               "output {} is {} in this call, the array given is {}", i,
-                              Array::empty(wanted.dtype, shape_of(wanted.shape, frame)).label(),
+                              data::label(wanted.dtype, shape_of(wanted.shape, frame)),
                               target.label());
   if (!target.is_writable())
     support::fail<TypeError>(signature_.name,

@@ -79,8 +79,11 @@ public:
   std::vector<Array> operator()(std::initializer_list<Array> arguments) const {
     return (*this)(std::span(arguments.begin(), arguments.size()));
   }
-  /// As above, writing the results into arrays that are given: dtype and shape must be the
-  /// outputs' own. With dense arrays that overlap no argument, the call allocates nothing.
+  /// As above, writing the results into arrays that are given. Throws TypeError for another dtype
+  /// than the output's and for an array that is read-only, ShapeError for another shape and for
+  /// arrays of two outputs that have an element in common. An output may lie where an argument
+  /// does: it gets what it would have got elsewhere. With dense arrays that overlap no argument,
+  /// the call allocates nothing.
   void call_into(std::span<const Array> arguments, std::span<const Array> outputs) const;
   void call_into(std::initializer_list<Array> arguments,
                  std::initializer_list<Array> outputs) const {

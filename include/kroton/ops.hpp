@@ -91,9 +91,11 @@ Expr mean(Operand a, Axes axes = {}, bool keepdims = false);
 /// NaN if any element is NaN. Of an empty axis: -inf or the dtype's lowest (min: the reverse).
 Expr max(Operand a, Axes axes = {}, bool keepdims = false);
 Expr min(Operand a, Axes axes = {}, bool keepdims = false);
-/// The position (i64) of the first largest element along one axis; a NaN counts as largest.
+/// The position (i64) of the first largest element along one axis; a NaN counts as largest. Throws
+/// ShapeError for an empty axis, when the function is called if the size is not known before.
 Expr argmax(Operand a, int axis = -1, bool keepdims = false);
 /// The position (i64) of the first smallest element along one axis; a NaN counts as smallest.
+/// Throws as argmax does.
 Expr argmin(Operand a, int axis = -1, bool keepdims = false);
 /// log(sum(exp(a))), without overflow; integers give f64.
 Expr logsumexp(Operand a, Axes axes = {-1}, bool keepdims = false);

@@ -94,7 +94,6 @@ Array CudaProgram::Call::given_memory(std::size_t i) const {
   const Place place = place_of(target);
   bool is_direct = place.memory && &place.memory->gpu() == &p_.gpu_ && place.address != 0;
   for (const Array& a : arguments_) is_direct = is_direct && !target.overlaps(a);
-  for (std::size_t j = 0; j < i; ++j) is_direct = is_direct && !target.overlaps(given_[j]);
   if (is_direct) return target;
   f_.copies.emplace_back(target, new_array(p_.gpu_, target.dtype(), target.shape(), p_.owner_));
   return f_.copies.back().second;

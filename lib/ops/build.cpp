@@ -88,6 +88,47 @@ bool leaves_alone(const ir::DimList& to, const ir::DimList& from) {
   return true;
 }
 
+/// What to write where axis `axis` of input `i`, whose size is not known to be 1, meets another
+/// size.
+std::string hint_to_broadcast(const ir::InferContext& c, std::size_t i, std::size_t axis) {
+  const bool has_name = !c.exprs[i].name().empty();
+  const std::string name = has_name ? c.exprs[i].name() : "x";
+  std::string items;
+  for (std::size_t k = 0; k < axis; ++k) items += "Range{}, ";
+  return fmt::format("a size is broadcast only if it is known to be 1 when the function is made: "
+                     "expand_dims(index({0}, {{{1}0}}), {{{2}}}) is {0} with axis {2} of size 1{3}",
+                     name, items, axis, has_name ? "" : fmt::format(", x being {}", c.label(i)));
+}
+
+/// Axis `axis` of input `i` and another of input `j` are both known, and differ.
+std::string hint_to_align(const ir::InferContext& c, std::size_t i, std::size_t axis,
+                          std::size_t j) {
+  const auto &own = c.in(i).shape, &other = c.in(j).shape;
+  const bool has_name = !c.exprs[i].name().empty();
+  if (own.size() == 1 && other.size() > 1)
+    for (std::size_t k = 0; k + 1 < other.size(); ++k)
+      if (ir::dims::same(other[k], own[axis])) {
+        Axes after;
+        for (std::size_t m = k + 1; m < other.size(); ++m) after.push_back(static_cast<int>(m - k));
+        return fmt::format("axes are matched from the last; expand_dims({}, {{{}}}) goes along "
+                           "axis {} of {}",
+                           has_name ? c.exprs[i].name() : c.label(i), fmt::join(after, ", "), k,
+                           c.label(j));
+      }
+  return "axes are matched from the last, and only a size of 1 is broadcast: expand_dims inserts "
+         "one";
+}
+
+/// Of two inputs that do not broadcast; nothing inside rewrites, where nobody reads it.
+std::string hint_of_mismatch(const ir::InferContext& c, std::size_t j, std::size_t axis_j,
+                             std::size_t i, std::size_t axis_i) {
+  if (c.exprs.empty()) return {};
+  if (!c.in(i).shape[axis_i].is_static()) return hint_to_broadcast(c, i, axis_i);
+  if (!c.in(j).shape[axis_j].is_static()) return hint_to_broadcast(c, j, axis_j);
+  return c.in(j).rank() < c.in(i).rank() ? hint_to_align(c, j, axis_j, i)
+                                         : hint_to_align(c, i, axis_i, j);
+}
+
 } // namespace
 
 ir::DimList broadcast_shapes(ir::InferContext& c) {
@@ -113,13 +154,12 @@ ir::DimList broadcast_shapes(ir::InferContext& c) {
       }
       if (ir::dims::same(d, dims[k])) continue;
       const std::size_t j = from[offset + k];
+      const std::size_t axis_j = offset + k - (shape.size() - c.in(j).shape.size());
       d = c.require_equal(d, dims[k],
                           fmt::format("dims differ: {} has {} on axis {}, {} has {} on axis {}",
-                                      c.label(j), d.to_string(),
-                                      offset + k - (shape.size() - c.in(j).shape.size()),
-                                      c.label(i), dims[k].to_string(), k),
-                          "only a dim known to be 1 is broadcast, never one of unknown size: "
-                          "expand_dims or broadcast_to says which axis is meant");
+                                      c.label(j), d.to_string(), axis_j, c.label(i),
+                                      dims[k].to_string(), k),
+                          hint_of_mismatch(c, j, axis_j, i, k));
     }
   }
   return shape;

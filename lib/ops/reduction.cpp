@@ -191,10 +191,11 @@ const Op argmin{.name = "argmin",
 
 namespace {
 
-Expr reduce(const Op& op, const Expr& a, const Axes& axes, bool keepdims, Location where) {
+Expr reduce(const Op& op, const Expr& a, const Axes& axes, bool keepdims, Location where,
+            std::vector<ir::Constraint> constraints = {}) {
   if (axes.empty() && a.rank() == 0) return a;
   const auto reduced = normalize_axes(op.name, axes, a, where);
-  const Expr r = ir::make(op, {a}, {.ints = reduced}, where);
+  const Expr r = ir::make(op, {a}, {.ints = reduced}, where, std::move(constraints));
   return keepdims ? restore_axes(r, reduced, where) : r;
 }
 
@@ -207,12 +208,15 @@ Expr reduce_position(const Op& op, const Operand& a, int axis, bool keepdims) {
         "needs an axis, got {}", e.label());
   const auto axes = normalize_axes(op.name, {axis}, e, a.where);
   const Dim& d = e.shape()[static_cast<std::size_t>(axes[0])];
+  constexpr const char* hint = "there is no position in an empty axis";
   if (d.is(0))
-    support::fail<ShapeError>(
-        op.name,
-        {.place = ir::place_of(a.where, {&e, 1}), .hint = "there is no position in an empty axis"},
-        "axis {} of {} is empty", axes[0], e.label());
-  return reduce(op, e, {axis}, keepdims, a.where);
+    support::fail<ShapeError>(op.name, {.place = ir::place_of(a.where, {&e, 1}), .hint = hint},
+                              "axis {} of {} is empty", axes[0], e.label());
+  if (d.is_static()) return reduce(op, e, {axis}, keepdims, a.where);
+  // A dim that is its own maximum with 1 is not 0.
+  return reduce(op, e, {axis}, keepdims, a.where,
+                {{d, ir::dims::max(d, Dim(1)),
+                  fmt::format("axis {} of {} is empty", axes[0], e.label()), false, hint}});
 }
 
 /// `x`, through which no gradient passes where all elements along the axes of `top`, their largest,

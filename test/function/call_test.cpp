@@ -73,7 +73,7 @@ TEST_CASE("a hot loop allocates nothing", "[function][call][host]") {
   }
 }
 
-TEST_CASE("outputs may overlap arguments and each other", "[function][call]") {
+TEST_CASE("outputs may overlap arguments", "[function][call]") {
   auto x = kt::vector<float>("x");
   const kt::Function backwards = kt::function({x}, {kt::slice(x, {{{}, {}, -1}}), x + 1});
   Floats memory{1, 2, 3, 4, 5, 6};
@@ -88,12 +88,6 @@ TEST_CASE("outputs may overlap arguments and each other", "[function][call]") {
   memory = {1, 2, 3, 4, 5, 6};
   running.call_into({all}, {all.slice(0, 1)});
   CHECK(memory == Floats{1, 3, 5, 7, 9, 11});
-
-  // Two outputs in one place: the later one stays.
-  memory = {1, 2, 3, 4, 5, 6};
-  Array both = Array::empty<float>({6});
-  backwards.call_into({all}, {both, both});
-  CHECK(both.to_vector<float>() == Floats{2, 3, 4, 5, 6, 7});
 }
 
 TEST_CASE("arguments and outputs may have any strides", "[function][call]") {

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
+#include <utility>
+#include <vector>
 
 #include <malloc.h>
 
@@ -162,8 +165,8 @@ TEST_CASE_METHOD(Inputs, "a mismatch that only a call can show names the op and 
         }) == "mul: dims differ: exp f32[?] has ? on axis 0, a2 f32[?] has ? on axis 0; in this "
               "call of h they are 4 and 5\n"
               "  at errors_test.cpp:LINE; a2 from errors_test.cpp:LINE\n"
-              "  hint: only a dim known to be 1 is broadcast, never one of unknown size: "
-              "expand_dims or broadcast_to says which axis is meant");
+              "  hint: a size is broadcast only if it is known to be 1 when the function is made: "
+              "expand_dims(index(a2, {0}), {0}) is a2 with axis 0 of size 1");
   CHECK(message_of<kt::ShapeError>([&] {
           hd({Array::zeros<float>({4, 3}), Array::zeros<float>({5, 2})});
         }) ==
@@ -189,8 +192,8 @@ TEST_CASE_METHOD(Inputs, "a mismatch that only a call can show names the op and 
         "add: dims differ: b f32[10] has 10 on axis 0, a f32[?] has ? on axis 0; in this call of "
         "hu they are 10 and 4\n"
         "  at errors_test.cpp:LINE; b from errors_test.cpp:LINE, a from errors_test.cpp:LINE\n"
-        "  hint: only a dim known to be 1 is broadcast, never one of unknown size: expand_dims or "
-        "broadcast_to says which axis is meant");
+        "  hint: a size is broadcast only if it is known to be 1 when the function is made: "
+        "expand_dims(index(a, {0}), {0}) is a with axis 0 of size 1");
   CHECK(message_of<kt::ShapeError>([&] { hu2({Array::zeros<float>({4})}); }) ==
         "hu2: the update of b f32[10] gives mul f32[?], which has ? on axis 0; in this call of hu2 "
         "they are 10 and 4\n"
@@ -201,8 +204,8 @@ TEST_CASE_METHOD(Inputs, "a mismatch that only a call can show names the op and 
         }) == "add: dims differ: cast f32[max(k,0)] has max(k,0) on axis 0, a f32[?] has ? on axis "
               "0; in this call of ho they are 3 and 4\n"
               "  at errors_test.cpp:LINE; a from errors_test.cpp:LINE\n"
-              "  hint: only a dim known to be 1 is broadcast, never one of unknown size: "
-              "expand_dims or broadcast_to says which axis is meant");
+              "  hint: a size is broadcast only if it is known to be 1 when the function is made: "
+              "expand_dims(index(a, {0}), {0}) is a with axis 0 of size 1");
 }
 
 TEST_CASE_METHOD(Inputs, "a position outside its axis is named, with the array",
@@ -262,17 +265,104 @@ TEST_CASE_METHOD(Inputs, "call_into needs arrays that the results fit into", "[f
         }) == "hi: output 0 is f32[1,3] in this call, the array given is f32[2,3]\n"
               "  at errors_test.cpp:LINE\n"
               "  hint: allocate it with Array::empty, or let the call make it");
-  CHECK(message_of<kt::ShapeError>([&] {
+  CHECK(message_of<kt::TypeError>([&] {
           hi.call_into({Array::zeros<float>({4, 3}), Array::from({1})},
                        {Array::zeros<double>({1, 3})});
-        }) == "hi: output 0 is f32[1,3] in this call, the array given is f64[1,3]\n"
+        }) == "hi: output 0 is f32, the array given is f64[1,3]\n"
               "  at errors_test.cpp:LINE\n"
-              "  hint: allocate it with Array::empty, or let the call make it");
+              "  hint: give an array of DType::f32, or let the call make it");
   CHECK(message_of<kt::TypeError>([&] {
           hi.call_into({Array::zeros<float>({4, 3}), Array::from({1})}, {Array::view(ro, {1, 3})});
         }) == "hi: the array given for output 0, f32[1,3], is read-only\n"
               "  at errors_test.cpp:LINE\n"
               "  hint: give one that views writable memory and repeats no element");
+}
+
+TEST_CASE_METHOD(Inputs, "two outputs need memory of their own", "[function][errors]") {
+  const kt::Function f = kt::function({X}, {X + 1, X * 2}, {.name = "f"});
+  const Array x = Array::full<float>({2, 3}, 1), one = Array::zeros<float>({2, 3});
+  Array both = Array::zeros<float>({2, 6}), more = Array::zeros<float>({4, 3});
+  CHECK(message_of<kt::ShapeError>([&] {
+          f.call_into({x}, {one, one});
+        }) ==
+        "f: the arrays given for outputs 0 and 1, f32[2,3] and f32[2,3], have elements in common\n"
+        "  at errors_test.cpp:LINE\n"
+        "  hint: give each output memory of its own");
+  for (const auto& [left, right] : std::vector<std::pair<Array, Array>>{
+           {both.slice(1, 0, 3), both.slice(1, 2, 5)},
+           {both.slice(1, 0, 3), both.slice(1, 0, 3).slice(0, {}, {}, -1)},
+           {both.slice(1, 0, 6, 2), both.slice(1, 3, 6)},
+           {more.slice(0, 0, 2), more.slice(0, 1, 3)},
+           {more.slice(0, 0, 4, 2), more.slice(0, 2, 4)}})
+    CHECK(message_of<kt::ShapeError>([&] {
+            f.call_into({x}, {left, right});
+          }).starts_with("f: the arrays given for outputs 0 and 1"));
+  // Halves, and every other row or column, span the same memory and have nothing in common.
+  for (const auto& [left, right] :
+       std::vector<std::pair<Array, Array>>{{both.slice(1, 0, 3), both.slice(1, 3, 6)},
+                                            {both.slice(1, 0, 6, 2), both.slice(1, 5, {}, -2)},
+                                            {more.slice(0, 0, 4, 2), more.slice(0, 3, {}, -2)},
+                                            {more.slice(0, 0, 2), more.slice(0, 2, 4)}}) {
+    f.call_into({x}, {left, right});
+    CHECK(left.to_vector<float>() == std::vector<float>(6, 2));
+    CHECK(right.to_vector<float>() == std::vector<float>(6, 2));
+  }
+}
+
+TEST_CASE_METHOD(Inputs, "an axis that must not be empty is checked by the call",
+                 "[function][errors]") {
+  const kt::Function last = kt::function({X}, {kt::argmax(X)}, {.name = "last"}),
+                     first = kt::function({X}, {kt::argmin(X, 0, true)}, {.name = "first"}),
+                     rows = kt::function({X}, {kt::argmax(kt::slice(X, {{2, {}}}), 0)});
+  CHECK(message_of<kt::ShapeError>([&] {
+          last({Array::zeros<float>({2, 0})});
+        }) == "argmax: axis 1 of X f32[?,?] is empty in this call of last\n"
+              "  at errors_test.cpp:LINE; X from errors_test.cpp:LINE\n"
+              "  hint: there is no position in an empty axis");
+  CHECK(message_of<kt::ShapeError>([&] {
+          last({Array::zeros<float>({0, 0})});
+        }).starts_with("argmax: axis 1 of X f32[?,?] is empty"));
+  CHECK(message_of<kt::ShapeError>([&] {
+          first({Array::zeros<float>({0, 2})});
+        }).starts_with("argmin: axis 0 of X f32[?,?] is empty"));
+  CHECK(message_of<kt::ShapeError>([&] {
+          rows({Array::zeros<float>({2, 3})});
+        }).starts_with("argmax: axis 0 of slice f32["));
+  // No position is asked for where there is no row, and others go on as they did.
+  CHECK(last({Array::zeros<float>({0, 2})})[0].shape() == kt::Shape{0});
+  CHECK(last({Array::zeros<float>({2, 1})})[0].to_vector<std::int64_t>() ==
+        std::vector<std::int64_t>{0, 0});
+  CHECK(rows({Array::zeros<float>({3, 1})})[0].item<std::int64_t>() == 0);
+  // The largest of nothing is the lowest that there is, whether the size is known or not.
+  const float infinity = std::numeric_limits<float>::infinity();
+  CHECK(kt::function({X}, {kt::max(X)})({Array::zeros<float>({2, 0})})[0].item<float>() ==
+        -infinity);
+  CHECK(kt::function({}, {kt::min(kt::constant(Array::zeros<float>({0})))})({})[0].item<float>() ==
+        infinity);
+}
+
+TEST_CASE_METHOD(Inputs, "the hint of sizes that are not broadcast is code for these operands",
+                 "[function][errors]") {
+  const kt::Function f = kt::function({X, Y}, {X * Y}, {.name = "f"}),
+                     g = kt::function({X, a}, {X + kt::exp(a)}, {.name = "g"});
+  CHECK(message_of<kt::ShapeError>([&] {
+          f({Array::zeros<float>({4, 3}), Array::zeros<float>({4, 1})});
+        }).ends_with("expand_dims(index(Y, {Range{}, 0}), {1}) is Y with axis 1 of size 1"));
+  CHECK(message_of<kt::ShapeError>([&] {
+          g({Array::zeros<float>({4, 3}), Array::zeros<float>({1})});
+        })
+            .ends_with("expand_dims(index(x, {0}), {0}) is x with axis 0 of size 1, x being exp "
+                       "f32[?]"));
+  // The code does what it says.
+  const kt::Function repeated = kt::function(
+      {X, Y}, {X * kt::expand_dims(kt::index(Y, {kt::Range{}, std::int64_t{0}}), {1})});
+  CHECK(repeated({Array::full<float>({4, 3}, 2), Array::full<float>({4, 1}, 3)})[0]
+            .to_vector<float>() == std::vector<float>(12, 6));
+  const Expr t = kt::tensor<float>({2, 3, 4}, "t"), u = kt::tensor<float>({3}, "u");
+  CHECK(message_of<kt::ShapeError>([&] { t* u; })
+            .ends_with("axes are matched from the last; expand_dims(u, {1}) goes along axis 1 of t "
+                       "f32[2,3,4]"));
+  CHECK(kt::sum(t * kt::expand_dims(u, {1})).rank() == 0);
 }
 
 TEST_CASE_METHOD(Inputs, "set keeps dtype and shape", "[function][errors]") {

@@ -35,13 +35,13 @@ TEST_CASE_METHOD(Inputs, "elementwise ops", "[function][errors]") {
         "add: dims differ: s f32[2,3] has 2 on axis 0, c f32[4,5] has 4 on axis 0\n"
         "  at op_errors_test.cpp:LINE; s from op_errors_test.cpp:LINE, c from "
         "op_errors_test.cpp:LINE\n"
-        "  hint: only a dim known to be 1 is broadcast, never one of unknown size: expand_dims or "
-        "broadcast_to says which axis is meant");
+        "  hint: axes are matched from the last, and only a size of 1 is broadcast: expand_dims "
+        "inserts one");
   CHECK(message_of<kt::ShapeError>([&] { s + kt::sum(c, {0}); }) ==
         "add: dims differ: s f32[2,3] has 3 on axis 1, sum f32[5] has 5 on axis 0\n"
         "  at op_errors_test.cpp:LINE; s from op_errors_test.cpp:LINE\n"
-        "  hint: only a dim known to be 1 is broadcast, never one of unknown size: expand_dims or "
-        "broadcast_to says which axis is meant");
+        "  hint: axes are matched from the last, and only a size of 1 is broadcast: expand_dims "
+        "inserts one");
   CHECK(message_of<kt::TypeError>([&] { flag + flag; }) ==
         "add: takes numbers, got flag bool[?], flag bool[?]\n"
         "  at op_errors_test.cpp:LINE; flag from op_errors_test.cpp:LINE\n"
@@ -265,11 +265,12 @@ TEST_CASE_METHOD(Inputs, "indexing", "[function][errors]") {
         "  hint: cast(p, DType::i64); to select by a mask, use where");
   CHECK(message_of<kt::ShapeError>([&] {
           kt::index(x, {kt::tensor<int>({2}, "i"), kt::tensor<int>({3}, "j")});
-        }) == "index: dims differ: i i32[2] has 2 on axis 0, j i32[3] has 3 on axis 0\n"
-              "  at op_errors_test.cpp:LINE; i from op_errors_test.cpp:LINE, j from "
-              "op_errors_test.cpp:LINE\n"
-              "  hint: only a dim known to be 1 is broadcast, never one of unknown size: "
-              "expand_dims or broadcast_to says which axis is meant");
+        }) ==
+        "index: dims differ: i i32[2] has 2 on axis 0, j i32[3] has 3 on axis 0\n"
+        "  at op_errors_test.cpp:LINE; i from op_errors_test.cpp:LINE, j from "
+        "op_errors_test.cpp:LINE\n"
+        "  hint: axes are matched from the last, and only a size of 1 is broadcast: expand_dims "
+        "inserts one");
   CHECK(message_of<kt::ShapeError>([&] { kt::index_add({3}, {}, v); }) ==
         "index_add: 0 position arrays for a shape of [3]\n"
         "  at op_errors_test.cpp:LINE; v from op_errors_test.cpp:LINE\n"
