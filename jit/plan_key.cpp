@@ -101,7 +101,7 @@ void Encoder::put_type(const ir::Type& type) {
 void Encoder::put_value(const ir::Node& n) {
   const Array& value = static_cast<const ir::ArrayLeaf*>(n.attrs.leaf.get())->value;
   if (value.numel() > rewrite::max_folded_numel) return put(0);
-  const Array dense = value.contiguous();
+  const Array dense = value.contiguous(Location{});
   put(1);
   put(std::string_view(static_cast<const char*>(dense.raw()), dense.nbytes()));
 }

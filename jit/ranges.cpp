@@ -98,7 +98,7 @@ Interval interval_of(DType dtype, const void* elements, std::size_t numel) {
 }
 
 Interval interval_of(const Array& array) {
-  const Array dense = array.contiguous();
+  const Array dense = array.contiguous(Location{});
   return interval_of(dense.dtype(), std::as_const(dense).raw(),
                      static_cast<std::size_t>(dense.numel()));
 }

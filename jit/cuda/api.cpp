@@ -22,7 +22,7 @@ Gpu* used(Device device) {
 int device_count() { return jit::cuda::driver_problem().empty() ? jit::cuda::gpu_count() : 0; }
 
 Array to_device(const Array& array, Device device) {
-  if (device.kind == Device::cpu) return array.to_host();
+  if (device.kind == Device::cpu) return array.to_host(Location{});
   return jit::cuda::copy_to_gpu(array, Gpu::get(device.index));
 }
 

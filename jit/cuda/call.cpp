@@ -147,7 +147,7 @@ void CudaProgram::Call::take_argument(const Array& argument, Address& to, int bu
     to = use_to_read(f_.kept.emplace_back(copy_to_gpu(argument, p_.gpu_)));
     return;
   }
-  f_.staged.push_back({buffer, argument.contiguous()});
+  f_.staged.push_back({buffer, argument.contiguous(p_.signature_.where)});
 }
 
 /// Where a variable's new value is computed; needs the variable's lock.
@@ -332,17 +332,17 @@ Array CudaProgram::Call::fetched(int buffer) const {
   const Shape shape = shape_of(t.shape, f_), strides = shape_of(t.strides, f_);
   std::int64_t last = 0;
   for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] == 0) return Array::empty(t.dtype, shape);
+    if (shape[i] == 0) return Array::empty(t.dtype, shape, p_.signature_.where);
     last += (shape[i] - 1) * strides[i];
   }
-  Array host = Array::empty(t.dtype, {last + 1});
+  Array host = Array::empty(t.dtype, {last + 1}, p_.signature_.where);
   p_.gpu_.check(driver().cuMemcpyDtoHAsync_v2(host.raw(),
                                               f_.buffers[static_cast<std::size_t>(buffer)],
                                               host.nbytes(), f_.queue.stream()),
                 "copying to the host");
   f_.queue.mark();
   f_.queue.synchronize();
-  return host.as_strided(shape, strides).copy();
+  return host.as_strided(shape, strides).copy(p_.signature_.where);
 }
 
 void CudaProgram::Call::run_watched(const Watcher& watcher) {
@@ -362,7 +362,7 @@ void CudaProgram::Call::run_watched(const Watcher& watcher) {
 void CudaProgram::Call::finish() {
   for (const auto& [target, from] : f_.copies) {
     memory_of(from)->note_write(f_.queue.mark());
-    copy_elements(target, from);
+    copy_elements(target, from, p_.signature_.where);
   }
 }
 

@@ -92,7 +92,7 @@ Array copy_to_gpu(const Array& array, Gpu& gpu) {
   const Place place = place_of(array);
   if (place.memory && &place.memory->gpu() == &gpu && place.address != 0) return array;
   Array result = new_array(gpu, array.dtype(), array.shape(), gpu.pool().owner("arrays"));
-  copy_elements(result, array);
+  copy_elements(result, array, Location{});
   // What may be positions is looked at while it is here.
   const bool may_be_positions = !is_float(array.dtype()) && !is_bool(array.dtype());
   if (may_be_positions && array.device().kind == Device::cpu)

@@ -166,13 +166,13 @@ Array Array::astype(DType to, Location where) const {
 
 bool equal(const Array& a, const Array& b) {
   if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
-  const Array dense_a = a.contiguous(), dense_b = b.contiguous();
+  const Array dense_a = a.contiguous(Location{}), dense_b = b.contiguous(Location{});
   return a.numel() == 0 || std::memcmp(dense_a.raw(), dense_b.raw(), a.nbytes()) == 0;
 }
 
 bool all_close(const Array& a, const Array& b, double rtol, double atol) {
   if (a.shape() != b.shape()) return false;
-  const Array wide_a = a.astype(DType::f64), wide_b = b.astype(DType::f64);
+  const Array wide_a = a.astype(DType::f64, Location{}), wide_b = b.astype(DType::f64, Location{});
   const double* x = wide_a.data<double>();
   const double* y = wide_b.data<double>();
   for (std::int64_t i = 0; i < a.numel(); ++i) {

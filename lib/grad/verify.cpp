@@ -13,8 +13,8 @@ namespace kroton {
 namespace {
 
 /// Weights in [0.5, 1.5) that make an array a scalar without letting errors cancel.
-Array projection(const Shape& shape) {
-  Array weights = Array::empty(DType::f64, shape);
+Array projection(const Shape& shape, const Location& where) {
+  Array weights = Array::empty(DType::f64, shape, where);
   std::uint64_t state = 0x2545F4914F6CDD1D;
   for (std::int64_t i = 0; i < weights.numel(); ++i) {
     state = state * 6364136223846793005u + 1442695040888963407u;
@@ -31,7 +31,7 @@ GradReport verify_grad(const std::function<Expr(const std::vector<Expr>&)>& f,
   std::vector<Expr> inputs;
   std::vector<Array> at;
   for (const Array& p : point) {
-    at.push_back(p.astype(DType::f64).copy());
+    at.push_back(p.astype(DType::f64, where).copy(where));
     inputs.push_back(tensor<double>({p.shape().begin(), p.shape().end()},
                                     fmt::format("argument {}", inputs.size()), where));
   }
@@ -47,7 +47,8 @@ GradReport verify_grad(const std::function<Expr(const std::vector<Expr>&)>& f,
       shape.push_back(d.value());
     }
     cost =
-        sum({Operand(cost, where) * Operand(constant(projection(shape), {}, where), where), where});
+        sum({Operand(cost, where) * Operand(constant(projection(shape, where), {}, where), where),
+             where});
   }
 
   std::vector<Expr> outputs = grad(cost, inputs, where);
@@ -69,7 +70,7 @@ GradReport verify_grad(const std::function<Expr(const std::vector<Expr>&)>& f,
   GradReport report;
   const ir::NodeId cost_id = graph.outputs()[0];
   for (std::size_t k = 0; k < at.size(); ++k) {
-    const Array slopes = analytic[k + 1].contiguous();
+    const Array slopes = analytic[k + 1].contiguous(where);
     for (std::int64_t i = 0; i < at[k].numel(); ++i) {
       double& value = at[k].data<double>()[i];
       const double middle = value;

@@ -295,12 +295,18 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
                               .flushes = precision == Precision::flushed};
     KROTON_CHECK(n.op->eval || n.op->has(Trait::elementwise), "{} {} has no value", n.op->name,
                  n.name);
-    if (bindings.nudge != 0) {
-      const Array value = evaluate_nudged(context, bindings.nudge, id,
-                                          std::ranges::find(wanted, id) != wanted.end());
-      values.emplace(id, Value{value, value});
-    } else {
-      values.emplace(id, evaluate_node(context, precision));
+    try {
+      if (bindings.nudge != 0) {
+        const Array value = evaluate_nudged(context, bindings.nudge, id,
+                                            std::ranges::find(wanted, id) != wanted.end());
+        values.emplace(id, Value{value, value});
+      } else {
+        values.emplace(id, evaluate_node(context, precision));
+      }
+    } catch (const DeviceError& e) { // memory is short: evaluators do not know whose line it is
+      support::fail<DeviceError>(e.text().op,
+                                 {.place = support::describe(n.where), .hint = e.text().hint},
+                                 "{}", e.text().message);
     }
     for (NodeId i : n.inputs)
       if (--uses[i] == 0) values.erase(i);

@@ -270,8 +270,9 @@ Expr logsumexp(Operand a, Axes axes, bool keepdims) {
   // subtract: inf - inf would be NaN.
   const Expr top = max({x, at}, axes, true);
   const Expr shift = stop_gradient(
-      {where({abs({top, at}) < Operand(std::numeric_limits<double>::infinity(), at), at}, {top, at},
-             {0.0, at}),
+      {where(
+           {Operand(abs({top, at}), at) < Operand(std::numeric_limits<double>::infinity(), at), at},
+           {top, at}, {0.0, at}),
        at});
   const Expr rows = ops::without_empty_rows(x, top, at);
   const Expr s =

@@ -167,7 +167,8 @@ Expr gelu(Operand a) {
   const Expr x = ops::to_floating(a);
   constexpr double of_x = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
   const Expr square = Operand(x, at) * Operand(x, at);
-  const Expr factor = Operand(of_x, at) + Operand(of_x * 0.044715, at) * Operand(square, at);
+  const Expr cubic = Operand(of_x * 0.044715, at) * Operand(square, at);
+  const Expr factor = Operand(of_x, at) + Operand(cubic, at);
   const Expr doubled = Operand(x, at) * Operand(factor, at);
   return Operand(x, at) * Operand(sigmoid({doubled, at}), at);
 }
