@@ -19,7 +19,9 @@ ReadOnlyDirectory::Directory ReadOnlyDirectory::open() {
     if (directory_) return directory_;
   }
   Fd fd(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) throw std::runtime_error(fmt::format("cannot open it: {}", error_text(errno)));
+  if (!fd)
+    throw std::runtime_error(fmt::format(
+        "cannot open it: {}; KROTON_CACHE_PATH or CacheOptions::path names it", error_text(errno)));
   struct stat status;
   if (::fstat(fd.get(), &status) != 0)
     throw std::runtime_error(fmt::format("cannot examine it: {}", error_text(errno)));

@@ -3,6 +3,8 @@
 
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"
+#include "jit/pool.hpp"
+#include "lib/data/memory.hpp"
 #include "lib/data/overlap.hpp"
 
 namespace kroton {
@@ -56,6 +58,10 @@ std::string Function::graph_dot() const {
 
 Function function(std::vector<Expr> inputs, std::vector<Expr> outputs, Options options,
                   Location where) {
+  // What the environment says wrongly of memory and threads is told now, not by the first large
+  // array or loop.
+  static_cast<void>(data::kept_memory());
+  static_cast<void>(jit::thread_count());
   return Function(std::make_shared<jit::FunctionState>(
       jit::make_signature(std::move(inputs), std::move(outputs), options, where), options));
 }

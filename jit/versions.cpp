@@ -1,11 +1,10 @@
 #include "jit/versions.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <exception>
-#include <string_view>
 
 #include "jit/background.hpp"
+#include "lib/support/environment.hpp"
 #include "lib/support/log.hpp"
 
 namespace kroton::jit {
@@ -15,10 +14,7 @@ namespace {
 constexpr int calls_before_first = 4;
 
 bool is_switched_off() {
-  static const bool off = [] {
-    const char* text = std::getenv("KROTON_SPECIALIZE");
-    return text && std::string_view(text) == "0";
-  }();
+  static const bool off = support::switch_variable("KROTON_SPECIALIZE", "0");
   return off;
 }
 

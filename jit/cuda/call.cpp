@@ -1,11 +1,11 @@
 #include "jit/cuda/call.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
 #include "jit/cuda/transfer.hpp"
+#include "lib/support/environment.hpp"
 #include "lib/support/error.hpp"
 
 namespace kroton::jit::cuda {
@@ -18,10 +18,7 @@ constexpr std::size_t largest_piece = std::size_t{4} << 20;
 
 /// Whether each launch is waited for, so that a failure can be told of the kernel that it is in.
 bool is_each_launch_waited_for() {
-  static const bool waits = [] {
-    const char* text = std::getenv("KROTON_CUDA_SYNC");
-    return text && std::string_view(text) == "1";
-  }();
+  static const bool waits = support::switch_variable("KROTON_CUDA_SYNC", "1");
   return waits;
 }
 

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
 #include <optional>
 #include <utility>
 
 #include "jit/cuda/gpu.hpp"
+#include "lib/support/environment.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
 
@@ -26,10 +26,7 @@ std::size_t block_size(std::size_t nbytes) {
 } // namespace
 
 bool has_exact_memory() noexcept {
-  static const bool is_exact = [] {
-    const char* text = std::getenv("KROTON_CUDA_EXACT_MEMORY");
-    return text && std::string_view(text) == "1";
-  }();
+  static const bool is_exact = support::switch_variable("KROTON_CUDA_EXACT_MEMORY", "1");
   return is_exact;
 }
 

@@ -2,13 +2,13 @@
 #include "jit/cuda/program.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <string_view>
 
 #include "codegen/cuda.hpp"
 #include "jit/cuda/frame.hpp"
+#include "lib/support/environment.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/saturate.hpp"
 
@@ -24,10 +24,7 @@ std::size_t aligned(std::size_t nbytes) { return (nbytes + alignment - 1) / alig
 constexpr std::size_t most_bytes_apart = std::size_t{8} << 20;
 
 bool are_graphs_off() {
-  static const bool off = [] {
-    const char* text = std::getenv("KROTON_CUDA_GRAPHS");
-    return text && std::string_view(text) == "0";
-  }();
+  static const bool off = support::switch_variable("KROTON_CUDA_GRAPHS", "0");
   return off;
 }
 

@@ -3,6 +3,7 @@
 ///
 ///   const std::string threads = variable("KROTON_THREADS");
 ///   if (threads.empty()) …                                  // not set, or empty
+///   static const bool is_off = switch_variable("KROTON_SPECIALIZE", "0");
 ///   if (!is_environment_trusted()) complain("the program is setuid");
 ///
 /// A program that runs with more rights than whoever started it (setuid, setgid, file
@@ -14,6 +15,10 @@ namespace kroton::support {
 
 /// The value of a variable; empty if it is not set, is empty, or must not be believed.
 std::string variable(const char* name);
+
+/// Whether the variable has the one value that does something. Warns, once for each reader, of any
+/// other but an empty one.
+bool switch_variable(const char* name, const char* value);
 
 /// Whether the environment was given by somebody with the rights that the process has.
 bool is_environment_trusted() noexcept;

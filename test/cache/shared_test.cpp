@@ -226,6 +226,7 @@ TEST_CASE("a shared directory that is missing, deleted or back again is no error
   Store store(with_level(read_only(path)));
   CHECK(store.get_or_make(key_of("a"), fresh).outcome == Outcome::made);
   CHECK_THAT(log.text(), contains("cannot open it: No such file"));
+  CHECK_THAT(log.text(), contains("KROTON_CACHE_PATH"));
   fill(path, key_of("a"), "code");
   CHECK(store.look_up(key_of("a")).outcome == Outcome::shared);
   fs::remove_all(path);

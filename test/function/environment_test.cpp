@@ -1,4 +1,6 @@
 /// docs/environment.md names every environment variable that the sources read, and no other.
+#include <kroton/kroton.hpp>
+
 #include <filesystem>
 #include <regex>
 #include <set>
@@ -6,6 +8,7 @@
 
 #include "test/data/source_root.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/child.hpp"
 #include "test/support/temp_dir.hpp"
 
 namespace fs = std::filesystem;
@@ -37,6 +40,46 @@ std::set<std::string> variables_read() {
 }
 
 } // namespace
+
+TEST_CASE("child: a function is made and called", "[.environment]") {
+  const kroton::Expr x = kroton::vector<float>("x");
+  CHECK(kroton::function({x}, {x + 1})({kroton::Array::zeros<float>({3})}).size() == 1);
+}
+
+TEST_CASE("values of variables that have no effect are told of with what would have one",
+          "[function][environment]") {
+  const auto output = [](const kroton::test::Environment& environment) {
+    const auto r = kroton::test::run_child("[.environment]", environment);
+    CHECK(r.status == 0);
+    return r.output;
+  };
+  struct Case {
+    const char *name, *value, *told;
+  };
+  for (const Case& c : {
+           Case{"KROTON_KEEP_MIB", "x", "KROTON_KEEP_MIB=x is no number of MiB"},
+           Case{"KROTON_KEEP_MIB", "-1", "KROTON_KEEP_MIB=-1 is no number of MiB"},
+           Case{"KROTON_THREADS", "many", "KROTON_THREADS=many is no number from 1 to 4096"},
+           Case{"KROTON_SPECIALIZE", "no",
+                "KROTON_SPECIALIZE=no has no effect; the value that it takes is 0"},
+           Case{"KROTON_CPU", "z80", "KROTON_CPU=z80 is not known"},
+           Case{"KROTON_CACHE", "no", "KROTON_CACHE=no is not known"},
+           Case{"KROTON_CACHE_UNSIGNED", "all", "KROTON_CACHE_UNSIGNED=all is not known"},
+           Case{"KROTON_CACHE_TIMEOUT_MS", "0", "KROTON_CACHE_TIMEOUT_MS=0 has no effect"},
+           Case{"KROTON_CACHE_PATH", "/nowhere/at/all", "KROTON_CACHE_PATH or CacheOptions::path"},
+           Case{"KROTON_LOG", "loud", "KROTON_LOG=loud"},
+       }) {
+    const std::string text = output({{c.name, c.value}});
+    INFO(text);
+    CHECK(text.find(c.told) != text.npos);
+  }
+  // Nothing is told of values that do what they say, nor of empty ones.
+  for (const auto& [name, value] : kroton::test::Environment{{"KROTON_KEEP_MIB", "0"},
+                                                             {"KROTON_THREADS", "2"},
+                                                             {"KROTON_SPECIALIZE", "0"},
+                                                             {"KROTON_SPECIALIZE", ""}})
+    CHECK(output({{name, value}}).find("KROTON_") == std::string::npos);
+}
 
 TEST_CASE("every environment variable is in docs/environment.md", "[function][docs]") {
   std::set<std::string> documented;
