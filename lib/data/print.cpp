@@ -3,6 +3,7 @@
 #include <kroton/array.hpp>
 
 #include "lib/support/error.hpp"
+#include "lib/support/number_text.hpp"
 
 namespace kroton {
 namespace {
@@ -33,9 +34,9 @@ std::string element_text(const std::byte* at, DType dtype) {
   case DType::u64:
     return fmt::format("{}", read(std::uint64_t{}));
   case DType::f32:
-    return fmt::format("{}", read(float{}));
+    return support::number_text(read(float{}));
   case DType::f64:
-    return fmt::format("{}", read(double{}));
+    return support::number_text(read(double{}));
   }
   return {};
 }

@@ -8,6 +8,7 @@
 
 #include "lib/ir/eval.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/number_text.hpp"
 
 namespace kroton {
 namespace {
@@ -89,8 +90,8 @@ GradReport verify_grad(const std::function<Expr(const std::vector<Expr>&)>& f,
             {.place = support::describe(where),
              .hint = "a kink or a rounded op near the point makes finite differences fail too: "
                      "move the point"},
-            "argument {}, position {}: grad says {}, finite differences say {}", k, i, slope,
-            numeric);
+            "argument {}, position {}: grad says {}, finite differences say {}", k, i,
+            support::number_text(slope), support::number_text(numeric));
     }
   }
   return report;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "lib/ir/graph.hpp"
+#include "lib/support/number_text.hpp"
 
 namespace kroton {
 namespace ir {
@@ -14,12 +15,12 @@ std::string constant_text(const GraphNode& n) {
   double f = 0;
   if (n.type.dtype == DType::f64) {
     std::memcpy(&f, &n.attrs.bits, sizeof f);
-    return fmt::format("{}", f);
+    return support::number_text(f);
   }
   if (n.type.dtype == DType::f32) {
     float v = 0;
     std::memcpy(&v, &n.attrs.bits, sizeof v);
-    return fmt::format("{}", v);
+    return support::number_text(v);
   }
   if (is_unsigned_int(n.type.dtype)) return fmt::format("{}", n.attrs.bits);
   if (is_bool(n.type.dtype)) return n.attrs.bits ? "true" : "false";

@@ -4,6 +4,7 @@
 
 #include "lib/ir/extended.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/support/number_text.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton {
@@ -202,7 +203,7 @@ Expr arange(Operand n) {
   if (n.is_literal() && n.literal.kind != WeakKind::integer)
     support::fail<TypeError>(
         "arange", {.place = support::describe(n.where), .hint = "give the number of elements"},
-        "takes an integer, got {}", n.literal.floating);
+        "takes an integer, got {}", support::number_text(n.literal.floating));
   if (n.is_literal()) {
     const std::int64_t length = n.literal.integer;
     if (n.literal.is_unsigned && length < 0)
