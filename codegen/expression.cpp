@@ -284,8 +284,9 @@ Expressions::Text Expressions::definition(int id) const {
         0};
   }
   case ValueKind::uniform:
-    return {fmt::format("uniform_{}({}, {}, {}, {})", to_string(v.dtype), operand(v.inputs[0], 0),
-                        draw_name(id), operand(v.inputs[1], 0), access_index(v.access)),
+    return {fmt::format("{}_{}({}, {}, {}, {})", v.bits ? "positive" : "uniform",
+                        to_string(v.dtype), operand(v.inputs[0], 0), draw_name(id),
+                        operand(v.inputs[1], 0), access_index(v.access)),
             9};
   case ValueKind::result:
     if (is_stretched(v.reduction) && lanes_.is_vector(id))

@@ -293,9 +293,9 @@ void Statements::emit_run(int id, int axis, int indent) {
   Access before = v.access;
   std::erase_if(before.terms, [&](const Term& t) { return t.axis >= axis; });
   if (const std::string start = access_index(before); start != "0") first = start + " + " + first;
-  line(indent,
-       fmt::format("fill_uniform_{}({}, {}, {}, {}, {}, {});", to_string(v.dtype), run_name(id),
-                   count, operand(v.inputs[0], 0), draw_name(id), operand(v.inputs[1], 0), first));
+  line(indent, fmt::format("fill_{}_{}({}, {}, {}, {}, {}, {});", v.bits ? "positive" : "uniform",
+                           to_string(v.dtype), run_name(id), count, operand(v.inputs[0], 0),
+                           draw_name(id), operand(v.inputs[1], 0), first));
 }
 
 void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,

@@ -76,6 +76,12 @@ template <class U> KROTON_INLINE auto unit_f32(U bits) {
   return convert<f32>(convert<i32>(bits >> 8)) * 0x1p-24f;
 }
 
+/// The upper 31 bits as the middle of one of 2^31 equal parts of (0, 1): what logarithms are taken of.
+//# middle_f32: types convert
+template <class U> KROTON_INLINE auto middle_f32(U bits) {
+  return convert<f32>(convert<i32>(bits >> 1)) * 0x1p-31f + 0x1p-32f;
+}
+
 /// 53 bits of two words as a number in [0, 1).
 //# unit_f64: types convert
 template <class U> KROTON_INLINE auto unit_f64(U high, U low) {
@@ -87,6 +93,13 @@ template <class U> KROTON_INLINE auto unit_f64(U high, U low) {
 template <class I> KROTON_INLINE auto uniform_f32(u64 key, u32 draw, u64 step, I element) {
   auto e = convert<u64>(element);
   return unit_f32(philox_word(key, e >> 2, draw, step, e & 3));
+}
+
+/// The same as numbers above 0.
+//# positive_f32: types convert philox_word middle_f32
+template <class I> KROTON_INLINE auto positive_f32(u64 key, u32 draw, u64 step, I element) {
+  auto e = convert<u64>(element);
+  return middle_f32(philox_word(key, e >> 2, draw, step, e & 3));
 }
 
 //# uniform_f64: types convert philox_block unit_f64

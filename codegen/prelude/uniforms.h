@@ -91,6 +91,13 @@ inline constexpr int philox_blocks = 8;
   });
 }
 
+//# fill_positive_f32: types philox_blocks philox_stream middle_f32 fill_groups
+[[gnu::noinline]] static void fill_positive_f32(f32* to, i64 n, u64 key, u32 draw, u64 step, u64 first) {
+  fill_groups(to, n, first & 3, [=](u64 group) {
+    return middle_f32(philox_stream<philox_blocks>(key, draw, step, (first >> 2) + philox_blocks * group));
+  });
+}
+
 //# fill_uniform_f64: types philox_blocks philox_stream unit_f64 fill_groups
 [[gnu::noinline]] static void fill_uniform_f64(f64* to, i64 n, u64 key, u32 draw, u64 step, u64 first) {
   fill_groups(to, n, first & 1, [=](u64 group) {

@@ -2,8 +2,11 @@
 #include <kroton/random.hpp>
 
 #include <array>
+#include <cmath>
+#include <limits>
 
 #include "lib/ops/build.hpp"
+#include "lib/support/number_text.hpp"
 
 namespace kroton {
 namespace ops {
@@ -31,11 +34,12 @@ Words philox(Words counter, std::uint32_t k0, std::uint32_t k1) {
 }
 
 /// Input: the state u64[2]. attrs.dims is the shape, attrs.dtype f32 or f64, attrs.ints[0] the
-/// draw.
+/// draw. attrs.bits is 1 for the f32 numbers that logarithms are taken of.
 Type infer_uniform(InferContext& c) { return {c.attrs.dtype, c.attrs.dims}; }
 
-/// f32: 24 bits of word e % 4 of block e / 4. f64: the upper 27 and 26 bits of words 2 (e % 2) and
-/// the next of block e / 2.
+/// f32: 24 bits of word e % 4 of block e / 4; where attrs.bits is 1, the middle of one of 2^31
+/// equal parts of (0, 1). f64: the upper 27 and 26 bits of words 2 (e % 2) and the next of block e
+/// / 2.
 Array eval_uniform(const EvalContext& c) {
   const Array state = c.inputs[0].contiguous();
   const std::uint64_t seed = state.data<std::uint64_t>()[0], step = state.data<std::uint64_t>()[1];
@@ -48,7 +52,9 @@ Array eval_uniform(const EvalContext& c) {
   for (std::int64_t e = 0; e < out.numel(); ++e) {
     const auto i = static_cast<std::uint64_t>(e);
     double u = 0;
-    if (c.declared == DType::f32) {
+    if (c.declared == DType::f32 && c.attrs.bits != 0) {
+      u = static_cast<float>(block(i / 4)[i % 4] >> 1) * 0x1p-31f + 0x1p-32f;
+    } else if (c.declared == DType::f32) {
       u = (block(i / 4)[i % 4] >> 8) * 0x1p-24;
     } else {
       const Words w = block(i / 2);
@@ -80,27 +86,72 @@ Random::Random(std::uint64_t seed, Location where)
   state_.state()->step = constant(one_call, {}, where).node();
 }
 
-Expr Random::draw(std::vector<Dim> shape, DType dtype, Location where) {
+namespace {
+
+/// True if `v` is a finite number of the dtype.
+bool is_finite(double v, DType dtype) {
+  return std::isfinite(dtype == DType::f32 ? static_cast<float>(v) : v);
+}
+
+/// True if a product of `span` with the largest number below 1 that is drawn, added to `low`, may
+/// be rounded to `high` or more.
+template <class T> bool reaches(T low, T span, T high) {
+  const T largest = 1 - std::numeric_limits<T>::epsilon() / 2;
+  return largest * span + low >= high || std::fma(largest, span, low) >= high;
+}
+
+} // namespace
+
+Expr Random::draw(std::vector<Dim> shape, DType dtype, Location where, bool is_for_logarithm) {
   if (!is_float(dtype))
     support::fail<TypeError>("random",
                              {.place = support::describe(where), .hint = "cast the result"},
                              "draws f32 or f64, not {}", to_string(dtype));
-  return ir::make(ops::uniform, {state_},
-                  {.ints = {draws_++}, .dims = std::move(shape), .dtype = dtype}, where);
+  return ir::make(
+      ops::uniform, {state_},
+      {.ints = {draws_++}, .dims = std::move(shape), .dtype = dtype, .bits = is_for_logarithm},
+      where);
 }
 
 Expr Random::uniform(std::vector<Dim> shape, DType dtype, double low, double high, Location where) {
   const Expr u = draw(std::move(shape), dtype, where);
+  if (!(low <= high) || !is_finite(low, dtype) || !is_finite(high - low, dtype))
+    support::fail<TypeError>(
+        "uniform",
+        {.place = support::describe(where),
+         .hint = fmt::format("low must not be above high, and high - low must be finite in {}",
+                             to_string(dtype))},
+        "cannot draw from [{}, {})", support::number_text(low), support::number_text(high));
   if (low == 0 && high == 1) return u;
-  return Operand(Operand(u, where) * Operand(high - low, where), where) + Operand(low, where);
+  const Expr scaled =
+      Operand(Operand(u, where) * Operand(high - low, where), where) + Operand(low, where);
+  // Rounding may reach `high`: then the largest number below it stands for what did.
+  const auto f = [](double v) { return static_cast<float>(v); };
+  const bool is_f32 = dtype == DType::f32;
+  const double end = is_f32 ? f(high) : high, start = is_f32 ? f(low) : low;
+  const bool may_reach =
+      is_f32 ? reaches(f(low), f(high - low), f(high)) : reaches(low, high - low, high);
+  if (start == end || !may_reach) return scaled;
+  const double below = is_f32 ? std::nextafter(f(high), f(low)) : std::nextafter(high, low);
+  return minimum({scaled, where}, {below, where});
 }
 
 Expr Random::normal(std::vector<Dim> shape, DType dtype, double mean, double stddev,
                     Location where) {
-  // 1 - u lies in (0, 1], so that the logarithm is finite.
-  const Expr u = draw(shape, dtype, where), v = draw(std::move(shape), dtype, where);
-  const Expr radius =
-      sqrt({Operand(-2.0, where) * Operand(log1p({-Operand(u, where), where}), where), where});
+  const bool is_f32 = dtype == DType::f32;
+  // u in (0, 1], so that the logarithm is finite; small numbers make the tails. An f32 draw in [0,
+  // 1) has none below 2^-24, which would end them at 5.8.
+  const Expr u = draw(shape, dtype, where, is_f32), v = draw(std::move(shape), dtype, where);
+  if (!(stddev >= 0) || !is_finite(stddev, dtype) || !is_finite(mean, dtype))
+    support::fail<TypeError>("normal",
+                             {.place = support::describe(where),
+                              .hint = fmt::format("both must be finite in {}, and the standard "
+                                                  "deviation not negative",
+                                                  to_string(dtype))},
+                             "the mean is {}, the standard deviation {}",
+                             support::number_text(mean), support::number_text(stddev));
+  const Expr logarithm = is_f32 ? log({u, where}) : log1p({-Operand(u, where), where});
+  const Expr radius = sqrt({Operand(-2.0, where) * Operand(logarithm, where), where});
   const Expr z = Operand(radius, where) *
                  Operand(cospi({Operand(2.0, where) * Operand(v, where), where}), where);
   if (mean == 0 && stddev == 1) return z;
@@ -112,7 +163,7 @@ Expr Random::bernoulli(double p, std::vector<Dim> shape, DType dtype, Location w
     support::fail<TypeError>(
         "bernoulli",
         {.place = support::describe(where), .hint = "give a probability between 0 and 1"},
-        "p is {}", p);
+        "p is {}", support::number_text(p));
   const Expr u = draw(std::move(shape), DType::f32, where);
   return cast({Operand(u, where) < Operand(p, where), where}, dtype);
 }

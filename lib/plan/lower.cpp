@@ -278,6 +278,7 @@ private:
            dims::same(n.attrs.dims[0], size);
   }
 
+  /// Its bits say whether logarithms are taken of the numbers.
   int uniform(const Member& m, Scope& scope) {
     const ir::GraphNode& n = graph_[m.id];
     const View state = resolve_view(graph_, n.inputs[0], 1);
@@ -287,6 +288,7 @@ private:
     Value v{.kind = ValueKind::uniform,
             .dtype = n.type.dtype,
             .op = n.op,
+            .bits = n.attrs.bits,
             .draw = n.attrs.ints[0],
             .node = m.id};
     Access position;

@@ -330,6 +330,22 @@ TEST_CASE_METHOD(Inputs, "random numbers", "[function][errors]") {
         "random: draws f32 or f64, not i32\n"
         "  at op_errors_test.cpp:LINE\n"
         "  hint: cast the result");
+  const double inf = std::numeric_limits<double>::infinity();
+  CHECK(message_of<kt::TypeError>([&] { rng.uniform({3}, DType::f32, 3, 1); }) ==
+        "uniform: cannot draw from [3, 1)\n"
+        "  at op_errors_test.cpp:LINE\n"
+        "  hint: low must not be above high, and high - low must be finite in f32");
+  for (const auto& [low, high] :
+       {std::pair(-inf, 0.0), {0.0, inf}, {inf - inf, 1.0}, {-3e38, 3e38}})
+    CHECK_THROWS_AS(rng.uniform({3}, DType::f32, low, high), kt::TypeError);
+  CHECK_NOTHROW(rng.uniform({3}, DType::f64, -3e38, 3e38));
+  CHECK(message_of<kt::TypeError>([&] { rng.normal({3}, DType::f32, 0, -1); }) ==
+        "normal: the mean is 0, the standard deviation -1\n"
+        "  at op_errors_test.cpp:LINE\n"
+        "  hint: both must be finite in f32, and the standard deviation not negative");
+  for (const auto& [mean, stddev] :
+       {std::pair(inf, 1.0), {0.0, inf}, {0.0, inf - inf}, {1e39, 1.0}})
+    CHECK_THROWS_AS(rng.normal({3}, DType::f32, mean, stddev), kt::TypeError);
 }
 
 TEST_CASE_METHOD(Inputs, "dims", "[function][errors]") {
