@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lib/ops/ops.hpp"
+
 namespace kroton::codegen {
 using namespace plan;
 
@@ -43,6 +45,7 @@ public:
   bool has_worthwhile_loop() const {
     if (k_.axes.empty()) return false;
     if (has_inner()) return true;
+    if (k_.axes.size() == 1 && std::ranges::any_of(k_.values, loops)) return true;
     const Dim& n = k_.axes.back();
     return k_.axes.size() == 1 &&
            (is_chain() || !k_.reductions.empty() ||
@@ -51,6 +54,10 @@ public:
   }
 
 private:
+  /// Exact remainders are a loop where quotients are large, of which Clang makes no vectors.
+  static bool loops(const Value& v) {
+    return is_float(v.dtype) && (v.op == &ops::floor_div || v.op == &ops::mod);
+  }
   /// Each operation of a long chain waits for the one before, and the machine looks ahead over
   /// little more than one vector's chain: two registers for each vector keep it busy. Flat loops
   /// of f64 take one: the coefficients of two functions leave no registers for more.

@@ -87,6 +87,16 @@ template <class M, class A, class B> KROTON_INLINE auto select(M m, A a, B b) {
   return m ? (F)a : (F)b;
 }
 
+/// Whether m, a bool, a mask or what a comparison gives, holds in any lane.
+//# any_lane: types lanes_of mask_of convert
+template <class M> KROTON_INLINE bool any_lane(M m) {
+#ifdef __clang__
+  if constexpr (lanes_of<M> > 1) return __builtin_reduce_or(convert<u8>(mask_of(m))) != 0;
+  else
+#endif
+  return m;
+}
+
 //# bits_f32: types like
 template <class F> KROTON_INLINE like<F, u32> bits_f32(F x) { return __builtin_bit_cast(like<F, u32>, x); }
 

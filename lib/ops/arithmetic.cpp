@@ -29,14 +29,16 @@ Wide pow_wide(const Wide* v) {
   return static_cast<Wide>(result);
 }
 
-/// The division may round up to a whole number that the exact quotient does not reach.
+/// Python's //, and the % that it is made with. Where the quotient is so large that its last digit
+/// is not exact, it is the whole number near (a - a % b) / b.
 constexpr auto floor_div_float = []<class T>(const T* v) -> T {
-  const T q = std::floor(v[0] / v[1]);
-  const bool is_negative = v[0] != 0 && (v[0] < 0) != (v[1] < 0);
-  if (std::isinf(v[1]) && std::isfinite(v[0])) return is_negative ? -1 : q;
-  if (!(std::fabs(q) < 2 / std::numeric_limits<T>::epsilon())) return q;
-  const T r = std::fma(-q, v[1], v[0]);
-  return r != 0 && (r < 0) != (v[1] < 0) ? q - 1 : q;
+  if (v[1] == 0) return v[0] / v[1];
+  const T r = std::fmod(v[0], v[1]);
+  T q = (v[0] - r) / v[1];
+  if (r != 0 && (r < 0) != (v[1] < 0)) q -= 1;
+  if (q == 0) return std::copysign(T(0), v[0] / v[1]);
+  const T whole = std::floor(q);
+  return q - whole > T(0.5) ? whole + 1 : whole;
 };
 constexpr auto mod_float = []<class T>(const T* v) -> T {
   if (v[1] == 0) return std::nan("");

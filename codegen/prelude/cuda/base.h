@@ -39,6 +39,9 @@ KROTON_INLINE bool mask_of(bool holds) { return holds; }
 //# select: types common_of
 template <class A, class B> KROTON_INLINE common_of<A, B> select(bool m, A a, B b) { return m ? (common_of<A, B>)a : b; }
 
+//# any_lane: types
+KROTON_INLINE bool any_lane(bool m) { return m; }
+
 //# bits_f32: types
 KROTON_INLINE u32 bits_f32(f32 x) { return __float_as_uint(x); }
 
