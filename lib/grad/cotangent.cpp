@@ -38,12 +38,58 @@ bool is_scaling(const Node& n, std::size_t i) {
   return std::isfinite(v) && v != 0;
 }
 
-/// True if the derivative is finite at all finite inputs.
-bool is_smooth(const ir::Op& op) {
+/// Signs are looked for this many nodes deep.
+constexpr int max_depth = 10;
+
+enum class Sign : std::uint8_t { unknown, not_negative, positive };
+
+/// What is known of all elements' sign; NaN aside.
+Sign sign_of(const Expr& e, int depth = max_depth) {
+  const Node& n = *e.node();
+  const auto of = [&](std::size_t i) { return sign_of(n.inputs[i], depth - 1); };
+  if (depth == 0) return Sign::unknown;
+  if (n.op == &ops::constant) {
+    const double v = ops::float_value(n.type.dtype, n.attrs.bits);
+    return v > 0 ? Sign::positive : v == 0 ? Sign::not_negative : Sign::unknown;
+  }
+  if (n.op == &ops::exp || n.op == &ops::sigmoid || n.op == &ops::softplus || n.op == &ops::size)
+    return Sign::positive;
+  if (n.op == &ops::abs || n.op == &ops::relu) return Sign::not_negative;
+  if (n.op == &ops::sqrt || n.op == &ops::sum || n.op == &ops::cast || n.op == &ops::max ||
+      n.op == &ops::min || n.op->has(Trait::movement))
+    return of(0);
+  if (n.op == &ops::mul && n.inputs[0].is(n.inputs[1])) return std::max(of(0), Sign::not_negative);
+  if (n.op == &ops::maximum || n.op == &ops::add) {
+    const Sign a = of(0), b = of(1);
+    if (n.op == &ops::maximum) return std::max(a, b);
+    return a == Sign::unknown || b == Sign::unknown ? Sign::unknown : std::max(a, b);
+  }
+  if (n.op == &ops::mul || n.op == &ops::div || n.op == &ops::minimum)
+    return std::min(of(0), of(1));
+  return Sign::unknown;
+}
+
+/// True for x - max(x), of which no element is above 0.
+bool is_shifted_by_max(const Expr& e) {
+  if (e.node()->op != &ops::sub) return false;
+  const Node* at = e.node()->inputs[1].node().get();
+  for (int i = 0; i < max_depth && at->op != &ops::max; ++i) {
+    if (at->op != &ops::where && !at->op->has(Trait::movement)) return false;
+    at = at->inputs[at->op == &ops::where ? 1 : 0].node().get();
+  }
+  return at->op == &ops::max;
+}
+
+/// True if the derivatives are finite at all finite inputs that may come.
+bool is_smooth(const Node& n) {
   for (const ir::Op* known :
        {&ops::mul, &ops::tanh, &ops::sigmoid, &ops::softplus, &ops::sinpi, &ops::cospi})
-    if (&op == known) return true;
-  return false;
+    if (n.op == known) return true;
+  if (n.op == &ops::exp) return is_shifted_by_max(n.inputs[0]);
+  if (n.op == &ops::div) return sign_of(n.inputs[1]) == Sign::positive;
+  if (n.op == &ops::log || n.op == &ops::sqrt || n.op == &ops::pow)
+    return sign_of(n.inputs[0]) == Sign::positive;
+  return n.op == &ops::log1p && sign_of(n.inputs[0]) != Sign::unknown;
 }
 
 Expr both(const Expr& a, const Expr& b, Location at) {
@@ -58,9 +104,11 @@ Expr is_not_zero(const Expr& e, Location at) { return Operand(e, at) != Operand(
 Cotangent taken_apart(const Expr& made, Location at) {
   const Node& n = *made.node();
   if (n.op == &ops::where && is_zero(n.inputs[2]))
-    return {.value = n.inputs[1], .support = n.inputs[0], .is_selected = false};
-  if (n.op == &ops::where && is_zero(n.inputs[1]))
-    return {.value = n.inputs[2], .support = !Operand(n.inputs[0], at), .is_selected = false};
+    return {.value = n.inputs[1], .support = n.inputs[0], .pending = n.inputs[0]};
+  if (n.op == &ops::where && is_zero(n.inputs[1])) {
+    const Expr other = !Operand(n.inputs[0], at);
+    return {.value = n.inputs[2], .support = other, .pending = other};
+  }
   if (n.op == &ops::unslice || n.op->has(Trait::scatter))
     return {.value = made, .support = is_not_zero(made, at)};
   return {.value = made};
@@ -81,10 +129,11 @@ void relocate(const Expr& made, const ir::GradContext& c) {
   }
 }
 
-/// Of an elementwise op, whose row was given the unselected value.
+/// Of an elementwise op, whose row was given the value before the pending choice.
 Cotangent joined(Cotangent part, const Cotangent& c, const Node& n, std::size_t i) {
-  const bool keeps_zeros = is_scaling(n, i) || (c.is_summed && is_smooth(*n.op));
-  part.is_selected = part.is_selected && c.is_selected && (keeps_zeros || !c.support.node());
+  const bool keeps_zeros =
+      part.value.is(c.value) || is_scaling(n, i) || (c.is_summed && is_smooth(n));
+  part.pending = both(keeps_zeros ? c.pending : c.support, part.pending, n.where);
   part.support = both(c.support, part.support, n.where);
   part.is_summed = c.is_summed;
   return part;
@@ -93,20 +142,21 @@ Cotangent joined(Cotangent part, const Cotangent& c, const Node& n, std::size_t 
 } // namespace
 
 Expr selected(const Cotangent& c, Location where) {
-  if (c.is_selected) return c.value;
-  return kroton::where({c.support, where}, {c.value, where}, {0.0, where});
+  if (!c.pending.node()) return c.value;
+  return kroton::where({c.pending, where}, {c.value, where}, {0.0, where});
 }
 
 Cotangent sum_of(const Cotangent& a, const Cotangent& b, Location where) {
-  const auto add = [&](const Expr& l, const Expr& r) -> Expr {
-    return Operand(l, where) + Operand(r, where);
-  };
+  const auto is_same = [](const Expr& l, const Expr& r) { return l.node() == r.node(); };
   const bool is_summed = a.is_summed || b.is_summed;
-  if (a.support.node() && b.support.node() && a.support.is(b.support))
-    return {add(a.value, b.value), a.support, a.is_selected && b.is_selected, is_summed};
-  Cotangent sum{.value = add(selected(a, where), selected(b, where)), .is_summed = is_summed};
+  if (a.support.node() && is_same(a.support, b.support) && is_same(a.pending, b.pending))
+    return {Operand(a.value, where) + Operand(b.value, where), a.support, a.pending, is_summed};
+  Cotangent sum{.value = Operand(selected(a, where), where) + Operand(selected(b, where), where),
+                .is_summed = is_summed};
   if (a.support.node() && b.support.node())
-    sum.support = Operand(a.support, where) || Operand(b.support, where);
+    sum.support = is_same(a.support, b.support)
+                      ? a.support
+                      : Operand(a.support, where) || Operand(b.support, where);
   return sum;
 }
 

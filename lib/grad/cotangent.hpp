@@ -16,8 +16,9 @@ struct Cotangent {
   /// bool, broadcasts against the value: elements where it is false have gradient 0, whatever
   /// `value` says. Null: nothing is known.
   Expr support = Expr(nullptr);
-  /// `value` is itself 0 where `support` is false.
-  bool is_selected = true;
+  /// The choice that is still to be made: `value` is 0 itself where `support` is false and this is
+  /// true. Null: none is.
+  Expr pending = Expr(nullptr);
   /// `value` came through a sum of products, which is seldom 0 throughout: only ops whose
   /// derivative is infinite at finite inputs have their zeros looked after.
   bool is_summed = false;
