@@ -273,24 +273,9 @@ const Op maximum{.name = "maximum",
                      },
                  .domain = {{}}};
 
-namespace {
-
-/// An integer literal 0 has no sign, so x + 0 may be x for every x, -0 included: it stands
-/// for -0.0, the neutral element of IEEE addition. `x + 0.0f` is IEEE's own.
-Operand neutral_zero(const Operand& o) {
-  if (!o.is_literal() || o.literal.kind != WeakKind::integer || o.literal.integer != 0) return o;
-  Operand zero = o;
-  zero.literal.floating = -0.0;
-  return zero;
-}
-
-} // namespace
 } // namespace ops
 
-Expr operator+(Operand a, Operand b) {
-  const Operand x = ops::neutral_zero(a), y = ops::neutral_zero(b);
-  return ops::elementwise(ops::add, {&x, &y});
-}
+Expr operator+(Operand a, Operand b) { return ops::elementwise(ops::add, {&a, &b}); }
 Expr operator-(Operand a, Operand b) { return ops::elementwise(ops::sub, {&a, &b}); }
 Expr operator*(Operand a, Operand b) { return ops::elementwise(ops::mul, {&a, &b}); }
 Expr operator/(Operand a, Operand b) { return ops::elementwise(ops::div, {&a, &b}); }

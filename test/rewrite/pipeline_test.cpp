@@ -120,15 +120,16 @@ TEST_CASE("a label outside its axis still raises IndexError when only the update
   CHECK_THROWS_AS(ir::evaluate(g, g.outputs(), bindings), IndexError);
 }
 
-TEST_CASE("1 * x + 0 is x", "[rewrite]") {
-  CHECK_REWRITE(1 * f("x") + 0, f("x"));
+TEST_CASE("1 * x - 0 is x; x + 0 is not where x is -0", "[rewrite]") {
+  CHECK_REWRITE(1 * f("x") - 0, f("x"));
+  CHECK_UNCHANGED(f("x") + 0);
   CHECK_UNCHANGED(f("x") + 0.0f);
 }
 
 TEST_CASE("stabilize turns log(1 + exp(x)) into softplus", "[rewrite]") {
   const Expr v = f("x");
   CHECK_REWRITE(log(1 + exp(v)), softplus(v));
-  CHECK_REWRITE(log(1 - sigmoid(v)), -softplus(v));
+  CHECK_REWRITE(log(1 - sigmoid(v)), 0.0 - softplus(v));
 }
 
 TEST_CASE("log of softmax is log-softmax", "[rewrite]") {

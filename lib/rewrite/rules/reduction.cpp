@@ -219,6 +219,7 @@ const RuleSet& reduction() {
             return kroton::min(row(), {1});
           }),
           rule("sum-equal", any(ops::sum, {any(ops::broadcast_to, {x})}), sum_of_equal, Fp::refine)
+              .with(Liberty::summation)
               .on([] {
                 return kroton::sum(kroton::broadcast_to(row(), {3, 5}), {1});
               })

@@ -69,18 +69,23 @@ const RuleSet& stability() {
           rule("log-one-plus-exp", log(1 + exp(x)), softplus(x), Fp::refine)
               .but_not(log_two_plus_exp),
           rule("log1p-exp", log1p(exp(x)), softplus(x), Fp::refine),
-          rule("log-one-plus", log(1 + x), log1p(x), Fp::refine),
-          rule("log-one-minus", log(1 - x), log1p(-x), Fp::refine),
-          rule("exp-minus-one", exp(x) - 1, expm1(x), Fp::refine),
-          rule("one-minus-exp", 1 - exp(x), -expm1(x), Fp::refine),
-          rule("exp-plus-minus-one", exp(x) + -1, expm1(x), Fp::refine),
-          rule("log-exp", log(exp(x)), x, Fp::refine),
-          rule("log-sigmoid", log(sigmoid(x)), -softplus(-x), Fp::refine),
+          // Adding 0 gives the zero the sign that it has on the left.
+          rule("log-one-plus", log(1 + x), log1p(x) + 0.0, Fp::refine),
+          rule("log-one-minus", log(1 - x), log1p(-x) + 0.0, Fp::refine),
+          rule("exp-minus-one", exp(x) - 1, expm1(x) + 0.0, Fp::refine),
+          rule("one-minus-exp", 1 - exp(x), 0.0 - expm1(x), Fp::refine),
+          rule("exp-plus-minus-one", exp(x) + -1, expm1(x) + 0.0, Fp::refine),
+          rule("log-exp", log(exp(x)), x + 0.0, Fp::refine),
+          rule("log-sigmoid", log(sigmoid(x)), 0.0 - softplus(-x), Fp::refine),
           rule("log-sqrt", log(sqrt(x)), 0.5 * log(x), Fp::refine | Fp::approx),
           rule("reciprocal-one-plus-exp", 1 / (1 + exp(-x)), sigmoid(x), Fp::refine),
           rule("exp-over-one-plus-exp", exp(x) / (1 + exp(x)), sigmoid(x), Fp::refine)
               .excepting("inf / inf is NaN, sigmoid(inf) is 1"),
           rule("one-minus-sigmoid", 1 - sigmoid(x), sigmoid(-x), Fp::refine),
+          rule("sigmoid-minus-square", sigmoid(x) - sigmoid(x) * sigmoid(x),
+               sigmoid(x) * sigmoid(-x), Fp::refine),
+          rule("one-minus-tanh", 1 - tanh(x), 2 * sigmoid(-2 * x), Fp::refine),
+          rule("one-plus-tanh", 1 + tanh(x), 2 * sigmoid(2 * x), Fp::refine),
           rule("log-softmax", log(exp(x) / as("s", y)), log_quotient, Fp::refine)
               .on(quotient_example)
               .but_not(quotient_near_miss)
