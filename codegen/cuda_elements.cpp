@@ -181,8 +181,8 @@ private:
     if (is_same_place(w.access)) return fmt::format("{}({})", kind, param);
     if (!k_.has_inner())
       return fmt::format("{}({}, [=](i64 {}) {{ return {}; }})", kind, param,
-                         CudaKernel::axis_name(0), k_.access_index(w.access));
-    const std::string index = k_.access_index(w.access);
+                         CudaKernel::axis_name(0), k_.access_index(w.access).whole());
+    const std::string index = k_.access_index(w.access).whole();
     std::string used;
     for (const Term& t : w.access.terms)
       used += fmt::format("const i64 {0} = from.{0}; ", CudaKernel::axis_name(t.axis));

@@ -75,9 +75,8 @@ private:
       k_.line(indent + 1, fmt::format("{} = best.value;", k_.best_name(r)));
       k_.line(indent + 1, fmt::format("{} = best.at;", name));
     } else {
-      k_.line(indent + 1, fmt::format("{} = {};", name,
-                                      k_.is_stretched(r) ? name + " + " + part
-                                                         : k_.folded(x, false, name, part)));
+      k_.line(indent + 1,
+              fmt::format("{} = {};", name, k_.joined(r, atom(name), atom(part)).whole()));
     }
     k_.line(indent, "}");
   }

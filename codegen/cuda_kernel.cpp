@@ -143,31 +143,33 @@ void CudaKernel::emit_start(int r, const std::string& suffix, int indent) {
 void CudaKernel::emit_masked_fold(int r, const std::string& so_far, const std::string& best,
                                   const std::string& mask, int indent) {
   const Reduction& x = reduction(r);
+  const Text v = operand(x.value);
   if (is_position(r)) {
-    const std::string v = operand(x.value, 0), better_text = better(x, best, v);
-    line(indent, mask.empty() ? fmt::format("if ({}) {{", better_text)
-                              : fmt::format("if ({} && ({})) {{", mask, better_text));
-    line(indent + 1, fmt::format("{} = {};", best, v));
-    line(indent + 1, fmt::format("{} = {};", so_far, access_index(x.position)));
+    const Text is_better = better(x, atom(best), v);
+    line(indent, fmt::format("if ({}) {{",
+                             mask.empty() ? is_better.whole()
+                                          : spell("{0} && {1}", {atom(mask), is_better}).whole()));
+    line(indent + 1, fmt::format("{} = {};", best, v.whole()));
+    line(indent + 1, fmt::format("{} = {};", so_far, access_index(x.position).whole()));
     line(indent, "}");
     return;
   }
-  const std::string v = operand(x.value, mask.empty() ? 2 : 9);
-  const std::string next =
-      is_stretched(r) ? fmt::format("{} + {}", so_far, v) : folded(x, false, so_far, v);
-  if (mask.empty())
-    line(indent, fmt::format("{} = {};", so_far, next));
-  else
-    line(indent, fmt::format("if ({}) {} = {};", mask, so_far, next));
+  const Text next = joined(r, atom(so_far), v);
+  line(indent, fmt::format("{}{} = {};", mask.empty() ? "" : fmt::format("if ({}) ", mask), so_far,
+                           next.whole()));
+}
+
+Text CudaKernel::joined(int r, const Text& a, const Text& b) const {
+  return is_stretched(r) ? spell("{0} + {1}", {a, b}) : folded(reduction(r), false, a, b);
 }
 
 std::string CudaKernel::combiner(int r) const {
   const Reduction& x = reduction(r);
   const std::string t = type_name(is_position(r) ? x.dtype : x.accumulator);
+  const Text a = atom("a"), b = atom("b");
   if (is_position(r))
-    return fmt::format("first_of([]({0} a, {0} b) {{ return {1}; }})", t, better(x, "a", "b"));
-  const std::string text = is_stretched(r) ? "a + b" : folded(x, false, "a", "b");
-  return fmt::format("[]({0} a, {0} b) -> {0} {{ return {1}; }}", t, text);
+    return fmt::format("first_of([]({0} a, {0} b) {{ return {1}; }})", t, better(x, a, b).whole());
+  return fmt::format("[]({0} a, {0} b) -> {0} {{ return {1}; }}", t, joined(r, a, b).whole());
 }
 
 void CudaKernel::emit_combined(int r, const std::string& fold, const std::string& so_far,
@@ -232,7 +234,7 @@ std::string CudaKernel::partial(const Access& array, const std::string& block) c
   const Scratch& s = k_.scratch[static_cast<std::size_t>(array.scratch)];
   if (s.axes.empty()) return fmt::format("{}[{}]", scratch_name(array.scratch), block);
   return fmt::format("{}[{} * {} + {}]", scratch_name(array.scratch), block, count_text(s.axes),
-                     access_index(array));
+                     access_index(array).whole());
 }
 
 void CudaKernel::emit_block(const Block& b, int indent) {
@@ -257,15 +259,13 @@ void CudaKernel::emit_block_stores(const Block& b, const std::string& mask, int 
     const auto place = places_.find(element(s.access));
     line(indent,
          fmt::format("{}{} = {};", mask, place == places_.end() ? element(s.access) : place->second,
-                     operand(s.value, 0)));
+                     operand(s.value).whole()));
   }
 }
 
-std::string CudaKernel::masked_load(int id, const std::string& mask) const {
+Text CudaKernel::masked_load(int id, const std::string& mask) const {
   const Value& v = value(id);
-  return v.access->computed.empty()
-             ? fmt::format("{} ? {} : {}", mask, element(v.access), literal(v.dtype, 0))
-             : fmt::format("{} && {}", mask, definition(id).text);
+  return guarded(v.access, element(v.access), literal(v.dtype, 0), mask);
 }
 
 void CudaKernel::emit_masked_value(int id, const std::string& mask, int indent) {
@@ -273,8 +273,8 @@ void CudaKernel::emit_masked_value(int id, const std::string& mask, int indent) 
   emit_checks(id, indent, mask);
   if (v.kind != ValueKind::load) return emit_value(id, indent);
   if (uses(id) == 0) return;
-  line(indent,
-       fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id), masked_load(id, mask)));
+  line(indent, fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id),
+                           masked_load(id, mask).whole()));
   set_stand_in(id, value_name(id));
 }
 

@@ -62,6 +62,8 @@ public:
   /// Folds the reduction's value into `so_far` and `best` where `mask` holds (always if empty).
   void emit_masked_fold(int r, const std::string& so_far, const std::string& best,
                         const std::string& mask, int indent);
+  /// What two results of `r` that is no position come to.
+  Text joined(int r, const Text& a, const Text& b) const;
   /// What folds two results of `r`: "[](f32 a, f32 b) { return maximum_f32(a, b); }".
   std::string combiner(int r) const;
   /// Lines that replace the result of `r`, in `so_far` and `best`, by what `fold` makes of it with
@@ -88,7 +90,7 @@ public:
   /// A value where what does not fulfil `mask` may lie outside of arrays. Loads have names and
   /// stand before what depends on the mask, so that many of them can be under way at once.
   void emit_masked_value(int id, const std::string& mask, int indent);
-  std::string masked_load(int id, const std::string& mask) const;
+  Text masked_load(int id, const std::string& mask) const;
 
   /// Scratch memory: for outer reductions, how many blocks there are and what each of them has
   /// folded; with `keeps`, the arrays that rows are kept in too.

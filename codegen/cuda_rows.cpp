@@ -353,9 +353,8 @@ private:
     if (!x.is_outer) return k_.line(3, fmt::format("{} = {};", k_.element(x.array), name));
     const std::string so_far = k_.partial(x.array, "blockIdx.x");
     if (!k_.is_position(r))
-      return k_.line(3, fmt::format("{0} = {1};", so_far,
-                                    k_.is_stretched(r) ? so_far + " + " + name
-                                                       : k_.folded(x, false, so_far, name)));
+      return k_.line(
+          3, fmt::format("{} = {};", so_far, k_.joined(r, atom(so_far), atom(name)).whole()));
     const std::string t = CudaKernel::type_name(x.dtype), best = k_.partial(x.best, "blockIdx.x");
     k_.line(3, fmt::format("const auto all = {}(ranked<{}>{{{}, {}}}, ranked<{}>{{{}, {}}});",
                            k_.combiner(r), t, best, so_far, t, k_.best_name(r), name));
@@ -443,7 +442,7 @@ private:
       }
       const std::string place = place_of(*kept);
       if (kept->first == number && is_read.insert(kept->name).second)
-        k_.line(depth, fmt::format("{} = {};", place, k_.masked_load(id, "m")));
+        k_.line(depth, fmt::format("{} = {};", place, k_.masked_load(id, "m").whole()));
       if (v.access->param < 0 || !k_.is_written(v.access)) {
         k_.set_stand_in(id, place);
         continue;
@@ -457,7 +456,7 @@ private:
   void emit_stores(const Block& b, int number, int depth) {
     for (const Store& s : b.stores) {
       const Kept* kept = kept_of(s.access);
-      std::string text = k_.operand(s.value, 0);
+      std::string text = k_.operand(s.value).whole();
       k_.note_stored(s.value);
       if (kept && number < kept->last) {
         k_.line(depth, fmt::format("{} = {};", place_of(*kept), text));
@@ -473,8 +472,9 @@ private:
     const std::string name = CudaKernel::result_name(r);
     if (has_part(r)) {
       const std::string part = name + "_part";
-      return k_.line(depth, fmt::format("if (m) {} = {};", part,
-                                        k_.folded(x, false, part, k_.operand(x.value, 0))));
+      return k_.line(depth,
+                     fmt::format("if (m) {} = {};", part,
+                                 k_.folded(x, false, atom(part), k_.operand(x.value)).whole()));
     }
     if (x.kept.empty()) return k_.emit_masked_fold(r, name, k_.best_name(r), "m", depth);
     if (!x.is_outer) { // nothing is folded: an axis of one element went

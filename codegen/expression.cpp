@@ -7,28 +7,6 @@
 
 namespace kroton::codegen {
 namespace dims = ir::dims;
-namespace {
-
-int strength_of(std::string_view spelling) {
-  if (spelling == "{0}") return 9;
-  if (spelling.starts_with("("))
-    return spelling.ends_with(")") && spelling.find(") ") == spelling.npos ? 3 : 1;
-  if (spelling.starts_with("{0}")) {
-    if (spelling.find(" * ") != spelling.npos || spelling.find(" / ") != spelling.npos) return 2;
-    if (spelling.find(" + ") != spelling.npos || spelling.find(" - ") != spelling.npos) return 1;
-    return 0;
-  }
-  return spelling.starts_with("-") || spelling.starts_with("!") ? 3 : 9;
-}
-
-std::size_t count(std::string_view text, std::string_view what) {
-  std::size_t n = 0;
-  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++n;
-  return n;
-}
-
-} // namespace
-
 std::string replaced(std::string text, std::string_view what, std::string_view with) {
   for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size()))
     text.replace(at, what.size(), with);
@@ -128,18 +106,15 @@ void Expressions::count_uses() {
     for (int r : s.reductions) {
       const int id = reduction(r).value;
       use(id, home_[static_cast<std::size_t>(id)]);
-      // A fold may read what it folds more than once.
-      if (!reduction(r).op->better.empty()) use(id, nullptr);
+      if (reads_of(reduction(r)) > 1) use(id, nullptr);
     }
   }
   for (const Finish& f : k_.finish) block(f.block);
   // Operands that a spelling names twice are computed once.
   for (const Value& v : k_.values) {
     if (v.kind != ValueKind::op) continue;
-    const std::string spelling(spelling_of(v));
     for (std::size_t i = 0; i < v.inputs.size(); ++i)
-      if (count(spelling, fmt::format("{{{}}}", i)) > 1)
-        ++uses_[static_cast<std::size_t>(v.inputs[i])];
+      if (places_of(spelling_of(v), i) > 1) ++uses_[static_cast<std::size_t>(v.inputs[i])];
   }
 }
 
@@ -148,45 +123,61 @@ std::string_view Expressions::spelling_of(const Value& v) const {
   return v.op->spell ? v.op->spell(in, v.dtype) : v.op->spelling;
 }
 
-std::string Expressions::access_index(const Access& a) const {
-  std::string text;
-  auto plus = [&](const std::string& term) {
-    if (term.starts_with("-") && !text.empty())
-      text += " - " + term.substr(1);
+Text Expressions::access_index(const Access& a) const {
+  Text sum = atom("0");
+  bool is_empty = true;
+  const auto add = [&](Text term) {
+    // The sign of a term is that of the sum.
+    if (is_empty)
+      sum = std::move(term);
+    else if (term.whole().starts_with('-'))
+      sum = spell("{0} - {1}", {sum, {term.whole().substr(1), term.strength()}});
     else
-      text += (text.empty() ? "" : " + ") + term;
+      sum = spell("{0} + {1}", {sum, term});
+    is_empty = false;
   };
-  auto product = [&](const std::string& variable, const Dim& c) {
-    if (c.is(1)) return variable;
-    const std::string d = dim_text(c);
-    return d == "-1" ? "-" + variable
-                     : fmt::format("{} * {}", d.starts_with("-") ? d : variable,
-                                   d.starts_with("-") ? variable : d);
+  const auto product = [&](const std::string& variable, const Dim& c) {
+    const Text d = number(dim_text(c));
+    if (c.is(1)) return atom(variable);
+    if (d.whole() == "-1") return spell("-{0}", {atom(variable)});
+    return d.strength() == Strength::atom ? spell("{0} * {1}", {atom(variable), d})
+                                          : spell("{0} * {1}", {d, atom(variable)});
   };
-  if (!a.offset.is(0)) plus(dim_text(a.offset));
-  for (const Term& t : a.terms) plus(product(axis_name(t.axis), t.coefficient));
+  if (!a.offset.is(0)) add(number(dim_text(a.offset)));
+  for (const Term& t : a.terms) add(product(axis_name(t.axis), t.coefficient));
   for (const ComputedTerm& t : a.computed)
-    if (!t.coefficient.is(0)) plus(product(position_name(checked_at(t)), t.coefficient));
-  return text.empty() ? "0" : text;
+    if (!t.coefficient.is(0)) add(product(position_name(checked_at(t)), t.coefficient));
+  return sum;
+}
+
+Text Expressions::lane_positions(const Access& a, int axis) const {
+  const Dim step = step_along(a, axis);
+  if (step.is(0)) return access_index(a);
+  const Text lanes = atom(fmt::format("lane_numbers<i64, {}>()", lanes_.count));
+  return spell(
+      "{0} + {1}",
+      {access_index(a), step.is(1) ? lanes : spell("{0} * {1}", {number(dim_text(step)), lanes})});
 }
 
 std::string Expressions::element(const Access& a) const {
   const std::string array =
       a.scratch >= 0 ? scratch_name(a.scratch) : names_[static_cast<std::size_t>(a.param)];
-  return fmt::format("{}[{}]", array, access_index(a));
+  return fmt::format("{}[{}]", array, access_index(a).whole());
 }
 
-std::string Expressions::is_inside(const Access& a) const {
-  std::string text;
+Text Expressions::guarded(const Access& a, const std::string& loaded, const std::string& none,
+                          const std::string& mask) const {
+  std::string condition = mask;
   for (const ComputedTerm& t : a.computed)
-    text += fmt::format("{}{} >= 0", text.empty() ? "" : " && ", position_name(checked_at(t)));
-  return text;
+    condition +=
+        fmt::format("{}{} >= 0", condition.empty() ? "" : " && ", position_name(checked_at(t)));
+  return {fmt::format("{} ? {} : {}", condition, loaded, none), Strength::weakest};
 }
 
 std::string Expressions::place(const Access& a) const {
   const std::string array =
       a.scratch >= 0 ? scratch_name(a.scratch) : names_[static_cast<std::size_t>(a.param)];
-  const std::string index = access_index(a);
+  const std::string index = access_index(a).whole();
   return index == "0"             ? array
          : index.starts_with("-") ? fmt::format("{} - {}", array, index.substr(1))
                                   : fmt::format("{} + {}", array, index);
@@ -200,18 +191,31 @@ std::string Expressions::elements(const Access& a, int axis) const {
   return fmt::format("load_every({}, {}, m)", place(a), dim_text(step));
 }
 
-std::string Expressions::store(const Access& a, int axis, const std::string& value) const {
+std::string Expressions::store(const Access& a, int axis, const Text& value) const {
   const Dim step = step_along(a, axis);
-  if (a.scratch >= 0 && step.is(1)) return fmt::format("store_to({}, {});", place(a), value);
-  if (step.is(1)) return fmt::format("store({}, {}, m);", place(a), value);
-  return fmt::format("store_every({}, {}, {}, m);", place(a), dim_text(step), value);
+  if (a.scratch >= 0 && step.is(1))
+    return fmt::format("store_to({}, {});", place(a), value.whole());
+  if (step.is(1)) return fmt::format("store({}, {}, m);", place(a), value.whole());
+  return fmt::format("store_every({}, {}, {}, m);", place(a), dim_text(step), value.whole());
 }
 
-std::string Expressions::fold(const Reduction& r, bool is_vector) const {
-  std::string text(r.op->spell_fold(r.dtype));
-  if (is_vector && r.op->neutral == "zero") text = "{0} + {1}";
-  if (is_vector && is_bool(r.dtype)) text = r.op->neutral == "lowest" ? "{0} | {1}" : "{0} & {1}";
-  return replaced(std::move(text), "{t}", type_name(r.dtype));
+Text Expressions::folded(const Reduction& r, bool is_vector, const Text& so_far,
+                         const Text& value) const {
+  std::string pattern(r.op->spell_fold(r.dtype));
+  if (is_vector && r.op->neutral == "zero") pattern = "{0} + {1}";
+  if (is_vector && is_bool(r.dtype))
+    pattern = r.op->neutral == "lowest" ? "{0} | {1}" : "{0} & {1}";
+  return spell(replaced(std::move(pattern), "{t}", type_name(r.dtype)), {so_far, value});
+}
+
+Text Expressions::better(const Reduction& r, const Text& best, const Text& value) {
+  return spell(r.op->better, {best, value});
+}
+
+int Expressions::reads_of(const Reduction& r) {
+  // Of a position, the value becomes the best one besides.
+  return r.op->better.empty() ? places_of(r.op->spell_fold(r.dtype), 1)
+                              : places_of(r.op->better, 1) + 1;
 }
 
 bool Expressions::is_drawn_for_rows(int id) const {
@@ -221,99 +225,75 @@ bool Expressions::is_drawn_for_rows(int id) const {
          step_along(value(id).access, 0).is(n.value());
 }
 
-Expressions::Text Expressions::vector_definition(int id) const {
+Text Expressions::vector_definition(int id) const {
   const Value& v = value(id);
   const int axis = lanes_.axis[static_cast<std::size_t>(id)], n = lanes_.count;
   switch (v.kind) {
-  case ValueKind::index: {
-    const Dim step = step_along(v.access, axis);
-    const std::string numbers = fmt::format("lane_numbers<i64, {}>()", n);
-    return {fmt::format("{} + {}", access_index(v.access),
-                        step.is(1) ? numbers : fmt::format("{} * {}", dim_text(step), numbers)),
-            1};
-  }
+  case ValueKind::index:
+    return lane_positions(v.access, axis);
   case ValueKind::load:
     if (lanes_.is_walk[static_cast<std::size_t>(id)])
-      return {fmt::format("load_ahead({}, m)", place(v.access)), 9};
-    if (v.access->computed.empty()) return {elements(v.access, axis), 9};
-    return {fmt::format("{} ? {} : vec<{}, {}>({})", is_inside(v.access), elements(v.access, axis),
-                        type_name(v.dtype), n, literal(v.dtype, 0)),
-            0};
+      return atom(fmt::format("load_ahead({}, m)", place(v.access)));
+    if (v.access->computed.empty()) return atom(elements(v.access, axis));
+    return guarded(v.access, elements(v.access, axis),
+                   fmt::format("vec<{}, {}>({})", type_name(v.dtype), n, literal(v.dtype, 0)));
   case ValueKind::uniform:
     if (is_drawn_for_rows(id))
-      return {fmt::format("load({0} + ({1} - {1}_from) * {2} + {3}, m)", run_name(id),
-                          axis_name(axis - 1), dim_text(k_.axes.back()), axis_name(axis)),
-              9};
-    return {fmt::format("load_from<{0}>({1} + {2} - {2}_from)", n, run_name(id), axis_name(axis)),
-            9};
+      return atom(fmt::format("load({0} + ({1} - {1}_from) * {2} + {3}, m)", run_name(id),
+                              axis_name(axis - 1), dim_text(k_.axes.back()), axis_name(axis)));
+    return atom(
+        fmt::format("load_from<{0}>({1} + {2} - {2}_from)", n, run_name(id), axis_name(axis)));
   default:
     break;
   }
   const DType in = value(v.inputs.back()).dtype;
-  std::string text(spelling_of(v));
-  if (text == "({o})({0})") return spelled(v, "convert<{o}>({0})");
-  if (text == "{0} ? {1} : {2}") return spelled(v, "select({0}, {1}, {2})");
-  if (text == "{0} / {1}" && is_float(v.dtype) && !lanes_.is_vector(v.inputs[1]))
+  const std::string_view pattern = spelling_of(v);
+  if (pattern == "({o})({0})") return spelled(v, "convert<{o}>({0})");
+  if (pattern == "{0} ? {1} : {2}") return spelled(v, "select({0}, {1}, {2})");
+  if (pattern == "{0} / {1}" && is_float(v.dtype) && !lanes_.is_vector(v.inputs[1]))
     return spelled(v, "divided({0}, {1})");
-  if (is_bool(v.dtype) && !is_bool(in) && text.starts_with("{0} ")) {
-    const Text comparison = spelled(v, std::move(text));
-    return {fmt::format("mask_of({})", comparison.text), 9};
-  }
-  return spelled(v, std::move(text));
+  if (is_bool(v.dtype) && !is_bool(in) && pattern.starts_with("{0} "))
+    return spell("mask_of({0})", {spelled(v, pattern)});
+  return spelled(v, pattern);
 }
 
-Expressions::Text Expressions::definition(int id) const {
+Text Expressions::definition(int id) const {
   if (lanes_.is_vector(id) && value(id).kind != ValueKind::result) return vector_definition(id);
   const Value& v = value(id);
   switch (v.kind) {
-  case ValueKind::literal: {
-    std::string text = literal(v.dtype, v.bits);
-    const int strength = text.starts_with("-") || text.starts_with("(") ? 3 : 9;
-    return {std::move(text), strength};
-  }
+  case ValueKind::literal:
+    return number(literal(v.dtype, v.bits));
   case ValueKind::size:
-    return {dim_text(v.access->offset), v.access->offset.is_static() ? 9 : 3};
-  case ValueKind::index: {
-    std::string text = access_index(v.access);
-    return {text, text.find(' ') == text.npos ? 9 : 1};
-  }
-  case ValueKind::load: {
-    if (v.access->computed.empty()) return {element(v.access), 9};
-    return {
-        fmt::format("{} ? {} : {}", is_inside(v.access), element(v.access), literal(v.dtype, 0)),
-        0};
-  }
+    return number(dim_text(v.access->offset));
+  case ValueKind::index:
+    return access_index(v.access);
+  case ValueKind::load:
+    if (v.access->computed.empty()) return atom(element(v.access));
+    return guarded(v.access, element(v.access), literal(v.dtype, 0));
   case ValueKind::uniform:
-    return {fmt::format("{}_{}({}, {}, {}, {})", v.bits ? "positive" : "uniform",
-                        to_string(v.dtype), operand(v.inputs[0], 0), draw_name(id),
-                        operand(v.inputs[1], 0), access_index(v.access)),
-            9};
-  case ValueKind::result:
-    if (is_stretched(v.reduction) && lanes_.is_vector(id))
-      return {fmt::format("convert<{}>({})", type_name(v.dtype), result_name(v.reduction)), 9};
-    if (is_stretched(v.reduction))
-      return {fmt::format("({}){}", type_name(v.dtype), result_name(v.reduction)), 3};
-    return {result_name(v.reduction), 9};
+    return atom(fmt::format("{}_{}({}, {}, {}, {})", v.bits ? "positive" : "uniform",
+                            to_string(v.dtype), operand(v.inputs[0]).whole(), draw_name(id),
+                            operand(v.inputs[1]).whole(), access_index(v.access).whole()));
+  case ValueKind::result: {
+    const Text result = atom(result_name(v.reduction));
+    if (!is_stretched(v.reduction)) return result;
+    return spell(replaced(lanes_.is_vector(id) ? "convert<{t}>({0})" : "({t}){0}", "{t}",
+                          type_name(v.dtype)),
+                 {result});
+  }
   case ValueKind::op:
     break;
   }
-  return spelled(v, std::string(spelling_of(v)));
+  return spelled(v, spelling_of(v));
 }
 
-Expressions::Text Expressions::spelled(const Value& v, std::string text) const {
-  const bool is_copy = text == "{0}";
-  const int strength = strength_of(text);
-  const bool is_call = strength == 9 && !is_copy;
-  // Calls and casts hold whole expressions; in operators the right side needs more strength.
-  for (std::size_t i = 0; i < v.inputs.size(); ++i) {
-    const std::string place = fmt::format("{{{}}}", i);
-    const bool is_enclosed = is_call || text.find("(" + place + ")") != text.npos;
-    const int needed = is_enclosed ? 0 : i == 0 && strength > 0 ? strength : strength + 1;
-    text = replaced(std::move(text), place, operand(v.inputs[i], needed));
-  }
+Text Expressions::spelled(const Value& v, std::string_view pattern) const {
+  std::vector<Text> operands;
+  for (int i : v.inputs) operands.push_back(operand(i));
   const DType in = v.inputs.empty() ? v.dtype : value(v.inputs.back()).dtype;
-  text = replaced(replaced(std::move(text), "{t}", type_name(in)), "{o}", type_name(v.dtype));
-  return {std::move(text), is_copy ? 0 : strength};
+  return spell(
+      replaced(replaced(std::string(pattern), "{t}", type_name(in)), "{o}", type_name(v.dtype)),
+      operands);
 }
 
 bool Expressions::is_inline(int id) const {
@@ -335,15 +315,13 @@ bool Expressions::decide_inline(int id) const {
   // Narrow integers wrap when they are stored to a variable, not in the middle of an expression.
   if (v.kind == ValueKind::op)
     return (is_float(v.dtype) || is_bool(v.dtype) || item_size(v.dtype) >= 4) &&
-           definition(id).text.size() < 76;
+           definition(id).whole().size() < 76;
   return false;
 }
 
-std::string Expressions::operand(int id, int needed) const {
-  if (const auto it = stand_ins_.find(id); it != stand_ins_.end()) return it->second;
-  if (!is_inline(id)) return value_name(id);
-  Text t = definition(id);
-  return t.strength >= needed ? t.text : "(" + t.text + ")";
+Text Expressions::operand(int id) const {
+  if (const auto it = stand_ins_.find(id); it != stand_ins_.end()) return atom(it->second);
+  return is_inline(id) ? definition(id) : atom(value_name(id));
 }
 
 } // namespace kroton::codegen

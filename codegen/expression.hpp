@@ -4,13 +4,14 @@
 ///
 ///   Expressions text(kernel);
 ///   text.element(store.access)              // "y0[i0 * 10 + i1]"
-///   text.operand(store.value, 0)            // "2.0f * a0[i0] + 1.0f", or the name of a variable
+///   text.operand(store.value).whole()       // "2.0f * a0[i0] + 1.0f", or the name of a variable
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "codegen/lanes.hpp"
+#include "codegen/text.hpp"
 #include "lib/plan/kernel.hpp"
 
 namespace kroton::codegen {
@@ -23,12 +24,6 @@ std::string replaced(std::string text, std::string_view what, std::string_view w
 class Expressions {
 public:
   Expressions(const Kernel& kernel, Lanes lanes);
-
-  /// Text with the strength of its outermost operator, so that parentheses stand only where needed.
-  struct Text {
-    std::string text;
-    int strength = 9; ///< 9 atoms and calls, 3 unary, 2 * and /, 1 + and -, 0 the rest
-  };
 
   static std::string type_name(DType t) { return is_bool(t) ? "bool" : std::string(to_string(t)); }
   static std::string value_name(int id) { return fmt::format("v{}", id); }
@@ -44,8 +39,14 @@ public:
   std::string draw_name(int id) const;
   const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
   const Reduction& reduction(int r) const { return k_.reductions[static_cast<std::size_t>(r)]; }
-  std::string access_index(const Access& a) const;
+  Text access_index(const Access& a) const;
+  /// What `access_index` is in each lane of the vector along `axis`.
+  Text lane_positions(const Access& a, int axis) const;
   std::string element(const Access& a) const;
+  /// `loaded` where all checked positions of an access are ones, otherwise `none`. With `mask`,
+  /// only where that holds too.
+  Text guarded(const Access& a, const std::string& loaded, const std::string& none,
+               const std::string& mask = {}) const;
   /// The site whose check serves a computed position: its own, or that of an earlier check of the
   /// same value against the same bound, which is still in scope there.
   int checked_at(const ComputedTerm& t) const { return checks_[static_cast<std::size_t>(t.site)]; }
@@ -55,15 +56,17 @@ public:
   /// What an access holds for the lanes of the vector along `axis`.
   std::string elements(const Access& a, int axis) const;
   /// The statement that writes `value` there.
-  std::string store(const Access& a, int axis, const std::string& value) const;
-  /// The text that folds {1} into {0}, for vectors or for single numbers.
-  std::string fold(const Reduction& r, bool is_vector) const;
+  std::string store(const Access& a, int axis, const Text& value) const;
+  /// `value` folded into `so_far`, both of them vectors or single numbers.
+  Text folded(const Reduction& r, bool is_vector, const Text& so_far, const Text& value) const;
+  /// Whether `value` takes the place of `best`.
+  static Text better(const Reduction& r, const Text& best, const Text& value);
   const Lanes& lanes() const { return lanes_; }
   Text definition(int id) const;
   /// Whether a value is written where it is used instead of being named. Decided once: the text
   /// that decides is made of operands that ask the same, which would take 2^depth steps.
   bool is_inline(int id) const;
-  std::string operand(int id, int needed) const;
+  Text operand(int id) const;
   /// From here on `text`, which is a call, stands for a value, until stand-ins are cleared.
   void set_stand_in(int id, std::string text) { stand_ins_.insert_or_assign(id, std::move(text)); }
   bool has_stand_in(int id) const { return stand_ins_.contains(id); }
@@ -89,10 +92,11 @@ private:
   void count_uses();
   std::string_view spelling_of(const Value& v) const;
   bool decide_inline(int id) const;
-  /// The test that all checked positions of an access are ones.
-  std::string is_inside(const Access& a) const;
   Text vector_definition(int id) const;
-  Text spelled(const Value& v, std::string text) const;
+  /// A pattern with the names of dtypes and the value's operands filled in.
+  Text spelled(const Value& v, std::string_view pattern) const;
+  /// How often folding a reduction's value reads it.
+  static int reads_of(const Reduction& r);
 
   const Kernel& k_;
   Lanes lanes_;

@@ -140,7 +140,7 @@ private:
     line(1, fmt::format("stream_vectors<{}>({}, begin, end, [&](i64 i0, auto m) {{", lanes().count,
                         param_name(result.access.param)));
     emit_values(k_.stages[0].loop, 2);
-    line(2, fmt::format("return {};", vector_operand(result.value)));
+    line(2, fmt::format("return {};", vector_operand(result.value).whole()));
     line(1, "});");
     line(0, "}");
     return take();
@@ -223,25 +223,29 @@ private:
     auto part = [&](const Access& a, DType t) {
       const std::string array = fmt::format("(const {}*)((const char*){} + c * {})", type_name(t),
                                             scratch_name(a.scratch), dim_text(offsets_.back()));
-      return is_vector
-                 ? fmt::format("load_from<{}>({} + {})", lanes().count, array, access_index(a))
-                 : fmt::format("({})[{}]", array, access_index(a));
+      const std::string index = access_index(a).whole();
+      return atom(is_vector ? fmt::format("load_from<{}>({} + {})", lanes().count, array, index)
+                            : fmt::format("({})[{}]", array, index));
     };
+    const std::string so_far = result_name(r);
     if (is_position) {
       line(indent + 1,
-           fmt::format("const {} part = {};", type_name(x.dtype), part(x.best, x.dtype)));
-      emit_fold(x, result_name(r), result_name(r) + "_best", "part", part(x.array, x.result_dtype),
+           fmt::format("const {} part = {};", type_name(x.dtype), part(x.best, x.dtype).whole()));
+      emit_fold(x, so_far, so_far + "_best", atom("part"), part(x.array, x.result_dtype),
                 indent + 1);
     } else if (is_stretched(r)) {
-      line(indent + 1, fmt::format("{0} = {0} + {1};", result_name(r),
-                                   is_vector && x.array_dtype != x.accumulator
-                                       ? fmt::format("convert<{}>({})", type_name(x.accumulator),
-                                                     part(x.array, x.array_dtype))
-                                       : part(x.array, x.array_dtype)));
+      const Text of_chunk = part(x.array, x.array_dtype);
+      emit_addition(
+          so_far,
+          is_vector && x.array_dtype != x.accumulator
+              ? atom(fmt::format("convert<{}>({})", type_name(x.accumulator), of_chunk.whole()))
+              : of_chunk,
+          indent + 1);
     } else {
-      line(indent + 1, fmt::format("const {} part = {};", type(x.dtype), part(x.array, x.dtype)));
       line(indent + 1,
-           fmt::format("{} = {};", result_name(r), folded(x, is_vector, result_name(r), "part")));
+           fmt::format("const {} part = {};", type(x.dtype), part(x.array, x.dtype).whole()));
+      line(indent + 1, fmt::format("{} = {};", so_far,
+                                   folded(x, is_vector, atom(so_far), atom("part")).whole()));
     }
     line(indent, "}");
   }

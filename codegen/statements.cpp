@@ -22,11 +22,11 @@ void Statements::emit_vector_stores(const Block& b, int axis, int indent) {
   }
 }
 
-std::string Statements::vector_operand(int id) const {
-  const std::string text = operand(id, 0);
-  return lanes().is_vector(id)
-             ? text
-             : fmt::format("vec<{}, {}>({})", type_name(value(id).dtype), lanes().count, text);
+Text Statements::vector_operand(int id) const {
+  const Text text = operand(id);
+  return lanes().is_vector(id) ? text
+                               : atom(fmt::format("vec<{}, {}>({})", type_name(value(id).dtype),
+                                                  lanes().count, text.whole()));
 }
 
 bool Statements::is_stretched_variable(int r) const {
@@ -88,14 +88,15 @@ void Statements::fold_all(const Stage& s, int indent, bool inside_loop) {
     const Reduction& x = reduction(r);
     if (folds_in_loop(r) != inside_loop || lanes().is_end(x.value)) continue;
     if (!is_stretched(r) || (!x.kept.empty() && folded_dtype(x) == x.dtype))
-      emit_fold(x, accumulator(r), best_so_far(r), operand(x.value, 0), access_index(x.position),
+      emit_fold(x, accumulator(r), best_so_far(r), operand(x.value), access_index(x.position),
                 indent);
     else if (!x.kept.empty())
-      line(indent, fmt::format("{0} = {0} + {1};", accumulator(r), operand(x.value, 2)));
+      emit_addition(accumulator(r), operand(x.value), indent);
     else if (inside_loop)
-      emit_fold(x, result_name(r) + "_part", {}, operand(x.value, 0), {}, indent);
+      emit_fold(x, result_name(r) + "_part", {}, operand(x.value), access_index(x.position),
+                indent);
     else
-      line(indent, fmt::format("{0} = {0} + {1};", result_name(r), operand(x.value, 2)));
+      emit_addition(result_name(r), operand(x.value), indent);
   }
 }
 
@@ -122,7 +123,7 @@ void Statements::emit_loop(const std::vector<Stage>& stages, int axis, const std
                           is_split ? i + "_from" : begin, is_split ? i + "_to" : end));
   body(depth + 1);
   line(depth, "}");
-  for (int r : parts) line(depth, fmt::format("{0} = {0} + {0}_part;", result_name(r)));
+  for (int r : parts) emit_addition(result_name(r), atom(result_name(r) + "_part"), depth);
   if (is_split) line(indent, "}");
 }
 
@@ -162,25 +163,20 @@ void Statements::emit_lanes_start(int r, int vectors, int indent) {
 
 void Statements::emit_lanes_fold(int r, int axis, int indent) {
   const Reduction& x = reduction(r);
-  std::string taken = operand(x.value, 0);
-  if (!x.op->better.empty()) {
-    taken += ", " + access_index(x.position);
-    if (const Dim step = step_along(x.position, axis); !step.is(0))
-      taken += fmt::format(" + {}lane_numbers<i64, {}>()", step.is(1) ? "" : dim_text(step) + " * ",
-                           lanes().count);
-  }
+  std::string taken = operand(x.value).whole();
+  if (!x.op->better.empty()) taken += ", " + lane_positions(x.position, axis).whole();
   line(indent, fmt::format("{}.take(m, k, {});", lanes_name(r), taken));
 }
 
-std::string Statements::array_fold(int r, const std::string& so_far) const {
+Text Statements::array_fold(int r, const std::string& so_far) const {
   const Reduction& x = reduction(r);
-  std::string added = operand(x.value, 0);
+  Text added = operand(x.value);
   // Lanes past the end may hold the next row's elements.
   if (folded_array(x).scratch >= 0)
-    added = fmt::format("where(m, {}, {})", added, limit(x.dtype, x.op->neutral));
-  return folded_dtype(x) != x.dtype
-             ? fmt::format("{} + convert<{}>({})", so_far, type_name(x.accumulator), added)
-             : folded(x, true, so_far, added);
+    added = atom(fmt::format("where(m, {}, {})", added.whole(), limit(x.dtype, x.op->neutral)));
+  if (folded_dtype(x) == x.dtype) return folded(x, true, atom(so_far), added);
+  return spell(fmt::format("{{0}} + convert<{}>({{1}})", type_name(x.accumulator)),
+               {atom(so_far), added});
 }
 
 bool Statements::is_column_fold() const {
@@ -212,9 +208,11 @@ void Statements::emit_column_folds(const std::string& begin, const std::string& 
   emit_values(s.row, indent + 3);
   emit_values(s.loop, indent + 3);
   for (int r : s.reductions)
-    line(indent + 3, fmt::format("{} = {};", result_name(r), array_fold(r, result_name(r))));
+    line(indent + 3,
+         fmt::format("{} = {};", result_name(r), array_fold(r, result_name(r)).whole()));
   line(indent + 2, "}");
-  for (int r : s.reductions) line(indent + 2, store(folded_array(reduction(r)), 1, result_name(r)));
+  for (int r : s.reductions)
+    line(indent + 2, store(folded_array(reduction(r)), 1, atom(result_name(r))));
   line(indent + 1, "});");
   line(indent, "}");
 }
@@ -228,9 +226,9 @@ void Statements::emit_lanes_end(int r, bool is_new, int indent) {
     line(indent, fmt::format("const {} {} = {};",
                              type_name(is_position ? x.result_dtype : x.accumulator), to, all));
   else if (is_stretched(r))
-    line(indent, fmt::format("{0} = {0} + {1};", to, all));
+    emit_addition(to, atom(all), indent);
   else
-    emit_fold(x, to, best_so_far(r), lanes_name(r) + ".result()", all, indent);
+    emit_fold(x, to, best_so_far(r), atom(lanes_name(r) + ".result()"), atom(all), indent);
 }
 
 void Statements::open_vector_loop(int axis, int vectors, const std::string& begin,
@@ -262,7 +260,7 @@ void Statements::emit_array(DType dtype, const std::string& name, std::int64_t l
 
 void Statements::emit_saves(int indent) {
   for (int id : lanes().saved)
-    line(indent, fmt::format("{}[i0 - i0_from] = {};", saved_name(id), operand(id, 0)));
+    line(indent, fmt::format("{}[i0 - i0_from] = {};", saved_name(id), operand(id).whole()));
 }
 
 void Statements::emit_row_ends(int indent) {
@@ -292,10 +290,11 @@ void Statements::emit_run(int id, int axis, int indent) {
   }
   Access before = v.access;
   std::erase_if(before.terms, [&](const Term& t) { return t.axis >= axis; });
-  if (const std::string start = access_index(before); start != "0") first = start + " + " + first;
+  if (const Text start = access_index(before); start.whole() != "0")
+    first = start.whole() + " + " + first;
   line(indent, fmt::format("fill_{}_{}({}, {}, {}, {}, {}, {});", v.bits ? "positive" : "uniform",
-                           to_string(v.dtype), run_name(id), count, operand(v.inputs[0], 0),
-                           draw_name(id), operand(v.inputs[1], 0), first));
+                           to_string(v.dtype), run_name(id), count, operand(v.inputs[0]).whole(),
+                           draw_name(id), operand(v.inputs[1]).whole(), first));
 }
 
 void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,

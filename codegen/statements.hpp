@@ -20,7 +20,7 @@ protected:
 
   void emit_vector_stores(const Block& b, int axis, int indent);
   /// An operand as a vector, whether or not it differs from lane to lane.
-  std::string vector_operand(int id) const;
+  Text vector_operand(int id) const;
   void emit_start(int r, int indent);
   /// Opens a loop inside a row. Clang writes out loops of constant length before it looks for
   /// vectors: a softmax row of 40 then took it a second, and rows of 10 ran slower than in a loop.
@@ -76,7 +76,7 @@ private:
   void emit_lanes_start(int r, int vectors, int indent);
   void emit_lanes_fold(int r, int axis, int indent);
   /// An array's elements `so_far` with a vector folded into them, lane by lane.
-  std::string array_fold(int r, const std::string& so_far) const;
+  Text array_fold(int r, const std::string& so_far) const;
   /// Folds what a loop's lanes hold into the variable or array element of `r`; with `is_new` it is
   /// defined by it.
   void emit_lanes_end(int r, bool is_new, int indent);

@@ -26,7 +26,7 @@ void Writer::emit_checks(int id, int indent, std::string_view mask) {
   for (const ComputedTerm& t : value(id).access->computed) {
     if (checked_at(t) != t.site) continue;
     const std::string position = fmt::format("checked({}, {}, {}, {})", reporter_, t.site,
-                                             operand(t.value, 0), dim_text(t.bound));
+                                             operand(t.value).whole(), dim_text(t.bound));
     line(indent,
          fmt::format("const i64 {} = {};", position_name(t.site),
                      mask.empty() ? position : fmt::format("{} ? {} : -1", mask, position)));
@@ -45,7 +45,7 @@ void Writer::emit_value(int id, int indent) {
   const Value& v = value(id);
   if (v.node != ir::no_node) lines_.emplace_back(line_number_ + 1, v.node);
   line(indent, fmt::format("const {} {} = {};", lanes().is_vector(id) ? "auto" : type_name(v.dtype),
-                           value_name(id), definition(id).text));
+                           value_name(id), definition(id).whole()));
 }
 
 void Writer::note_stored(int id) {
@@ -56,29 +56,24 @@ void Writer::note_stored(int id) {
 void Writer::emit_stores(const Block& b, int indent) {
   for (const Store& s : b.stores) {
     note_stored(s.value);
-    line(indent, fmt::format("{} = {};", element(s.access), operand(s.value, 0)));
+    line(indent, fmt::format("{} = {};", element(s.access), operand(s.value).whole()));
   }
 }
 
 void Writer::emit_fold(const Reduction& r, const std::string& so_far, const std::string& best,
-                       const std::string& value, const std::string& position, int indent) {
+                       const Text& value, const Text& position, int indent) {
   if (r.op->better.empty()) {
-    line(indent, fmt::format("{} = {};", so_far, folded(r, false, so_far, value)));
+    line(indent, fmt::format("{} = {};", so_far, folded(r, false, atom(so_far), value).whole()));
     return;
   }
-  line(indent, fmt::format("if ({}) {{", better(r, best, value)));
-  line(indent + 1, fmt::format("{} = {};", best, value));
-  line(indent + 1, fmt::format("{} = {};", so_far, position));
+  line(indent, fmt::format("if ({}) {{", better(r, atom(best), value).whole()));
+  line(indent + 1, fmt::format("{} = {};", best, value.whole()));
+  line(indent + 1, fmt::format("{} = {};", so_far, position.whole()));
   line(indent, "}");
 }
 
-std::string Writer::folded(const Reduction& r, bool is_vector, std::string_view so_far,
-                           std::string_view value) const {
-  return replaced(replaced(fold(r, is_vector), "{0}", so_far), "{1}", value);
-}
-
-std::string Writer::better(const Reduction& r, std::string_view best, std::string_view value) {
-  return replaced(replaced(std::string(r.op->better), "{0}", best), "{1}", value);
+void Writer::emit_addition(const std::string& so_far, const Text& value, int indent) {
+  line(indent, fmt::format("{} = {};", so_far, spell("{0} + {1}", {atom(so_far), value}).whole()));
 }
 
 std::string Writer::loop_over(int axis) const {

@@ -30,11 +30,11 @@ public:
   void emit_stores(const Block& b, int indent);
   /// Notes that the next line computes the value of a store, if no line of its own does.
   void note_stored(int id);
+  /// Folds `value` into the variable or element `so_far`; a position, into that and `best`.
   void emit_fold(const Reduction& r, const std::string& so_far, const std::string& best,
-                 const std::string& value, const std::string& position, int indent);
-  std::string folded(const Reduction& r, bool is_vector, std::string_view so_far,
-                     std::string_view value) const;
-  static std::string better(const Reduction& r, std::string_view best, std::string_view value);
+                 const Text& value, const Text& position, int indent);
+  /// Adds to a variable or an element.
+  void emit_addition(const std::string& so_far, const Text& value, int indent);
   std::string loop_over(int axis) const;
   bool has_inner() const;
 
