@@ -32,7 +32,7 @@ call_within(std::chrono::milliseconds limit, F call,
   using Result = std::invoke_result_t<F&>;
   struct State {
     explicit State(F f) : call(std::move(f)) {}
-    F call;
+    std::optional<F> call;
     std::mutex mutex;
     std::condition_variable changed;
     std::optional<Result> result;
@@ -45,10 +45,11 @@ call_within(std::chrono::milliseconds limit, F call,
     std::optional<Result> result;
     std::exception_ptr error;
     try {
-      result.emplace(state->call());
+      result.emplace((*state->call)());
     } catch (...) {
       error = std::current_exception();
     }
+    state->call.reset(); // whoever gets the result is then alone with what the call shared
     const std::lock_guard lock(state->mutex);
     state->result = std::move(result);
     state->error = std::move(error);
