@@ -186,3 +186,17 @@ template <class F> KROTON_INLINE F tanh_f32(F x) {
   return copysign_f32(a < 0.55f ? small : large, x);
 #endif
 }
+
+/// 1 - tanh(x)^2: up to |x| = 2 by that difference, beyond by 4z/(1 + z)^2 with z = e^-2|x|, which is only computed
+/// where a lane asks for it.
+//# tanh_slope_f32: types any_lane select abs_f32 fma_f32 exp_decay_f32 tanh_f32
+template <class F> KROTON_INLINE F tanh_slope_f32(F x) {
+  F t = tanh_f32(x);
+  F slope = fma_f32(-t, t, 1.0f);
+  auto is_far = abs_f32(x) > 2.0f;
+  if (any_lane(is_far)) {
+    F z = exp_decay_f32(2.0f * x);
+    slope = select(is_far, 4.0f * z / ((1.0f + z) * (1.0f + z)), slope);
+  }
+  return slope;
+}

@@ -129,3 +129,17 @@ template <class F> KROTON_INLINE F tanh_f64(F x) {
   F quotient = (small ? p * z * c : -2.0) / (small ? q : large);
   return copysign_f64((small ? c : 1.0) + quotient, x);
 }
+
+/// 1 - tanh(x)^2: up to |x| = 2 by that difference, beyond by 4z/(1 + z)^2 with z = e^-2|x|, which is only computed
+/// where a lane asks for it.
+//# tanh_slope_f64: types any_lane select abs_f64 fma_f64 exp_decay_f64 tanh_f64
+template <class F> KROTON_INLINE F tanh_slope_f64(F x) {
+  F t = tanh_f64(x);
+  F slope = fma_f64(-t, t, 1.0);
+  auto is_far = abs_f64(x) > 2.0;
+  if (any_lane(is_far)) {
+    F z = exp_decay_f64(2.0 * x);
+    slope = select(is_far, 4.0 * z / ((1.0 + z) * (1.0 + z)), slope);
+  }
+  return slope;
+}

@@ -82,8 +82,8 @@ bool is_shifted_by_max(const Expr& e) {
 
 /// True if the derivatives are finite at all finite inputs that may come.
 bool is_smooth(const Node& n) {
-  for (const ir::Op* known :
-       {&ops::mul, &ops::tanh, &ops::sigmoid, &ops::softplus, &ops::sinpi, &ops::cospi})
+  for (const ir::Op* known : {&ops::mul, &ops::tanh, &ops::tanh_slope, &ops::sigmoid,
+                              &ops::softplus, &ops::sinpi, &ops::cospi})
     if (n.op == known) return true;
   if (n.op == &ops::exp) return is_shifted_by_max(n.inputs[0]);
   if (n.op == &ops::div) return sign_of(n.inputs[1]) == Sign::positive;

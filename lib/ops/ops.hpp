@@ -16,7 +16,8 @@ extern const Op add, sub, mul, div, floor_div, mod, neg, abs, sign, floor, pow, 
 extern const Op equal, not_equal, less, less_equal, greater, greater_equal, logical_and, logical_or,
     logical_not, where, cast;
 // transcendental.cpp
-extern const Op exp, expm1, log, log1p, sqrt, tanh, sigmoid, softplus, relu, sinpi, cospi;
+extern const Op exp, expm1, log, log1p, sqrt, tanh, tanh_slope, sigmoid, softplus, relu, sinpi,
+    cospi;
 // reduction.cpp
 extern const Op sum, max, min, argmax, argmin;
 // movement.cpp

@@ -48,15 +48,16 @@ const Op exp{.name = "exp",
              .eval_float = [](const auto* v) { return std::exp(v[0]); },
              .gradient = [](const GradContext& c) { return Grads{c.grad * c.output}; },
              .domain = {{-8, 8}}};
-const Op expm1{.name = "expm1",
-               .traits = Trait::elementwise | Trait::increasing,
-               .dtypes = Dtypes::floating,
-               .cost = 12,
-               .spelling = "expm1_{t}({0})",
-               .infer = infer_elementwise,
-               .eval_float = [](const auto* v) { return std::expm1(v[0]); },
-               .gradient = [](const GradContext& c) { return Grads{c.grad * (c.output + 1.0)}; },
-               .domain = {{-8, 8}}};
+const Op expm1{
+    .name = "expm1",
+    .traits = Trait::elementwise | Trait::increasing,
+    .dtypes = Dtypes::floating,
+    .cost = 12,
+    .spelling = "expm1_{t}({0})",
+    .infer = infer_elementwise,
+    .eval_float = [](const auto* v) { return std::expm1(v[0]); },
+    .gradient = [](const GradContext& c) { return Grads{c.grad * kroton::exp(c.inputs[0])}; },
+    .domain = {{-8, 8}}};
 const Op log{.name = "log",
              .traits = Trait::elementwise | Trait::increasing,
              .dtypes = Dtypes::floating,
@@ -84,26 +85,46 @@ const Op sqrt{.name = "sqrt",
               .eval_float = [](const auto* v) { return std::sqrt(v[0]); },
               .gradient = [](const GradContext& c) { return Grads{0.5 * c.grad / c.output}; },
               .domain = {{0.125, 8}}};
-const Op tanh{
-    .name = "tanh",
-    .traits = Trait::elementwise | Trait::increasing,
-    .dtypes = Dtypes::floating,
-    .cost = 12,
-    .spelling = "tanh_{t}({0})",
-    .infer = infer_elementwise,
-    .eval_float = [](const auto* v) { return std::tanh(v[0]); },
-    .gradient = [](const GradContext& c) { return Grads{c.grad * (1.0 - c.output * c.output)}; },
-    .domain = {{-4, 4}}};
-const Op sigmoid{
-    .name = "sigmoid",
-    .traits = Trait::elementwise | Trait::increasing,
-    .dtypes = Dtypes::floating,
-    .cost = 12,
-    .spelling = "sigmoid_{t}({0})",
-    .infer = infer_elementwise,
-    .eval_float = sigmoid_float,
-    .gradient = [](const GradContext& c) { return Grads{c.grad * c.output * (1.0 - c.output)}; },
-    .domain = {{-8, 8}}};
+const Op tanh{.name = "tanh",
+              .traits = Trait::elementwise | Trait::increasing,
+              .dtypes = Dtypes::floating,
+              .cost = 12,
+              .spelling = "tanh_{t}({0})",
+              .infer = infer_elementwise,
+              .eval_float = [](const auto* v) { return std::tanh(v[0]); },
+              .gradient =
+                  [](const GradContext& c) {
+                    return Grads{c.grad * ir::make(tanh_slope, {c.inputs[0]}, {}, c.where)};
+                  },
+              .domain = {{-4, 4}}};
+/// 1 - tanh(x)^2, which keeps its digits where tanh(x) is nearly 1 or -1.
+const Op tanh_slope{.name = "tanh-slope",
+                    .traits = Trait::elementwise,
+                    .dtypes = Dtypes::floating,
+                    .cost = 14,
+                    .spelling = "tanh_slope_{t}({0})",
+                    .infer = infer_elementwise,
+                    .eval_float = []<class T>(const T* v) -> T {
+                      const T c = std::cosh(v[0]);
+                      return 1 / c / c;
+                    },
+                    .gradient =
+                        [](const GradContext& c) {
+                          return Grads{c.grad * (-2.0 * (c.output * kroton::tanh(c.inputs[0])))};
+                        },
+                    .domain = {{-4, 4}}};
+const Op sigmoid{.name = "sigmoid",
+                 .traits = Trait::elementwise | Trait::increasing,
+                 .dtypes = Dtypes::floating,
+                 .cost = 12,
+                 .spelling = "sigmoid_{t}({0})",
+                 .infer = infer_elementwise,
+                 .eval_float = sigmoid_float,
+                 .gradient =
+                     [](const GradContext& c) {
+                       return Grads{c.grad * (c.output * kroton::sigmoid(-c.inputs[0]))};
+                     },
+                 .domain = {{-8, 8}}};
 const Op softplus{
     .name = "softplus",
     .traits = Trait::elementwise | Trait::increasing,

@@ -47,6 +47,11 @@ template <class W> W exact_softplus(W x) {
   return (x > 0 ? x : W(0)) + std::log1p(std::exp(-std::abs(x)));
 }
 
+template <class W> W exact_tanh_slope(W x) {
+  W c = std::cosh(x);
+  return 1 / c / c;
+}
+
 template <class W> W (*prelude_reference(std::string_view name))(W) {
   name.remove_suffix(4); // "_f32"
   if (name == "exp") return [](W x) { return std::exp(x); };
@@ -54,6 +59,7 @@ template <class W> W (*prelude_reference(std::string_view name))(W) {
   if (name == "log") return [](W x) { return std::log(x); };
   if (name == "log1p") return [](W x) { return std::log1p(x); };
   if (name == "tanh") return [](W x) { return std::tanh(x); };
+  if (name == "tanh_slope") return exact_tanh_slope<W>;
   if (name == "sqrt") return [](W x) { return std::sqrt(x); };
   if (name == "sigmoid") return exact_sigmoid<W>;
   if (name == "softplus") return exact_softplus<W>;

@@ -151,6 +151,7 @@ std::vector<Sample> float_samples(const std::string& dtype) {
                      "log_{t}(a)",
                      "log1p_{t}(a)",
                      "tanh_{t}(a)",
+                     "tanh_slope_{t}(a)",
                      "sigmoid_{t}(a)",
                      "softplus_{t}(a)",
                      "sinpi_{t}(a)",

@@ -86,6 +86,10 @@ const RuleSet& stability() {
                sigmoid(x) * sigmoid(-x), Fp::refine),
           rule("one-minus-tanh", 1 - tanh(x), 2 * sigmoid(-2 * x), Fp::refine),
           rule("one-plus-tanh", 1 + tanh(x), 2 * sigmoid(2 * x), Fp::refine),
+          rule("one-minus-tanh-square", 1 - tanh(x) * tanh(x), any(ops::tanh_slope, {x}),
+               Fp::refine),
+          rule("tanh-square-minus-one", tanh(x) * tanh(x) - 1, 0.0 - any(ops::tanh_slope, {x}),
+               Fp::refine),
           rule("log-softmax", log(exp(x) / as("s", y)), log_quotient, Fp::refine)
               .on(quotient_example)
               .but_not(quotient_near_miss)
