@@ -288,7 +288,10 @@ public:
   template <Element T> T item(Location where = Location::current()) const {
     require_one_element(where);
     require_dtype("item", dtype_of<T>, where);
-    return *reinterpret_cast<const T*>(host_data());
+    if constexpr (std::same_as<T, bool>)
+      return *host_data() != std::byte{0};
+    else
+      return *reinterpret_cast<const T*>(host_data());
   }
 
   /// Element [0, …, 0]; the others lie at `strides()`: `float* p = a.data<float>()`. Throws
@@ -347,7 +350,7 @@ public:
   /// Converts nothing; throws TypeError for another dtype.
   template <Element T> std::vector<T> to_vector(Location where = Location::current()) const {
     require_dtype("to_vector", dtype_of<T>, where);
-    const Array dense = contiguous(where);
+    const Array dense = std::same_as<T, bool> ? copy(where) : contiguous(where);
     const T* from = reinterpret_cast<const T*>(dense.host_data());
     return std::vector<T>(from, from + numel());
   }

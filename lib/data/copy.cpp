@@ -6,6 +6,7 @@
 #include "lib/data/device_memory.hpp"
 #include "lib/data/strided.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/truth.hpp"
 
 namespace kroton {
 namespace {
@@ -68,9 +69,9 @@ void pair_dense_axes(data::Walk& walk) {
                 row->begin() + static_cast<std::ptrdiff_t>(target) + 1);
 }
 
-template <Element To, Element From> To cast(From value) {
-  if constexpr (std::same_as<To, bool>)
-    return value != From{0};
+template <class To, class From> To cast(From value) {
+  if constexpr (std::same_as<To, support::Truth>)
+    return value != From{};
   else if constexpr (std::floating_point<From> && std::integral<To>) {
     // As floats both limits are exact or the next power of two, so the comparisons lose nothing.
     constexpr From low = static_cast<From>(std::numeric_limits<To>::min());
@@ -81,11 +82,11 @@ template <Element To, Element From> To cast(From value) {
     return static_cast<To>(value);
 }
 
-/// Calls `f` with a null pointer to the C++ type of `dtype`.
+/// Calls `f` with a null pointer to the C++ type of an element of `dtype`.
 template <class F> void with_type(DType dtype, F&& f) {
   switch (dtype) {
   case DType::bool_:
-    return f(static_cast<bool*>(nullptr));
+    return f(static_cast<support::Truth*>(nullptr));
   case DType::i8:
     return f(static_cast<std::int8_t*>(nullptr));
   case DType::i16:
@@ -110,26 +111,9 @@ template <class F> void with_type(DType dtype, F&& f) {
   KROTON_CHECK(false, "dtype {} has no C++ type", static_cast<int>(dtype));
 }
 
-} // namespace
-
-void copy_elements(Array to, const Array& from, Location where) {
-  if (to.dtype() != from.dtype())
-    fail<TypeError>(
-        "copy",
-        {.place = describe(where),
-         .hint = fmt::format("convert with astype(DType::{})",
-                             to.dtype() == DType::bool_ ? "bool_" : to_string(to.dtype()))},
-        "the elements of {} do not fit into {}: the dtypes differ", from.label(), to.label());
-  if (to.shape() != from.shape())
-    fail<ShapeError>(
-        "copy", {.place = describe(where), .hint = "broadcast_to or reshape makes shapes equal"},
-        "the elements of {} do not fit into {}: the shapes differ", from.label(), to.label());
-  if (data::device_memory(to)) return data::copy_to_device(to, from, where);
-  void* const target = to.raw(where);
-  if (to.numel() == 0) return;
-  if (data::device_memory(from)) return data::copy_from_device(to, from, where);
-  if (target == from.raw() && to.strides() == from.strides()) return;
-  if (to.overlaps(from)) return copy_elements(std::move(to), from.copy(where), where);
+/// Of one dtype and shape, on the host and apart from each other.
+void copy_bytes(Array to, const Array& from) {
+  void* const target = to.raw();
   if (to.is_contiguous() && from.is_contiguous()) {
     std::memcpy(target, from.raw(), to.nbytes());
     return;
@@ -148,6 +132,44 @@ void copy_elements(Array to, const Array& from, Location where) {
   }
 }
 
+/// What is copied from others may hold any bytes; a copy holds 0 and 1 alone.
+void make_truth_values(const Array& bools) {
+  Array to = bools;
+  if (to.is_contiguous()) return support::make_truth_values(to.raw(), to.nbytes());
+  Array dense = Array::empty(to.dtype(), to.shape());
+  copy_bytes(dense, to);
+  make_truth_values(dense);
+  copy_bytes(to, dense);
+}
+
+} // namespace
+
+void copy_elements(Array to, const Array& from, Location where) {
+  if (to.dtype() != from.dtype())
+    fail<TypeError>(
+        "copy",
+        {.place = describe(where),
+         .hint = fmt::format("convert with astype(DType::{})",
+                             to.dtype() == DType::bool_ ? "bool_" : to_string(to.dtype()))},
+        "the elements of {} do not fit into {}: the dtypes differ", from.label(), to.label());
+  if (to.shape() != from.shape())
+    fail<ShapeError>(
+        "copy", {.place = describe(where), .hint = "broadcast_to or reshape makes shapes equal"},
+        "the elements of {} do not fit into {}: the shapes differ", from.label(), to.label());
+  if (data::device_memory(to)) return data::copy_to_device(to, from, where);
+  void* const target = to.raw(where);
+  if (to.numel() == 0) return;
+  if (data::device_memory(from)) {
+    data::copy_from_device(to, from, where);
+    if (is_bool(to.dtype())) make_truth_values(to);
+    return;
+  }
+  if (target == from.raw() && to.strides() == from.strides()) return;
+  if (to.overlaps(from)) return copy_elements(std::move(to), from.copy(where), where);
+  copy_bytes(to, from);
+  if (is_bool(to.dtype())) make_truth_values(to);
+}
+
 Array Array::astype(DType to, Location where) const {
   if (to == dtype()) return copy(where);
   const Array dense = to_host(where).contiguous(where);
@@ -156,8 +178,8 @@ Array Array::astype(DType to, Location where) const {
     with_type(to, [&](auto* to_type) {
       using From = std::remove_pointer_t<decltype(from_type)>;
       using To = std::remove_pointer_t<decltype(to_type)>;
-      const From* in = dense.data<From>();
-      To* result = out.data<To>();
+      const From* in = static_cast<const From*>(std::as_const(dense).raw());
+      To* result = static_cast<To*>(out.raw());
       for (std::int64_t i = 0; i < numel(); ++i) result[i] = cast<To>(in[i]);
     });
   });
@@ -166,7 +188,10 @@ Array Array::astype(DType to, Location where) const {
 
 bool equal(const Array& a, const Array& b) {
   if (a.dtype() != b.dtype() || a.shape() != b.shape()) return false;
-  const Array dense_a = a.contiguous(Location{}), dense_b = b.contiguous(Location{});
+  const auto dense = [](const Array& x) {
+    return is_bool(x.dtype()) ? x.copy(Location{}) : x.contiguous(Location{});
+  };
+  const Array dense_a = dense(a), dense_b = dense(b);
   return a.numel() == 0 || std::memcmp(dense_a.raw(), dense_b.raw(), a.nbytes()) == 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "lib/support/error.hpp"
 #include "lib/support/number_text.hpp"
+#include "lib/support/truth.hpp"
 
 namespace kroton {
 namespace {
@@ -16,7 +17,7 @@ std::string element_text(const std::byte* at, DType dtype) {
   const auto read = [&]<class T>(T) { return *reinterpret_cast<const T*>(at); };
   switch (dtype) {
   case DType::bool_:
-    return read(false) ? "true" : "false";
+    return read(support::Truth{}) ? "true" : "false";
   case DType::i8:
     return fmt::format("{}", int{read(std::int8_t{})});
   case DType::i16:
