@@ -9,12 +9,14 @@
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "lib/data/strided.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/file_limit.hpp"
+#include "lib/support/truth.hpp"
 
 namespace kroton {
 namespace {
@@ -41,6 +43,20 @@ struct Header {
   bool is_fortran = false;
   Shape shape;
 };
+
+/// What a file says, for a message: at most a few lines, and nothing that a terminal obeys.
+std::string printable(std::string_view text) {
+  constexpr std::size_t most = 300;
+  std::string out;
+  for (const char c : text.substr(0, most)) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code >= 0x20 && code < 0x7f)
+      out += c;
+    else
+      out += fmt::format("\\x{:02x}", code);
+  }
+  return text.size() > most ? out + "…" : out;
+}
 
 /// Reads the header: a Python dict literal such as
 /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
@@ -73,7 +89,8 @@ public:
         break;
       }
     }
-    if (!has_descr || !has_order || !has_shape) bad();
+    skip_spaces();
+    if (!has_descr || !has_order || !has_shape || !rest_.empty()) bad();
     return header;
   }
 
@@ -82,7 +99,7 @@ private:
     std::string_view shown = text_;
     while (!shown.empty() && (shown.back() == ' ' || shown.back() == '\n')) shown.remove_suffix(1);
     fail<FileError>("load_npy", {}, "{}: the header is not one that NumPy writes: {}", file_,
-                    shown);
+                    printable(shown));
   }
   void skip_spaces() {
     while (!rest_.empty() && (rest_[0] == ' ' || rest_[0] == '\n' || rest_[0] == '\t'))
@@ -120,14 +137,15 @@ private:
       if (order == '>')
         fail<FileError>("load_npy", {.hint = fmt::format("save it with array.astype('<{}')", code)},
                         "{}: holds big-endian elements ('{}'); only little-endian ones are read",
-                        file_, descr);
+                        file_, printable(descr));
     }
     if (order == '|' && code == "O")
       fail<FileError>("load_npy",
                       {.hint = "save it with a number dtype, such as array.astype('f4')"},
                       "{}: holds Python objects ('|O'), which only Python reads", file_);
     fail<FileError>("load_npy", {.hint = "save it as bool, an integer, f4 or f8"},
-                    "{}: holds elements of type '{}', for which there is no dtype", file_, descr);
+                    "{}: holds elements of type '{}', for which there is no dtype", file_,
+                    printable(descr));
   }
   Shape shape() {
     Shape out;
@@ -164,6 +182,28 @@ void read_exactly(std::ifstream& in, void* to, std::uint64_t size, std::string_v
                     size, what);
 }
 
+/// The elements' bytes, if an array may have so many: what counts for that are the axes that are
+/// not empty, as for every array.
+std::optional<std::uint64_t> nbytes_of(const Header& header) {
+  std::int64_t nbytes = static_cast<std::int64_t>(item_size(header.dtype));
+  bool is_empty = false;
+  for (const std::int64_t dim : header.shape) {
+    is_empty |= dim == 0;
+    if (dim != 0 && __builtin_mul_overflow(nbytes, dim, &nbytes)) return {};
+  }
+  return is_empty ? 0 : static_cast<std::uint64_t>(nbytes);
+}
+
+Array empty_array(DType dtype, const Shape& shape, std::uint64_t nbytes, const std::string& claimed,
+                  const std::string& file) {
+  try {
+    return Array::empty(dtype, shape);
+  } catch (const DeviceError&) {
+    fail<FileError>("load_npy", {}, "{}: there is no memory for the {} bytes of {}", file, nbytes,
+                    claimed);
+  }
+}
+
 std::string make_header(const Array& array) {
   std::string_view code;
   for (const NpyType& type : npy_types)
@@ -182,24 +222,82 @@ std::string make_header(const Array& array) {
   return out + dict;
 }
 
-/// A file that exists under its own name only once `publish` has run.
-class TemporaryFile {
-public:
-  explicit TemporaryFile(const std::filesystem::path& path) : path_(path) {
-    // O_EXCL tells a name that another thread, or a process that died, has taken.
-    for (int attempt = 0; file_ < 0; ++attempt) {
-      temporary_ = path;
-      temporary_ += fmt::format(".{}-{}.tmp", ::getpid(), attempt);
-      file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-      if (file_ < 0 && errno != EEXIST) give_up(errno);
+/// The descriptor of this process that a path such as /dev/stdout or /proc/self/fd/3 stands for.
+std::optional<int> descriptor_of(std::filesystem::path path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const std::string descriptors = fmt::format("/proc/{}/fd", ::getpid());
+  for (int links = 0; links < 40; ++links) {
+    const fs::path folder = fs::canonical(fs::absolute(path, error).parent_path(), error);
+    if (error) return {};
+    if (folder == descriptors) {
+      const std::string name = path.filename().string();
+      int number = -1;
+      const auto read = std::from_chars(name.data(), name.data() + name.size(), number);
+      if (read.ec == std::errc() && number >= 0) return number;
+      return {};
     }
+    const fs::path target = fs::read_symlink(folder / path.filename(), error);
+    if (error) return {};
+    path = folder / target;
   }
-  ~TemporaryFile() {
+  return {};
+}
+
+bool is_link(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::is_symlink(path, error);
+}
+
+/// Where an array is written to. A regular file has its old content or the new one: that is
+/// written beside it and renamed once `publish` runs. Anything else is written to as it is.
+class Output {
+public:
+  Output() = default;
+  void open(const std::filesystem::path& path) {
+    path_ = path;
+    if (const auto number = descriptor_of(path)) {
+      file_ = ::fcntl(*number, F_DUPFD_CLOEXEC, 0);
+      if (file_ < 0) give_up(errno);
+      return;
+    }
+    // Links are followed by the kernel, which knows whom it must not follow them for.
+    int found = ::open(path.c_str(), O_PATH | O_CLOEXEC);
+    if (found < 0 && errno == ENOENT && is_link(path)) {
+      found = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666); // the link's target
+      is_made_ = found >= 0;
+      if (!is_made_) give_up(errno);
+    }
+    if (found < 0 && errno != ENOENT) give_up(errno);
+    if (found < 0) {
+      open_beside(path, {});
+      return;
+    }
+    struct stat status;
+    const int failed = ::fstat(found, &status);
+    std::error_code error;
+    // The name of what was opened, without links.
+    const auto target =
+        std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", found), error);
+    ::close(found);
+    if (failed != 0) give_up(errno);
+    if (S_ISDIR(status.st_mode)) give_up(EISDIR);
+    if (!S_ISREG(status.st_mode)) {
+      file_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
+      if (file_ < 0) give_up(errno);
+      return;
+    }
+    if (::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) give_up(errno);
+    open_beside(error ? path : target, status);
+  }
+  ~Output() {
     if (file_ >= 0) ::close(file_);
-    if (!is_published_) ::unlink(temporary_.c_str());
+    if (is_published_ || target_.empty()) return;
+    ::unlink(temporary_.c_str());
+    if (is_made_) ::unlink(target_.c_str());
   }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
 
   void write(const void* bytes, std::size_t size) {
     const support::FileLimitGuard guard; // the limit is an error like others
@@ -214,21 +312,41 @@ public:
   }
   void publish() {
     // Without fsync a crash could leave the name on an empty file.
-    if (::fsync(file_) != 0) give_up(errno);
+    if (!target_.empty() && ::fsync(file_) != 0) give_up(errno);
     const int closed = ::close(std::exchange(file_, -1));
     if (closed != 0) give_up(errno);
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) give_up(errno);
+    if (!target_.empty() && ::rename(temporary_.c_str(), target_.c_str()) != 0) give_up(errno);
     is_published_ = true;
   }
 
 private:
+  /// A temporary file beside `target`, with the permissions of the one that it is to replace.
+  void open_beside(const std::filesystem::path& target, const std::optional<struct stat>& old) {
+    target_ = target;
+    // O_EXCL tells a name that another thread, or a process that died, has taken.
+    for (int attempt = 0; file_ < 0; ++attempt) {
+      temporary_ = target;
+      temporary_ += fmt::format(".{}-{}.tmp", ::getpid(), attempt);
+      file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (file_ < 0 && errno != EEXIST) give_up(errno);
+    }
+    if (!old) return;
+    // Only root may give a file away, and few groups may be given it. The mode goes last: a
+    // change of owner takes bits away.
+    const bool is_given = ::fchown(file_, old->st_uid, old->st_gid) == 0 ||
+                          ::fchown(file_, static_cast<uid_t>(-1), old->st_gid) == 0;
+    const mode_t kept = is_given ? 07777 : 0707; // another group gets nothing by its bits
+    if (::fchmod(file_, old->st_mode & kept & 0777) != 0) give_up(errno);
+  }
+
   [[noreturn]] void give_up(int error) const {
     fail<FileError>("save_npy", {}, "{}: cannot be written: {}", path_.string(), reason(error));
   }
 
-  std::filesystem::path path_;
-  std::filesystem::path temporary_;
+  std::filesystem::path path_;               ///< As the user wrote it.
+  std::filesystem::path target_, temporary_; ///< Empty where nothing is renamed.
   int file_ = -1;
+  bool is_made_ = false; ///< An empty file, for a link that led to none.
   bool is_published_ = false;
 };
 
@@ -278,32 +396,30 @@ Array load_npy(const std::filesystem::path& path) {
   Shape memory_shape = header.shape;
   if (header.is_fortran) std::reverse(memory_shape.begin(), memory_shape.end());
   // Checked before anything of that size is allocated; a pipe has no size to check.
-  std::int64_t counted = static_cast<std::int64_t>(item_size(header.dtype));
-  bool overflows = false, is_empty = false;
-  for (std::int64_t dim : header.shape) {
-    is_empty = is_empty || dim == 0;
-    if (dim != 0) overflows |= __builtin_mul_overflow(counted, dim, &counted);
-  }
-  if (overflows)
-    fail<FileError>("load_npy", {}, "{}: claims {}, which no file can hold", file,
-                    data::label(header.dtype, header.shape));
-  const std::uint64_t nbytes = is_empty ? 0 : static_cast<std::uint64_t>(counted);
+  const std::string claimed = printable(data::label(header.dtype, header.shape));
+  const auto nbytes = nbytes_of(header);
+  if (!nbytes)
+    fail<FileError>("load_npy", {}, "{}: claims {}, which no file can hold", file, claimed);
   const std::uintmax_t on_disk = std::filesystem::file_size(path, error);
   if (!error) {
     const std::uintmax_t got = on_disk - static_cast<std::uintmax_t>(in.tellg());
-    if (got < nbytes)
+    if (got < *nbytes)
       fail<FileError>("load_npy", {}, "{}: is truncated: {} of {} bytes of {} are there", file, got,
-                      nbytes, data::label(header.dtype, header.shape));
+                      *nbytes, claimed);
   }
-  Array out = Array::empty(header.dtype, memory_shape, Location{});
-  read_exactly(in, out.raw(), out.nbytes(), data::label(header.dtype, header.shape), file);
+  Array out = empty_array(header.dtype, memory_shape, *nbytes, claimed, file);
+  read_exactly(in, out.raw(), out.nbytes(), claimed, file);
+  if (is_bool(header.dtype)) support::make_truth_values(out.raw(), out.nbytes());
   return header.is_fortran ? out.transpose() : out;
 }
 
 void save_npy(const std::filesystem::path& path, const Array& array) {
-  const Array dense = array.to_host(Location{}).contiguous(Location{});
+  const Array host = array.to_host(Location{});
+  const Array dense =
+      is_bool(host.dtype()) ? host.copy(Location{}) : host.contiguous(Location{}); // 0 and 1 alone
   const std::string header = make_header(dense);
-  TemporaryFile file(path);
+  Output file;
+  file.open(path);
   file.write(header.data(), header.size());
   file.write(dense.raw(), dense.nbytes());
   file.publish();
