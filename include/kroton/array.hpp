@@ -277,7 +277,8 @@ public:
   bool overlaps(const Array& other) const noexcept;
   /// Dtype and shape: `f32[2,3]`, `i64[]`.
   std::string label() const;
-  /// The elements as NumPy prints them, long axes shortened: `[[1, 2], [3, 4]]` on two lines.
+  /// The elements as NumPy prints them, long axes shortened: `[[1, 2], [3, 4]]` on two lines. Never
+  /// more than 10,000 elements: of arrays with many axes the outer ones show less of their ends.
   std::string to_string() const;
 
   // --- its elements

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <ostream>
 
 #include <kroton/array.hpp>
@@ -12,6 +13,8 @@ namespace {
 /// Arrays up to this numel are printed whole; of larger ones each axis shows its ends.
 constexpr std::int64_t whole_numel = 1000;
 constexpr std::int64_t edge = 3;
+/// Elements of the largest text.
+constexpr std::int64_t most_shown = 10'000;
 
 std::string element_text(const std::byte* at, DType dtype) {
   const auto read = [&]<class T>(T) { return *reinterpret_cast<const T*>(at); };
@@ -42,30 +45,25 @@ std::string element_text(const std::byte* at, DType dtype) {
   return {};
 }
 
-/// The indices of one axis that are shown; −1 stands for those left out.
-std::vector<std::int64_t> shown_indices(std::int64_t dim, bool is_whole) {
+/// The indices of one axis that are shown, so many of its first and of its last; −1 stands for
+/// those left out.
+std::vector<std::int64_t> shown_indices(std::int64_t dim, std::int64_t first, std::int64_t last) {
   std::vector<std::int64_t> out;
-  for (std::int64_t i = 0; i < dim; ++i) {
-    if (is_whole || dim <= 2 * edge || i < edge || i >= dim - edge)
-      out.push_back(i);
-    else if (out.back() != -1) {
-      out.push_back(-1);
-      i = dim - edge - 1;
-    }
-  }
+  for (std::int64_t i = 0; i < std::min(dim, first); ++i) out.push_back(i);
+  const std::int64_t tail = std::max(first, dim - last);
+  if (tail > first) out.push_back(-1);
+  for (std::int64_t i = tail; i < dim; ++i) out.push_back(i);
   return out;
 }
 
 /// The texts of one array, and how they are put in brackets.
 class Printer {
 public:
-  explicit Printer(const Array& array) : array_(array) {
-    const bool is_whole = array.numel() <= whole_numel;
-    for (std::int64_t dim : array.shape()) shown_.push_back(shown_indices(dim, is_whole));
-  }
+  explicit Printer(const Array& array) : array_(array) {}
 
   std::string print() {
     if (array_.numel() == 0) return "[]";
+    choose_indices();
     // Twice the same way: first for the widest text, then for the text.
     visit([&](const std::string& text) { width_ = std::max(width_, text.size()); },
           [](std::string_view) {});
@@ -76,6 +74,26 @@ public:
   }
 
 private:
+  /// All of a small array; the ends of each axis of a large one, and of the outer axes less where
+  /// there are so many axes that their ends would be too much.
+  void choose_indices() {
+    const bool is_whole = array_.numel() <= whole_numel;
+    for (const std::int64_t dim : array_.shape())
+      shown_.push_back(shown_indices(dim, is_whole ? dim : edge, is_whole ? dim : edge));
+    for (const auto& [first, last] : {std::pair{1, 1}, std::pair{1, 0}})
+      for (std::size_t axis = 0; axis < shown_.size() && is_too_much(); ++axis)
+        shown_[axis] = shown_indices(array_.shape()[axis], first, last);
+  }
+
+  bool is_too_much() const {
+    std::ptrdiff_t count = 1;
+    for (const auto& indices : shown_) {
+      count *= std::ranges::count_if(indices, [](std::int64_t i) { return i >= 0; });
+      if (count > most_shown) return true;
+    }
+    return false;
+  }
+
   /// Rank is bounded by the array, not by a user's graph, but a loop over an odometer serves any
   /// rank.
   template <class OnElement, class OnText> void visit(OnElement&& on_element, OnText&& on_text) {
