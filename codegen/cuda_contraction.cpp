@@ -15,6 +15,12 @@ namespace {
 /// Squares of this side decide, whatever the tiles are, how often k is split: so that there are
 /// about `wanted_blocks` of them, each with at least `fewest_k` of it.
 constexpr std::int64_t side = 64, wanted_blocks = 256, fewest_k = 128;
+/// A part of k is no longer than this, however many blocks there are; what parts of f32 come to is
+/// added in f64.
+constexpr std::int64_t longest_part = 65536;
+/// A thread of a tile adds up so many products of f32 before it puts their sum aside; one that
+/// walks along k, before it adds their sum in f64.
+constexpr std::int64_t most_of_tile = 1024, most_of_thread = 256;
 
 /// What a thread computes: TM × TN elements of a tile of BM × BN, from BK columns of a at a time.
 struct Tile {
@@ -65,9 +71,9 @@ extern "C" __global__ void __launch_bounds__({threads}) {name}({parameters}) {
   c += batch * c_batch;
   const i32 x = (i32)threadIdx.x % columns, y = (i32)threadIdx.x / columns;
   {T} sums[TM][TN] = {};
-
+{so_far}
   for (i64 k_at = {k_from}; k_at < {k_to}; k_at += BK) {
-    copy_tile<threads, BM>(a_tile, a + i_from * a_row + k_at * a_col, a_row, a_col, m - i_from, {k_to} - k_at);
+{put_aside}    copy_tile<threads, BM>(a_tile, a + i_from * a_row + k_at * a_col, a_row, a_col, m - i_from, {k_to} - k_at);
     copy_tile<threads, BN>(b_tile, b + j_from * b_col + k_at * b_row, b_col, b_row, n - j_from, {k_to} - k_at);
     __syncthreads();
 #pragma unroll
@@ -81,7 +87,25 @@ extern "C" __global__ void __launch_bounds__({threads}) {name}({parameters}) {
     __syncthreads();
   }
 
-{tile_end}}
+{take_back}{tile_end}}
+)";
+
+/// Sums of f32 lose digits with every term that they grow by: what so many come to is put aside, in
+/// memory of the thread's own. volatile: they would take the registers of the sums.
+constexpr std::string_view so_far = R"(  constexpr i64 most_at_once = {most_at_once};
+  volatile {T} so_far[TM][TN];
+)";
+constexpr std::string_view put_aside =
+    R"(    if (k_at > {k_from} && (k_at - {k_from}) % most_at_once == 0)
+      for (i32 r = 0; r < TM; ++r)
+        for (i32 s = 0; s < TN; ++s) {
+          so_far[r][s] = k_at == {k_from} + most_at_once ? sums[r][s] : so_far[r][s] + sums[r][s];
+          sums[r][s] = 0;
+        }
+)";
+constexpr std::string_view take_back = R"(  if ({k_to} - {k_from} > most_at_once)
+    for (i32 r = 0; r < TM; ++r)
+      for (i32 s = 0; s < TN; ++s) sums[r][s] = so_far[r][s] + sums[r][s];
 )";
 
 /// What a thread's elements become: where they are stored, …
@@ -105,40 +129,51 @@ constexpr std::string_view followed_tile = R"(  {T} kept[TM * TN];
 )";
 
 constexpr std::string_view dots = R"(
-/// An element of c a warp: its lanes walk along k. For narrow c.
+/// An element of c a warp: its lanes walk along k. For narrow c.{about_splits}
 extern "C" __global__ void __launch_bounds__(256) product_dots({parameters}) {
-  const i64 element = team<32>::first_row();
-  const i64 row = whole_quotient(element, n), j = element - row * n, batch = whole_quotient(row, m), i = row - batch * m;
+{element_of_unit}  const i64 row = whole_quotient(element, n), j = element - row * n, batch = whole_quotient(row, m), i = row - batch * m;
   if (batch >= batches) return;
-  a += batch * a_batch + i * a_row;
+{part_of_k}  a += batch * a_batch + i * a_row;
   b += batch * b_batch + j * b_col;
-  {T} sum = 0;
+  {W} total = 0;
+  for (i64 at = {k_from}; at < {k_to}; at += 32 * {terms_of_thread}) {
+    const i64 end = at + 32 * {terms_of_thread} < {k_to} ? at + 32 * {terms_of_thread} : {k_to};
+    {T} sum = 0;
 #pragma unroll 4
-  for (i64 l = team<32>::rank(); l < k; l += 32) sum = {add_one};
-  sum = team<32>::fold(sum, []({T} u, {T} v) -> {T} { return u + v; });
+    for (i64 l = at + team<32>::rank(); l < end; l += 32) sum = {add_one};
+    total = total + sum;
+  }
+  total = team<32>::fold(total, []({W} u, {W} v) -> {W} { return u + v; });
   if (team<32>::rank() != 0) return;
-{element}}
+  const {T} sum = ({T})total;
+{store_sum}{element}}
 )";
 
 constexpr std::string_view flat_rows = R"(
-/// 32 neighbours in a row of c a block: its warps share k. For flat c.
+/// 32 neighbours in a row of c a block: its warps share k. For flat c.{about_splits}
 extern "C" __global__ void __launch_bounds__(256) product_rows({parameters}) {
   const i64 tiles = (n + 31) / 32;
-  const u32 row = block_quotient(blockIdx.x, tiles), batch = block_quotient(row, m);
+{tile_of_block}  const u32 row = block_quotient(tile, tiles), batch = block_quotient(row, m);
   const i64 i = row - batch * m;
   if (batch >= batches) return;
-  const i64 at = (blockIdx.x - row * tiles) * 32 + threadIdx.x % 32, j = at < n ? at : n - 1;
-  a += batch * a_batch + i * a_row;
+  const i64 at = (tile - row * tiles) * 32 + threadIdx.x % 32, j = at < n ? at : n - 1;
+{part_of_k}  a += batch * a_batch + i * a_row;
   b += batch * b_batch + j * b_col;
-  {T} sum = 0;
+  {W} total = 0;
+  for (i64 first = {k_from}; first < {k_to}; first += 8 * {terms_of_thread}) {
+    const i64 end = first + 8 * {terms_of_thread} < {k_to} ? first + 8 * {terms_of_thread} : {k_to};
+    {T} sum = 0;
 #pragma unroll 4
-  for (i64 l = threadIdx.x / 32; l < k; l += 8) sum = {add_one};
-  sum = team<32>::across(sum, []({T} u, {T} v) -> {T} { return u + v; });
+    for (i64 l = first + threadIdx.x / 32; l < end; l += 8) sum = {add_one};
+    total = total + sum;
+  }
+  total = team<32>::across(total, []({W} u, {W} v) -> {W} { return u + v; });
   if (threadIdx.x >= 32 || at >= n) return;
-{element}}
+  const {T} sum = ({T})total;
+{store_sum}{element}}
 )";
 
-/// What tiles have more where k is in parts.
+/// What there is more where k is in parts.
 constexpr std::string_view about_splits =
     " With `splits`, each block has a part of k, and what that comes to goes to scratch.";
 constexpr std::string_view tile_of_block =
@@ -147,6 +182,11 @@ constexpr std::string_view tile_of_block =
   const i64 split = blockIdx.x - tile * splits;
 )";
 constexpr std::string_view whole_tile = "  const u32 tile = blockIdx.x;\n";
+constexpr std::string_view element_of_unit =
+    R"(  const i64 splits = splits_of(m, n, k), unit = team<32>::first_row();
+  const i64 element = whole_quotient(unit, splits), split = unit - element * splits;
+)";
+constexpr std::string_view whole_unit = "  const i64 element = team<32>::first_row();\n";
 constexpr std::string_view part_of_k =
     R"(  const i64 k_part = whole_quotient(k + splits - 1, splits), k_from = split * k_part;
   const i64 k_to = k_from + k_part < k ? k_from + k_part : k;
@@ -165,8 +205,9 @@ extern "C" __global__ void __launch_bounds__(256) add_splits({parameters}) {
   const i64 element = (i64)blockIdx.x * 256 + threadIdx.x;
   if (element >= m * n) return;
   const i64 i = whole_quotient(element, n), j = element - i * n, splits = splits_of(m, n, k);
-  {T} sum = 0;
-  for (i64 split = 0; split < splits; ++split) sum = sum + (({T}*)scratch)[split * m * n + element];
+  {W} total = 0;
+  for (i64 split = 0; split < splits; ++split) total = total + (({T}*)scratch)[split * m * n + element];
+  const {T} sum = ({T})total;
 {element}}
 )";
 
@@ -185,14 +226,13 @@ public:
         m_(step.shape[step.shape.size() - 2]), n_(step.shape.back()),
         batches_(dims::product(batch_shape())) {
     if (kernel_) epilogue_.emplace(*kernel_, step.epilogue->product, n_, type_);
-    const auto is_thin = [](const Dim& d) { return d.is_static() && d.value() <= thin_to; };
-    if (step.shape.size() > 2 || is_thin(m_) || is_thin(n_)) return;
+    if (step.shape.size() > 2) return;
     // As splits_of has it.
     const Dim tiles = dims::mul(ceil_div(m_, side), ceil_div(n_, side));
     const Dim wanted = dims::floor_div(Dim(wanted_blocks), dims::max(tiles, Dim(1)));
     const Dim most = ceil_div(step.k, fewest_k);
     if (most.is_static() && most.value() <= 1) return;
-    splits_ = dims::max(Dim(1), dims::min(wanted, most));
+    splits_ = dims::max(ceil_div(step.k, longest_part), dims::max(Dim(1), dims::min(wanted, most)));
   }
 
   CudaStep run() {
@@ -227,17 +267,18 @@ private:
     const Place of_batch{
         .sum = "sum", .to = "c[batch * c_batch + i * c_row + j]", .row = row_of_batch};
     if (launch.entry == by_rows)
-      return text_of(launch, "a row of c a block", filled(flat_rows, of_batch));
+      return text_of(launch, "a row of c a block", splitting() + filled(flat_rows, of_batch));
     if (launch.entry == by_dots)
-      return text_of(launch, "an element of c a warp", filled(dots, of_batch));
+      return text_of(launch, "an element of c a warp", splitting() + filled(dots, of_batch));
     if (launch.entry == by_splits)
       return text_of(launch, "sum of the parts of k",
                      filled(split_sum) +
                          filled(fold_splits, {.sum = "sum", .to = "c[i * c_row + j]"}));
     const Tile& tile = *std::ranges::find(all_tiles, launch.entry, &Tile::name);
     return text_of(launch, fmt::format("{}x{} tiles", tile.m, tile.n),
-                   (is_split() ? filled(split_sum) : "") + tile_text(tile));
+                   splitting() + tile_text(tile));
   }
+  std::string splitting() const { return is_split() ? filled(split_sum) : ""; }
   CudaText text_of(const Launch& launch, std::string way, const std::string& entry) const {
     CudaText text = with_prelude(header(), (epilogue_ ? epilogue_->definition : "") + entry);
     if (epilogue_) {
@@ -299,30 +340,52 @@ private:
     text = replaced(std::move(text), "{store_part}", part);
     return replaced(std::move(text), "{element}", element(place));
   }
+  bool is_f32() const { return step_.dtype == DType::f32; }
+  /// Whether a thread of a tile may have more products than it adds up at once.
+  bool puts_aside() const {
+    return is_f32() && !(step_.k.is_static() && step_.k.value() <= most_of_tile);
+  }
+  /// Where a thread has one element: what becomes of its sum if k is in parts.
+  std::string store_sum() const {
+    if (!is_split()) return "";
+    return fmt::format("  if (splits > 1) {{\n    (({}*)scratch)[(split * m + i) * n + j] = sum;\n"
+                       "    return;\n  }}\n",
+                       type_);
+  }
   std::string splits_text() const {
-    return fmt::format("  const i64 tiles = (m + {0}) / {1} * ((n + {0}) / {1});\n"
-                       "  const i64 wanted = tiles > 1 ? block_quotient({2}, tiles) : {2}, most = "
-                       "(k + {3}) / {4};\n"
-                       "  const i64 splits = wanted < most ? wanted : most;\n"
-                       "  return splits > 1 ? splits : 1;",
-                       side - 1, side, wanted_blocks, fewest_k - 1, fewest_k);
+    return fmt::format(
+        "  const i64 tiles = (m + {0}) / {1} * ((n + {0}) / {1});\n"
+        "  const i64 wanted = tiles > 1 ? block_quotient({2}, tiles) : {2}, most = "
+        "(k + {3}) / {4};\n"
+        "  const i64 splits = wanted < most ? wanted : most, least = (k + {5}) / {6};\n"
+        "  return splits > least ? splits : least > 1 ? least : 1;",
+        side - 1, side, wanted_blocks, fewest_k - 1, fewest_k, longest_part - 1, longest_part);
   }
 
   /// `place` is where the pattern has an element of the product, if it has.
   std::string filled(std::string_view pattern, const Place& place = {}) const {
-    return with_values(pattern,
-                       {{"{parameters}", parameters()},
-                        {"{splits}", splits_text()},
-                        {"{add}", added("sums[r][s]", "of_a[r]", "of_b[s]")},
-                        {"{add_one}", added("sum", "a[l * a_col]", "b[l * b_row]")},
-                        {"{about_splits}", std::string(is_split() ? about_splits : "")},
-                        {"{tile_of_block}", std::string(is_split() ? tile_of_block : whole_tile)},
-                        {"{part_of_k}", std::string(is_split() ? part_of_k : "")},
-                        {"{k_from}", is_split() ? "k_from" : "0"},
-                        {"{k_to}", is_split() ? "k_to" : "k"},
-                        {"{tile_end}", tile_end()},
-                        {"{element}", element(place)},
-                        {"{T}", type_}});
+    std::string text(pattern);
+    for (const auto& [name, lines] :
+         {std::pair{"{so_far}", so_far}, {"{put_aside}", put_aside}, {"{take_back}", take_back}})
+      text = replaced(std::move(text), name, puts_aside() ? lines : "");
+    return with_values(
+        text, {{"{parameters}", parameters()},
+               {"{most_at_once}", std::to_string(most_of_tile)},
+               {"{terms_of_thread}", std::to_string(most_of_thread)},
+               {"{W}", is_f32() ? "f64" : type_},
+               {"{element_of_unit}", std::string(is_split() ? element_of_unit : whole_unit)},
+               {"{store_sum}", store_sum()},
+               {"{splits}", splits_text()},
+               {"{add}", added("sums[r][s]", "of_a[r]", "of_b[s]")},
+               {"{add_one}", added("sum", "a[l * a_col]", "b[l * b_row]")},
+               {"{about_splits}", std::string(is_split() ? about_splits : "")},
+               {"{tile_of_block}", std::string(is_split() ? tile_of_block : whole_tile)},
+               {"{part_of_k}", std::string(is_split() ? part_of_k : "")},
+               {"{k_from}", is_split() ? "k_from" : "0"},
+               {"{k_to}", is_split() ? "k_to" : "k"},
+               {"{tile_end}", tile_end()},
+               {"{element}", element(place)},
+               {"{T}", type_}});
   }
 
   std::string tile_text(const Tile& t) const {
@@ -362,14 +425,14 @@ private:
   std::vector<Launch> possible_ways() const {
     const Dim rows = dims::mul(batches_, m_);
     const std::array all{
-        Launch{.entry = std::string(by_rows),
-               .units = dims::mul(rows, ceil_div(n_, 32)),
-               .length = m_,
-               .at_most = thin_to},
         Launch{.entry = std::string(by_dots),
-               .units = dims::mul(rows, n_),
+               .units = dims::mul(dims::mul(rows, n_), splits_),
                .units_per_block = 8,
                .length = n_,
+               .at_most = thin_to},
+        Launch{.entry = std::string(by_rows),
+               .units = dims::mul(dims::mul(rows, ceil_div(n_, 32)), splits_),
+               .length = m_,
                .at_most = thin_to},
         tiled_by(small, small_tiles(m_, n_), most_small_tiles),
         tiled_by(flat, m_, narrow_to),
@@ -388,13 +451,9 @@ private:
     }
     return ways;
   }
-  /// Not needed where k is in one part, or not computed by tiles.
+  /// Not needed where k is in one part.
   Launch sum_of_splits() const {
-    const auto is_more = [](const Dim& d, std::int64_t than) {
-      return dims::min(Dim(1), dims::max(Dim(0), dims::sub(d, Dim(than))));
-    };
-    const Dim is_needed =
-        dims::mul(is_more(splits_, 1), dims::mul(is_more(m_, thin_to), is_more(n_, thin_to)));
+    const Dim is_needed = dims::min(Dim(1), dims::max(Dim(0), dims::sub(splits_, Dim(1))));
     return {.entry = std::string(by_splits),
             .units = dims::mul(is_needed, dims::mul(m_, n_)),
             .units_per_block = 256,

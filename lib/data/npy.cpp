@@ -197,7 +197,7 @@ std::optional<std::uint64_t> nbytes_of(const Header& header) {
 Array empty_array(DType dtype, const Shape& shape, std::uint64_t nbytes, const std::string& claimed,
                   const std::string& file) {
   try {
-    return Array::empty(dtype, shape);
+    return Array::empty(dtype, shape, Location{});
   } catch (const DeviceError&) {
     fail<FileError>("load_npy", {}, "{}: there is no memory for the {} bytes of {}", file, nbytes,
                     claimed);

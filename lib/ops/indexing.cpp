@@ -1,5 +1,7 @@
 /// Gather and its gradient, and what is composed of them.
+#include <algorithm>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "lib/ir/extended.hpp"
@@ -106,7 +108,14 @@ Array eval_index_add(const EvalContext& c) {
   }
   const Array added = c.inputs[0].contiguous();
   support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
-    add_rows(c, added.data<T>(), out.data<T>());
+    if constexpr (std::is_floating_point_v<T>) {
+      std::vector<long double> sums(static_cast<std::size_t>(out.numel()));
+      add_rows(c, added.data<T>(), sums.data());
+      std::ranges::transform(sums, out.data<T>(),
+                             [](long double sum) { return static_cast<T>(sum); });
+    } else {
+      add_rows(c, added.data<T>(), out.data<T>());
+    }
   });
   return out;
 }

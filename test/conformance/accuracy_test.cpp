@@ -1,6 +1,7 @@
 /// Sums that grow beyond the digits of their terms: of products, of rows added at one position, and
 /// of data far from 0. Each is held to what exact sums give, not to the reference evaluator.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -168,4 +169,85 @@ TEST_CASE("very many rows that are added at one position lose no digits",
   CHECK(error_of_scatter(3, 300'000, 2, false) < 2e-7);
   CHECK(error_of_scatter(3000, 40'000, 3, false) < 2e-7);
   CHECK(error_of_scatter(5'000'000, 200'000, 1, false) < 2e-7);
+}
+
+namespace {
+
+/// The largest error of the first elements of a product of a with b, in parts of the right ones. a
+/// is 0.1 everywhere, or from [0.5, 1.5); b is 1 or 2.
+double error_of_product(Size m, Size n, Size k, bool is_known, bool is_constant,
+                        bool is_a_transposed = false, bool is_b_transposed = false) {
+  const auto size = [&](Size d) { return is_known ? Dim(d) : dim(); };
+  const Shape of_a = is_a_transposed ? Shape{k, m} : Shape{m, k},
+              of_b = is_b_transposed ? Shape{n, k} : Shape{k, n};
+  const Expr x = tensor(DType::f32, {size(of_a[0]), size(of_a[1])}, "a"),
+             y = tensor(DType::f32, {size(of_b[0]), size(of_b[1])}, "b");
+  const Function f =
+      function({x, y}, dot(is_a_transposed ? transpose(x) : x, is_b_transposed ? transpose(y) : y),
+               {.specialize = Specialize::off});
+  std::uint32_t random = 1;
+  const Array a = filled<float>(of_a, [&](Size) {
+    random = random * 1664525U + 1013904223U;
+    return is_constant ? 0.1 : 0.5 + static_cast<double>(random) / 4294967296.0;
+  });
+  const Array b = filled<float>(of_b, [](Size i) { return i % 3 == 0 ? 2 : 1; });
+  const Array c = f({a, b})[0];
+  double worst = 0;
+  for (Size i = 0; i < std::min<Size>(m, 3); ++i)
+    for (Size j = 0; j < std::min<Size>(n, 3); ++j) {
+      double sum = 0;
+      for (Size p = 0; p < k; ++p)
+        sum += static_cast<double>(a.data<float>()[is_a_transposed ? p * m + i : i * k + p]) *
+               static_cast<double>(b.data<float>()[is_b_transposed ? j * k + p : p * n + j]);
+      worst =
+          std::max(worst, std::abs(static_cast<double>(c.data<float>()[i * n + j]) - sum) / sum);
+    }
+  return worst;
+}
+
+void check_products(std::initializer_list<std::array<Size, 3>> sizes) {
+  for (const auto& [m, n, k] : sizes)
+    for (const bool is_known : {false, true})
+      for (const bool is_constant : {false, true}) {
+        CAPTURE(m, n, k, is_known, is_constant);
+        CHECK(error_of_product(m, n, k, is_known, is_constant) < 1e-5);
+      }
+}
+
+} // namespace
+
+TEST_CASE("long products keep their digits", "[conformance][anywhere][accuracy]") {
+  check_products({{1, 1, 50'000}, {1, 40, 20'000}, {4, 1, 70'000}, {3, 3, 9000}, {20, 20, 5000}});
+}
+
+TEST_CASE("products of any length and shape keep their digits", "[conformance][accuracy][.slow]") {
+  check_products({{1, 1, Size{1} << 25},
+                  {4, 1, 10'000'000},
+                  {1, 4, 10'000'000},
+                  {4, 4, 3'000'000},
+                  {70, 1, 200'000},
+                  {64, 64, 100'000},
+                  {200, 300, 10'000}});
+  for (const bool is_a_transposed : {false, true})
+    for (const bool is_b_transposed : {false, true})
+      for (const auto& [m, n, k] : {std::array<Size, 3>{1, 1, 1'000'000},
+                                    {4, 4, 1'000'000},
+                                    {4, 40, 200'000},
+                                    {40, 4, 200'000},
+                                    {70, 90, 20'000}}) {
+        CAPTURE(m, n, k, is_a_transposed, is_b_transposed);
+        CHECK(error_of_product(m, n, k, false, true, is_a_transposed, is_b_transposed) < 4e-6);
+      }
+}
+
+TEST_CASE("the dot of two long vectors has the digits of the sum of their products",
+          "[conformance][accuracy]") {
+  constexpr Size n = Size{1} << 22;
+  const Expr v = vector<float>("v"), w = vector<float>("w");
+  const Function f = function({v, w}, {dot(v, w), sum(v * w)});
+  const std::vector<Array> got =
+      f({filled<float>({n}, [](Size) { return 0.1; }), filled<float>({n}, [](Size) { return 1; })});
+  const double right = static_cast<double>(0.1F) * static_cast<double>(n);
+  for (const Array& a : got)
+    CHECK(std::abs(static_cast<double>(a.data<float>()[0]) / right - 1) < 4e-6);
 }
