@@ -159,4 +159,30 @@ TEST_CASE("a product with other users is not folded into gemm", "[rewrite]") {
   CHECK(count(optimized({c - p / scalar<float>("s")}), ops::gemm) == 1);
 }
 
+TEST_CASE("a cast of a cast is what the two of them give, in every dtype", "[rewrite]") {
+  // What is too large for an integer wraps if it comes from an integer and saturates if it comes
+  // from a float: u16 by way of f64 to i16 became u16 to i16.
+  const Array numbers = Array::from({std::int64_t(0), std::int64_t(1), std::int64_t(-1),
+                                     std::int64_t(127), std::int64_t(200), std::int64_t(65532),
+                                     std::int64_t(1) << 40, -(std::int64_t(1) << 62) - 1});
+  for (int from = 0; from < dtype_count; ++from) {
+    const Expr x = tensor(static_cast<DType>(from), {numbers.shape()[0]}, "x");
+    std::vector<Expr> outputs;
+    for (int between = 0; between < dtype_count; ++between)
+      for (int to = 0; to < dtype_count; ++to)
+        outputs.push_back(cast(cast(x, static_cast<DType>(between)), static_cast<DType>(to)));
+    const auto values = [&](const ir::Graph& g) {
+      Inputs inputs;
+      inputs.by_leaf.emplace(x.node()->attrs.leaf.get(), numbers.astype(x.dtype()));
+      Rng rng(1);
+      return ir::evaluate(g, g.outputs(), bind_inputs(g, inputs, rng, Values::small));
+    };
+    const auto want = values(ir::Graph::capture(outputs)), got = values(optimized(outputs));
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      INFO(to_string(x.dtype()) << " by way of " << to_string(static_cast<DType>(i / dtype_count)));
+      CHECK(got[i].to_string() == want[i].to_string());
+    }
+  }
+}
+
 } // namespace kroton::test

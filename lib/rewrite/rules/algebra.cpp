@@ -106,9 +106,13 @@ NodeId cast_identity(Site& s) {
 }
 NodeId compose_casts(Site& s) {
   const NodeId middle = s.node(s.root()).inputs[0];
-  if (!holds_all(s.type(middle).dtype, s.type(s["x"]).dtype)) return ir::no_node;
-  const DType to = s.type(s.root()).dtype;
-  return s.type(s["x"]).dtype == to ? s["x"] : s.make(ops::cast, {s["x"]}, {.dtype = to});
+  const DType from = s.type(s["x"]).dtype, between = s.type(middle).dtype,
+              to = s.type(s.root()).dtype;
+  if (!holds_all(between, from)) return ir::no_node;
+  // What does not fit is the nearest value that does if it comes from a float, else it wraps.
+  if (is_float(between) && is_integer(from) && is_integer(to) && !holds_all(to, from))
+    return ir::no_node;
+  return from == to ? s["x"] : s.make(ops::cast, {s["x"]}, {.dtype = to});
 }
 
 Expr i(const char* name) { return tensor<std::int32_t>({3, 4}, name); }
