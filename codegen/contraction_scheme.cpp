@@ -198,7 +198,7 @@ std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionSc
   }
   if (s.k > of_part) {
     const Size results = saturating_mul(ceil_div(s.k, of_part), saturating_mul(s.m, s.n));
-    elements = saturating_add(padded(results, lanes), saturating_mul(threads, elements));
+    elements = saturating_add(padded(results, lanes), saturating_mul<Size>(threads, elements));
   }
   return saturating_mul(elements, static_cast<Size>(item_size(shape.dtype)));
 }
