@@ -69,7 +69,14 @@ bool disarm() {
   return reached >= plan.at;
 }
 
-void hang(const char* part) { hanging_part = part; }
+/// Threads that nobody waits for may look at the text after the test, so it stays.
+void hang(const char* part) {
+  static char texts[16][256];
+  static int next = 0;
+  char* text = texts[next++ % 16];
+  std::strncpy(text, part, sizeof texts[0] - 1);
+  hanging_part = text;
+}
 
 void hang_names() { are_names_hanging = true; }
 
