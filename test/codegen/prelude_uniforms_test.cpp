@@ -27,15 +27,17 @@ extern "C" i64 wrong_vectors(u64 first) {
 }
 
 extern "C" i64 wrong_fill(u64 first, i64 n) {
-  f32 a[102];
+  f32 a[102], p[102];
   f64 b[102];
-  for (i64 i = 0; i < 102; ++i) a[i] = b[i] = -1;
+  for (i64 i = 0; i < 102; ++i) a[i] = b[i] = p[i] = -1;
   fill_uniform_f32(a + 1, n, 7, 3, 9, first);
+  fill_positive_f32(p + 1, n, 7, 3, 9, first);
   fill_uniform_f64(b + 1, n, 7, 3, 9, first);
   i64 wrong = 0;
   for (i64 i = -1; i <= 100; ++i) {
     const bool inside = i >= 0 && i < n;
     wrong += a[i + 1] != (inside ? uniform_f32(7, 3, 9, first + i) : -1);
+    wrong += p[i + 1] != (inside ? positive_f32(7, 3, 9, first + i) : -1);
     wrong += b[i + 1] != (inside ? uniform_f64(7, 3, 9, first + i) : -1);
   }
   return wrong;

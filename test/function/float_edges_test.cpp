@@ -123,7 +123,8 @@ TEST_CASE("floor division and remainder of floats are Python's, whatever the quo
                          {0x1.8a0a8c9c092a9p+0, 1, infinity});
 }
 
-TEST_CASE("a uniform number is below the upper end of its interval", "[function][edges][random]") {
+TEST_CASE("a uniform number is below the upper end of its interval",
+          "[function][edges][random][host]") {
   const std::pair<double, double> intervals[] = {{1000, 1001},   {0, 10},      {-1, 1}, {0.1, 0.2},
                                                  {-5, -1.0 / 3}, {1e30, 3e30}, {7, 7}};
   for (const DType dtype : {DType::f32, DType::f64})
@@ -144,7 +145,7 @@ TEST_CASE("a uniform number is below the upper end of its interval", "[function]
 }
 
 TEST_CASE("normal numbers of f32 reach as far as a normal distribution does",
-          "[function][edges][random]") {
+          "[function][edges][random][host]") {
   // 24 random bits end at 5.77 standard deviations; this stream goes further within 2^24 numbers.
   kt::Random rng(26);
   const Expr z = rng.normal({1 << 24});
