@@ -24,6 +24,12 @@ constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 } // namespace
 
+TEST_CASE("memory that no machine has is refused whether or not the system would promise it",
+          "[data][memory]") {
+  for (const std::size_t n : {std::size_t{1} << 47, std::size_t{1} << 63, ~std::size_t{0}})
+    CHECK(data::take_memory(n) == nullptr);
+}
+
 TEST_CASE("memory is aligned whatever its size", "[data][memory]") {
   for (const std::size_t n : {std::size_t{0}, std::size_t{1}, std::size_t{65}, mebibyte,
                               4 * mebibyte, 5 * mebibyte + 1}) {
