@@ -74,6 +74,9 @@ struct Limits {
   void (*row_argmax_f32)(long rows, long columns, const float* x, std::int64_t* y);
   void (*column_sums_f32)(long rows, long columns, const float* x, float* y); ///< a result a column
   void (*mean_f32)(long n, const float* x, float* y);                         ///< one result
+  /// c = a·b. Of one column, b is k long and a 1 × k or 4 × k; of four columns, b is k × 4 and a lies
+  /// as k × 1 or k × 4.
+  void (*long_product_f32)(long m, long n, long k, const float* a, const float* b, float* c);
   void (*logistic_step)(const LogisticStep&);
   void (*perceptron_step)(const PerceptronStep&);
   void (*network_step)(const NetworkStep&);

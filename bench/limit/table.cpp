@@ -25,6 +25,7 @@ void row_variances_f32(long rows, long columns, const float* x, float* y);
 void row_argmax_f32(long rows, long columns, const float* x, std::int64_t* y);
 void column_sums_f32(long rows, long columns, const float* x, float* y);
 void mean_f32(long n, const float* x, float* y);
+void long_product_f32(long m, long n, long k, const float* a, const float* b, float* c);
 void logistic_step(const LogisticStep&);
 void perceptron_step(const PerceptronStep&);
 void network_step(const NetworkStep&);
@@ -52,6 +53,7 @@ const Limits* limits() {
                                 .row_argmax_f32 = row_argmax_f32,
                                 .column_sums_f32 = column_sums_f32,
                                 .mean_f32 = mean_f32,
+                                .long_product_f32 = long_product_f32,
                                 .logistic_step = logistic_step,
                                 .perceptron_step = perceptron_step,
                                 .network_step = network_step};

@@ -1,7 +1,8 @@
 /// Matrix products: those of the networks, squares, and the best library on the machine beside
-/// them.
+/// them; products with long sums and few results, and code by hand beside those.
 #include "bench/inputs.hpp"
 #include "bench/libraries.hpp"
+#include "bench/limit/limit.hpp"
 #include "bench/suites/suites.hpp"
 
 #include <algorithm>
@@ -173,9 +174,68 @@ template <class T> Prepared product(const Setting& setting, const Shape& s) {
   return prepared;
 }
 
+/// Sums so long that memory bounds them.
+struct LongShape {
+  const char* name;
+  std::int64_t m, n, k;
+  double of_limit;
+};
+/// The bounds are of the code by hand, which one thread computes and which is made for these m and
+/// n.
+constexpr LongShape long_shapes[] = {{"dot", 1, 1, 10'000'000, 1.25},
+                                     {"few rows times a vector", 4, 1, 4'000'000, 1.5},
+                                     {"a vector times few columns", 1, 4, 4'000'000, 2},
+                                     {"columns times columns", 4, 4, 4'000'000, 2}};
+Prepared long_product(const Setting& setting, const LongShape& s) {
+  const bool has_columns = s.n > 1; // then a lies as k × m
+  const kt::Array a = has_columns ? inputs<float>({s.k, s.m}, 1) : inputs<float>({s.m, s.k}, 1),
+                  b = inputs<float>({s.k, s.n}, 2);
+  const std::vector<kt::Array> arguments = {a, b};
+  Prepared prepared;
+  const auto add = [&](const char* name, bool has_known_dims) {
+    const auto dims = [&](const kt::Array& of) {
+      return has_known_dims ? std::vector<kt::Dim>{of.shape()[0], of.shape()[1]}
+                            : std::vector<kt::Dim>{kt::dim(), of.shape()[1]};
+    };
+    const kt::Expr x = has_columns
+                           ? kt::tensor<float>(dims(a))
+                           : kt::tensor<float>({s.m, has_known_dims ? kt::Dim(s.k) : kt::dim()}),
+                   y = kt::tensor<float>(dims(b));
+    const kt::Function f = kt::function(
+        {x, y}, kt::dot(has_columns ? kt::transpose(x) : x, y),
+        {.name = "product", .threads = setting.threads, .specialize = kt::Specialize::off});
+    std::vector<kt::Array> outputs{kt::Array::zeros<float>({s.m, s.n})};
+    f.call_into(arguments, outputs);
+    prepared.systems.push_back({.name = name, .time = repeat([f, arguments, outputs] {
+                                                f.call_into(arguments, outputs);
+                                              })});
+    return outputs[0];
+  };
+  const kt::Array result = add("kroton", true);
+  prepared.checksum = checksum_of(result);
+  prepared.systems.back().bound = {.of_limit = s.of_limit};
+  require_close("product of any length", add("kroton any", false), result, 0, 0);
+  prepared.systems.back().bound = {.of_limit = s.of_limit};
+  if (!limits()) return prepared;
+  const kt::Array c = kt::Array::zeros<float>({s.m, s.n});
+  const auto by_hand = [s, a, b, c] {
+    limits()->long_product_f32(s.m, s.n, s.k, a.data<const float>(), b.data<const float>(),
+                               kt::Array(c).data<float>());
+  };
+  by_hand();
+  require_close("long product", result, c, 1e-4, 1e-6 * static_cast<double>(s.k));
+  prepared.systems.push_back({.name = "limit", .time = repeat(by_hand)});
+  return prepared;
+}
+
 } // namespace
 
 void add_product_cases(std::vector<Case>& cases) {
+  for (const LongShape& s : long_shapes)
+    cases.push_back({.suite = "products",
+                     .name = fmt::format("{} f32", s.name),
+                     .size = fmt::format("{}x{}x{:.0e}", s.m, s.n, static_cast<double>(s.k)),
+                     .prepare = [s](const Setting& setting) { return long_product(setting, s); }});
   for (const Shape& s : shapes) {
     const std::string size = fmt::format("{}x{}x{}", s.m, s.n, s.k);
     const bool is_compute_bound = s.m * s.n * s.k >= std::int64_t{512} * 512 * 512;
