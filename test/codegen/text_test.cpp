@@ -1,5 +1,6 @@
 // Expressions in expressions: parentheses where an operator would take an operand apart, and
 // nowhere else.
+#include "codegen/expression.hpp"
 #include "codegen/literal.hpp"
 #include "codegen/text.hpp"
 #include "lib/ops/ops.hpp"
@@ -84,7 +85,9 @@ TEST_CASE("numbers know their signs and casts", "[codegen][text]") {
 TEST_CASE("every row's spelling takes any expression in each of its places", "[codegen][text]") {
   // An operand in its place, without the parentheses that are of no use, is what it was between
   // parentheses: shown by the strength that the place asks for.
-  const auto check = [](std::string_view pattern, std::size_t arity) {
+  const auto check = [](std::string_view spelling, std::size_t arity) {
+    const std::string pattern =
+        replaced(replaced(std::string(spelling), "{t}", "f32"), "{o}", "i64");
     INFO(pattern);
     std::vector<Text> operands(arity, spell("{0} ? {1} : {2}", {a, b, c}));
     const std::string weak = spell(pattern, operands).whole();
