@@ -60,7 +60,7 @@ void Chores::serve(State& state) noexcept {
   std::unique_lock lock(state.mutex);
   while (true) {
     state.changed.wait(lock, [&] { return state.is_closed || !state.items.empty(); });
-    if (state.items.empty() || is_over()) return;
+    if (state.items.empty() || is_over()) break;
     const Item item = std::move(state.items.front());
     state.items.pop_front();
     state.is_working = true;
@@ -71,6 +71,8 @@ void Chores::serve(State& state) noexcept {
     state.is_working = false;
     state.changed.notify_all();
   }
+  state.has_ended = true;
+  state.changed.notify_all();
 }
 
 void Chores::wait() {
@@ -80,16 +82,21 @@ void Chores::wait() {
 }
 
 void Chores::finish(Clock::time_point deadline) {
+  constexpr std::chrono::milliseconds grace{100}; // for a job that heeds the deadline
   State& state = *state_.load();
-  std::thread thread;
-  {
-    const std::lock_guard lock(state.mutex);
-    state.is_closed = true;
-    state.deadline_ns = deadline.time_since_epoch().count();
-    thread = std::move(state.thread);
-  }
+  std::unique_lock lock(state.mutex);
+  state.is_closed = true;
+  state.deadline_ns = deadline.time_since_epoch().count();
+  std::thread thread = std::move(state.thread);
+  if (!thread.joinable()) return;
   state.changed.notify_all();
-  if (thread.joinable()) thread.join();
+  const bool has_ended =
+      state.changed.wait_until(lock, deadline + grace, [&] { return state.has_ended; });
+  lock.unlock();
+  if (has_ended)
+    thread.join();
+  else
+    thread.detach(); // on a file system that hangs, say; its state is never destroyed
 }
 
 void finish_chores_before_exit() {

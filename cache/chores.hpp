@@ -32,7 +32,8 @@ public:
   bool add(std::uint64_t nbytes, Job job);
   /// Returns when all jobs added so far have ended.
   void wait();
-  /// Works off what is queued until the deadline, then drops the rest. For the end of the process.
+  /// Works off what is queued until the deadline, then drops the rest, and leaves a job that hangs
+  /// to itself. For the end of the process.
   void finish(std::chrono::steady_clock::time_point deadline);
 
 private:
@@ -48,6 +49,7 @@ private:
     std::uint64_t nbytes = 0;
     bool is_working = false;
     bool is_closed = false;
+    bool has_ended = false; ///< The thread.
     std::atomic<std::int64_t> deadline_ns{INT64_MAX};
     std::thread thread;
   };

@@ -1,7 +1,6 @@
 #include "cache/http.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <stdexcept>
 #include <thread>
 
@@ -14,6 +13,7 @@
 #include "cache/entry.hpp"
 #include "cache/layout.hpp"
 #include "cache/patience.hpp"
+#include "lib/support/at_exit.hpp"
 #include "lib/support/digest.hpp"
 #include "lib/support/library.hpp"
 #include "lib/support/log.hpp"
@@ -84,7 +84,7 @@ Plugin open_plugin() {
   if (!api || api->abi_version != kroton_http_abi_version)
     return {nullptr, fmt::format("{} is of another version of Kroton", place.path.string())};
   log(Area::cache)->debug("loaded {} ({})", place.path.string(), api->library);
-  std::atexit(&Requests::finish);
+  support::at_exit(&Requests::finish);
   finish_chores_before_exit();
   return {api, {}};
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "cache/chores.hpp"
 #include "cache/http.hpp"
 #include "cache/store.hpp"
 #include "test/cache/servers.hpp"
@@ -127,6 +128,20 @@ TEST_CASE("a process whose upload waits for a name server ends in time", "[survi
       level.publish(key_of("a").digest.hex(), "entry");
     }
     std::exit(0); // where uploads are waited for
+  }
+  CHECK(wait_for(child) == 0);
+  CHECK(Clock::now() - start < patience);
+}
+
+TEST_CASE("a process whose chore hangs ends in time", "[survival]") {
+  const auto start = Clock::now();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    Chores::process().add(0, [](const Chores::Stop&) {
+      while (true) ::pause();
+    });
+    std::exit(0);
   }
   CHECK(wait_for(child) == 0);
   CHECK(Clock::now() - start < patience);
