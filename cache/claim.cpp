@@ -6,9 +6,14 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <mutex>
+#include <set>
 
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "cache/fork_mutex.hpp"
+#include "lib/support/at_exit.hpp"
 
 namespace kroton::cache {
 namespace {
@@ -41,10 +46,51 @@ bool is_old(const struct stat& status, std::chrono::milliseconds max_age) {
 
 } // namespace
 
+/// The claims of this process, for the moment when it begins to exit: threads that hold one are not
+/// waited for then.
+class Claim::Held {
+public:
+  /// Never destroyed: threads may claim until the very end of the process.
+  static Held& process() {
+    static auto& instance = *new Held;
+    return instance;
+  }
+
+  void add(const Claim* claim) {
+    const std::lock_guard lock(mutex_);
+    claims_.insert(claim);
+  }
+  void remove(const Claim* claim) {
+    const std::lock_guard lock(mutex_);
+    claims_.erase(claim);
+  }
+
+private:
+  Held() {
+    support::at_exit([] { process().release_all(); });
+  }
+  void release_all() {
+    const std::lock_guard lock(mutex_);
+    for (const Claim* claim : claims_)
+      if (claim->process_ == ::getpid()) claim->release(); // no parent's
+  }
+
+  ForkMutex mutex_;
+  std::set<const Claim*> claims_;
+};
+
 Claim::Claim(std::shared_ptr<const Fd> directory, std::string path, std::string token)
-    : directory_(std::move(directory)), path_(std::move(path)), token_(std::move(token)) {}
+    : directory_(std::move(directory)), path_(std::move(path)), token_(std::move(token)),
+      process_(::getpid()) {
+  Held::process().add(this);
+}
 
 Claim::~Claim() {
+  Held::process().remove(this);
+  release();
+}
+
+void Claim::release() const {
   // Between the look and the removal another process may take over; its work is then repeated
   // by somebody at worst.
   if (read_file(directory_->get(), path_.c_str(), max_token_bytes).bytes == token_)

@@ -10,11 +10,14 @@
 #include <memory>
 #include <string>
 
+#include <sys/types.h>
+
 #include "cache/file.hpp"
 
 namespace kroton::cache {
 
-/// Removes its file when it goes, unless somebody took the claim over meanwhile.
+/// Removes its file when it goes, or when the process begins to exit, unless somebody took the
+/// claim over meanwhile. A file that stays tells that the process was killed, or crashed.
 class Claim {
 public:
   Claim(std::shared_ptr<const Fd> directory, std::string path, std::string token);
@@ -23,9 +26,13 @@ public:
   Claim& operator=(const Claim&) = delete;
 
 private:
+  class Held;
+  void release() const;
+
   std::shared_ptr<const Fd> directory_;
   std::string path_;
   std::string token_;
+  pid_t process_;
 };
 
 struct ClaimAttempt {

@@ -226,7 +226,7 @@ Artifact Store::make_safely(const Key& key, const std::function<Artifact()>& mak
   Trial trial{{}, crashes.verdict};
   if (trial.verdict.empty() && crashes.deaths >= suspicious_deaths) {
     log(Area::cache)
-        ->warn(
+        ->info(
             "key {:.12}: {} processes have ended while they were making it; trying it in a child",
             key.digest.hex(), crashes.deaths);
     trial = try_in_child(make, most);

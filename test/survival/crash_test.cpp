@@ -1,6 +1,9 @@
 /// Keys that nobody can make without dying cost a few processes, and then no more.
 #include <csignal>
+#include <cstdlib>
+#include <future>
 #include <stdexcept>
+#include <thread>
 
 #include <fcntl.h>
 #include <kroton/error.hpp>
@@ -111,6 +114,28 @@ TEST_CASE("what a child throws, or is too slow for, is done here", "[survival]")
   CHECK(trial.verdict.empty());
   CHECK(std::chrono::steady_clock::now() - start < 10s);
   CHECK(try_in_child(code, 20s).artifact == code());
+}
+
+// Programs often end while a version of a function is being compiled that nobody waits for.
+TEST_CASE("a process that exits while it is making a key leaves no claim", "[survival]") {
+  const TempDir dir;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    std::promise<void> is_making;
+    std::thread([&] {
+      Store(disk_options(dir.path())).get_or_make(key_of("a"), [&]() -> Artifact {
+        is_making.set_value();
+        while (true) ::pause();
+      });
+    }).detach();
+    is_making.get_future().wait();
+    std::exit(0);
+  }
+  CHECK(wait_for(child) == 0);
+  const fs::path claim = entry_path(dir.path(), key_of("a")).replace_extension(".claim");
+  CHECK(fs::exists(claim.parent_path()));
+  CHECK_FALSE(fs::exists(claim));
 }
 
 TEST_CASE("notes of crashes are counted, and swept after a week", "[survival]") {
