@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -11,6 +10,7 @@
 
 #include "cache/directory.hpp"
 #include "cache/file.hpp"
+#include "lib/support/environment.hpp"
 
 namespace kroton::cache {
 namespace {
@@ -23,8 +23,7 @@ constexpr std::string_view public_suffix = ".pub";
 fs::path public_key_path(const fs::path& config) { return config / "keys" / "signing.pub"; }
 
 fs::path absolute_variable(const char* name) {
-  const char* value = std::getenv(name);
-  fs::path path = value ? value : "";
+  fs::path path = support::variable(name);
   return path.is_absolute() ? path : fs::path();
 }
 

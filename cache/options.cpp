@@ -9,6 +9,7 @@
 #include "cache/keyring.hpp"
 #include "cache/read_only.hpp"
 #include "cache/store.hpp"
+#include "lib/support/environment.hpp"
 #include "lib/support/log.hpp"
 
 namespace kroton {
@@ -17,11 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using support::Area;
 using support::log;
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
+using support::variable;
 
 std::vector<std::string> split(std::string_view text, char at) {
   std::vector<std::string> parts;
@@ -56,6 +53,8 @@ fs::path user_directory() {
 }
 
 constexpr const char* no_directory = "none of KROTON_CACHE_DIR, XDG_CACHE_HOME and HOME is set";
+constexpr const char* not_believed =
+    "this program has more rights than whoever started it, and so reads no environment variables";
 
 fs::path signing_key(const fs::path& config) {
   const std::string key = variable("KROTON_SIGNING_KEY");
@@ -174,10 +173,12 @@ Store::Options Store::Options::from_environment() {
   Options options = from(wanted);
   options.memory_only_reason = why;
   if (!wanted.memory_only && wanted.directory.empty()) {
-    options.memory_only_reason = no_directory;
+    const bool is_trusted = support::is_environment_trusted();
+    options.memory_only_reason = is_trusted ? no_directory : not_believed;
     log(Area::cache)
-        ->warn("caching in memory only: {}; set KROTON_CACHE_DIR to a directory of your own",
-               no_directory);
+        ->warn("caching in memory only: {}; {}", options.memory_only_reason,
+               is_trusted ? "set KROTON_CACHE_DIR to a directory of your own"
+                          : "it may name a directory in Options::cache");
   }
   return options;
 }

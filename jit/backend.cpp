@@ -1,9 +1,8 @@
 #include "jit/backend.hpp"
 
-#include <cstdlib>
-
 #include "jit/cpu/backend.hpp"
 #include "jit/cuda/backend.hpp"
+#include "lib/support/environment.hpp"
 
 namespace kroton::jit {
 namespace {
@@ -11,8 +10,7 @@ namespace {
 /// What was asked for: an option, or else the environment; empty if neither says.
 std::string target_name(const Options& options) {
   if (!options.target.empty()) return options.target;
-  const char* wanted = std::getenv("KROTON_TARGET");
-  return wanted ? wanted : "";
+  return support::variable("KROTON_TARGET");
 }
 
 } // namespace

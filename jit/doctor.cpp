@@ -1,7 +1,6 @@
 /// `kroton::doctor()`: facts that each room knows of itself, one a line.
 #include <kroton/function.hpp>
 
-#include <cstdlib>
 #include <fstream>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include "jit/pool.hpp"
 #include "lib/data/memory.hpp"
 #include "lib/support/doctor_abi.hpp"
+#include "lib/support/environment.hpp"
 
 namespace kroton {
 namespace {
@@ -70,16 +70,15 @@ std::string kernels_so_far() {
 }
 
 std::string threads() {
-  const char* wanted = std::getenv("KROTON_THREADS");
+  const std::string wanted = support::variable("KROTON_THREADS");
   return fmt::format("{} ({})", jit::thread_count(),
-                     wanted && *wanted ? fmt::format("KROTON_THREADS={}", wanted)
-                                       : "the CPUs this process may run on");
+                     wanted.empty() ? "the CPUs this process may run on"
+                                    : fmt::format("KROTON_THREADS={}", wanted));
 }
 
 std::string specialisation() {
-  const char* wanted = std::getenv("KROTON_SPECIALIZE");
-  return wanted && std::string_view(wanted) == "0" ? "off (KROTON_SPECIALIZE=0)"
-                                                   : "as Options::specialize says";
+  return support::variable("KROTON_SPECIALIZE") == "0" ? "off (KROTON_SPECIALIZE=0)"
+                                                       : "as Options::specialize says";
 }
 
 std::string huge_pages() {

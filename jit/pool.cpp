@@ -1,4 +1,5 @@
 #include "jit/pool.hpp"
+#include "lib/support/environment.hpp"
 #include "lib/support/log.hpp"
 
 #include <algorithm>
@@ -7,8 +8,6 @@
 #include <charconv>
 #include <climits>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -172,12 +171,12 @@ int thread_count() {
     int available = 1;
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) available = std::max(CPU_COUNT(&set), 1);
-    const char* text = std::getenv("KROTON_THREADS");
-    if (!text || !*text) return available;
+    const std::string text = support::variable("KROTON_THREADS");
+    if (text.empty()) return available;
     constexpr int most = 4096;
     int wanted = 0;
-    const char* end = text + std::strlen(text);
-    const auto read = std::from_chars(text, end, wanted);
+    const char* end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, wanted);
     if (read.ec == std::errc() && read.ptr == end && wanted >= 1 && wanted <= most) return wanted;
     support::log(support::Area::jit)
         ->warn("KROTON_THREADS={} is no number from 1 to {}; using {}", text, most, available);

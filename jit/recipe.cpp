@@ -2,12 +2,12 @@
 #include "jit/recipe.hpp"
 
 #include <chrono>
-#include <cstdlib>
 
 #include "jit/bind.hpp"
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"
 #include "jit/plan_index.hpp"
+#include "lib/support/environment.hpp"
 #include "lib/support/log.hpp"
 
 namespace kroton::jit {
@@ -20,7 +20,7 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-const char* dump_directory() { return std::getenv("KROTON_DUMP"); }
+std::string dump_directory() { return support::variable("KROTON_DUMP"); }
 
 plan::PlanOptions plan_options(const ir::Graph& g, const Signature& signature,
                                const Options& options, bool for_device) {
@@ -67,7 +67,7 @@ public:
     }
     result_.total_ms = ms_since(begin_);
     support::log(Area::jit)->debug("{}: ready in {:.2f} ms", signature_.name, result_.total_ms);
-    if (const char* directory = dump_directory())
+    if (const std::string directory = dump_directory(); !directory.empty())
       dump_function(directory, signature_, result_, *backend_);
     return std::move(result_);
   }
@@ -126,8 +126,8 @@ private:
 } // namespace
 
 bool Recipe::is_indexed() const {
-  return options.mode != Mode::verify && !sabotage.rules && !sabotage.kernel && !dump_directory() &&
-         !build_id().empty();
+  return options.mode != Mode::verify && !sabotage.rules && !sabotage.kernel &&
+         dump_directory().empty() && !build_id().empty();
 }
 
 Derivation Recipe::derive(const Assumptions& assumptions, const Compiling& compiling) const {
@@ -140,7 +140,7 @@ Derivation Recipe::derive(const Assumptions& assumptions, const Compiling& compi
 
 Derivation Recipe::plan(const Assumptions& assumptions, bool for_device,
                         const Compiling& compiling) const {
-  const bool is_dumped = dump_directory() != nullptr;
+  const bool is_dumped = !dump_directory().empty();
   Derivation d;
   auto start = Clock::now();
   ir::Graph graph = ir::Graph::capture(roots_of(signature), assumptions.unify, assumptions.sizes);

@@ -19,6 +19,8 @@ PROGRAM = r"""
 #include <unistd.h>
 namespace kt = kroton;
 int main(int count, char** words) {
+  if (::geteuid() != ::getuid())
+    std::cout << "effective user " << ::geteuid() << ", as of " << ::getuid() << '\n';
   if (count > 1 && ::chdir(words[1]) != 0) return 2;
   try {
     auto x = kt::matrix<float>("x");
@@ -72,7 +74,7 @@ class Scene:
         shutil.copy(self.made.planted, path)
 
     def start(self, command, cwd=None, library_path=None, user=None, executable=None, **env):
-        env = dict(os.environ, LD_LIBRARY_PATH=str(library_path or self.libdir), KROTON_CACHE="off", **env)
+        env = {**os.environ, "LD_LIBRARY_PATH": str(library_path or self.libdir), "KROTON_CACHE": "off", **env}
         who = {} if user is None else {"user": user, "group": user, "extra_groups": []}
         return run(command, cwd=cwd or self.folder, env=env, executable=executable, **who).stdout
 
@@ -251,6 +253,37 @@ def test_named_libraries_of_another_user_are_refused(scene):
     scene.is_refused(f"{chosen}/libkroton-clang.so belongs to user {OTHER}", KROTON_PLUGIN_DIR=str(chosen))
 
 
+@needs_other_users
+def test_a_setuid_program_reads_no_environment(scene):
+    """Whoever starts it chooses no code, no cache, no keys and no files that are written."""
+    theirs = scene.folder / "theirs"
+    for file in ["plugins/libkroton-clang.so", "blas.so"]:
+        scene.plant(theirs / file)
+    for folder in ["cache", "home", "config", "dump", "lineinfo"]:
+        (theirs / folder).mkdir()
+        (theirs / folder).chmod(0o777)
+    for path in theirs.rglob("*.so"):
+        os.chown(path, OTHER, OTHER)
+    variables = dict(
+        KROTON_PLUGIN_DIR=theirs / "plugins", KROTON_BLAS=theirs / "blas.so", KROTON_CACHE_DIR=theirs / "cache",
+        KROTON_CACHE="on", HOME=theirs / "home", XDG_CACHE_HOME=theirs / "home", KROTON_CONFIG_DIR=theirs / "config",
+        KROTON_DUMP=theirs / "dump", KROTON_CUDA_LINEINFO=theirs / "lineinfo", KROTON_TARGET="no such target",
+        KROTON_LOG="trace", KROTON_CUDA_DRIVER=theirs / "blas.so", KROTON_SIGNING_KEY=theirs / "key")
+    program = scene.folder / "setuid"
+    shutil.copy(scene.made.program, program)
+    os.chown(program, OTHER, OTHER)
+    program.chmod(0o4755)
+    # The dynamic linker reads no LD_LIBRARY_PATH there either.
+    (scene.made.scratch / "lib").unlink(missing_ok=True)
+    (scene.made.scratch / "lib").symlink_to(scene.libdir)
+    printed = scene.start([str(program)], user=THIRD, **{name: str(value) for name, value in variables.items()})
+    assert "effective user 12345, as of 12346" in printed, f"no setuid programs here: {printed}"
+    assert not scene.made.mark.exists(), f"the planted library was loaded: {printed}"
+    left = [path for path in theirs.rglob("*") if path.is_file() and path.suffix != ".so"]
+    assert not left and "computed 256" in printed and "trace" not in printed and "no such target" not in printed, (left, printed)
+    assert "has more rights than whoever started it" in printed, printed
+
+
 class Made:
     """What all scenes copy: the installed prefix, the program, the planted library."""
 
@@ -261,14 +294,14 @@ class Made:
         command, = stage.rglob("bin/kroton")
         self.prefix = command.parent.parent
         self.libdir = plugin.parent.parent.relative_to(self.prefix)
-        self.mark = scratch / "mark"
+        self.scratch, self.mark = scratch, scratch / "mark"
         self.planted, self.program = scratch / "planted.so", scratch / "program"
         planted, program = scratch / "planted.cpp", scratch / "program.cpp"
         planted.write_text(PLANTED)
         program.write_text(PROGRAM)
         must_run([*cxx, "-shared", "-fPIC", f'-DMARK="{self.mark}"', str(planted), "-o", str(self.planted)])
         must_run([*cxx, "-std=c++20", str(program), "-o", str(self.program), f"-I{self.prefix}/include",
-                  f"-L{self.prefix / self.libdir}", "-lkroton"])
+                  f"-L{self.prefix / self.libdir}", "-lkroton", f"-Wl,-rpath,{scratch / 'lib'}"])
 
 
 def main(build, *cxx):

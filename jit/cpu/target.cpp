@@ -1,10 +1,10 @@
 #include "jit/cpu/target.hpp"
+#include "lib/support/environment.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 
 #include <llvm/ADT/StringMap.h>
 #include <llvm/TargetParser/Host.h>
@@ -37,9 +37,9 @@ const Level* find_level(std::string_view name) {
 /// The level that KROTON_CPU names, for which this CPU is to be taken; null without one.
 const Level* level_limit() {
   static const Level* const limit = [] {
-    const char* name = std::getenv("KROTON_CPU");
-    const Level* level = name ? find_level(name) : nullptr;
-    if (name && *name && !level)
+    const std::string name = support::variable("KROTON_CPU");
+    const Level* level = find_level(name);
+    if (!name.empty() && !level)
       support::log(support::Area::jit)
           ->warn("KROTON_CPU={} is not known and has no effect; use x86-64-v2, -v3 or -v4", name);
     return level;
@@ -108,10 +108,8 @@ CpuTarget CpuTarget::host() {
 }
 
 CpuTarget CpuTarget::parse(std::string_view text) {
-  if (text.empty()) {
-    const char* wanted = std::getenv("KROTON_TARGET");
-    text = wanted && *wanted ? wanted : "host";
-  }
+  const std::string wanted = text.empty() ? support::variable("KROTON_TARGET") : std::string(text);
+  text = wanted.empty() ? std::string_view("host") : wanted;
   if (text.find(',') != text.npos) return first_that_runs(text);
   if (text == "host") return host();
   if (text == "native") return native();

@@ -1,6 +1,5 @@
 #include "jit/cuda/backend.hpp"
 
-#include <cstdlib>
 #include <fstream>
 #include <ranges>
 #include <utility>
@@ -8,6 +7,7 @@
 #include "jit/cuda/nvrtc.hpp"
 #include "jit/cuda/program.hpp"
 #include "jit/cuda/texts.hpp"
+#include "lib/support/environment.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/file_limit.hpp"
 #include "lib/support/log.hpp"
@@ -22,10 +22,7 @@ constexpr int launch_abi_version = 1;
 
 /// Where texts are kept that debuggers and profilers show; empty: nowhere.
 const std::string& source_directory() {
-  static const std::string directory = [] {
-    const char* text = std::getenv("KROTON_CUDA_LINEINFO");
-    return std::string(text ? text : "");
-  }();
+  static const std::string directory = support::variable("KROTON_CUDA_LINEINFO");
   return directory;
 }
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <string_view>
 
 #include "jit/cuda/memory.hpp"
+#include "lib/support/environment.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
 
@@ -299,8 +299,7 @@ private:
 };
 
 std::string OpenedBlasLt::open() {
-  const char* file = std::getenv("KROTON_CUBLASLT");
-  if (file && std::string_view(file) == "off") return "KROTON_CUBLASLT=off";
+  if (support::variable("KROTON_CUBLASLT") == "off") return "KROTON_CUBLASLT=off";
   functions_.shared_library = open_library(
       {.variable = "KROTON_CUBLASLT", .names = suited({"libcublasLt.so.13", "libcublasLt.so.12"})});
   if (!functions_.shared_library) return functions_.shared_library.problem();

@@ -4,8 +4,6 @@
 #include <atomic>
 #include <charconv>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <iterator>
 #include <mutex>
 #include <vector>
@@ -14,6 +12,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "lib/support/environment.hpp"
 #include "lib/support/log.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -50,11 +49,11 @@ std::size_t read_limit() {
   const std::size_t machine = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) *
                               static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   const std::size_t otherwise = std::min(largest_default, machine / 16);
-  const char* text = std::getenv("KROTON_KEEP_MIB");
-  if (!text || !*text) return otherwise;
+  const std::string text = support::variable("KROTON_KEEP_MIB");
+  if (text.empty()) return otherwise;
   std::size_t wanted = 0;
-  const char* end = text + std::strlen(text);
-  const auto read = std::from_chars(text, end, wanted);
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, wanted);
   if (read.ec == std::errc() && read.ptr == end && wanted < address_space / mebibyte)
     return wanted * mebibyte;
   support::log(support::Area::jit)

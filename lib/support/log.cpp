@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <memory>
 #include <ranges>
 #include <string>
@@ -12,6 +11,7 @@
 #include <fmt/ranges.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include "lib/support/environment.hpp"
 #include "lib/support/file_limit.hpp"
 
 namespace kroton::support {
@@ -61,8 +61,8 @@ struct Loggers {
   std::array<std::shared_ptr<spdlog::logger>, area_names.size()> by_area;
 
   Loggers() {
-    const char* text = std::getenv("KROTON_LOG");
-    const Wanted wanted = text && *text ? parse(text) : Wanted{};
+    const std::string text = variable("KROTON_LOG");
+    const Wanted wanted = text.empty() ? Wanted{} : parse(text);
     const auto sink = std::make_shared<Sink>();
     for (std::size_t i = 0; i < area_names.size(); ++i) {
       const std::string name(area_names[i]);

@@ -81,6 +81,35 @@ TEST_CASE("values of variables that have no effect are told of with what would h
     CHECK(output({{name, value}}).find("KROTON_") == std::string::npos);
 }
 
+namespace {
+
+/// Checks that of the library's and the command's sources these match, and no others.
+void check_places(const std::regex& pattern, const std::set<std::string>& places) {
+  const fs::path root = kroton::test::source_root;
+  for (const char* folder : {"include", "lib", "codegen", "cache", "jit", "tools/kroton"})
+    for (const auto& item : fs::recursive_directory_iterator(root / folder)) {
+      const auto extension = item.path().extension();
+      if (extension != ".cpp" && extension != ".hpp" && extension != ".h") continue;
+      const std::string file = item.path().lexically_relative(root).string();
+      CAPTURE(file);
+      CHECK(std::regex_search(read_file(item.path()), pattern) == places.contains(file));
+    }
+}
+
+} // namespace
+
+TEST_CASE("only lib/support/environment.cpp reads the environment", "[function][docs]") {
+  // What reads it itself gives a setuid program the variables of whoever started it.
+  check_places(std::regex("\\b(getenv|secure_getenv|environ)\\b"), {"lib/support/environment.cpp"});
+}
+
+TEST_CASE("only lib/support/library.cpp loads libraries", "[function][docs]") {
+  // What loads them itself loads what somebody else could have written. The command's library is
+  // found by its run path.
+  check_places(std::regex("\\bdl(m)?open\\("),
+               {"lib/support/library.cpp", "tools/kroton/doctor.cpp"});
+}
+
 TEST_CASE("every environment variable is in docs/environment.md", "[function][docs]") {
   std::set<std::string> documented;
   collect(read_file(fs::path(kroton::test::source_root) / "docs/environment.md"),

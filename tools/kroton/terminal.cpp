@@ -2,24 +2,24 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <ctime>
 
 #include <fmt/format.h>
 #include <unistd.h>
+
+#include "lib/support/environment.hpp"
 
 namespace kroton::tool {
 
 using namespace std::chrono_literals;
 
 bool is_terminal(std::FILE* stream) {
-  const char* kind = std::getenv("TERM");
-  return ::isatty(::fileno(stream)) == 1 && kind != nullptr && std::string_view(kind) != "dumb";
+  const std::string kind = support::variable("TERM");
+  return ::isatty(::fileno(stream)) == 1 && !kind.empty() && kind != "dumb";
 }
 
 Style::Style(std::FILE* stream) {
-  const char* no_colour = std::getenv("NO_COLOR");
-  is_coloured_ = is_terminal(stream) && (no_colour == nullptr || *no_colour == '\0');
+  is_coloured_ = is_terminal(stream) && support::variable("NO_COLOR").empty();
 }
 
 std::string Style::in(std::string_view code, std::string_view text) const {
