@@ -9,6 +9,7 @@
 #include "jit/cpu/blas.hpp"
 #include "jit/cpu/compiler.hpp"
 #include "jit/cpu/target.hpp"
+#include "jit/cpus.hpp"
 #include "jit/cuda/doctor.hpp"
 #include "jit/kernels.hpp"
 #include "jit/pool.hpp"
@@ -72,7 +73,7 @@ std::string kernels_so_far() {
 std::string threads() {
   const std::string wanted = support::variable("KROTON_THREADS");
   return fmt::format("{} ({})", jit::thread_count(),
-                     wanted.empty() ? "the CPUs this process may run on"
+                     wanted.empty() ? jit::process_cpus().describe()
                                     : fmt::format("KROTON_THREADS={}", wanted));
 }
 

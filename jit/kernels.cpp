@@ -9,6 +9,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "jit/cpus.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
 
@@ -193,7 +194,7 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
                            [](const Job* job) { return job->kernel->text->size(); });
   const std::size_t at_a_time = compiling.threads > 0
                                     ? static_cast<std::size_t>(compiling.threads)
-                                    : std::max<std::size_t>(1, std::thread::hardware_concurrency());
+                                    : static_cast<std::size_t>(process_cpus().count());
   const std::size_t workers = std::min(misses.size(), at_a_time);
   std::atomic<std::size_t> next{0};
   auto work = [&] {

@@ -1,4 +1,5 @@
 #include "jit/pool.hpp"
+#include "jit/cpus.hpp"
 #include "lib/support/environment.hpp"
 #include "lib/support/log.hpp"
 
@@ -17,7 +18,6 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -168,9 +168,7 @@ void Pool::parallel_for(long n, long grain, int threads, ParallelBody body, void
 
 int thread_count() {
   static const int count = [] {
-    int available = 1;
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) available = std::max(CPU_COUNT(&set), 1);
+    const int available = process_cpus().count();
     const std::string text = support::variable("KROTON_THREADS");
     if (text.empty()) return available;
     constexpr int most = 4096;
