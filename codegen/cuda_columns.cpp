@@ -126,7 +126,7 @@ private:
     for (int id : windows_) {
       k_.line(3, fmt::format("const auto {} = neighbours<is_wide.value, E>(&{}, {} - i1);",
                              window_name(id), k_.element(k_.value(id).access), n1_));
-      k_.set_stand_in(id, window_name(id) + ".at[e]");
+      k_.set_stand_in(id, CudaKernel::loaded(k_.value(id), window_name(id) + ".at[e]"));
     }
     k_.line(3, fmt::format("each_neighbour<E>(i1, {}, [&](i64 i1, bool m, i32 e) {{", n1_));
     for (int id : stage_.loop.values)

@@ -246,10 +246,10 @@ void CudaKernel::emit_block(const Block& b, int indent) {
       emit_value(id, indent);
     else if (is_written(v.access))
       // What is read must be read before it is written.
-      line(indent,
-           fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id), place->second));
+      line(indent, fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id),
+                               loaded(v, place->second)));
     else
-      set_stand_in(id, place->second);
+      set_stand_in(id, loaded(v, place->second));
   }
 }
 
@@ -265,7 +265,7 @@ void CudaKernel::emit_block_stores(const Block& b, const std::string& mask, int 
 
 Text CudaKernel::masked_load(int id, const std::string& mask) const {
   const Value& v = value(id);
-  return guarded(v.access, element(v.access), literal(v.dtype, 0), mask);
+  return guarded(v.access, loaded(v, element(v.access)), literal(v.dtype, 0), mask);
 }
 
 void CudaKernel::emit_masked_value(int id, const std::string& mask, int indent) {

@@ -92,7 +92,8 @@ void write_tiles(CudaKernel& k) {
 
   emit_place(k, across, true);
   for (int id : turned)
-    k.line(2, fmt::format("t{}[y][x] = {};", id, k.element(k.value(id).access)));
+    k.line(2, fmt::format("t{}[y][x] = {};", id,
+                          CudaKernel::loaded(k.value(id), k.element(k.value(id).access))));
   k.line(1, "}");
   k.line(1, "__syncthreads();");
   emit_place(k, across, false);

@@ -165,6 +165,11 @@ std::string Expressions::element(const Access& a) const {
   return fmt::format("{}[{}]", array, access_index(a).whole());
 }
 
+std::string Expressions::loaded(const Value& v, std::string element) {
+  const bool is_any_byte = is_bool(v.dtype) && v.access->param >= 0;
+  return is_any_byte ? fmt::format("truth({})", element) : element;
+}
+
 Text Expressions::guarded(const Access& a, const std::string& loaded, const std::string& none,
                           const std::string& mask) const {
   std::string condition = mask;
@@ -268,8 +273,8 @@ Text Expressions::definition(int id) const {
   case ValueKind::index:
     return access_index(v.access);
   case ValueKind::load:
-    if (v.access->computed.empty()) return atom(element(v.access));
-    return guarded(v.access, element(v.access), literal(v.dtype, 0));
+    if (v.access->computed.empty()) return atom(loaded(v, element(v.access)));
+    return guarded(v.access, loaded(v, element(v.access)), literal(v.dtype, 0));
   case ValueKind::uniform:
     return atom(fmt::format("{}_{}({}, {}, {}, {})", v.bits ? "positive" : "uniform",
                             to_string(v.dtype), operand(v.inputs[0]).whole(), draw_name(id),

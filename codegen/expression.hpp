@@ -43,6 +43,9 @@ public:
   /// What `access_index` is in each lane of the vector along `axis`.
   Text lane_positions(const Access& a, int axis) const;
   std::string element(const Access& a) const;
+  /// What the load v gives, from the text of its element. Whoever calls a function may hand it
+  /// bools of any byte.
+  static std::string loaded(const Value& v, std::string element);
   /// `loaded` where all checked positions of an access are ones, otherwise `none`. With `mask`,
   /// only where that holds too.
   Text guarded(const Access& a, const std::string& loaded, const std::string& none,

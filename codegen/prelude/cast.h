@@ -1,5 +1,9 @@
 // Casts that C++ leaves undefined or to taste. All others are plain C++ casts.
 
+/// An element of an array of bool that others may have written: any byte but 0 is true.
+//# truth: types
+KROTON_INLINE bool truth(const bool& element) { return *(const u8*)&element != 0; }
+
 /// True for everything but zero; a NaN is true.
 //# to_bool: types like convert
 template <class F> KROTON_INLINE like<F, bool> to_bool(F x) { return convert<bool>(x); }

@@ -256,7 +256,8 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
       if (done.contains(id)) continue;
       if (const auto known = bindings.values.find(id); known != bindings.values.end()) {
         const DType t = stored(known->second.dtype());
-        const Array v = known->second.dtype() == t ? known->second : known->second.astype(t);
+        const bool is_kept = known->second.dtype() == t && !is_bool(t);
+        const Array v = is_kept ? known->second : known->second.astype(t); // bools of 0 and 1
         values.emplace(id, Value{v, is_widened && is_float(t) ? Array::zeros(t, v.shape()) : v});
         done.emplace(id, true);
       } else if (inputs_done) {

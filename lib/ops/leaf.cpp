@@ -203,9 +203,10 @@ Expr tensor(DType dtype, std::vector<Dim> shape, std::string name, Location wher
 
 Expr constant(const Array& value, std::string name, Location where) {
   if (value.rank() == 0) {
+    const Array own = value.copy(); // whose bools are 0 or 1
     std::uint64_t bits = 0;
-    std::memcpy(&bits, value.raw(), item_size(value.dtype()));
-    return ir::make(ops::constant, {}, {.dtype = value.dtype(), .bits = bits}, where);
+    std::memcpy(&bits, own.raw(), item_size(own.dtype()));
+    return ir::make(ops::constant, {}, {.dtype = own.dtype(), .bits = bits}, where);
   }
   auto leaf = std::make_shared<ir::ArrayLeaf>(ir::ArrayLeaf{value.copy(where)});
   return make_leaf(ops::array, value.dtype(), static_shape(value), std::move(leaf), std::move(name),
