@@ -98,6 +98,14 @@ Expr both(const Expr& a, const Expr& b, Location at) {
   return Operand(a, at) && Operand(b, at);
 }
 
+/// True for a condition that is made of many, by which choosing would cost more than by a value.
+bool is_long(const Expr& condition) {
+  const Node* n = condition.node().get();
+  for (int i = 0; i < max_depth; ++i, n = n->inputs[0].node().get())
+    if (n->op != &ops::logical_or) return false;
+  return true;
+}
+
 Expr is_not_zero(const Expr& e, Location at) { return Operand(e, at) != Operand(0.0, at); }
 
 /// What the outermost op of a row's result says about where it is zero.
@@ -154,8 +162,9 @@ Cotangent sum_of(const Cotangent& a, const Cotangent& b, Location where) {
   Cotangent sum{.value = Operand(selected(a, where), where) + Operand(selected(b, where), where),
                 .is_summed = is_summed};
   if (a.support.node() && b.support.node())
-    sum.support = is_same(a.support, b.support)
-                      ? a.support
+    sum.support = is_same(a.support, b.support) ? a.support
+                  : is_long(a.support) || is_long(b.support)
+                      ? is_not_zero(sum.value, where)
                       : Operand(a.support, where) || Operand(b.support, where);
   return sum;
 }

@@ -276,6 +276,18 @@ TEST_CASE("what extremes do not choose has gradient zero", "[grad]") {
   CHECK(gradient(sum(where(x > 0.0, sqrt(abs(x)), 0.0)), x, {0, 4}) == List{0, 0.25});
 }
 
+TEST_CASE("many uses behind many conditions have one condition in the end", "[grad]") {
+  const Expr x = scalar<double>("x"), root = sqrt(x);
+  Expr total = where(x > 0.0, root, 0.0);
+  for (int i = 1; i < 300; ++i) total = total + where(x > static_cast<double>(i), root * i, 0.0);
+  const Expr g = grad(total, x);
+  CHECK(gradient(total, x, {0}) == List{0});
+  CHECK(gradient(total, x, {4}) == List{(1 + 1 + 2 + 3) / 4.0});
+  std::size_t ors = 0;
+  for (const ir::Node* n : ir::topological_order({&g, 1})) ors += n->op == &ops::logical_or;
+  CHECK(ors < 20);
+}
+
 TEST_CASE("factors that are conditions choose", "[grad]") {
   const Expr x = tensor<double>({2}, "x");
   const Expr mask = cast<double>(x > 0.0);
