@@ -103,7 +103,9 @@ struct GradContext {
   std::span<const Expr> inputs;
   const Attrs& attrs;
   const Expr& output;
-  const Expr& grad; ///< of the cost with respect to `output`; output's shape and dtype
+  /// Of the cost with respect to `output`: of its dtype, broadcasting into its shape. Of an
+  /// elementwise op it may be anything where the gradient is known to be 0 (lib/grad/cotangent).
+  const Expr& grad;
   Location where;
 };
 
