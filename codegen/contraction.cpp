@@ -334,6 +334,7 @@ private:
                   : "g.b + " + column + " * g.b_col");
     fill(text, "@right", copies() ? "g.work + j * g.k, W, W" : "g.b + j, g.b_row, g.n - j");
     fill(text, "@column", column);
+    fill(text, "@lane_terms", std::to_string(most_of_lane));
     fill(text, "@terms", k && *k % shape_.lanes() == 0 ? "lanes" : "g.k - p");
     const PackedBlocks blocks = packed_blocks(shape_);
     fill(text, "@block_columns", std::to_string(blocks.columns));
@@ -361,6 +362,7 @@ private:
     keep_lines(text, "@*", scheme_ == ContractionScheme::columns);
     keep_lines(text, "@+", shape_.accumulates);
     keep_lines(text, "@#", copies());
+    keep_lines(text, "@|", !n);
     const Known& m = shape_.known.m;
     keep_lines(text, "@=", tile_.vectors > 1 && (!m || (*m - 1) % unit() < shape_.lanes()));
   }

@@ -1,7 +1,7 @@
 #pragma once
 /// The pieces that texts of matrix products are put together from: contraction.cpp chooses them,
 /// fills in what stands as `@name`, and keeps or drops the lines that begin with `@^`, `@*`, `@+`,
-/// `@#`, `@=`.
+/// `@#`, `@=`, `@|`.
 #include <string_view>
 
 namespace kroton::codegen::pieces {
@@ -254,21 +254,28 @@ template <int R, int Q> KROTON_INLINE void tile(const Product& g, i64 i, i64 j) 
   const T *a[R], *b[Q];
   for (int r = 0; r < R; ++r) a[r] = g.a + @row * g.a_row;
   for (int r = 0; r < Q; ++r) b[r] = @right_column;
-  Vec sum[R][Q] = {};
+  Vec total[R][Q] = {};
 PLAIN_LOOP
-  for (i64 p = 0; p < g.k; p += lanes) {
-    const auto inside = first_lanes<lanes>(@terms);
-    Vec y[Q];
-    for (int q = 0; q < Q; ++q) y[q] = load_first(b[q] + p, inside, T(0));
-    for (int r = 0; r < R; ++r) {
-      __builtin_prefetch(a[r] + p + R * g.a_row); // for the next tile
-      const Vec x = load_first(a[r] + p, inside, T(0));
-      for (int q = 0; q < Q; ++q) sum[r][q] += x * y[q];
+  for (i64 from = 0, to; from < g.k; from = to) {
+    to = Q == 1 ? smaller(from + @lane_terms * lanes, g.k) : g.k; // of one column there is room for sums of sums
+    Vec sum[R][Q] = {};
+PLAIN_LOOP
+    for (i64 p = from; p < to; p += lanes) {
+      const auto inside = first_lanes<lanes>(@terms);
+      Vec y[Q];
+      for (int q = 0; q < Q; ++q) y[q] = load_first(b[q] + p, inside, T(0));
+      for (int r = 0; r < R; ++r) {
+        __builtin_prefetch(a[r] + p + R * g.a_row); // for the next tile
+        const Vec x = load_first(a[r] + p, inside, T(0));
+        for (int q = 0; q < Q; ++q) sum[r][q] += x * y[q];
+      }
     }
+    for (int r = 0; r < R; ++r)
+      for (int q = 0; q < Q; ++q) total[r][q] = Q == 1 ? total[r][q] + sum[r][q] : sum[r][q];
   }
   alignas(64) T parts[R][Q][lanes];
   for (int r = 0; r < R; ++r)
-    for (int q = 0; q < Q; ++q) store_to(parts[r][q], sum[r][q]);
+    for (int q = 0; q < Q; ++q) store_to(parts[r][q], total[r][q]);
   const auto inside = first_lanes<lanes>(smaller(Q, g.n - j));
 PLAIN_LOOP
   for (i64 r = 0; r < smaller(R, g.m - i); ++r) {
@@ -284,9 +291,14 @@ PLAIN_LOOP
 @sweep(void* frame, i64 begin, i64 end, int) {
   const Product& g = *(const Product*)frame;
 PLAIN_LOOP
-  for (i64 i = begin * @rows; i < smaller(end * @rows, g.m); i += @rows)
+  for (i64 i = begin * @rows; i < smaller(end * @rows, g.m); i += @rows) {
+@|    if (g.n == 1) {
+@|      tile<@rows, 1>(g, i, 0);
+@|      continue;
+@|    }
 PLAIN_LOOP
     for (i64 j = 0; j < g.n; j += @vectors) tile<@rows, @vectors>(g, i, j);
+  }
 }
 )text";
 

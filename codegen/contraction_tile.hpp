@@ -16,6 +16,8 @@ ContractionTile contraction_tile(const ContractionShape& shape, ContractionSchem
 /// Sums of f32 lose digits with every term that they grow by: so many products at most are added
 /// one after the other before their sum is added to those of others.
 constexpr std::int64_t most_at_once = 256;
+/// The same in dots with one column, of which each lane has a sum of its own.
+constexpr std::int64_t most_of_lane = 64;
 
 /// Sums of more terms are made in parts, each a product of its own that is computed in work memory;
 /// what the parts come to is added in f64. Of `packed` and of integers there are no parts.

@@ -294,7 +294,8 @@ void check_errors(std::initializer_list<Size> ks, Size most) {
           for (const Layout b : {straight, transposed}) {
             CAPTURE(target, m, n, k, static_cast<int>(a), static_cast<int>(b));
             const Case c{m, n, k, a, b};
-            CHECK(largest_error(kernels, c, 0.1f, false) < 2e-6);
+            const bool has_one_column = n == 1 && a == straight; // vectors run along k
+            CHECK(largest_error(kernels, c, 0.1f, false) < (has_one_column ? 1e-6 : 2e-6));
             CHECK(largest_error(kernels, c, 1.0f, true) < 2e-6);
             CHECK(largest_error(kernels, c, -0.5f, true) < 1e-6);
           }
