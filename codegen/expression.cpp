@@ -318,10 +318,23 @@ bool Expressions::decide_inline(int id) const {
     return v.access->computed.empty() && v.access->param >= 0 &&
            !k_.params[static_cast<std::size_t>(v.access->param)].is_written;
   // Narrow integers wrap when they are stored to a variable, not in the middle of an expression.
+  constexpr int longest_inline = 80;
   if (v.kind == ValueKind::op)
     return (is_float(v.dtype) || is_bool(v.dtype) || item_size(v.dtype) >= 4) &&
-           definition(id).whole().size() < 76;
+           length_of(id) < longest_inline;
   return false;
+}
+
+int Expressions::length_of(int id) const {
+  const Value& v = value(id);
+  constexpr int of_name = 3, of_term = 5, of_call = 12;
+  const int place = of_term * static_cast<int>(v.access->terms.size());
+  if (v.kind == ValueKind::load) return 1 + place + (lanes_.is_vector(id) ? of_call : 0);
+  if (v.kind == ValueKind::index) return of_name + place;
+  if (v.kind != ValueKind::op) return of_name;
+  int length = static_cast<int>(spelling_of(v).size());
+  for (int i : v.inputs) length += (is_inline(i) ? length_of(i) : of_name) - of_name;
+  return length;
 }
 
 Text Expressions::operand(int id) const {

@@ -95,6 +95,9 @@ private:
   void count_uses();
   std::string_view spelling_of(const Value& v) const;
   bool decide_inline(int id) const;
+  /// About how many characters a value's definition has, whatever is known of sizes: a name more or
+  /// less decides where the compiler may make one operation of a product and a sum.
+  int length_of(int id) const;
   Text vector_definition(int id) const;
   /// A pattern with the names of dtypes and the value's operands filled in.
   Text spelled(const Value& v, std::string_view pattern) const;

@@ -26,6 +26,7 @@ public:
       if (!mark(s.loop, last, true) || !fits(s, last)) return {};
     for (const Finish& f : k_.finish)
       if (!f.axes.empty() && !mark(f.block, f.axes.back(), false)) return {};
+    lanes_.bytes = vector_bytes;
     lanes_.count = vector_bytes / narrowest();
     const Dim& n = k_.axes.back();
     if (is_chain() && (has_inner() || narrowest() == 4) &&

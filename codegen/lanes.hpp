@@ -17,6 +17,7 @@ namespace kroton::codegen {
 
 struct Lanes {
   int count = 0;
+  int bytes = 0;         ///< of the target's vectors
   std::vector<int> axis; ///< of each value: the axis it is a vector along, or -1
   /// Of each value: whether it is the first load of an array that rows walk from end to end, which
   /// may lie beyond the caches.
@@ -26,6 +27,13 @@ struct Lanes {
   /// stretch of rows at once, a vector of rows at a time, from what is saved of each row. Computed
   /// row by row, their latency would be that of every row.
   std::vector<int> ends, saved;
+
+  /// Into how many partial sums a loop adds up elements of a dtype: enough to keep four vectors of
+  /// the target busy, whatever else the loop does, so that the order of sums of floats does not
+  /// depend on that.
+  int partial_sums(DType t) const {
+    return std::max(count, 4 * bytes / static_cast<int>(item_size(t)));
+  }
 
   bool is_end(int value) const { return std::ranges::find(ends, value) != ends.end(); }
   bool is_vector(int value) const {

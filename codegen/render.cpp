@@ -294,14 +294,39 @@ private:
       text += (a ? " * " : "") + frame_dim(k_.axes[static_cast<std::size_t>(a)]);
     return text;
   }
-  std::string grain() const {
-    // About 20 us of work: five times what handing out chunks costs.
-    const std::int64_t elements = std::max<std::int64_t>(256, 65536 / (1 + k_.cost / 8));
+  /// The fewest iterations of so many elements.
+  std::string rows_of(std::int64_t elements) const {
     std::string inner;
     for (std::size_t a = static_cast<std::size_t>(k_.rows); a < k_.axes.size(); ++a)
       inner += (inner.empty() ? "" : " * ") + frame_dim(k_.axes[a]);
     return inner.empty() ? std::to_string(elements)
                          : fmt::format("{} / (1 + {}) + 1", elements, inner);
+  }
+  /// About 20 us of work: five times what handing out chunks costs.
+  std::string grain() const {
+    return rows_of(std::max<std::int64_t>(256, 65536 / (1 + k_.cost / 8)));
+  }
+  /// Whether floats are added up over the rows: then the chunks are their order.
+  bool has_ordered_chunks() const {
+    return std::ranges::any_of(k_.reductions, [](const Reduction& r) {
+      return r.is_outer && r.op->neutral == "zero" && is_float(r.dtype);
+    });
+  }
+  /// Chunks that the sizes alone decide, whatever the work is; where that is little, one after the
+  /// other.
+  void emit_ordered_chunks() {
+    constexpr std::int64_t elements = 8192;
+    line(1, fmt::format("const i64 grain = {};", rows_of(elements)));
+    emit_chunk_count();
+    line(1, fmt::format("if (n > {})", grain()));
+    line(2, "rt->parallel_for(rt, n, grain, chunk, &f);");
+    line(1, "else");
+    line(2, "for (i64 c = 0; c < chunks; ++c) chunk(&f, n * c / chunks, n * (c + 1) / chunks, "
+            "(int)c);");
+  }
+  void emit_chunk_count() {
+    line(1, "const i64 wanted = n <= 0 ? 0 : (n - 1) / grain + 1;");
+    line(1, "const i64 chunks = wanted < rt->threads ? wanted : rt->threads;");
   }
 
   std::string entry_points() {
@@ -334,11 +359,12 @@ private:
     line(1, "Frame f{rt, buffers, sizes};");
     if (!k_.axes.empty()) {
       line(1, fmt::format("const i64 n = {};", row_count()));
-      line(1, fmt::format("const i64 grain = {};", grain()));
-      line(1, "rt->parallel_for(rt, n, grain, chunk, &f);");
-      if (!k_.finish.empty()) {
-        line(1, "const i64 wanted = n <= 0 ? 0 : (n - 1) / grain + 1;");
-        line(1, "const i64 chunks = wanted < rt->threads ? wanted : rt->threads;");
+      if (has_ordered_chunks()) {
+        emit_ordered_chunks();
+      } else {
+        line(1, fmt::format("const i64 grain = {};", grain()));
+        line(1, "rt->parallel_for(rt, n, grain, chunk, &f);");
+        if (!k_.finish.empty()) emit_chunk_count();
       }
     }
     if (!k_.finish.empty())

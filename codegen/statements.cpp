@@ -1,6 +1,7 @@
 #include "codegen/statements.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "codegen/literal.hpp"
 
@@ -153,12 +154,19 @@ std::string_view Statements::folder(const Reduction& r) {
 
 std::string Statements::lanes_name(int r) { return result_name(r) + "_in"; }
 
-void Statements::emit_lanes_start(int r, int vectors, int indent) {
+void Statements::emit_lanes_start(int r, int vectors, std::int64_t longest, int indent) {
   const Reduction& x = reduction(r);
-  const std::string start =
-      x.op->neutral == "zero" ? "" : fmt::format("({})", limit(x.dtype, x.op->neutral));
+  const bool is_sum = x.op->neutral == "zero";
+  const std::string start = is_sum ? "" : fmt::format("({})", limit(x.dtype, x.op->neutral));
+  std::int64_t parts = vectors;
+  if (is_sum) parts *= lanes().count;
+  // Partial sums beyond the loop's length are zeros, which add nothing.
+  if (is_sum && is_float(x.dtype))
+    parts = std::max<std::int64_t>(
+        lanes().count, std::min<std::int64_t>(lanes().partial_sums(x.dtype),
+                                              std::bit_ceil(static_cast<std::uint64_t>(longest))));
   line(indent, fmt::format("{}<{}, {}, {}> {}{};", folder(x), type_name(x.dtype), lanes().count,
-                           vectors, lanes_name(r), start));
+                           parts, lanes_name(r), start));
 }
 
 void Statements::emit_lanes_fold(int r, int axis, int indent) {
@@ -270,7 +278,7 @@ void Statements::emit_row_ends(int indent) {
   for (const Stage& s : k_.stages)
     std::ranges::copy_if(s.reductions, std::back_inserter(sums),
                          [&](int r) { return lanes().is_end(reduction(r).value); });
-  for (int r : sums) emit_lanes_start(r, 1, indent);
+  for (int r : sums) emit_lanes_start(r, 1, longest_row_stretch, indent);
   line(indent, fmt::format("in_vectors<{}, 1>(0, i0_to - i0_from, [&](i64 i, auto m, int k) {{",
                            lanes().count));
   for (int id : lanes().ends) emit_value(id, indent + 1);
@@ -325,7 +333,9 @@ void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,
                             step, end));
   }
   for (int id : runs) emit_run(id, axis, depth);
-  for (int r : folds) emit_lanes_start(r, vectors, depth);
+  const Dim& n = k_.axes.back();
+  const std::int64_t longest = has_inner() && n.is_static() ? n.value() : longest_stretch;
+  for (int r : folds) emit_lanes_start(r, vectors, longest, depth);
   open_vector_loop(axis, vectors, is_split ? i + "_from" : begin, is_split ? i + "_to" : end,
                    !folds.empty(), depth);
   for (const Stage& s : stages) {

@@ -73,7 +73,8 @@ private:
   /// The prelude's type that a loop folds `r` into.
   static std::string_view folder(const Reduction& r);
   static std::string lanes_name(int r);
-  void emit_lanes_start(int r, int vectors, int indent);
+  /// `longest`: the most elements that the loop is known to have.
+  void emit_lanes_start(int r, int vectors, std::int64_t longest, int indent);
   void emit_lanes_fold(int r, int axis, int indent);
   /// An array's elements `so_far` with a vector folded into them, lane by lane.
   Text array_fold(int r, const std::string& so_far) const;

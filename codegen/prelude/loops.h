@@ -102,16 +102,30 @@ template <int length, int N, int U, class Body> KROTON_INLINE void in_vectors_of
 // What a loop folds into: U vectors that `take` adds elements to, and `result` folds into one number, in an order
 // that depends on the loop's length alone.
 
+/// P partial sums: element i of the loop is added to number i % P, and their upper half is added to the lower until one
+/// is left. So the order is that of P, whatever N is and however many vectors a turn takes. The partial sums move on
+/// by a vector with each that is added, which leaves them in registers where turns take fewer than they are; the sum
+/// does not tell which of them stands first.
 //# sums: vec where fold_sum
-template <class T, int N, int U> struct sums {
-  vec<T, N> part[U] = {};
-  template <class M, class V> [[gnu::always_inline]] void take(M m, int k, V v) {
-    part[k] = where(m, part[k] + v, part[k]);
+template <class T, int N, int P> struct sums {
+  vec<T, N> part[P / N] = {};
+  template <int count> [[gnu::always_inline]] static T folded(const vec<T, N>* parts) {
+    if constexpr (count == 1) return fold_sum(parts[0]);
+    else {
+      vec<T, N> half[count / 2];
+#pragma clang loop unroll(full)
+      for (int k = 0; k < count / 2; ++k) half[k] = parts[k] + parts[k + count / 2];
+      return folded<count / 2>(half);
+    }
+  }
+  template <class M, class V> [[gnu::always_inline]] void take(M m, int, V v) {
+    const vec<T, N> next = where(m, part[0] + v, part[0]);
+#pragma clang loop unroll(full)
+    for (int k = 1; k < P / N; ++k) part[k - 1] = part[k];
+    part[P / N - 1] = next;
   }
   [[gnu::always_inline]] T result() const {
-    auto all = part[0];
-    for (int k = 1; k < U; ++k) all += part[k];
-    return fold_sum(all);
+    return folded<P / N>(part);
   }
 };
 

@@ -89,6 +89,29 @@ extern "C" i64 wrong_extremes(u64 seed) {
   }
   return wrong;
 }
+
+template <int N, int U> static f32 sum_in_vectors(const f32* x, i64 n) {
+  sums<f32, N, 32> all;
+  in_vectors<N, U>(0, n, [&](i64 i, auto m, int k) { all.take(m, k, load(x + i, m)); });
+  return all.result();
+}
+
+// Sums of every length, whatever the lanes and the vectors a turn, against 32 partial sums of single numbers.
+extern "C" i64 wrong_sums(u64 seed) {
+  i64 wrong = 0;
+  for (i64 n = 0; n < 300; ++n) {
+    f32 x[300], part[32] = {};
+    for (i64 i = 0; i < n; ++i) x[i] = (f32)(next_of(seed) % 100003) / 1007.0f - 40.0f;
+    for (i64 i = 0; i < n; ++i) part[i % 32] += x[i];
+    for (i64 half = 16; half > 0; half /= 2)
+      for (i64 i = 0; i < half; ++i) part[i] += part[i + half];
+    const f32 got[] = {sum_in_vectors<8, 1>(x, n),  sum_in_vectors<8, 2>(x, n),  sum_in_vectors<8, 4>(x, n),
+                       sum_in_vectors<16, 1>(x, n), sum_in_vectors<16, 2>(x, n), sum_in_vectors<16, 4>(x, n),
+                       sum_in_vectors<32, 1>(x, n), sum_in_vectors<32, 2>(x, n)};
+    for (f32 sum : got) wrong += !is_same<f32, u32>(sum, part[0]);
+  }
+  return wrong;
+}
 )";
 
 } // namespace
@@ -121,6 +144,18 @@ TEST_CASE("extremes of a row and their first places are those of one element aft
     const jit::Module module = test::build_with_prelude(std::string(checks_text), target);
     auto* wrong = test::function_of<long(unsigned long)>(module, "wrong_extremes");
     for (unsigned long seed = 1; seed <= 20; ++seed) {
+      INFO(target.describe() << ", seed " << seed);
+      CHECK(wrong(seed) == 0);
+    }
+  }
+}
+
+TEST_CASE("a sum is the same bits however many lanes it is added up in",
+          "[codegen][prelude][jit]") {
+  for (const jit::CpuTarget& target : test::targets_here()) {
+    const jit::Module module = test::build_with_prelude(std::string(checks_text), target);
+    auto* wrong = test::function_of<long(unsigned long)>(module, "wrong_sums");
+    for (unsigned long seed = 1; seed <= 3; ++seed) {
       INFO(target.describe() << ", seed " << seed);
       CHECK(wrong(seed) == 0);
     }
