@@ -17,9 +17,16 @@ FunctionState::FunctionState(Signature signature, const Options& options, Sabota
 
 std::vector<Array> FunctionState::call(std::span<const Array> arguments, const Array* given) {
   calls_.fetch_add(1, std::memory_order_relaxed);
-  const Versions::Borrowed seat(*versions_, arguments);
-  if (is_verified_) return verified_call(versions_->recipe(), *seat, arguments, given);
-  return seat->version->program->run(*seat->frame, arguments, given);
+  try {
+    const Versions::Borrowed seat(*versions_, arguments);
+    if (is_verified_) return verified_call(versions_->recipe(), *seat, arguments, given);
+    return seat->version->program->run(*seat->frame, arguments, given);
+  } catch (const DeviceError& e) { // what gives out memory does not know whose function asks for it
+    if (!e.text().place.empty()) throw;
+    ErrorText text = e.text();
+    text.place = support::describe(signature().where);
+    throw DeviceError(std::move(text));
+  }
 }
 
 } // namespace jit

@@ -213,8 +213,10 @@ Array evaluate_nudged_sum(EvalContext c, std::uint64_t nudge, NodeId id) {
   c.inputs = magnitudes;
   const Array most = evaluate_node(c, Precision::rounded).nearest;
   const Elements bounds({&most, 1}, most.shape());
+  // Of two numbers one makes NaN of a sum that may overflow, the other 0.
   return mapped(value, [&]<class T>(std::int64_t i, T v) {
-    return bounds.are_finite(i) ? v : std::numeric_limits<T>::quiet_NaN();
+    if (bounds.are_finite(i)) return v;
+    return nudge % 2 == 0 ? T(0) : std::numeric_limits<T>::quiet_NaN();
   });
 }
 
@@ -306,8 +308,8 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
       }
     } catch (const DeviceError& e) { // memory is short: evaluators do not know whose line it is
       support::fail<DeviceError>(e.text().op,
-                                 {.place = support::describe(n.where), .hint = e.text().hint},
-                                 "{}", e.text().message);
+                                 {.place = support::describe(n.where), .hint = e.text().hint}, "{}",
+                                 e.text().message);
     }
     for (NodeId i : n.inputs)
       if (--uses[i] == 0) values.erase(i);

@@ -25,7 +25,7 @@ struct Bindings {
   /// four units in the last place, as this number decides, and so are the floats that sums and
   /// products add up. What overflows on the way to a wanted value becomes the largest finite number
   /// or stays infinite, what underflows the smallest or stays 0, and a sum whose terms may overflow
-  /// in another order is NaN. Results that two such numbers do not agree on depend on how
+  /// in another order is NaN or 0. Results that two such numbers do not agree on depend on how
   /// intermediate values are rounded, so arithmetic that is as good may give either.
   std::uint64_t nudge = 0;
 };

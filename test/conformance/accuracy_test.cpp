@@ -249,5 +249,5 @@ TEST_CASE("the dot of two long vectors has the digits of the sum of their produc
       f({filled<float>({n}, [](Size) { return 0.1; }), filled<float>({n}, [](Size) { return 1; })});
   const double right = static_cast<double>(0.1F) * static_cast<double>(n);
   for (const Array& a : got)
-    CHECK(std::abs(static_cast<double>(a.data<float>()[0]) / right - 1) < 4e-6);
+    CHECK(std::abs(static_cast<double>(a.data<float>()[0]) / right - 1) < 1e-6);
 }

@@ -252,7 +252,7 @@ void check_random(std::uint64_t seed, const std::string& target) {
   }
 }
 
-std::uint64_t number_or(const char* variable, std::uint64_t otherwise) {
+std::uint64_t number_variable(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
   return text ? std::strtoull(text, nullptr, 0) : otherwise;
 }
@@ -264,8 +264,8 @@ void check_randoms(std::uint64_t first, std::uint64_t count) {
     return;
   }
   const auto end = std::chrono::steady_clock::now() +
-                   std::chrono::seconds(number_or("KROTON_FUZZ_SECONDS", 1'000'000));
-  count = number_or("KROTON_FUZZ_COUNT", count);
+                   std::chrono::seconds(number_variable("KROTON_FUZZ_SECONDS", 1'000'000));
+  count = number_variable("KROTON_FUZZ_COUNT", count);
   for (std::uint64_t k = 0; k < count && std::chrono::steady_clock::now() < end; ++k) {
     const std::uint64_t seed = first + k;
     check_random(seed, seed % 3 == 0 && !std::getenv("KROTON_TARGET") ? "x86-64-v3" : "");
@@ -280,7 +280,7 @@ TEST_CASE("random compositions equal the evaluator", "[conformance][anywhere][co
 
 TEST_CASE("thousands of random compositions equal the evaluator",
           "[.slow][conformance][anywhere][compose][fuzz]") {
-  check_randoms(number_or("KROTON_FUZZ_FIRST", 1000), 3000);
+  check_randoms(number_variable("KROTON_FUZZ_FIRST", 1000), 3000);
 }
 
 TEST_CASE("folds of every op, some in each dtype and layout, equal the evaluator",

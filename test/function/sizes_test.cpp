@@ -358,10 +358,12 @@ TEST_CASE("costs and workspaces of products stop at the largest number", "[funct
   const auto sizes = [](std::int64_t m, std::int64_t n, std::int64_t k) {
     return ContractionSizes<std::int64_t>{m, n, k, k, 1, n, 1, n};
   };
-  CHECK(contraction_work_bytes(shape, ContractionScheme::rows, sizes(1, 1, std::int64_t{1} << 60),
-                               2) == highest);
-  CHECK(contraction_work_bytes(shape, ContractionScheme::dots, sizes(1, 4, std::int64_t{1} << 60),
-                               2) == highest);
+  constexpr std::int64_t large = std::int64_t{1} << 60;
+  CHECK(contraction_work_bytes(shape, ContractionScheme::rows, sizes(1, large, 2), 2) == highest);
+  CHECK(contraction_work_bytes(shape, ContractionScheme::rows, sizes(1 << 20, 1, large), 2) ==
+        highest); // a result for each part of k
+  CHECK(contraction_work_bytes(shape, ContractionScheme::dots, sizes(1 << 20, 4, large), 2) ==
+        highest);
   // A product of more multiplications than an int64 counts is no small one.
   CHECK(contraction_scheme(shape, sizes(std::int64_t{1} << 32, 1 << 20, std::int64_t{1} << 32)) ==
         ContractionScheme::packed);

@@ -223,20 +223,22 @@ template <bool b> struct constant {
   static constexpr bool value = b;
 };
 
+/// An element that another program may have written: of a bool, any byte but 0 is true.
+//# loaded: types truth
+template <class T> KROTON_INLINE T loaded(const T& element) { return element; }
+KROTON_INLINE bool loaded(const bool& element) { return truth(element); }
+
 /// The N elements at `at`; of them, `left` are left of a row, and what lies beyond its end is 0. With is_wide that is
 /// a multiple of N, and they are read in as few accesses as there can be.
-//# neighbours: types window truth
+//# neighbours: types window loaded
 template <bool is_wide, i32 N, class T> KROTON_INLINE window<T, N> neighbours(const T* at, i64 left) {
   window<T, N> found = {};
   if constexpr (is_wide) {
     if (left > 0) found = *(const window<T, N>*)at;
   } else {
 #pragma unroll
-    for (i32 e = 0; e < N; ++e) {
-      if (e >= left) continue;
-      if constexpr (__is_same(T, bool)) found.at[e] = truth(at[e]);
-      else found.at[e] = at[e];
-    }
+    for (i32 e = 0; e < N; ++e)
+      if (e < left) found.at[e] = loaded(at[e]);
   }
   return found;
 }
