@@ -1,5 +1,6 @@
 #include "jit/cpu/optimizer.hpp"
 #include "jit/cpu/clang_compat.hpp"
+#include "jit/cpu/narrow_masks.hpp"
 
 #include <string>
 #include <string_view>
@@ -178,6 +179,7 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, unsigned optim
   if (is_watched(module))
     passes.addPass(llvm::createModuleToFunctionPassAdaptor(llvm::ThreadSanitizerPass()));
   passes.run(module, analyses.modules);
+  keep_narrow_masks(module, machine);
 }
 
 bool emit(llvm::Module& module, llvm::TargetMachine& machine, llvm::CodeGenFileType type,

@@ -313,4 +313,18 @@ TEST_CASE("every op in every op in every dtype equals the evaluator",
   for_all([](DType t, Layout l) { check_ops(t, l, std::size(all_layouts)); });
 }
 
+TEST_CASE("masks of eight lanes store eight bytes", "[conformance][anywhere][compose]") {
+  // With AVX-512 and few mask registers left, LLVM stored sixteen: positions of the largest bool of
+  // columns were those of the last row (see jit/cpu/narrow_masks.hpp).
+  const Expr x = matrix<bool>("x");
+  const Function f = function({x}, {argmax(x == x, 0), argmin(x && !x, 0), max(x || !x, {0})});
+  for (std::int64_t n : {1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 100}) {
+    INFO("n = " << n);
+    const auto got = f({Array::zeros(DType::bool_, {5, n})});
+    CHECK(equal(got[0], Array::zeros<std::int64_t>({n})));
+    CHECK(equal(got[1], Array::zeros<std::int64_t>({n})));
+    CHECK(equal(got[2], Array::full<bool>({n}, true)));
+  }
+}
+
 } // namespace kroton::test
