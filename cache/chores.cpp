@@ -1,10 +1,9 @@
 #include "cache/chores.hpp"
 
-#include <system_error>
-
 #include <pthread.h>
 
 #include "lib/support/at_exit.hpp"
+#include "lib/support/threads.hpp"
 
 namespace kroton::cache {
 namespace {
@@ -45,12 +44,8 @@ bool Chores::add(std::uint64_t nbytes, Job job) {
 bool Chores::start(State& state) {
   static std::once_flag registered;
   std::call_once(registered, &finish_chores_before_exit);
-  try {
-    state.thread = std::thread([&state] { serve(state); });
-    return true;
-  } catch (const std::system_error&) {
-    return false;
-  }
+  state.thread = support::try_start_thread([&state] { serve(state); });
+  return state.thread.joinable();
 }
 
 void Chores::serve(State& state) noexcept {

@@ -1,16 +1,14 @@
 #include "jit/background.hpp"
 
-#include <system_error>
 #include <utility>
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/support/at_exit.hpp"
-#include "lib/support/log.hpp"
+#include "lib/support/threads.hpp"
 
 namespace kroton::jit {
 namespace {
@@ -67,18 +65,10 @@ void Background::add(Job job) {
   ++unfinished_;
   changed_.notify_all();
   if (thread_.joinable()) return;
-  // A thread inherits the mask: the program's signal handlers are to run on its own threads.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  try {
-    thread_ = std::thread([this] { serve(); });
-  } catch (const std::system_error& error) {
-    support::log(support::Area::jit)->warn("no background thread: {}", error.what());
-    jobs_.clear();
-    unfinished_ = 0;
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = support::try_start_thread([this] { serve(); });
+  if (thread_.joinable()) return;
+  jobs_.clear();
+  unfinished_ = 0;
 }
 
 void Background::serve() noexcept {

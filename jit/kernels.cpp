@@ -12,6 +12,7 @@
 #include "jit/cpus.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
+#include "lib/support/threads.hpp"
 
 namespace kroton::jit {
 namespace {
@@ -200,10 +201,14 @@ std::vector<LoadedKernel> get_kernels(const std::vector<KernelText>& texts, cons
   auto work = [&] {
     for (std::size_t i = next++; i < misses.size(); i = next++) make(*misses[i]);
   };
-  std::vector<std::jthread> threads;
-  for (std::size_t i = 1; i < workers; ++i) threads.emplace_back(work);
+  std::vector<std::thread> threads(workers);
+  for (std::size_t i = 1; i < workers; ++i) {
+    threads[i] = support::try_start_thread(std::ref(work));
+    if (!threads[i].joinable()) break; // those there are do all of it
+  }
   work();
-  threads.clear();
+  for (std::thread& thread : threads)
+    if (thread.joinable()) thread.join();
 
   for (const Job& job : jobs)
     if (job.error) std::rethrow_exception(job.error);

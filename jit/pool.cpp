@@ -2,6 +2,7 @@
 #include "jit/cpus.hpp"
 #include "lib/support/environment.hpp"
 #include "lib/support/log.hpp"
+#include "lib/support/threads.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -10,14 +11,14 @@
 #include <climits>
 #include <cstdint>
 #include <mutex>
-#include <system_error>
+#include <new>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <immintrin.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -69,6 +70,7 @@ void run_serially(long n, long chunks, ParallelBody body, void* frame) {
 struct Pool::State {
   std::mutex is_busy;
   std::vector<std::thread> threads;
+  bool is_started = false; ///< guarded by `is_busy`, as are the threads
 
   ParallelBody body = nullptr;
   void* frame = nullptr;
@@ -81,19 +83,19 @@ struct Pool::State {
   Word sleeping_workers{0};
   std::atomic<bool> is_stopping{false};
 
+  /// As many as the system gives; it is asked once.
   void start(int workers) {
-    // A thread inherits the mask: the program's signal handlers are to run on its own threads.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    is_started = true;
     try {
-      while (static_cast<int>(threads.size()) < workers) threads.emplace_back([this] { serve(); });
-    } catch (const std::system_error& error) {
-      support::log(support::Area::jit)
-          ->warn("the pool has {} threads instead of {}: {}", threads.size() + 1, workers + 1,
-                 error.what());
+      threads.reserve(static_cast<std::size_t>(workers));
+    } catch (const std::bad_alloc&) { // a kernel is waiting, through which nothing can be thrown
+      return;
     }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    while (static_cast<int>(threads.size()) < workers) {
+      std::thread thread = support::try_start_thread([this] { serve(); });
+      if (!thread.joinable()) return;
+      threads.push_back(std::move(thread));
+    }
   }
 
   void serve() noexcept {
@@ -162,7 +164,7 @@ void Pool::parallel_for(long n, long grain, int threads, ParallelBody body, void
   if (threads_ == 1 || is_inside_body) return run_serially(n, chunks, body, frame);
   std::unique_lock lock(state_->is_busy, std::try_to_lock);
   if (!lock) return run_serially(n, chunks, body, frame);
-  if (static_cast<int>(state_->threads.size()) < threads_ - 1) state_->start(threads_ - 1);
+  if (!state_->is_started) state_->start(threads_ - 1);
   state_->run(n, chunks, body, frame);
 }
 
