@@ -5,8 +5,9 @@
 ///   // t.text is compiled for the device; t.launches run in order, each with the same arguments
 ///
 /// Every entry takes, in this order: a pointer for each parameter of the kernel; the scratch
-/// pointer, if `scratch_bytes` is not 0; each of size_arguments(kernel) and of
-/// draw_arguments(kernel) as i64; and, if the kernel is fallible, a pointer to the failure record
+/// pointer, if `scratch_bytes` is not 0; each of size_arguments(kernel), of
+/// draw_arguments(kernel) and of constant_arguments(kernel) as i64; and, if the kernel is fallible,
+/// a pointer to the failure record
 /// `{ i32 state; i32 site; i64 value; i64 bound; }` in the device's memory; and, if
 /// `counts_blocks`, a pointer to a u32 of this step's own, which is 0 whenever no kernel runs. The
 /// first thread that meets a position out of range changes `state` from 0 to 1 and fills the record

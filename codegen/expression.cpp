@@ -71,11 +71,19 @@ std::string Expressions::draw_name(int id) const {
   return fmt::format("d{}", std::count_if(k_.values.begin(), k_.values.begin() + id, is_drawn));
 }
 
+std::string Expressions::constant_name(int id) const {
+  const auto is_constant = [](const Value& v) { return v.kind == ValueKind::constant; };
+  return fmt::format("c{}", std::count_if(k_.values.begin(), k_.values.begin() + id, is_constant));
+}
+
 std::vector<std::string> Expressions::number_names() const {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < sizes_.size(); ++i) names.push_back(fmt::format("n{}", i));
   for (std::size_t i = 0; i < k_.values.size(); ++i)
     if (k_.values[i].kind == ValueKind::uniform) names.push_back(draw_name(static_cast<int>(i)));
+  for (std::size_t i = 0; i < k_.values.size(); ++i)
+    if (k_.values[i].kind == ValueKind::constant)
+      names.push_back(constant_name(static_cast<int>(i)));
   return names;
 }
 
@@ -268,6 +276,8 @@ Text Expressions::definition(int id) const {
   switch (v.kind) {
   case ValueKind::literal:
     return number(literal(v.dtype, v.bits));
+  case ValueKind::constant:
+    return number(from_argument(v.dtype, constant_name(id)));
   case ValueKind::size:
     return number(dim_text(v.access->offset));
   case ValueKind::index:

@@ -37,6 +37,8 @@ public:
   std::string dim_text(const Dim& d) const;
   /// The argument that says which draw a random value is of.
   std::string draw_name(int id) const;
+  /// The argument that has a constant's bits.
+  std::string constant_name(int id) const;
   const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
   const Reduction& reduction(int r) const { return k_.reductions[static_cast<std::size_t>(r)]; }
   Text access_index(const Access& a) const;
@@ -80,7 +82,7 @@ public:
   /// Names of the parameters: a read, y written, z both.
   const std::string& param_name(int param) const { return names_[static_cast<std::size_t>(param)]; }
   const std::vector<Dim>& sizes() const { return sizes_; }
-  /// The names of what follows the buffers: sizes, then draws.
+  /// The names of what follows the buffers: sizes, then draws, then constants.
   std::vector<std::string> number_names() const;
   /// Whether random numbers are drawn for a stretch of rows at once: they are as many as they are
   /// in the rows, one after the other, and the rows are short. Others are drawn for a stretch of

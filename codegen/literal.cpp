@@ -44,6 +44,12 @@ std::string literal(DType dtype, std::uint64_t bits) {
   return dtype == DType::i32 ? fmt::format("{}", v) : fmt::format("({}){}", to_string(dtype), v);
 }
 
+std::string from_argument(DType dtype, std::string_view name) {
+  if (dtype == DType::f32) return fmt::format("from_bits_f32((u32){})", name);
+  if (dtype == DType::f64) return fmt::format("from_bits_f64((u64){})", name);
+  return fmt::format("({}){}", to_string(dtype), name);
+}
+
 std::string limit(DType dtype, std::string_view name) {
   if (name == "zero") return literal(dtype, 0);
   const bool low = name == "lowest";

@@ -7,8 +7,8 @@
 /// The text defines `extern "C" void kernel(const Runtime*, void* const* buffers, const i64*
 /// sizes)`. `buffers` holds one pointer for each parameter and then, if the kernel has scratch
 /// arrays, one to `threads` times scratch_offsets(kernel).back() bytes, aligned to 64. `sizes`
-/// holds size_arguments(kernel) and then draw_arguments(kernel). Names come from positions alone,
-/// so that equal kernels are equal text.
+/// holds size_arguments(kernel), draw_arguments(kernel) and constant_arguments(kernel). Names come
+/// from positions alone, so that equal kernels are equal text.
 #include <string>
 #include <utility>
 #include <vector>

@@ -193,6 +193,8 @@ void Binder::bind_arguments(const plan::KernelStep& k, BoundPlan::Step& s) {
   s.first_size = static_cast<int>(bound_.step_sizes.size());
   for (const Dim& d : size_arguments(kernel)) bound_.step_sizes.push_back(table_.slot(d));
   for (std::int64_t draw : draw_arguments(kernel)) bound_.step_sizes.push_back(slot_of_draw(draw));
+  for (std::uint64_t bits : constant_arguments(kernel))
+    bound_.step_sizes.push_back(table_.number_slot(static_cast<std::int64_t>(bits)));
   s.sizes = static_cast<int>(bound_.step_sizes.size()) - s.first_size;
 }
 

@@ -26,6 +26,12 @@ int SizeTable::slot(const Dim& d) {
   return s;
 }
 
+int SizeTable::number_slot(std::int64_t value) {
+  const auto [it, is_new] = numbers_.try_emplace(value, -1);
+  if (is_new) it->second = add(value);
+  return it->second;
+}
+
 std::vector<int> SizeTable::slots(std::span<const Dim> dims) {
   std::vector<int> result;
   result.reserve(dims.size());

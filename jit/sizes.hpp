@@ -36,6 +36,8 @@ public:
   std::vector<int> slots(std::span<const Dim> dims);
   /// A slot that is no dim's and that `run` does not fill.
   int own_slot() { return add(0); }
+  /// The slot of a number that is no size: a constant's bits.
+  int number_slot(std::int64_t value);
   const SizeCode& code() const { return code_; }
 
 private:
@@ -43,6 +45,7 @@ private:
 
   SizeCode code_;
   std::unordered_map<Dim, int, ir::dims::Hash, ir::dims::Same> slots_;
+  std::unordered_map<std::int64_t, int> numbers_;
 };
 
 } // namespace kroton::jit

@@ -11,15 +11,9 @@ namespace {
 template <class K, class F> void for_each_access(K& kernel, F f) {
   for (auto& v : kernel.values)
     if (auto* access = v.access.get()) f(*access);
-  auto block = [&](auto& b) {
+  for_each_block(kernel, [&](auto& b) {
     for (auto& s : b.stores) f(s.access);
-  };
-  block(kernel.prologue);
-  for (auto& s : kernel.stages) {
-    block(s.row);
-    block(s.loop);
-  }
-  for (auto& s : kernel.finish) block(s.block);
+  });
   for (auto& r : kernel.reductions) {
     f(r.array);
     f(r.part);
@@ -123,6 +117,13 @@ std::vector<std::int64_t> draw_arguments(const Kernel& kernel) {
   return draws;
 }
 
+std::vector<std::uint64_t> constant_arguments(const Kernel& kernel) {
+  std::vector<std::uint64_t> bits;
+  for (const Value& v : kernel.values)
+    if (v.kind == ValueKind::constant) bits.push_back(v.bits);
+  return bits;
+}
+
 std::vector<Dim> scratch_offsets(const Kernel& kernel) {
   std::vector<Dim> offsets{Dim(0)};
   for (const Scratch& s : kernel.scratch) {
@@ -164,6 +165,9 @@ std::string Kernel::to_string() const {
       switch (v.kind) {
       case ValueKind::literal:
         what = fmt::format("literal 0x{:x}", v.bits);
+        break;
+      case ValueKind::constant:
+        what = fmt::format("constant 0x{:x}", v.bits);
         break;
       case ValueKind::size:
         what = "size " + v.access->offset.to_string();

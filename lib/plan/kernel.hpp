@@ -48,13 +48,14 @@ struct Access {
 };
 
 enum class ValueKind : std::uint8_t {
-  literal, ///< bits
-  size,    ///< a dim: the offset of access
-  index,   ///< offset + terms of access
-  load,    ///< access
-  op,      ///< an elementwise op on inputs
-  uniform, ///< random: inputs are seed and step, access the position; which draw is an argument
-  result,  ///< of a reduction
+  literal,  ///< bits, written in the text
+  size,     ///< a dim: the offset of access
+  index,    ///< offset + terms of access
+  load,     ///< access
+  op,       ///< an elementwise op on inputs
+  uniform,  ///< random: inputs are seed and step, access the position; which draw is an argument
+  result,   ///< of a reduction
+  constant, ///< bits, as a literal's, that the kernel is passed; see share_constants
 };
 
 struct Value {
@@ -158,6 +159,19 @@ std::vector<Dim> size_arguments(const Kernel&);
 /// The draws of a kernel's random values, one for each in their order. They are arguments too, so
 /// that models made of the same stream one after the other have the same text.
 std::vector<std::int64_t> draw_arguments(const Kernel&);
+
+/// The bits of a kernel's constants (ValueKind::constant) in their order, each widened to 64.
+std::vector<std::uint64_t> constant_arguments(const Kernel&);
+
+/// Calls `f` with every block, outer ones first.
+template <class K, class F> void for_each_block(K& kernel, F f) {
+  f(kernel.prologue);
+  for (auto& s : kernel.stages) {
+    f(s.row);
+    f(s.loop);
+  }
+  for (auto& s : kernel.finish) f(s.block);
+}
 
 /// Where each scratch array starts in a chunk's scratch memory, in bytes; the last entry is the
 /// total.

@@ -50,7 +50,7 @@ private:
   bool is_product(int id) const { return is_load(id) && value(id).access->param == product_; }
   bool is_constant(int id, double wanted) const {
     const Value& v = value(id);
-    return v.kind == ValueKind::literal && is_float(v.dtype) &&
+    return (v.kind == ValueKind::literal || v.kind == ValueKind::constant) && is_float(v.dtype) &&
            v.bits == ops::float_bits(v.dtype, wanted);
   }
 

@@ -5,7 +5,9 @@
 #include <set>
 #include <span>
 
+#include "lib/ops/build.hpp"
 #include "lib/ops/ops.hpp"
+#include "lib/plan/constants.hpp"
 #include "lib/plan/epilogue.hpp"
 #include "lib/plan/known_epilogue.hpp"
 #include "lib/plan/lower.hpp"
@@ -344,6 +346,7 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   StepMaker maker(plan, fusion.groups, std::move(needed), padding, placement, options);
   for (const Item& item : items)
     plan.steps.push_back(maker.make(item, static_cast<int>(plan.steps.size())));
+  share_constants(plan.kernels);
   return plan;
 }
 
@@ -355,11 +358,27 @@ const KernelStep* Step::kernel() const {
 
 namespace {
 
-/// "kernel 3 (elementwise, 4 nodes)".
+/// ", c0 = 1.5, c1 = 30": the constants that a kernel is passed.
+std::string describe_constants(const Kernel& kernel) {
+  std::string text;
+  int number = 0;
+  for (const Value& v : kernel.values) {
+    if (v.kind != ValueKind::constant) continue;
+    text += fmt::format(", c{} = ", number++);
+    text += is_float(v.dtype) ? fmt::format("{}", ops::float_value(v.dtype, v.bits))
+            : is_unsigned_int(v.dtype)
+                ? fmt::format("{}", v.bits)
+                : fmt::format("{}", static_cast<std::int64_t>(ops::int_value(v.dtype, v.bits)));
+  }
+  return text;
+}
+
+/// "kernel 3 (elementwise, 4 nodes, c0 = 1.5)".
 std::string describe(const Plan& plan, const KernelStep& k) {
   const auto number = static_cast<std::size_t>(k.kernel);
-  return fmt::format("kernel {} ({}, {} nodes)", k.kernel, plan.kernels[number].title,
-                     plan.groups[number].members.size());
+  const Kernel& kernel = plan.kernels[number];
+  return fmt::format("kernel {} ({}, {} nodes{})", k.kernel, kernel.title,
+                     plan.groups[number].members.size(), describe_constants(kernel));
 }
 
 std::string describe(const Plan& plan, const ContractionStep& c) {

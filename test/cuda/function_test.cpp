@@ -56,6 +56,35 @@ TEST_CASE("an elementwise function runs on a device, and its result stays there"
   CHECK(all_close(out[0], g({xs, ys})[0], 1e-6));
 }
 
+TEST_CASE("kernels that differ in constants share one text on a device", "[cuda][growth]") {
+  const OnFakes fakes;
+  const Expr x = matrix<float>("x"), w = matrix<float>("w"), i = vector<std::int32_t>("i"),
+             d = vector<double>("d");
+  std::vector<Expr> outputs;
+  Expr layer = x;
+  for (int k = 0; k < 20; ++k) {
+    const float c = 2.75F + static_cast<float>(k);
+    outputs.push_back(tanh(x * c));
+    outputs.push_back(sum(exp(-x * c), {1}));
+    outputs.push_back(where(i > 10 + k, i, 100 + k));
+    outputs.push_back(d / (3.25 + k));
+    layer = tanh(dot(layer, w) * c);
+  }
+  outputs.push_back(layer);
+  Options options = on_cuda();
+  options.specialize = Specialize::off;
+  const Function f = function({x, w, i, d}, outputs, options);
+  // Two each of four kinds of outputs; products with and without their epilogue.
+  CHECK(f.stats().kernels < 16);
+  Array is = Array::empty<std::int32_t>({40}), ds = Array::empty<double>({17});
+  for (int k = 0; k < 40; ++k) is.data<std::int32_t>()[k] = k;
+  for (int k = 0; k < 17; ++k) ds.data<double>()[k] = 0.5 * k;
+  const std::vector<Array> arguments = {ramp({6, 5}), ramp({5, 5}, -0.3F, 0.02F), is, ds};
+  const std::vector<Array> out = f(arguments),
+                           expected = function({x, w, i, d}, outputs, on_cpu())(arguments);
+  for (std::size_t k = 0; k < out.size(); ++k) CHECK(all_close(out[k], expected[k], 1e-5));
+}
+
 TEST_CASE("a softmax runs on a device", "[cuda]") {
   const OnFakes fakes;
   const Expr x = matrix<float>("x");

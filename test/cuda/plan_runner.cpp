@@ -131,6 +131,8 @@ void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Sche
     for (int b : k->buffers) pointers_after.push_back(buffer(b));
     for (const Dim& d : plan::size_arguments(kernel)) numbers_after.push_back(size(d));
     for (std::int64_t d : plan::draw_arguments(kernel)) numbers_after.push_back(d);
+    for (std::uint64_t bits : plan::constant_arguments(kernel))
+      numbers_after.push_back(static_cast<std::int64_t>(bits));
     reports = kernel.is_fallible();
   }
   if (std::holds_alternative<plan::KernelStep>(s.what)) {
