@@ -2,6 +2,9 @@
 /// path between them runs through a third.
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <span>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -16,9 +19,30 @@ constexpr std::size_t max_members = 96;
 constexpr int max_cost = 600;
 constexpr std::size_t max_visits = 4096;
 
+/// Readers of one array that share a kernel.
+constexpr std::size_t most_readers = 16;
+
+constexpr std::string_view is_too_large = "the kernel would be too large";
+
 constexpr int none = -1;
 
 std::size_t at(NodeId id) { return static_cast<std::size_t>(id); }
+
+/// A number that stands for a sequence of numbers and of what nodes compute.
+struct Form {
+  std::uint64_t number = 0;
+
+  void add(std::uint64_t x) {
+    number = (number ^ x) * 0x9e3779b97f4a7c15u;
+    number ^= number >> 32;
+  }
+  void add(const Graph& graph, NodeId id) {
+    const ir::GraphNode& n = graph[id];
+    add(std::hash<std::string_view>{}(n.op->name));
+    add(static_cast<std::uint64_t>(n.type.dtype));
+    for (std::int64_t i : n.attrs.ints) add(static_cast<std::uint64_t>(i));
+  }
+};
 
 class Fuser {
 public:
@@ -51,11 +75,18 @@ public:
 
 private:
   /// A group of one node.
-  void add_group(NodeId id) {
-    group_of_[at(id)] = static_cast<int>(groups_.size());
-    groups_.push_back({id});
-    cost_.push_back(graph_[id].op->cost);
-    is_plain_.push_back(is_plain(id));
+  void add_group(NodeId id) { add_group_of({id}, is_plain(id)); }
+
+  void add_group_of(std::vector<NodeId> ids, bool is_plain) {
+    int cost = 0;
+    for (NodeId id : ids) {
+      group_of_[at(id)] = static_cast<int>(groups_.size());
+      cost += graph_[id].op->cost;
+    }
+    groups_.push_back(std::move(ids));
+    cost_.push_back(cost);
+    is_plain_.push_back(is_plain);
+    is_cut_.push_back(false);
   }
 
   void try_merge(NodeId producer, NodeId consumer) {
@@ -64,8 +95,90 @@ private:
     const std::string_view why = merge_problem(a, b, are_plain(a, b));
     if (why.empty())
       merge(a, b);
-    else
+    else if (why != is_too_large || !take_end(a, b))
       cuts_.push_back({producer, consumer, why});
+  }
+
+  /// `a` has grown as large as a kernel may be and goes on in `b`. Where less passes between its
+  /// beginning and its end than from it to `b`, its end becomes part of `b`. So a chain of layers
+  /// is cut between the same nodes of each, and its kernels are alike. False if nothing changes.
+  bool take_end(int a, int b) {
+    if (is_cut_[static_cast<std::size_t>(a)]) return false;
+    is_cut_[static_cast<std::size_t>(a)] = true;
+    const std::size_t first = narrowest(a, b);
+    auto& ids = groups_[static_cast<std::size_t>(a)];
+    if (first == ids.size()) return false;
+    const auto middle = ids.begin() + static_cast<std::ptrdiff_t>(first);
+    const std::vector<NodeId> beginning(ids.begin(), middle), end(middle, ids.end());
+    const bool was_plain = is_plain_[static_cast<std::size_t>(a)];
+    if (!was_plain && !(layout_problem(beginning).empty() && layout_problem(end).empty()))
+      return false;
+    ids = beginning;
+    const int rest = static_cast<int>(groups_.size());
+    add_group_of(end, was_plain);
+    cost_[static_cast<std::size_t>(a)] -= cost_.back();
+    if (merge_problem(rest, b, are_plain(rest, b)).empty()) {
+      for (NodeId id : end)
+        for (const Edge& e : edges_.of(id))
+          if (group_of_[at(e.view.base)] == a) cuts_.push_back({e.view.base, id, is_too_large});
+      merge(b, rest);
+      return true;
+    }
+    merge(a, rest);
+    is_cut_[static_cast<std::size_t>(a)] = true;
+    return false;
+  }
+
+  /// How many of the first members of `a` are best left behind when `b` follows: past its middle,
+  /// where the fewest arrays are read by what follows; between equal places, one where the rest
+  /// begins as the group does, and of these the last.
+  std::size_t narrowest(int a, int b) {
+    const auto& ids = groups_[static_cast<std::size_t>(a)];
+    const std::size_t n = ids.size();
+    std::size_t rank = 0; // smaller values are next to nothing
+    for (NodeId id : ids) rank = std::max(rank, graph_[id].type.shape.size());
+    const auto weight = [&](NodeId id) {
+      return graph_[id].type.shape.size() == rank ? std::size_t{16} : std::size_t{1};
+    };
+    // Members, and arrays that are read again: from where to where they are needed.
+    std::vector<std::ptrdiff_t> change(n + 2);
+    std::unordered_map<NodeId, std::pair<std::size_t, std::size_t>> spans;
+    for (std::size_t i = 0; i < n; ++i) spans[ids[i]] = {i, i};
+    const auto read = [&](NodeId id, std::size_t where) {
+      for (const Edge& e : edges_.of(id)) {
+        const NodeId base = e.view.base;
+        if (graph_[base].type.shape.empty() || graph_[base].op->has(ir::Trait::generator)) continue;
+        if (where == n && !spans.contains(base)) continue;
+        auto& span = spans.try_emplace(base, where, where).first->second;
+        span.second = std::max(span.second, where);
+      }
+    };
+    for (std::size_t i = 0; i < n; ++i) read(ids[i], i);
+    for (NodeId id : groups_[static_cast<std::size_t>(b)]) read(id, n);
+    for (const auto& [id, span] : spans) {
+      change[span.first + 1] += static_cast<std::ptrdiff_t>(weight(id));
+      change[span.second + 1] -= static_cast<std::ptrdiff_t>(weight(id));
+    }
+    const std::uint64_t beginning = step_of(ids[0]);
+    std::size_t best = n;
+    std::ptrdiff_t width = 0;
+    std::vector<std::ptrdiff_t> widths(n + 1);
+    for (std::size_t c = 1; c <= n; ++c) widths[c] = width += change[c];
+    const auto is_alike = [&](std::size_t c) {
+      return step_of(c < n ? ids[c] : groups_[static_cast<std::size_t>(b)].front()) == beginning;
+    };
+    for (std::size_t c = n; c-- > n / 2 + 1;)
+      if (widths[c] < widths[best] || (widths[c] == widths[best] && is_alike(c) && !is_alike(best)))
+        best = c;
+    return best;
+  }
+
+  /// A number that nodes share if they compute the same from nodes that do.
+  std::uint64_t step_of(NodeId id) {
+    Form form;
+    form.add(graph_, id);
+    for (const Edge& e : edges_.of(id)) form.add(graph_, e.view.base);
+    return form.number;
   }
 
   /// Whether a node is computed element by element over its own shape from arrays of that shape
@@ -100,9 +213,9 @@ private:
   std::string_view merge_problem(int a, int b, bool can_lay_out = false) {
     const auto& ga = groups_[static_cast<std::size_t>(a)];
     const auto& gb = groups_[static_cast<std::size_t>(b)];
-    if (ga.size() + gb.size() > max_members) return "the kernel would be too large";
+    if (ga.size() + gb.size() > max_members) return is_too_large;
     if (cost_[static_cast<std::size_t>(a)] + cost_[static_cast<std::size_t>(b)] > max_cost)
-      return "the kernel would be too large";
+      return is_too_large;
     if (!can_lay_out)
       if (const std::string_view why = layout_problem(joined(ga, gb)); !why.empty()) return why;
     if (has_path_between(a, b)) return "a path between them runs through another kernel";
@@ -146,6 +259,7 @@ private:
     for (NodeId id : gb) group_of_[at(id)] = a;
     gb = {};
     cost_[static_cast<std::size_t>(a)] += cost_[static_cast<std::size_t>(b)];
+    is_cut_[static_cast<std::size_t>(a)] = false;
   }
 
   /// Whether something outside both groups depends on one and is needed by the other.
@@ -205,11 +319,89 @@ private:
     }
     for (NodeId base : bases) {
       const auto& list = readers[base];
-      for (std::size_t i = 1; i < list.size() && i < 16; ++i) {
-        const int a = group_of_[at(list[0])], b = group_of_[at(list[i])];
-        if (a != b && merge_problem(a, b).empty()) merge(a, b);
+      if (list.size() > most_readers) {
+        merge_in_pieces(base, list);
+        continue;
+      }
+      const int first = group_of_[at(list[0])];
+      for (NodeId reader : list) try_merge_siblings(first, group_of_[at(reader)]);
+    }
+  }
+
+  bool try_merge_siblings(int a, int b) {
+    if (a == b || !merge_problem(a, b, are_plain(a, b)).empty()) return false;
+    merge(a, b);
+    return true;
+  }
+
+  /// Readers of an array that are too many for one kernel become several, each with as many readers
+  /// as one may have. Kernels that are alike stand together, so that the results are alike too, and
+  /// are compiled once. Of readers that wait for other steps' arrays only the first are joined: the
+  /// others would keep those arrays alive.
+  void merge_in_pieces(NodeId base, const std::vector<NodeId>& list) {
+    struct Reader {
+      int group;
+      std::uint64_t form;
+      std::size_t nodes;
+    };
+    std::vector<Reader> readers;
+    std::unordered_map<int, std::size_t> known;
+    int first_waiting = none;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const int group = group_of_[at(list[i])];
+      if (const auto it = known.find(group); it != known.end()) {
+        ++readers[it->second].nodes;
+      } else if (reads_little_but(base, group)) {
+        known.emplace(group, readers.size());
+        readers.push_back({group, form_of(group), 1});
+      } else if (i < most_readers) {
+        if (first_waiting == none) first_waiting = group;
+        try_merge_siblings(first_waiting, group);
       }
     }
+    if (readers.empty()) return;
+    std::ranges::stable_sort(readers, {}, &Reader::form);
+    Reader piece = readers.front();
+    for (const Reader& r : std::span(readers).subspan(1))
+      if (piece.nodes + r.nodes <= most_readers && try_merge_siblings(piece.group, r.group))
+        piece.nodes += r.nodes;
+      else
+        piece = r;
+  }
+
+  /// Whether what a group computes and what it reads of other steps is no larger than `base`, by
+  /// rank, but for leaves, which are there anyway.
+  bool reads_little_but(NodeId base, int group) {
+    const std::size_t rank = graph_[base].type.shape.size();
+    const auto is_little = [&](NodeId id) {
+      const NodeId storage = storage_of(graph_, id);
+      return id == base || group_of_[at(id)] == group || graph_[storage].is_leaf() ||
+             graph_[id].op->has(ir::Trait::generator) || graph_[id].type.shape.size() < rank;
+    };
+    return std::ranges::all_of(groups_[static_cast<std::size_t>(group)], [&](NodeId id) {
+      const ir::GraphNode& n = graph_[id];
+      if (n.type.shape.size() > rank) return false;
+      if (n.op->has(ir::Trait::gather)) return false;
+      return std::ranges::all_of(edges_.of(id),
+                                 [&](const Edge& e) { return is_little(e.view.base); });
+    });
+  }
+
+  /// A number that groups share if they compute the same of whatever arrays and constants.
+  std::uint64_t form_of(int group) {
+    Form form;
+    const auto& ids = groups_[static_cast<std::size_t>(group)];
+    const auto position = [&](NodeId id) { return position_[at(id)]; };
+    for (NodeId id : ids) {
+      form.add(graph_, id);
+      for (const Edge& e : edges_.of(id))
+        if (group_of_[at(e.view.base)] == group)
+          form.add(static_cast<std::uint64_t>(
+              std::ranges::lower_bound(ids, position(e.view.base), {}, position) - ids.begin()));
+        else
+          form.add(graph_, e.view.base);
+    }
+    return form.number;
   }
 
   /// has_outside_path looks no further back than where its goal begins, so a group that begins
@@ -300,6 +492,7 @@ private:
   std::vector<std::vector<NodeId>> groups_; ///< sorted by position; empty once merged away
   std::vector<int> cost_;
   std::vector<bool> is_plain_; ///< of each group: see are_plain
+  std::vector<bool> is_cut_;   ///< of each group: it is full, and keeps the end that it has
   std::vector<Cut> cuts_;
 
   /// A node that has_outside_path has reached, and whether another kernel lies on the way.

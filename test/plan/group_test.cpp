@@ -1,5 +1,8 @@
 #include "lib/plan/group.hpp"
 
+#include <set>
+#include <string_view>
+
 #include <kroton/ops.hpp>
 
 #include "lib/ops/ops.hpp"
@@ -88,4 +91,39 @@ TEST_CASE("a small size is a number in the kernel, a large one an argument", "[p
   CHECK(size_arguments(small.kernels[0]).empty());
   const Plan large = plan_of({exp(tensor<float>({100'000}, "x"))});
   CHECK(size_arguments(large.kernels[0]).size() == 1);
+}
+
+TEST_CASE("many outputs of one array are a few kernels, alike but for constants", "[plan]") {
+  const Expr x = vector<float>("x");
+  std::vector<Expr> outputs;
+  for (int i = 0; i < 100; ++i) outputs.push_back(x * (3.5f + static_cast<float>(i)));
+  const Plan p = plan_of(outputs);
+  REQUIRE(p.kernels.size() == 7);
+  for (std::size_t k = 0; k < 6; ++k) CHECK(p.groups[k].members.size() == 16);
+}
+
+TEST_CASE("outputs that are computed alike share kernels, however they are mixed", "[plan]") {
+  const Expr x = vector<float>("x");
+  std::vector<Expr> outputs;
+  for (int i = 0; i < 96; ++i) {
+    const Expr e = x * (3.5f + static_cast<float>(i));
+    outputs.push_back(i % 3 == 0 ? exp(e) : i % 3 == 1 ? sqrt(e) : sum(e));
+  }
+  const Plan p = plan_of(outputs);
+  CHECK(p.kernels.size() == 6);
+  for (const Group& g : p.groups) {
+    std::set<std::string_view> ops;
+    for (const Member& m : g.members) ops.insert(p.graph[m.id].op->name);
+    CHECK(ops.size() <= 2);
+  }
+}
+
+TEST_CASE("a few outputs of one array are one kernel, whatever they are", "[plan]") {
+  const Expr x = vector<float>("x");
+  std::vector<Expr> outputs;
+  for (int i = 0; i < 16; ++i) {
+    const Expr e = x + (3.5f + static_cast<float>(i));
+    outputs.push_back(i % 3 == 0 ? exp(e) : i % 3 == 1 ? sqrt(e) : sum(e));
+  }
+  CHECK(plan_of(outputs).kernels.size() == 1);
 }
