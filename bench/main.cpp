@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
 
-  --suite NAME     only the cases of one suite: start, compile, cache, call, elementwise,
+  --suite NAME     only the cases of one suite: start, compile, growth, cache, call, elementwise,
                    rows, training, network, products, host, nvrtc, gpu
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1

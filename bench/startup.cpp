@@ -11,8 +11,8 @@
 ///                               resident set is what that added
 ///
 /// PROGRAM is regression (a training step of softmax regression), network (one of the network
-/// 16-30-30-10) or activations (an elementwise chain). SHAPE is chain, tree or recurrence (a layer
-/// of matrix product, bias and tanh, again and again).
+/// 16-30-30-10), activations (an elementwise chain), or KIND-MANY (see many_of). SHAPE is chain,
+/// tree or recurrence (a layer of matrix product, bias and tanh, again and again).
 #include "bench/resident.hpp"
 #include "bench/training.hpp"
 #include "examples/network/model.hpp"
@@ -77,7 +77,49 @@ Program activations() {
           {ones, ones}};
 }
 
+/// The i-th of many constants.
+float constant(int i) { return 1.25f + 0.5f * static_cast<float>(i); }
+
+/// `many` things of one kind: "outputs" and "reductions" of one input, "inputs" with an output
+/// each, "softmaxes" and "layers" one after the other, "updates" of variables by RMSProp.
+Program many_of(std::string_view kind, int many) {
+  const kt::Expr x = kt::matrix<float>("x");
+  const kt::Array xs = kt::Array::full<float>({32, 32}, 0.5f);
+  std::vector<kt::Expr> inputs{x}, outputs;
+  std::vector<kt::Array> arguments{xs};
+  kt::Options options{.name = std::string(kind), .threads = 1};
+  kt::Expr chain = x;
+  const auto w = kt::shared(kt::Array::full<float>({32, 32}, 0.01f), "w");
+  for (int i = 0; i < many; ++i) {
+    const float c = constant(i);
+    if (kind == "outputs") {
+      outputs.push_back(kt::tanh(x * c));
+    } else if (kind == "reductions") {
+      outputs.push_back(kt::sum(kt::tanh(x * c), {i % 2}));
+    } else if (kind == "inputs") {
+      inputs.push_back(kt::matrix<float>("y"));
+      arguments.push_back(xs);
+      outputs.push_back(kt::tanh(inputs.back() * c));
+    } else if (kind == "softmaxes") {
+      chain = kt::softmax(chain * c);
+    } else if (kind == "layers") {
+      chain = kt::tanh(kt::dot(chain, w) + c);
+    } else {
+      const auto p = kt::shared(kt::Array::full<float>({8 + i % 4, 32}, 0.5f), "p"),
+                 v = kt::shared(kt::Array::zeros<float>({8 + i % 4, 32}), "v");
+      const kt::Expr g = 2 * p * kt::mean(x);
+      const kt::Expr square = 0.9f * v + 0.1f * g * g;
+      options.updates.push_back({v, square});
+      options.updates.push_back({p, p - 0.01f / c * g / (kt::sqrt(square) + 1e-6f)});
+    }
+  }
+  if (outputs.empty()) outputs.push_back(kt::sum(chain));
+  return {[=] { return kt::function(inputs, outputs, options); }, arguments};
+}
+
 Program make(std::string_view name) {
+  if (const auto dash = name.find('-'); dash != name.npos)
+    return many_of(name.substr(0, dash), std::stoi(std::string(name.substr(dash + 1))));
   return name == "network" ? network_step() : name == "activations" ? activations() : regression();
 }
 

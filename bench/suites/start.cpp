@@ -76,6 +76,29 @@ constexpr Kind kinds[] = {
     {"compile", "compile, warm", "network", "memory", "network", Cache::filled, {.ns = 0.3e6}},
 };
 
+constexpr Kind grown(const char* size, const char* program, double ns) {
+  return {"growth", "compile, cold", size, "loaded", program, Cache::empty, {.ns = ns}};
+}
+constexpr Kind grown_warm(const char* size, const char* program, double ns) {
+  return {"growth", "main to result", size, "result", program, Cache::filled, {.ns = ns}};
+}
+
+/// Functions of many parts of a kind, which differ in constants: a few texts, however many there
+/// are.
+constexpr Kind growth_kinds[] = {
+    grown("300 outputs", "outputs-300", 0.4e9),
+    grown("2000 outputs", "outputs-2000", 0.5e9),
+    grown("5000 outputs", "outputs-5000", 0.8e9),
+    grown("300 reductions", "reductions-300", 1.2e9),
+    grown("300 inputs", "inputs-300", 0.2e9),
+    grown("300 softmaxes", "softmaxes-300", 3e9),
+    grown("300 layers", "layers-300", 0.6e9),
+    grown("300 updates", "updates-300", 0.6e9),
+    grown_warm("300 outputs", "outputs-300", 10e6),
+    grown_warm("300 softmaxes", "softmaxes-300", 10e6),
+    grown_warm("300 updates", "updates-300", 10e6),
+};
+
 constexpr Kind gpu_kinds[] = {
     // With the first call, which wants what function() does not compile.
     {"gpu",
@@ -218,6 +241,7 @@ void add_gpu_start_cases(std::vector<Case>& cases) { add_kinds(gpu_kinds, cases)
 
 void add_start_cases(std::vector<Case>& cases) {
   add_kinds(kinds, cases);
+  add_kinds(growth_kinds, cases);
   for (const Growth& growth : growths)
     cases.push_back({.suite = "start",
                      .name = fmt::format("growth of a {}", growth.shape),
