@@ -62,7 +62,7 @@ class Scene:
         self.prefix = folder / "prefix"
         shutil.copytree(made.prefix, self.prefix, symlinks=True)
         self.libdir = self.prefix / made.libdir
-        self.library = (self.libdir / "libkroton.so").resolve()
+        self.libkroton = (self.libdir / "libkroton.so").resolve()
         self.plugins = self.libdir / "kroton"
         self.compiler = self.plugins / "libkroton-clang.so"
         self.http = self.plugins / "libkroton-http.so"
@@ -136,7 +136,7 @@ def test_what_others_can_write_to_is_refused(scene):
 
 
 def test_a_group_that_can_replace_the_library_may_write_to_the_plugin(scene):
-    for path in [scene.library, scene.compiler, scene.plugins]:
+    for path in [scene.libkroton, scene.compiler, scene.plugins]:
         path.chmod(path.stat().st_mode | 0o020)
     scene.is_fine()
     scene.compiler.chmod(0o777)
