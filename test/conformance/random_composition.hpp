@@ -19,6 +19,7 @@
 #include "lib/ir/dim.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/compositions.hpp"
+#include "test/support/broadcasts.hpp"
 #include "test/support/evaluate.hpp"
 
 namespace kroton::test {
@@ -105,14 +106,6 @@ private:
            : t == DType::f64 ? 50
            : is_bool(t)      ? 1
                              : 8 * static_cast<int>(item_size(t));
-  }
-  static bool broadcasts(const Expr& a, const Expr& b) {
-    for (int i = 1; i <= std::min(a.rank(), b.rank()); ++i) {
-      const Dim &x = a.shape()[static_cast<std::size_t>(a.rank() - i)],
-                &y = b.shape()[static_cast<std::size_t>(b.rank() - i)];
-      if (!x.is(1) && !y.is(1) && !ir::dims::same(x, y)) return false;
-    }
-    return true;
   }
 
   /// As exact as its bits allow.

@@ -12,6 +12,7 @@
 #include <kroton/ops.hpp>
 #include <kroton/shared.hpp>
 
+#include "test/support/broadcasts.hpp"
 #include "test/support/evaluate.hpp"
 
 namespace kroton::test {
@@ -70,14 +71,6 @@ private:
   Expr literal() {
     const double values[] = {0.0, -0.0, 1, -1, 2, 0.5, 3, 1e-3};
     return cast(constant(values[rng_.below(8)]), options_.dtype);
-  }
-  static bool broadcasts(const Expr& a, const Expr& b) {
-    for (int i = 1; i <= std::min(a.rank(), b.rank()); ++i) {
-      const Dim &x = a.shape()[static_cast<std::size_t>(a.rank() - i)],
-                &y = b.shape()[static_cast<std::size_t>(b.rank() - i)];
-      if (!x.is(1) && !y.is(1) && !ir::dims::same(x, y)) return false;
-    }
-    return true;
   }
 
   Expr unary(const Expr& a) {
