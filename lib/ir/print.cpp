@@ -42,7 +42,7 @@ std::string head(const GraphNode& n) {
 }
 
 /// For a quoted string of Graphviz.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -81,7 +81,7 @@ std::string Graph::to_dot() const {
     const int k = static_cast<int>(number.size());
     number.emplace(id, k);
     text +=
-        fmt::format("  n{} [label=\"{}{}\\n{}\"{}];\n", k, quoted(head(n)), attrs_text(n),
+        fmt::format("  n{} [label=\"{}{}\\n{}\"{}];\n", k, in_quotes(head(n)), attrs_text(n),
                     n.type.to_string(), n.is_leaf() ? ", style=filled, fillcolor=lightgrey" : "");
     for (std::size_t i = 0; i < n.inputs.size(); ++i)
       text += fmt::format("  n{} -> n{};\n", number.at(n.inputs[i]), k);

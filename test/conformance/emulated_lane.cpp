@@ -1,6 +1,5 @@
 /// Where these tests run on fake devices (docs/testing.md), a kernel that fails loses its device:
 /// each test begins with one that works.
-#define CATCH_CONFIG_EXTERNAL_INTERFACES // listeners
 #include "test/cuda/fake/control.hpp"
 #include "test/support/catch.hpp"
 

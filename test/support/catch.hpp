@@ -10,6 +10,7 @@
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 #else
+#define CATCH_CONFIG_EXTERNAL_INTERFACES // with listeners, which main.cpp and conformance register
 #include <catch2/catch.hpp>
 #endif
 
