@@ -1,5 +1,6 @@
-/// Headers of the standard library and of fmt that most sources read: compiled once for each library
-/// of ours (Meson's cpp_pch; -Db_pch=false leaves it out). Sources still include what they use.
+/// Headers of the standard library and of fmt that most sources read: compiled once for each
+/// library of ours (Meson's cpp_pch; -Db_pch=false leaves it out). Sources still include what they
+/// use.
 #include <algorithm>
 #include <array>
 #include <atomic>
