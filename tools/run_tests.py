@@ -1,7 +1,8 @@
 """Runs the registered tests of a build directory and counts them.
 
-    run_tests.py BUILD [--slow | --suite=NAME] [PATTERN]
-    run_tests.py BUILD --suite=NAME --targets          prints the ninja targets the Catch2 tests need
+    run_tests.py BUILD [--slow | --suite=NAME] [--room=ROOM] [PATTERN]
+    run_tests.py BUILD [--suite=NAME] [--room=ROOM] --targets   prints the ninja targets that its Catch2 tests need
+    run_tests.py BUILD --rooms                                  prints the rooms: executables of Catch2 tests
 
 The last line is "N passed, N failed": test cases of the Catch2 executables, which report each one
 in the file that KROTON_TEST_RESULTS names (see test/main.cpp), and one for every other test. A test
@@ -31,6 +32,18 @@ def registered(build, suites):
 def results_of(test):
     """The results file of a Catch2 test, None for any other test."""
     return test["env"].get("KROTON_TEST_RESULTS")
+
+
+def of_room(tests, room):
+    """The tests of a room's executable: fast ones, and those of `room`-slow."""
+    return {name: test for name, test in tests.items() if name in (room, room + "-slow")}
+
+
+def rooms(build):
+    """The names of the executables of Catch2 tests, each with a folder of test/ to itself."""
+    tests = registered(build, ["fast", "slow"])
+    return sorted(name.removesuffix("-slow") for name, test in tests.items()
+                  if results_of(test) and name.endswith("-slow"))
 
 
 def run_meson(build, suites, names, pattern):
@@ -76,8 +89,14 @@ def main(arguments):
     if "--slow" in arguments:
         suites.append("slow")
     pattern = next((a for a in arguments[1:] if not a.startswith("--")), "")
+    room = next((a.removeprefix("--room=") for a in arguments if a.startswith("--room=")), "")
+    if "--rooms" in arguments:
+        print(*rooms(build), sep="\n")
+        return 0
 
     tests = registered(build, suites)
+    if room:
+        tests = of_room(tests, room)
     if "--targets" in arguments:
         needed = {target for test in tests.values() if results_of(test) for target in test["depends"]}
         for target in introspect(build, "--targets"):
