@@ -18,9 +18,9 @@ FunctionState::FunctionState(Signature signature, const Options& options, Sabota
 std::vector<Array> FunctionState::call(std::span<const Array> arguments, const Array* given) {
   calls_.fetch_add(1, std::memory_order_relaxed);
   try {
-    const Versions::Borrowed seat(*versions_, arguments);
-    if (is_verified_) return verified_call(versions_->recipe(), *seat, arguments, given);
-    return seat->version->program->run(*seat->frame, arguments, given);
+    const Versions::Leased lease(*versions_, arguments);
+    if (is_verified_) return verified_call(versions_->recipe(), *lease, arguments, given);
+    return lease->version->program->run(*lease->frame, arguments, given);
   } catch (const DeviceError& e) { // what gives out memory does not know whose function asks for it
     if (!e.text().place.empty()) throw;
     ErrorText text = e.text();

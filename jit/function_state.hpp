@@ -29,7 +29,7 @@ private:
 
 /// Mode::verify: runs the call with every pass and every kernel checked against the reference
 /// evaluator; throws InternalError naming the first rule or kernel at fault.
-std::vector<Array> verified_call(const Recipe& recipe, Versions::Seat& seat,
+std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
                                  std::span<const Array> arguments, const Array* given);
 
 /// KROTON_DUMP: writes graphs, kernels, what they were compiled to and logs of a function under the

@@ -253,10 +253,10 @@ template <class F> void unless_index_fails(F check) {
 
 } // namespace
 
-std::vector<Array> verified_call(const Recipe& recipe, Versions::Seat& seat,
+std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
                                  std::span<const Array> arguments, const Array* given) {
   const Signature& s = recipe.signature;
-  const Compiled& compiled = *seat.version;
+  const Compiled& compiled = *lease.version;
   Reference reference{{arguments.begin(), arguments.end()}, {}};
   const plan::Plan& plan = compiled.program->plan();
   for (const ir::Node* n : ir::topological_order(roots_of(s))) {
@@ -324,7 +324,7 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Seat& seat,
           what_of(m.step), n.op->name, by);
     }
   };
-  return compiled.program->run(*seat.frame, arguments, given, &watcher);
+  return compiled.program->run(*lease.frame, arguments, given, &watcher);
 }
 
 } // namespace kroton::jit

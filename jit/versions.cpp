@@ -42,57 +42,57 @@ Versions::Versions(Recipe recipe)
   for (Observation& o : observations_) o.sizes.resize(axes_.size());
 }
 
-// ---- a call's way to its seat
-// ---------------------------------------------------------------------
+// ---- how a call gets its lease ------------------------------------------------------------------
 
-Versions::Seat* Versions::take(std::span<const Array> arguments) {
-  std::unique_ptr<Seat> last(last_.exchange(nullptr, std::memory_order_acquire));
-  if (last && last->is_settled && last->generation == generation_.load(std::memory_order_relaxed) &&
+Versions::Lease* Versions::take(std::span<const Array> arguments) {
+  std::unique_ptr<Lease> last(last_.exchange(nullptr, std::memory_order_acquire));
+  if (last && last->may_skip_choose &&
+      last->generation == generation_.load(std::memory_order_relaxed) &&
       last->version->program->is_solved(*last->frame, arguments)) [[likely]]
     return last.release();
   return choose(std::move(last), arguments).release();
 }
 
-void Versions::give(Seat* seat) noexcept {
-  if (Seat* before = last_.exchange(seat, std::memory_order_acq_rel)) {
+void Versions::give(Lease* lease) noexcept {
+  if (Lease* before = last_.exchange(lease, std::memory_order_acq_rel)) {
     const std::lock_guard lock(mutex_);
-    put_back(std::unique_ptr<Seat>(before));
+    put_back(std::unique_ptr<Lease>(before));
   }
 }
 
-std::unique_ptr<Versions::Seat> Versions::choose(std::unique_ptr<Seat> last,
-                                                 std::span<const Array> arguments) {
+std::unique_ptr<Versions::Lease> Versions::choose(std::unique_ptr<Lease> last,
+                                                  std::span<const Array> arguments) {
   if (last) {
     const std::lock_guard lock(mutex_);
     put_back(std::move(last));
   }
   general_->program->check_arguments(arguments);
-  if (auto special = special_seat(arguments)) return special;
-  auto seat = general_seat(arguments);
-  if (!observe(*seat, arguments)) return seat;
+  if (auto special = special_lease(arguments)) return special;
+  auto lease = general_lease(arguments);
+  if (!observe(*lease, arguments)) return lease;
 
-  Assumptions assumptions{seat->version->assumptions.unify, {}};
+  Assumptions assumptions{lease->version->assumptions.unify, {}};
   for (const Axis& a : axes_)
     assumptions.sizes.push_back({a.dim, arguments[a.argument].shape()[a.axis]});
   if (specialize_ == Specialize::automatic) {
     Background::process().add([weak = weak_from_this(), assumptions = std::move(assumptions)] {
       if (const auto self = weak.lock()) self->make_special(assumptions, true);
     });
-    return seat;
+    return lease;
   }
   const std::lock_guard lock(making_);
   make_special(assumptions, false);
-  auto special = special_seat(arguments);
-  if (!special) return seat;
+  auto special = special_lease(arguments);
+  if (!special) return lease;
   const std::lock_guard lists(mutex_);
-  put_back(std::move(seat));
+  put_back(std::move(lease));
   return special;
 }
 
-/// A seat of the version for these sizes; null if there is none.
-std::unique_ptr<Versions::Seat> Versions::special_seat(std::span<const Array> arguments) {
+/// A lease of the version for these sizes; null if there is none.
+std::unique_ptr<Versions::Lease> Versions::special_lease(std::span<const Array> arguments) {
   if (axes_.empty()) return nullptr;
-  std::unique_ptr<Seat> seat;
+  std::unique_ptr<Lease> lease;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& entry : entries_) {
@@ -101,49 +101,49 @@ std::unique_ptr<Versions::Seat> Versions::special_seat(std::span<const Array> ar
         return sizes[static_cast<std::size_t>(&a - axes_.data())].value ==
                arguments[a.argument].shape()[a.axis];
       };
-      if (!sizes.empty() && std::ranges::all_of(axes_, has_size)) seat = seat_of(*entry);
+      if (!sizes.empty() && std::ranges::all_of(axes_, has_size)) lease = lease_of(*entry);
     }
   }
-  if (!seat) return nullptr;
+  if (!lease) return nullptr;
   try {
-    seat = solved(std::move(seat), arguments);
+    lease = solved(std::move(lease), arguments);
   } catch (const AssumptionFailed&) { // about the value of a scalar
     return nullptr;
   }
-  seat->is_settled = true;
-  return seat;
+  lease->may_skip_choose = true;
+  return lease;
 }
 
-/// The seat, with the sizes of these arguments. It is put back if they do not fit, so that no
-/// refused call makes room for a seat more.
-std::unique_ptr<Versions::Seat> Versions::solved(std::unique_ptr<Seat> seat,
-                                                 std::span<const Array> arguments) {
+/// The lease, with the sizes of these arguments. It is put back if they do not fit, so that no
+/// refused call makes room for a lease more.
+std::unique_ptr<Versions::Lease> Versions::solved(std::unique_ptr<Lease> lease,
+                                                  std::span<const Array> arguments) {
   try {
-    seat->version->program->solve(*seat->frame, arguments);
+    lease->version->program->solve(*lease->frame, arguments);
   } catch (...) {
     const std::lock_guard lock(mutex_);
-    put_back(std::move(seat));
+    put_back(std::move(lease));
     throw;
   }
-  return seat;
+  return lease;
 }
 
-/// A seat of the version for any sizes, or, if these break what it assumes, of the one that assumes
-/// nothing.
-std::unique_ptr<Versions::Seat> Versions::general_seat(std::span<const Array> arguments) {
-  const auto seat_of_entry = [&](std::size_t entry) {
-    std::unique_ptr<Seat> seat;
+/// A lease of the version for any sizes, or, if these break what it assumes, of the one that
+/// assumes nothing.
+std::unique_ptr<Versions::Lease> Versions::general_lease(std::span<const Array> arguments) {
+  const auto lease_of_entry = [&](std::size_t entry) {
+    std::unique_ptr<Lease> lease;
     {
       const std::lock_guard lock(mutex_);
-      seat = seat_of(*entries_[entry]);
+      lease = lease_of(*entries_[entry]);
     }
-    return solved(std::move(seat), arguments);
+    return solved(std::move(lease), arguments);
   };
   try {
-    return seat_of_entry(0);
+    return lease_of_entry(0);
   } catch (const AssumptionFailed&) {
     std::call_once(required_once_, [this] { make_required(); });
-    return seat_of_entry(1);
+    return lease_of_entry(1);
   }
 }
 
@@ -156,31 +156,31 @@ void Versions::make_required() {
 }
 
 /// Needs the lock.
-std::unique_ptr<Versions::Seat> Versions::seat_of(Entry& entry) {
+std::unique_ptr<Versions::Lease> Versions::lease_of(Entry& entry) {
   entry.last_used = ++clock_;
-  std::unique_ptr<Seat> seat;
+  std::unique_ptr<Lease> lease;
   if (entry.idle.empty()) {
-    seat = new_seat(entry);
+    lease = new_lease(entry);
   } else {
-    seat = std::move(entry.idle.back());
+    lease = std::move(entry.idle.back());
     entry.idle.pop_back();
   }
-  seat->generation = generation_.load(std::memory_order_relaxed);
-  return seat;
+  lease->generation = generation_.load(std::memory_order_relaxed);
+  return lease;
 }
 
-/// Makes the room too that the seat needs when it is put back.
-std::unique_ptr<Versions::Seat> Versions::new_seat(Entry& entry) {
-  entry.idle.reserve(++entry.seats);
-  return std::make_unique<Seat>(entry.compiled, entry.compiled->program->make_frame());
+/// Makes the room too that the lease needs when it is put back.
+std::unique_ptr<Versions::Lease> Versions::new_lease(Entry& entry) {
+  entry.idle.reserve(++entry.leases);
+  return std::make_unique<Lease>(entry.compiled, entry.compiled->program->make_frame());
 }
 
-/// Needs the lock. The seat of a version that was dropped goes, and with the last one the version.
-void Versions::put_back(std::unique_ptr<Seat> seat) {
+/// Needs the lock. The lease of a version that was dropped goes, and with the last one the version.
+void Versions::put_back(std::unique_ptr<Lease> lease) {
   for (const auto& entry : entries_) {
-    if (entry->compiled != seat->version) continue;
+    if (entry->compiled != lease->version) continue;
     entry->last_used = ++clock_;
-    entry->idle.push_back(std::move(seat));
+    entry->idle.push_back(std::move(lease));
     return;
   }
 }
@@ -202,15 +202,15 @@ bool Versions::are_sizes(const std::vector<std::int64_t>& sizes,
 }
 
 /// Counts a call; true when it is time for a version for its sizes.
-bool Versions::observe(Seat& seat, std::span<const Array> arguments) {
-  seat.is_settled = !is_worth_it(arguments);
-  if (seat.is_settled) return false;
+bool Versions::observe(Lease& lease, std::span<const Array> arguments) {
+  lease.may_skip_choose = !is_worth_it(arguments);
+  if (lease.may_skip_choose) return false;
   const std::lock_guard lock(mutex_);
   Observation& seen = observation_of(arguments);
   seen.last_seen = ++clock_;
-  seat.is_settled =
+  lease.may_skip_choose =
       std::exchange(seen.is_requested, seen.is_requested || ++seen.calls >= calls_needed());
-  return !seat.is_settled && seen.is_requested;
+  return !lease.may_skip_choose && seen.is_requested;
 }
 
 /// That of the arguments' sizes; if there is none, a new one in the place of the oldest.
@@ -241,7 +241,7 @@ void Versions::make_special(const Assumptions& assumptions, bool is_background) 
     auto made = std::make_shared<Compiled>(compile(recipe_, assumptions, compiling));
     made->is_background = is_background;
     entry = std::make_unique<Entry>(std::move(made));
-    entry->idle.push_back(new_seat(*entry));
+    entry->idle.push_back(new_lease(*entry));
   } catch (const GivenUp&) {
     return;
   } catch (const std::exception& error) {

@@ -1,10 +1,10 @@
 #pragma once
-/// The compiled versions of one function: those for any sizes, and those for certain ones. Calls
-/// borrow a frame of the version that suits their arguments.
+/// The compiled versions of one function: those for any sizes, and those for certain ones. Each
+/// call leases a frame of the version that suits its arguments.
 ///
 ///   auto versions = std::make_shared<Versions>(std::move(recipe));
-///   const Versions::Borrowed seat(*versions, arguments);
-///   seat->version->program->run(*seat->frame, arguments, given);
+///   const Versions::Leased lease(*versions, arguments);
+///   lease->version->program->run(*lease->frame, arguments, given);
 ///
 /// The frame of the last call is reached without a lock; it serves when the sizes are those of that
 /// call. Everything else (other sizes, counting how often sizes came, switching to a version that
@@ -29,29 +29,31 @@ public:
   Versions& operator=(const Versions&) = delete;
   ~Versions() { delete last_.load(std::memory_order_acquire); }
 
-  /// What one call at a time uses.
-  struct Seat {
+  /// The right of one call at a time to a version and a frame of it.
+  struct Lease {
     std::shared_ptr<Compiled> version;
     std::unique_ptr<Program::Frame> frame;
-    bool is_settled = false;      ///< nothing is to be counted or compiled for its sizes …
-    std::uint32_t generation = 0; ///< … unless versions have come or gone since
+    /// No sizes are to be counted and no version is to be compiled for its sizes, as long as
+    /// `generation` is the one of the versions.
+    bool may_skip_choose = false;
+    std::uint32_t generation = 0;
   };
 
-  /// A seat for the length of a call, solved for its arguments. Throws what a call with wrong
-  /// arguments throws.
-  class Borrowed {
+  /// Holds a lease for the length of a call, with the sizes of its arguments solved. Throws what a
+  /// call with wrong arguments throws.
+  class Leased {
   public:
-    Borrowed(Versions& versions, std::span<const Array> arguments)
-        : versions_(versions), seat_(versions.take(arguments)) {}
-    ~Borrowed() { versions_.give(seat_); }
-    Borrowed(const Borrowed&) = delete;
-    Borrowed& operator=(const Borrowed&) = delete;
-    Seat* operator->() const noexcept { return seat_; }
-    Seat& operator*() const noexcept { return *seat_; }
+    Leased(Versions& versions, std::span<const Array> arguments)
+        : versions_(versions), lease_(versions.take(arguments)) {}
+    ~Leased() { versions_.give(lease_); }
+    Leased(const Leased&) = delete;
+    Leased& operator=(const Leased&) = delete;
+    Lease* operator->() const noexcept { return lease_; }
+    Lease& operator*() const noexcept { return *lease_; }
 
   private:
     Versions& versions_;
-    Seat* seat_;
+    Lease* lease_;
   };
 
   const Recipe& recipe() const noexcept { return *recipe_; }
@@ -68,8 +70,8 @@ private:
 
   struct Entry {
     std::shared_ptr<Compiled> compiled;
-    std::vector<std::unique_ptr<Seat>> idle = {}; ///< with room for all
-    std::size_t seats = 0;                        ///< ever made
+    std::vector<std::unique_ptr<Lease>> idle = {}; ///< with room for all
+    std::size_t leases = 0;                        ///< ever made
     std::uint64_t last_used = 0;
   };
   /// An axis of an argument whose size is a symbol.
@@ -85,20 +87,20 @@ private:
     std::uint64_t last_seen = 0;
   };
 
-  Seat* take(std::span<const Array> arguments);
-  void give(Seat* seat) noexcept;
-  std::unique_ptr<Seat> choose(std::unique_ptr<Seat> last, std::span<const Array> arguments);
-  std::unique_ptr<Seat> special_seat(std::span<const Array> arguments);
-  std::unique_ptr<Seat> general_seat(std::span<const Array> arguments);
+  Lease* take(std::span<const Array> arguments);
+  void give(Lease* lease) noexcept;
+  std::unique_ptr<Lease> choose(std::unique_ptr<Lease> last, std::span<const Array> arguments);
+  std::unique_ptr<Lease> special_lease(std::span<const Array> arguments);
+  std::unique_ptr<Lease> general_lease(std::span<const Array> arguments);
   void make_required();
-  std::unique_ptr<Seat> solved(std::unique_ptr<Seat> seat, std::span<const Array> arguments);
-  std::unique_ptr<Seat> seat_of(Entry& entry);
-  static std::unique_ptr<Seat> new_seat(Entry& entry);
-  void put_back(std::unique_ptr<Seat> seat);
+  std::unique_ptr<Lease> solved(std::unique_ptr<Lease> lease, std::span<const Array> arguments);
+  std::unique_ptr<Lease> lease_of(Entry& entry);
+  static std::unique_ptr<Lease> new_lease(Entry& entry);
+  void put_back(std::unique_ptr<Lease> lease);
 
   bool is_worth_it(std::span<const Array> arguments) const;
   bool are_sizes(const std::vector<std::int64_t>& sizes, std::span<const Array> arguments) const;
-  bool observe(Seat& seat, std::span<const Array> arguments);
+  bool observe(Lease& lease, std::span<const Array> arguments);
   Observation& observation_of(std::span<const Array> arguments);
   int calls_needed() const;
   void make_special(const Assumptions& assumptions, bool is_background);
@@ -110,7 +112,7 @@ private:
   std::shared_ptr<Compiled> general_;
   std::once_flag required_once_;
 
-  std::atomic<Seat*> last_{nullptr};
+  std::atomic<Lease*> last_{nullptr};
   std::atomic<std::uint32_t> generation_{0}; ///< changes when a version comes or goes
   mutable std::mutex mutex_;                 ///< guards what follows
   std::vector<std::unique_ptr<Entry>> entries_;
