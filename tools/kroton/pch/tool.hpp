@@ -1,4 +1,4 @@
 /// Compiled once for the sources of the command (Meson's cpp_pch).
-#include "lib/pch/standard.hpp"
+#include "lib/support/pch/standard.hpp"
 
 #include <nlohmann/json.hpp>
