@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 namespace bench {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 namespace bench {
 namespace {

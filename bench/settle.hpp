@@ -7,7 +7,7 @@
 #include <span>
 #include <thread>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 namespace bench {
 

@@ -13,6 +13,8 @@
 /// PROGRAM is regression (a training step of softmax regression), network (one of the network
 /// 16-30-30-10), activations (an elementwise chain), or KIND-MANY (see many_of). SHAPE is chain,
 /// tree or recurrence (a layer of matrix product, bias and tanh, again and again).
+#include <kroton/ops/transcendental.hpp>
+
 #include "bench/resident.hpp"
 #include "bench/training.hpp"
 #include "examples/network/model.hpp"

@@ -2,7 +2,7 @@
 /// Training functions: softmax regression, as the README shows it, and a perceptron.
 ///
 ///   Training t = training(w_start, b_start);      kt::Function train = t.compile();
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 namespace bench {
 

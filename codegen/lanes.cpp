@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "lib/ops/ops.hpp"
+#include "lib/ops/arithmetic.hpp"
 
 namespace kroton::codegen {
 using namespace plan;

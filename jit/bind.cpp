@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 
 namespace kroton::jit {

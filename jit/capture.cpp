@@ -4,10 +4,10 @@
 #include <set>
 #include <unordered_set>
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/basic.hpp>
 
 #include "lib/ir/graph.hpp"
-#include "lib/ops/ops.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/support/flat_map.hpp"
 
 namespace kroton::jit {

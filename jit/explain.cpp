@@ -3,7 +3,6 @@
 #include <set>
 
 #include "jit/function_state.hpp"
-#include "lib/ops/ops.hpp"
 
 namespace kroton::jit {
 

@@ -1,6 +1,7 @@
 #include "jit/leaves.hpp"
 
-#include "lib/ops/ops.hpp"
+#include "lib/ops/basic.hpp"
+#include "lib/ops/random.hpp"
 
 namespace kroton::jit {
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "jit/plan_file.hpp"
-#include "lib/ops/ops.hpp"
+#include "lib/ops/table.hpp"
 
 namespace kroton::jit {
 namespace {

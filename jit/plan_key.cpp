@@ -3,7 +3,8 @@
 #include <elf.h>
 #include <link.h>
 
-#include "lib/ops/ops.hpp"
+#include "lib/ops/basic.hpp"
+#include "lib/ops/random.hpp"
 #include "lib/rewrite/pipeline.hpp"
 
 namespace kroton::jit {

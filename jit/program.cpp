@@ -9,6 +9,7 @@
 #include <kroton/devices.hpp>
 
 #include "lib/data/strided.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/support/log.hpp"
 #include "lib/support/visit_dtype.hpp"

@@ -4,7 +4,9 @@
 #include <ranges>
 #include <utility>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/table.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::jit {

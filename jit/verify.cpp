@@ -12,7 +12,7 @@
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"
 #include "lib/ir/eval.hpp"
-#include "lib/ops/ops.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::jit {

@@ -3,7 +3,7 @@
 #include "bench/limit/limit.hpp"
 #include "bench/suites/suites.hpp"
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 namespace bench {
 namespace {

@@ -7,7 +7,9 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/arithmetic.hpp>
+#include <kroton/ops/transcendental.hpp>
 
 namespace bench {
 namespace {

@@ -1,5 +1,7 @@
 /// The same functions on a CUDA device, arguments and results in its memory. Where memory is the
 /// bound, the limit is the driver's own copy of as many bytes.
+#include <kroton/ops/transcendental.hpp>
+
 #include "bench/device_copy.hpp"
 #include "bench/inputs.hpp"
 #include "bench/suites/suites.hpp"

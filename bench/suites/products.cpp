@@ -9,7 +9,7 @@
 #include <memory>
 
 #include <fmt/format.h>
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 namespace bench {
 namespace {

@@ -5,7 +5,9 @@
 #include "bench/suites/suites.hpp"
 
 #include <fmt/format.h>
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/movement.hpp>
+#include <kroton/ops/reduction.hpp>
 
 namespace bench {
 namespace {

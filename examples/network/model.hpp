@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 namespace network {
 

@@ -1,4 +1,8 @@
 #include "lib/grad/cotangent.hpp"
+#include "lib/ops/arithmetic.hpp"
+#include "lib/ops/basic.hpp"
+#include "lib/ops/movement.hpp"
+#include "lib/ops/transcendental.hpp"
 
 #include <cmath>
 #include <unordered_set>

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "lib/grad/cotangent.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/rewrite/pipeline.hpp"
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/basic.hpp>
 
 #include "lib/ir/eval.hpp"
 #include "lib/support/error.hpp"

@@ -2,6 +2,10 @@
 #include <cmath>
 #include <limits>
 
+#include <kroton/ops/arithmetic.hpp>
+
+#include "lib/ops/arithmetic.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/range.hpp"
 
@@ -272,6 +276,12 @@ const Op maximum{.name = "maximum",
                                             c.inputs[1] >= c.inputs[0]);
                      },
                  .domain = {{}}};
+
+std::span<const Op* const> arithmetic_rows() {
+  static constexpr const Op* rows[] = {&add, &sub,  &mul,   &div, &floor_div, &mod,    &neg,
+                                       &abs, &sign, &floor, &pow, &minimum,   &maximum};
+  return rows;
+}
 
 } // namespace ops
 

@@ -1,3 +1,4 @@
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 
 #include <algorithm>

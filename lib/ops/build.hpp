@@ -2,11 +2,13 @@
 /// What the public functions are built with: promotion, literals, axes.
 #include <cstring>
 
-#include "lib/ops/ops.hpp"
+#include <kroton/ops/basic.hpp>
 
-#include <kroton/ops.hpp>
+#include "lib/ops/table.hpp"
 
 namespace kroton::ops {
+
+using ir::Op;
 
 /// Applies an elementwise op: promotes the operands as its row says and casts them.
 Expr elementwise(const Op& op, std::initializer_list<const Operand*> operands);

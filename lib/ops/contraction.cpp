@@ -1,6 +1,10 @@
 /// Products that sum over an axis.
 #include "lib/ir/extended.hpp"
+#include <kroton/ops/contraction.hpp>
+
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/contraction.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton {
@@ -141,6 +145,11 @@ const Op gemm{.name = "gemm",
               .infer = infer_gemm,
               .eval = eval_gemm,
               .domain = {{}}};
+
+std::span<const Op* const> contraction_rows() {
+  static constexpr const Op* rows[] = {&matmul, &gemm};
+  return rows;
+}
 
 } // namespace ops
 

@@ -5,7 +5,12 @@
 #include <utility>
 
 #include "lib/ir/extended.hpp"
+#include <kroton/ops/indexing.hpp>
+
+#include "lib/ops/arithmetic.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/indexing.hpp"
 #include "lib/support/number_text.hpp"
 #include "lib/support/visit_dtype.hpp"
 
@@ -206,6 +211,11 @@ std::vector<Expr> aligned(const std::vector<Expr>& positions, std::string_view o
 }
 
 } // namespace
+std::span<const Op* const> indexing_rows() {
+  static constexpr const Op* rows[] = {&gather, &index_add};
+  return rows;
+}
+
 } // namespace ops
 
 Expr arange(Operand n) {

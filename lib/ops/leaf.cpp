@@ -5,6 +5,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 
 namespace kroton {
@@ -151,6 +152,11 @@ Expr to_floating(const Operand& operand) {
 Expr dim_expr(const Dim& d, Location where) {
   if (d.is_static()) return integer_constant(DType::i64, d.value(), where);
   return ir::make(size, {}, {.dims = {d}}, where);
+}
+
+std::span<const Op* const> leaf_rows() {
+  static constexpr const Op* rows[] = {&input, &shared, &constant, &array, &size, &iota};
+  return rows;
 }
 
 } // namespace ops

@@ -3,6 +3,7 @@
 #include <limits>
 #include <optional>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/range.hpp"
 
@@ -237,6 +238,13 @@ Expr compare(const Op& op, const Operand& a, const Operand& b) {
 }
 
 } // namespace
+std::span<const Op* const> logic_rows() {
+  static constexpr const Op* rows[] = {&equal,       &not_equal,     &less,        &less_equal,
+                                       &greater,     &greater_equal, &logical_and, &logical_or,
+                                       &logical_not, &where,         &cast};
+  return rows;
+}
+
 } // namespace ops
 
 Expr operator==(Operand a, Operand b) { return ops::compare(ops::equal, a, b); }

@@ -2,7 +2,11 @@
 #include <cstdlib>
 #include <limits>
 
+#include <kroton/ops/movement.hpp>
+
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/movement.hpp"
 #include "lib/ops/range.hpp"
 #include "lib/support/visit_dtype.hpp"
 
@@ -170,6 +174,12 @@ const Op copy{.name = "copy",
               .range = range_at_ends,
               .gradient = [](const GradContext& c) { return std::vector{c.grad}; },
               .domain = {{}}};
+
+std::span<const Op* const> movement_rows() {
+  static constexpr const Op* rows[] = {&reshape, &transpose,     &broadcast_to, &slice,
+                                       &unslice, &stop_gradient, &copy};
+  return rows;
+}
 
 } // namespace ops
 

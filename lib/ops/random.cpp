@@ -5,7 +5,12 @@
 #include <cmath>
 #include <limits>
 
+#include <kroton/ops/transcendental.hpp>
+
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/random.hpp"
+#include "lib/ops/transcendental.hpp"
 #include "lib/support/number_text.hpp"
 
 namespace kroton {
@@ -77,6 +82,11 @@ const Op uniform{.name = "uniform",
                  .infer = infer_uniform,
                  .eval = eval_uniform,
                  .gradient = [](const ir::GradContext&) { return std::vector{Expr(nullptr)}; }};
+
+std::span<const Op* const> random_rows() {
+  static constexpr const Op* rows[] = {&uniform};
+  return rows;
+}
 
 } // namespace ops
 

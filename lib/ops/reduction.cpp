@@ -4,7 +4,12 @@
 #include <limits>
 
 #include "lib/ir/extended.hpp"
+#include <kroton/ops/movement.hpp>
+#include <kroton/ops/reduction.hpp>
+
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/reduction.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton {
@@ -229,6 +234,11 @@ Expr without_empty_rows(const Expr& x, const Expr& top, Location at) {
 }
 
 } // namespace
+std::span<const Op* const> reduction_rows() {
+  static constexpr const Op* rows[] = {&sum, &max, &min, &argmax, &argmin};
+  return rows;
+}
+
 } // namespace ops
 
 Expr sum(Operand a, Axes axes, bool keepdims) {

@@ -1,25 +1,21 @@
-#include "lib/ops/ops.hpp"
+#include "lib/ops/table.hpp"
 
 namespace kroton::ops {
 
-std::span<const Op* const> all() {
-  static constexpr const Op* table[] = {
-      &input,         &shared,       &constant,   &array,       &size,          &iota,
-      &add,           &sub,          &mul,        &div,         &floor_div,     &mod,
-      &neg,           &abs,          &sign,       &floor,       &pow,           &minimum,
-      &maximum,       &equal,        &not_equal,  &less,        &less_equal,    &greater,
-      &greater_equal, &logical_and,  &logical_or, &logical_not, &where,         &cast,
-      &exp,           &expm1,        &log,        &log1p,       &sqrt,          &tanh,
-      &tanh_slope,    &sigmoid,      &softplus,   &relu,        &sinpi,         &cospi,
-      &sum,           &max,          &min,        &argmax,      &argmin,        &reshape,
-      &transpose,     &broadcast_to, &slice,      &unslice,     &stop_gradient, &copy,
-      &matmul,        &gemm,         &gather,     &index_add,   &uniform,
-  };
+std::span<const ir::Op* const> all() {
+  static const std::vector<const ir::Op*> table = [] {
+    std::vector<const ir::Op*> rows;
+    for (const auto family :
+         {leaf_rows(), arithmetic_rows(), logic_rows(), transcendental_rows(), activation_rows(),
+          reduction_rows(), movement_rows(), contraction_rows(), indexing_rows(), random_rows()})
+      rows.insert(rows.end(), family.begin(), family.end());
+    return rows;
+  }();
   return table;
 }
 
-const Op* find(std::string_view name) {
-  for (const Op* op : all())
+const ir::Op* find(std::string_view name) {
+  for (const ir::Op* op : all())
     if (op->name == name) return op;
   return nullptr;
 }

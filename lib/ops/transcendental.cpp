@@ -2,7 +2,11 @@
 #include <cmath>
 #include <numbers>
 
+#include <kroton/ops/transcendental.hpp>
+
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/transcendental.hpp"
 
 namespace kroton {
 namespace ops {
@@ -14,14 +18,6 @@ using ir::Trait;
 
 using Grads = std::vector<Expr>;
 
-constexpr auto softplus_float = []<class T>(const T* v) -> T {
-  return v[0] > 0 ? v[0] + std::log1p(std::exp(-v[0])) : std::log1p(std::exp(v[0]));
-};
-constexpr auto sigmoid_float = []<class T>(const T* v) -> T {
-  if (v[0] >= 0) return 1 / (1 + std::exp(-v[0]));
-  const T e = std::exp(v[0]);
-  return e / (1 + e);
-};
 /// sin(pi x): the reduction modulo 2 is exact.
 constexpr auto sinpi_float = []<class T>(const T* v) -> T {
   constexpr T pi = std::numbers::pi_v<T>;
@@ -113,39 +109,6 @@ const Op tanh_slope{.name = "tanh-slope",
                           return Grads{c.grad * (-2.0 * (c.output * kroton::tanh(c.inputs[0])))};
                         },
                     .domain = {{-4, 4}}};
-const Op sigmoid{.name = "sigmoid",
-                 .traits = Trait::elementwise | Trait::increasing,
-                 .dtypes = Dtypes::floating,
-                 .cost = 12,
-                 .spelling = "sigmoid_{t}({0})",
-                 .infer = infer_elementwise,
-                 .eval_float = sigmoid_float,
-                 .gradient =
-                     [](const GradContext& c) {
-                       return Grads{c.grad * (c.output * kroton::sigmoid(-c.inputs[0]))};
-                     },
-                 .domain = {{-8, 8}}};
-const Op softplus{
-    .name = "softplus",
-    .traits = Trait::elementwise | Trait::increasing,
-    .dtypes = Dtypes::floating,
-    .cost = 20,
-    .spelling = "softplus_{t}({0})",
-    .infer = infer_elementwise,
-    .eval_float = softplus_float,
-    .gradient = [](const GradContext& c) { return Grads{c.grad * kroton::sigmoid(c.inputs[0])}; },
-    .domain = {{-8, 8}}};
-const Op relu{
-    .name = "relu",
-    .traits = Trait::elementwise | Trait::increasing,
-    .dtypes = Dtypes::floating,
-    .cost = 1,
-    .spelling = "relu_{t}({0})",
-    .infer = infer_elementwise,
-    .eval_float = []<class T>(const T* v) { return std::isnan(v[0]) || v[0] > 0 ? v[0] : T(0); },
-    .gradient =
-        [](const GradContext& c) { return Grads{kroton::where(c.inputs[0] > 0, c.grad, 0.0)}; },
-    .domain = {{0.1, 4}}};
 const Op sinpi{.name = "sinpi",
                .traits = Trait::elementwise,
                .dtypes = Dtypes::floating,
@@ -171,6 +134,12 @@ const Op cospi{.name = "cospi",
                    },
                .domain = {{-2, 2}}};
 
+std::span<const Op* const> transcendental_rows() {
+  static constexpr const Op* rows[] = {&exp,  &expm1,      &log,   &log1p, &sqrt,
+                                       &tanh, &tanh_slope, &sinpi, &cospi};
+  return rows;
+}
+
 } // namespace ops
 
 Expr exp(Operand a) { return ops::elementwise(ops::exp, {&a}); }
@@ -179,20 +148,6 @@ Expr log(Operand a) { return ops::elementwise(ops::log, {&a}); }
 Expr log1p(Operand a) { return ops::elementwise(ops::log1p, {&a}); }
 Expr sqrt(Operand a) { return ops::elementwise(ops::sqrt, {&a}); }
 Expr tanh(Operand a) { return ops::elementwise(ops::tanh, {&a}); }
-Expr sigmoid(Operand a) { return ops::elementwise(ops::sigmoid, {&a}); }
-Expr softplus(Operand a) { return ops::elementwise(ops::softplus, {&a}); }
-Expr relu(Operand a) { return ops::elementwise(ops::relu, {&a}); }
-/// With (1 + tanh(u)) / 2 as sigmoid(2 u), which keeps its digits where that is small.
-Expr gelu(Operand a) {
-  const Location at = a.where;
-  const Expr x = ops::to_floating(a);
-  constexpr double of_x = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
-  const Expr square = Operand(x, at) * Operand(x, at);
-  const Expr cubic = Operand(of_x * 0.044715, at) * Operand(square, at);
-  const Expr factor = Operand(of_x, at) + Operand(cubic, at);
-  const Expr doubled = Operand(x, at) * Operand(factor, at);
-  return Operand(x, at) * Operand(sigmoid({doubled, at}), at);
-}
 Expr sinpi(Operand a) { return ops::elementwise(ops::sinpi, {&a}); }
 Expr cospi(Operand a) { return ops::elementwise(ops::cospi, {&a}); }
 

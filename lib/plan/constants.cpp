@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "lib/ops/arithmetic.hpp"
 #include "lib/ops/build.hpp"
-#include "lib/ops/ops.hpp"
 #include "lib/support/digest.hpp"
 
 namespace kroton::plan {

@@ -4,7 +4,7 @@
 #include <functional>
 #include <set>
 
-#include "lib/ops/ops.hpp"
+#include "lib/ops/random.hpp"
 
 namespace kroton::plan {
 namespace dims = ir::dims;

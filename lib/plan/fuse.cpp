@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "lib/ops/ops.hpp"
+#include "lib/ops/random.hpp"
 #include "lib/plan/group.hpp"
 
 namespace kroton::plan {

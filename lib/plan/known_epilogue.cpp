@@ -2,6 +2,7 @@
 
 #include <numbers>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 
 namespace kroton::plan {

@@ -3,7 +3,7 @@
 #include <numeric>
 #include <unordered_map>
 
-#include "lib/ops/ops.hpp"
+#include "lib/ops/random.hpp"
 #include "lib/plan/group.hpp"
 
 namespace kroton::plan {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/random.hpp"
 
 namespace kroton::plan {
 namespace dims = ir::dims;

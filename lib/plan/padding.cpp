@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "lib/ops/ops.hpp"
+#include "lib/ops/contraction.hpp"
 
 namespace kroton::plan {
 namespace dims = ir::dims;

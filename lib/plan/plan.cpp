@@ -5,8 +5,9 @@
 #include <set>
 #include <span>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
-#include "lib/ops/ops.hpp"
+#include "lib/ops/contraction.hpp"
 #include "lib/plan/constants.hpp"
 #include "lib/plan/epilogue.hpp"
 #include "lib/plan/known_epilogue.hpp"

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <set>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/contraction.hpp"
 #include "lib/plan/plan.hpp"
 
 namespace kroton::plan {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lib/ops/table.hpp"
+
 namespace kroton::rewrite {
 namespace {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 
 namespace kroton::rewrite {

@@ -5,7 +5,7 @@
 ///   rule("exp-exp", exp(exp(x)), [](Site& s) { return s["x"]; }, Fp::approx)   // by a function
 #include <functional>
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/basic.hpp>
 #include <kroton/options.hpp>
 
 #include "lib/rewrite/pattern.hpp"

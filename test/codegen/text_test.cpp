@@ -3,7 +3,7 @@
 #include "codegen/expression.hpp"
 #include "codegen/literal.hpp"
 #include "codegen/text.hpp"
-#include "lib/ops/ops.hpp"
+#include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"
 
 namespace kroton::codegen {

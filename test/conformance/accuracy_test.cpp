@@ -8,7 +8,8 @@
 #include <limits>
 #include <utility>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/indexing.hpp>
 
 #include "test/support/catch.hpp"
 

@@ -7,6 +7,9 @@
 #include <chrono>
 #include <cstdlib>
 
+#include <kroton/ops/reduction.hpp>
+
+#include "lib/ops/basic.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/close.hpp"
 #include "test/conformance/compositions.hpp"

@@ -1,5 +1,7 @@
 #include "test/conformance/compositions.hpp"
 
+#include "lib/ops/basic.hpp"
+#include "lib/ops/table.hpp"
 #include "test/conformance/arrays.hpp"
 
 namespace kroton::test {

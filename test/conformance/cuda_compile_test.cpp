@@ -7,12 +7,15 @@
 #include <thread>
 
 #include <kroton/random.hpp>
+#include <kroton/ops/activation.hpp>
+#include <kroton/ops/indexing.hpp>
 
 #include "codegen/cuda_contraction.hpp"
 #include "codegen/prelude.hpp"
 #include "jit/capture.hpp"
 #include "jit/cuda/nvrtc.hpp"
 #include "jit/recipe.hpp"
+#include "lib/ops/table.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/subjects.hpp"
 #include "test/support/catch.hpp"

@@ -4,7 +4,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/transcendental.hpp>
 
 #include "codegen/cuda_contraction.hpp"
 #include "jit/capture.hpp"

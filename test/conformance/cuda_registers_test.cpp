@@ -3,7 +3,8 @@
 /// them.
 #include <regex>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/transcendental.hpp>
 
 #include "codegen/cuda_contraction.hpp"
 #include "jit/capture.hpp"

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"

@@ -7,7 +7,7 @@
 
 #include <kroton/expr.hpp>
 
-#include "lib/ops/ops.hpp"
+#include "lib/ops/basic.hpp"
 
 namespace kroton::test {
 

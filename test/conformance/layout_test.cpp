@@ -1,5 +1,8 @@
 /// What the planner makes of graphs that are hard to lay out: the value is the evaluator's,
 /// whatever was fused, kept in place or computed in pieces.
+#include <kroton/ops/movement.hpp>
+#include <kroton/ops/reduction.hpp>
+
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"
 #include "test/conformance/arrays.hpp"

@@ -2,7 +2,9 @@
 #include <cmath>
 #include <limits>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/arithmetic.hpp>
+#include <kroton/ops/transcendental.hpp>
 
 #include "test/support/catch.hpp"
 

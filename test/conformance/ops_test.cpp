@@ -2,7 +2,14 @@
 /// all sets of axes, movement, products, indexing and random numbers. A new op without a builder
 /// here fails the first test.
 #include <kroton/random.hpp>
+#include <kroton/ops/reduction.hpp>
 
+#include "lib/ops/basic.hpp"
+#include "lib/ops/contraction.hpp"
+#include "lib/ops/indexing.hpp"
+#include "lib/ops/movement.hpp"
+#include "lib/ops/random.hpp"
+#include "lib/ops/table.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/oracle.hpp"
 #include "test/conformance/subjects.hpp"

@@ -13,10 +13,10 @@
 
 #include <fmt/format.h>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include "lib/ir/eval.hpp"
-#include "lib/ops/ops.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::test {

@@ -14,9 +14,12 @@
 #include <string>
 #include <vector>
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/movement.hpp>
 
 #include "lib/ir/dim.hpp"
+#include "lib/ops/arithmetic.hpp"
+#include "lib/ops/basic.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/compositions.hpp"
 #include "test/support/broadcasts.hpp"

@@ -5,6 +5,8 @@
 
 #include <kroton/grad.hpp>
 #include <kroton/random.hpp>
+#include <kroton/ops/reduction.hpp>
+#include <kroton/ops/transcendental.hpp>
 
 #include "test/conformance/compositions.hpp"
 #include "test/conformance/oracle.hpp"

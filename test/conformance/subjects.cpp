@@ -1,5 +1,13 @@
 #include "test/conformance/subjects.hpp"
 
+#include <kroton/ops/contraction.hpp>
+#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/movement.hpp>
+
+#include "lib/ops/basic.hpp"
+#include "lib/ops/contraction.hpp"
+#include "lib/ops/movement.hpp"
+#include "lib/ops/table.hpp"
 #include "test/conformance/arrays.hpp"
 
 namespace kroton::test {

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
-#include "lib/ops/ops.hpp"
+#include "lib/ops/basic.hpp"
 
 namespace kroton::test {
 

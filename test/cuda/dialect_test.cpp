@@ -4,6 +4,9 @@
 #include <set>
 
 #include <kroton/random.hpp>
+#include <kroton/ops/contraction.hpp>
+#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/reduction.hpp>
 
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/oracle.hpp"

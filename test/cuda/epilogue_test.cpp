@@ -9,6 +9,8 @@
 #include <vector>
 
 #include <kroton/random.hpp>
+#include <kroton/ops/activation.hpp>
+#include <kroton/ops/contraction.hpp>
 
 #include "examples/network/model.hpp"
 #include "test/cuda/on_fakes.hpp"

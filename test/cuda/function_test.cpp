@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include <kroton/ops/contraction.hpp>
+
 #include "examples/network/model.hpp"
 #include "test/cuda/on_fakes.hpp"
 #include "test/support/temp_dir.hpp"

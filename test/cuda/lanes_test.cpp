@@ -2,8 +2,8 @@
 /// lanes of their own that set it (test/meson.build).
 #include <algorithm>
 
+#include <kroton/core.hpp>
 #include <kroton/devices.hpp>
-#include <kroton/kroton.hpp>
 
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"

@@ -3,8 +3,8 @@
 #include <string>
 #include <utility>
 
+#include <kroton/core.hpp>
 #include <kroton/devices.hpp>
-#include <kroton/kroton.hpp>
 
 #include "test/cuda/fake/control.hpp"
 #include "test/support/catch.hpp"

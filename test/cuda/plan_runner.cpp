@@ -6,6 +6,7 @@
 
 #include "jit/capture.hpp"
 #include "lib/ir/dim.hpp"
+#include "lib/ops/basic.hpp"
 #include "test/conformance/oracle.hpp"
 
 namespace kroton::test {

@@ -1,6 +1,7 @@
 /// Arrays of bool whose bytes are not 0 and 1, as other libraries may hand them over: true unless
 /// they are 0, in every kernel.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/reduction.hpp>
 
 #include <cstring>
 #include <utility>

@@ -7,7 +7,7 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include "cache/chores.hpp"
 #include "cache/entry.hpp"

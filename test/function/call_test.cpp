@@ -1,5 +1,5 @@
 /// Calls: what they write, allocate and leave behind.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include <cmath>
 #include <fstream>

@@ -1,6 +1,6 @@
 /// Integers are compared as the numbers they are: u64 with integers that have a sign, and any dtype
 /// with literals that it does not hold.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include <cstdint>
 #include <functional>

@@ -1,6 +1,6 @@
 /// Many threads, many processes, one cache: everybody gets the right result, and nothing is
 /// compiled twice that need not be.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include <atomic>
 #include <barrier>

@@ -1,5 +1,5 @@
 /// docs/environment.md names every environment variable that the sources read, and no other.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include <filesystem>
 #include <regex>

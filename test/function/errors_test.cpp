@@ -1,5 +1,6 @@
 /// What function() and calls refuse, each error with its whole text.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/reduction.hpp>
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 /// However and whenever a process ends, threads that compile or call are not in its way, and what
 /// it printed is not lost. Calls from destructors and exit handlers give right results.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include <chrono>
 #include <cstdio>

@@ -1,6 +1,7 @@
 /// Floats at the edges: quotients too large for their digits, infinities, zeros' signs, the ends of
 /// random intervals.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/arithmetic.hpp>
 
 #include <cmath>
 #include <cstring>

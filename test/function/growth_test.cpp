@@ -1,6 +1,7 @@
 /// Functions of many outputs, chains and updates: how many kernels they have, and how few of them
 /// differ.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/transcendental.hpp>
 
 #include <cmath>
 #include <cstdio>

@@ -1,5 +1,5 @@
 /// What a Function and the environment's switches show of a compilation.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include <map>
 #include <regex>

@@ -1,5 +1,5 @@
 /// Where the system has no thread to give, calls go on with what there is.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include <cstddef>
 #include <string>

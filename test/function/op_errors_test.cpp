@@ -1,6 +1,11 @@
 /// What ops and grad refuse when an expression is written, each error with its whole text.
 /// Literals that do not fit are in promotion_test.cpp.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/arithmetic.hpp>
+#include <kroton/ops/contraction.hpp>
+#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/movement.hpp>
+#include <kroton/ops/reduction.hpp>
 
 #include <algorithm>
 

@@ -1,9 +1,14 @@
 /// Errors name the line of the user's that they are about: every public function that takes a place
 /// is called here with what it refuses.
+#include <kroton/core.hpp>
 #include <kroton/devices.hpp>
 #include <kroton/dlpack.hpp>
-#include <kroton/kroton.hpp>
 #include <kroton/npy.hpp>
+#include <kroton/ops/arithmetic.hpp>
+#include <kroton/ops/contraction.hpp>
+#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/movement.hpp>
+#include <kroton/ops/reduction.hpp>
 
 #include <cctype>
 #include <filesystem>

@@ -1,5 +1,5 @@
 /// Functions that are found whole in the cache.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include <cstdio>
 

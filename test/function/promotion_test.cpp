@@ -1,6 +1,8 @@
 /// What dtype an expression has when a C++ number meets it, and what value the number takes there:
 /// the rules of docs/dtypes.md, seen through expressions and compiled code.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/arithmetic.hpp>
+#include <kroton/ops/transcendental.hpp>
 
 #include <cmath>
 #include <limits>

@@ -1,7 +1,7 @@
 /// Graphs as large as unrolled loops make them: nothing recurses over them, and time grows with
 /// their length. Times are printed, not asserted; a stage that takes the square of the length would
 /// run for hours.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include <chrono>
 #include <cmath>

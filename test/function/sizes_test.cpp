@@ -1,6 +1,8 @@
 /// Sizes: that every dim is told by some input, and that no product, sum or position of them wraps
 /// round. What once went wrong is the comment of each group.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/contraction.hpp>
+#include <kroton/ops/indexing.hpp>
 
 #include <cstdint>
 #include <functional>

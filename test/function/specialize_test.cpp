@@ -1,5 +1,5 @@
 /// Versions for certain sizes: when they come, how many stay, and that nobody notices but by time.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include <numeric>
 #include <thread>

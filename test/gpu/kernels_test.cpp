@@ -1,4 +1,8 @@
 /// Kernels of each kind at sizes around those where their schedules change.
+#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/reduction.hpp>
+#include <kroton/ops/transcendental.hpp>
+
 #include "test/conformance/arrays.hpp"
 #include "test/gpu/support.hpp"
 #include "test/support/catch.hpp"

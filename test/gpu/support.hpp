@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include "test/conformance/oracle.hpp"
 

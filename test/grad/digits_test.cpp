@@ -1,7 +1,9 @@
 /// Gradients where functions saturate: what is left of 1 - s keeps its digits, written by us or by
 /// users.
 #include <kroton/grad.hpp>
-#include <kroton/ops.hpp>
+#include <kroton/ops/activation.hpp>
+#include <kroton/ops/arithmetic.hpp>
+#include <kroton/ops/transcendental.hpp>
 
 #include <cmath>
 #include <functional>

@@ -2,12 +2,18 @@
 /// every elementwise op at arguments where its value or its derivative is infinite or NaN, behind
 /// everything that leaves elements out, by walking the table of ops.
 #include <kroton/grad.hpp>
-#include <kroton/ops.hpp>
+#include <kroton/ops/arithmetic.hpp>
+#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/movement.hpp>
+#include <kroton/ops/reduction.hpp>
 
 #include <cmath>
 #include <limits>
 
+#include "lib/ops/arithmetic.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/table.hpp"
 #include "lib/rewrite/pipeline.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"

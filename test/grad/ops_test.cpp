@@ -1,8 +1,16 @@
 /// The gradient of every op against finite differences, by walking the table of ops.
 #include <kroton/grad.hpp>
-#include <kroton/ops.hpp>
+#include <kroton/ops/contraction.hpp>
+#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/reduction.hpp>
 
+#include "lib/ops/arithmetic.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/contraction.hpp"
+#include "lib/ops/indexing.hpp"
+#include "lib/ops/movement.hpp"
+#include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"
 

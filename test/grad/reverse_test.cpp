@@ -1,6 +1,8 @@
 /// grad itself: what it accumulates, what it leaves out, and what it says when it cannot.
 #include <kroton/grad.hpp>
-#include <kroton/ops.hpp>
+#include <kroton/ops/activation.hpp>
+#include <kroton/ops/arithmetic.hpp>
+#include <kroton/ops/movement.hpp>
 #include <kroton/shared.hpp>
 
 #include <cmath>

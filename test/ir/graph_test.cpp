@@ -1,9 +1,10 @@
 #include "lib/ir/graph.hpp"
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/contraction.hpp>
+#include <kroton/ops/indexing.hpp>
 
 #include "lib/ir/eval.hpp"
-#include "lib/ops/ops.hpp"
+#include "lib/ops/basic.hpp"
 #include "test/support/catch.hpp"
 
 using namespace kroton;

@@ -1,5 +1,5 @@
 /// Plans as bytes: whole, damaged, and made up.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include <functional>
 
@@ -7,7 +7,8 @@
 #include "jit/capture.hpp"
 #include "jit/plan_file.hpp"
 #include "jit/recipe.hpp"
-#include "lib/ops/ops.hpp"
+#include "lib/ops/basic.hpp"
+#include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"
 
 namespace kroton::jit {

@@ -1,5 +1,5 @@
 /// Plans in the cache, and the code that stays with them.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include "jit/bind.hpp"
 #include "jit/capture.hpp"

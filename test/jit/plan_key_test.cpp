@@ -1,8 +1,8 @@
 /// What a plan's key covers, and what it does not.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
-#include "jit/capture.hpp"
 #include "jit/backend.hpp"
+#include "jit/capture.hpp"
 #include "jit/plan_key.hpp"
 #include "test/support/catch.hpp"
 

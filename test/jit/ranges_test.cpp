@@ -2,9 +2,11 @@
 #include <limits>
 #include <map>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/arithmetic.hpp>
 
 #include "jit/ranges.hpp"
+#include "lib/ops/basic.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"
 

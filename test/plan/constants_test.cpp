@@ -2,7 +2,7 @@
 
 #include <bit>
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/arithmetic.hpp>
 
 #include "lib/plan/plan.hpp"
 #include "test/support/catch.hpp"

@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/activation.hpp>
 #include <kroton/random.hpp>
 #include <kroton/shared.hpp>
 

@@ -3,9 +3,8 @@
 #include <set>
 #include <string_view>
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/basic.hpp>
 
-#include "lib/ops/ops.hpp"
 #include "lib/plan/plan.hpp"
 #include "test/support/catch.hpp"
 

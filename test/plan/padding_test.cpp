@@ -1,6 +1,6 @@
 #include "lib/plan/padding.hpp"
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/basic.hpp>
 #include <kroton/random.hpp>
 
 #include "lib/plan/plan.hpp"

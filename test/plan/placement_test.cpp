@@ -1,6 +1,6 @@
 #include "lib/plan/plan.hpp"
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/basic.hpp>
 #include <kroton/shared.hpp>
 
 #include "test/support/catch.hpp"

@@ -1,6 +1,6 @@
 #include "lib/plan/view.hpp"
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/movement.hpp>
 
 #include "test/support/catch.hpp"
 

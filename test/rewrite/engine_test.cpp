@@ -4,7 +4,9 @@
 
 #include <kroton/grad.hpp>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 #include "test/support/catch.hpp"
 

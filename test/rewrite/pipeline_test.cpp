@@ -4,8 +4,14 @@
 
 #include <kroton/grad.hpp>
 #include <kroton/shared.hpp>
+#include <kroton/ops/activation.hpp>
+#include <kroton/ops/reduction.hpp>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/contraction.hpp"
+#include "lib/ops/indexing.hpp"
+#include "lib/ops/reduction.hpp"
 #include "test/support/evaluate.hpp"
 #include "test/support/rewrite.hpp"
 

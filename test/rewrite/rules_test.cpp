@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 #include "test/support/catch.hpp"

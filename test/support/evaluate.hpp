@@ -12,7 +12,7 @@
 #include <string>
 
 #include "lib/ir/eval.hpp"
-#include "lib/ops/ops.hpp"
+#include "lib/ops/basic.hpp"
 
 namespace kroton::test {
 

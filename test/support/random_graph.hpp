@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/arithmetic.hpp>
+#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/movement.hpp>
 #include <kroton/shared.hpp>
 
 #include "test/support/broadcasts.hpp"

@@ -1,6 +1,6 @@
 /// Fills the cache of $KROTON_CACHE_DIR for the tests of the command `kroton`: four kernels, two of
 /// which differ in one line.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 namespace kt = kroton;
 

@@ -2,7 +2,7 @@
 /// it.
 #include <vector>
 
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 /// Leaves threads behind: those of the pool, and one that compiles for the sizes of the calls.
 extern "C" double compute() {

@@ -2,13 +2,22 @@
 /// included; the rest say what they give up.
 #include <cmath>
 
+#include <kroton/ops/arithmetic.hpp>
+
+#include "lib/ops/arithmetic.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 
 namespace kroton::rewrite::rules {
 namespace {
 
 using namespace dsl;
+
+Pattern pow(Pattern base, Pattern exponent) {
+  return any(ops::pow, {std::move(base), std::move(exponent)});
+}
 
 bool is_integral(const Site& s) { return !is_float(s.type(s.root()).dtype); }
 

@@ -1,5 +1,6 @@
 /// One form for each thing, so that other rules need to know only one. Exact.
 #include "lib/ops/build.hpp"
+#include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 
 namespace kroton::rewrite::rules {

@@ -3,7 +3,10 @@
 ///
 /// gemm applies its scale to each sum once it is complete, so the product is rounded less often
 /// than by separate ops: this is the contraction liberty (Options::contract).
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/contraction.hpp"
+#include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 
 namespace kroton::rewrite::rules {

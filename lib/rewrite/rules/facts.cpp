@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 
 namespace kroton::rewrite {

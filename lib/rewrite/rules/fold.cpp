@@ -1,6 +1,8 @@
 /// Folding: what depends on constants alone is computed now, by the reference evaluator.
 #include "lib/ir/eval.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 
 namespace kroton::rewrite::rules {

@@ -5,7 +5,14 @@
 /// only where the position counts the axis (arange), or another live gather checks it.
 #include <algorithm>
 
+#include <kroton/ops/indexing.hpp>
+
+#include "lib/ops/arithmetic.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/indexing.hpp"
+#include "lib/ops/movement.hpp"
+#include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/facts.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 

@@ -2,7 +2,12 @@
 /// does anyway are left to it. Exact.
 #include <algorithm>
 
+#include <kroton/ops/movement.hpp>
+
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/movement.hpp"
+#include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 
 namespace kroton::rewrite::rules {

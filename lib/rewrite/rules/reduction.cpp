@@ -2,7 +2,12 @@
 #include <algorithm>
 #include <limits>
 
+#include <kroton/ops/reduction.hpp>
+
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/reduction.hpp"
+#include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/facts.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 

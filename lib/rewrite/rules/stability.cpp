@@ -1,6 +1,12 @@
 /// Forms that neither overflow nor cancel. All of them refine: the right side is at least as
 /// accurate as the left, which the generic rule test checks against higher precision.
+#include <kroton/ops/reduction.hpp>
+
+#include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/movement.hpp"
+#include "lib/ops/transcendental.hpp"
+#include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/facts.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 

@@ -1,0 +1,138 @@
+#pragma once
+/// The operations that most programs use.
+///
+///   auto p = kt::softmax(kt::dot(x, w) + b);         // over the last axis
+///   auto n = kt::sqrt(kt::sum(x * x, {1}, true));    // f32[?,1]
+///
+/// Elementwise ops promote dtypes as NumPy does (docs/dtypes.md) and broadcast dims that are
+/// known to be 1; a dim of unknown size never broadcasts, a mismatch is a ShapeError.
+/// Axes may be negative, counting from the end.
+///
+/// All throw TypeError for a dtype that they do not take (bool + bool is refused, logic takes bool
+/// alone, positions are integers) and ShapeError for shapes or axes that do not fit: at once
+/// where that can be told, else when the function is called.
+///
+/// This list is complete: most files include it, so an addition would compile them all again. A new
+/// op is declared in the header of its family, beside this one.
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include <kroton/expr.hpp>
+
+namespace kroton {
+
+/// @name Arithmetic. `/` is true division: integers give f64. Integer overflow wraps.
+/// @{
+Expr operator+(Operand a, Operand b);
+Expr operator-(Operand a, Operand b);
+Expr operator*(Operand a, Operand b);
+Expr operator/(Operand a, Operand b);
+Expr operator-(Operand a);
+Expr abs(Operand a);
+/// The smaller, or larger; NaN if either is NaN.
+Expr minimum(Operand a, Operand b);
+Expr maximum(Operand a, Operand b);
+/// @}
+
+/// @name Comparison and logic: bool results. Integers are compared as the numbers they are, of any
+/// two dtypes and with any literal: `u8 < 256` is true.
+/// @{
+Expr operator==(Operand a, Operand b);
+Expr operator!=(Operand a, Operand b);
+Expr operator<(Operand a, Operand b);
+Expr operator<=(Operand a, Operand b);
+Expr operator>(Operand a, Operand b);
+Expr operator>=(Operand a, Operand b);
+Expr operator&&(Operand a, Operand b);
+Expr operator||(Operand a, Operand b);
+Expr operator!(Operand a);
+/// a where `condition` holds, else b.
+Expr where(Operand condition, Operand a, Operand b);
+/// @}
+
+/// Converts each element. Float to integer rounds towards zero and saturates, NaN gives 0.
+Expr cast(Operand a, DType dtype);
+template <Element T> Expr cast(Operand a) { return cast(a, dtype_of<T>); }
+
+/// @name Transcendental functions; error bounds are in docs/numerics.md.
+/// @{
+Expr exp(Operand a);
+Expr log(Operand a);
+Expr sqrt(Operand a);
+Expr tanh(Operand a);
+Expr sigmoid(Operand a); ///< 1 / (1 + e^-a)
+Expr relu(Operand a);    ///< max(a, 0)
+/// @}
+
+/// @name Reductions over `axes` (all of them when empty); `keepdims` leaves dims of 1.
+/// @{
+using Axes = std::vector<int>;
+/// Integers and bool are summed in i64 (u64 for unsigned).
+Expr sum(Operand a, Axes axes = {}, bool keepdims = false);
+/// Integers and bool give f64. The mean of nothing is NaN.
+Expr mean(Operand a, Axes axes = {}, bool keepdims = false);
+/// NaN if any element is NaN. Of an empty axis: -inf or the dtype's lowest (min: the reverse).
+Expr max(Operand a, Axes axes = {}, bool keepdims = false);
+Expr min(Operand a, Axes axes = {}, bool keepdims = false);
+/// The position (i64) of the first largest element along one axis; a NaN counts as largest. Throws
+/// ShapeError for an empty axis, when the function is called if the size is not known before.
+Expr argmax(Operand a, int axis = -1, bool keepdims = false);
+/// exp(a) / sum(exp(a)) along one axis, without overflow; integers give f64. The shape is a's.
+Expr softmax(Operand a, int axis = -1);
+/// log(softmax(a)), accurate where softmax underflows.
+Expr log_softmax(Operand a, int axis = -1);
+/// @}
+
+/// @name Movement
+/// @{
+/// A dim asked of `reshape`: a size, a Dim, or -1 for "whatever is left".
+struct NewDim {
+  NewDim(std::int64_t size)
+      : dim(size < 0 ? 0 : size), is_rest(size == -1), given(size) {} // NOLINT
+  NewDim(Dim d) : dim(std::move(d)) {}                                // NOLINT
+  Dim dim;
+  bool is_rest = false;
+  std::int64_t given = 0;
+};
+/// The same elements in row-major order under another shape; one dim may be -1:
+/// `reshape(x, {x.shape()[0], -1})` makes an f32[n,3,4] an f32[n,12].
+Expr reshape(Operand a, std::vector<NewDim> shape);
+/// Axis i of the result is axis `permutation[i]` of a; without one the axes are reversed.
+Expr transpose(Operand a, std::vector<int> permutation = {});
+/// Repeats dims of 1 (and adds leading axes) until the shape is `shape`.
+Expr broadcast_to(Operand a, std::vector<Dim> shape);
+/// Inserts an axis of size 1 before each of `axes` of the result.
+Expr expand_dims(Operand a, Axes axes);
+
+/// start:stop:step of one axis, as Python slices: negative positions count from the end,
+/// out-of-range ones are clamped, missing ones mean "to the end".
+struct Range {
+  std::optional<std::int64_t> start = {}, stop = {};
+  std::int64_t step = 1;
+};
+/// `slice(x, {{1, {}}, {{}, {}, -1}})` is x[1:, ::-1]; axes not named are kept whole.
+Expr slice(Operand a, std::vector<Range> ranges);
+/// @}
+
+/// NumPy's dot for ranks up to 2: inner product, matrix times vector, matrix product
+/// (f32[n,k] with f32[k,m] is f32[n,m]); with a scalar it multiplies.
+Expr dot(Operand a, Operand b);
+
+/// @name Indexing
+/// @{
+/// One item of an index: an integer expression or number, or a Range.
+using IndexItem = std::variant<Expr, std::int64_t, Range>;
+/// NumPy's a[i, j, …]: integer arrays broadcast together, ranges slice. Negative positions
+/// count from the end; one outside its axis raises IndexError when the function is called.
+Expr index(Operand a, std::vector<IndexItem> items, Location where = Location::current());
+/// 0, 1, … n-1 as i64, nothing for a negative n. n is a number, a dim (`x.dim(0)`), an integer
+/// scalar input, or a sum, difference, product or floor_div of those, which is computed without
+/// wrapping. The second form counts from `start` by `step` to before `stop`. Both throw ShapeError
+/// for more elements than an int64 counts.
+Expr arange(Operand n);
+Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step = 1,
+            Location where = Location::current());
+/// @}
+
+} // namespace kroton
