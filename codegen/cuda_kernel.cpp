@@ -125,7 +125,7 @@ std::string CudaKernel::result_type(int r) const {
 
 std::string CudaKernel::neutral(int r) const {
   return is_position(r) ? literal(DType::i64, 0)
-                        : limit(reduction(r).accumulator, reduction(r).op->neutral);
+                        : limit(reduction(r).accumulator, reduction(r).op->fold->identity);
 }
 
 void CudaKernel::emit_start(int r, const std::string& suffix, int indent) {
@@ -137,7 +137,8 @@ void CudaKernel::emit_start(int r, const std::string& suffix, int indent) {
     line(indent, fmt::format("for (auto& x : {}) x = {};", name, start));
   };
   define(result_type(r), result_name(r), neutral(r));
-  if (is_position(r)) define(type_name(x.dtype), best_name(r), limit(x.dtype, x.op->neutral));
+  if (is_position(r))
+    define(type_name(x.dtype), best_name(r), limit(x.dtype, x.op->fold->identity));
 }
 
 void CudaKernel::emit_masked_fold(int r, const std::string& so_far, const std::string& best,

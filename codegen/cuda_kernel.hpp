@@ -52,7 +52,7 @@ public:
   /// With `blocks`, the compiler leaves registers for so many of them on a multiprocessor.
   void open_entry(const std::string& name, int threads, int blocks = 0);
 
-  bool is_position(int r) const { return !reduction(r).op->better.empty(); }
+  bool is_position(int r) const { return reduction(r).op->gives_position(); }
   /// Types of the variable that a reduction folds into, and of that of the best value.
   std::string result_type(int r) const;
   std::string best_name(int r) const { return result_name(r) + "_best"; }

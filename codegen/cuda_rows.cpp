@@ -214,7 +214,7 @@ private:
                                   words_read_in(stage));
     for (const Reduction& r : kernel_.reductions)
       if (r.is_outer && !r.kept.empty())
-        words += words_of(r.accumulator) + (r.op->better.empty() ? 0 : words_of(r.result_dtype));
+        words += words_of(r.accumulator) + (r.op->gives_position() ? words_of(r.result_dtype) : 0);
     return most_kept_words / words;
   }
   int words_kept_after(int stage) const {
@@ -385,9 +385,10 @@ private:
       k_.line(2, fmt::format("for (i64 from = 0; from < {}; from += stretch_of(team)) {{", n));
     for (int r : folds)
       if (has_part(r))
-        k_.line(depth, fmt::format("{} {}_part = {};", CudaKernel::type_name(k_.reduction(r).dtype),
-                                   CudaKernel::result_name(r),
-                                   limit(k_.reduction(r).dtype, k_.reduction(r).op->neutral)));
+        k_.line(depth,
+                fmt::format("{} {}_part = {};", CudaKernel::type_name(k_.reduction(r).dtype),
+                            CudaKernel::result_name(r),
+                            limit(k_.reduction(r).dtype, k_.reduction(r).op->fold->identity)));
     const std::string each = keeps_more() ? "each_of_row<E, M>(team, "
                              : is_short_  ? "each<E>(team, 0, "
                                           : "each_of_stretch<E>(team, from, ";
@@ -505,7 +506,7 @@ private:
     k_.line(2, fmt::format("{} = {};", k_.partial(x.array, "blockIdx.x"), k_.neutral(r)));
     if (k_.is_position(r))
       k_.line(2, fmt::format("{} = {};", k_.partial(x.best, "blockIdx.x"),
-                             limit(x.dtype, x.op->neutral)));
+                             limit(x.dtype, x.op->fold->identity)));
     k_.line(1, "}");
   }
 
@@ -518,7 +519,7 @@ private:
         k_.line(1, "if (team.rank() != 0) {");
         k_.line(2, fmt::format("{} = {};", name, k_.neutral(r)));
         if (k_.is_position(r))
-          k_.line(2, fmt::format("{} = {};", best, limit(x.dtype, x.op->neutral)));
+          k_.line(2, fmt::format("{} = {};", best, limit(x.dtype, x.op->fold->identity)));
         k_.line(1, "}");
       }
       k_.emit_combined(r, "Team::block::fold", name, best, 1);

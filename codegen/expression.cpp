@@ -214,21 +214,20 @@ std::string Expressions::store(const Access& a, int axis, const Text& value) con
 
 Text Expressions::folded(const Reduction& r, bool is_vector, const Text& so_far,
                          const Text& value) const {
-  std::string pattern(r.op->spell_fold(r.dtype));
-  if (is_vector && r.op->neutral == "zero") pattern = "{0} + {1}";
+  std::string pattern(r.op->fold->spell(r.dtype));
+  if (is_vector && r.op->fold->identity == ir::Identity::zero) pattern = "{0} + {1}";
   if (is_vector && is_bool(r.dtype))
-    pattern = r.op->neutral == "lowest" ? "{0} | {1}" : "{0} & {1}";
+    pattern = r.op->fold->identity == ir::Identity::lowest ? "{0} | {1}" : "{0} & {1}";
   return spell(replaced(std::move(pattern), "{t}", type_name(r.dtype)), {so_far, value});
 }
 
 Text Expressions::better(const Reduction& r, const Text& best, const Text& value) {
-  return spell(r.op->better, {best, value});
+  return spell(r.op->fold->spell(r.dtype), {best, value});
 }
 
 int Expressions::reads_of(const Reduction& r) {
   // Of a position, the value becomes the best one besides.
-  return r.op->better.empty() ? places_of(r.op->spell_fold(r.dtype), 1)
-                              : places_of(r.op->better, 1) + 1;
+  return places_of(r.op->fold->spell(r.dtype), 1) + (r.op->gives_position() ? 1 : 0);
 }
 
 bool Expressions::is_drawn_for_rows(int id) const {

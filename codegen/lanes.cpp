@@ -75,7 +75,7 @@ private:
     for (const Stage& s : k_.stages)
       for (int id : s.row.values) is_of_row[static_cast<std::size_t>(id)] = true;
     for (const Reduction& r : k_.reductions)
-      if (r.is_outer && r.kept.empty() && r.reduced.empty() && r.op->better.empty() &&
+      if (r.is_outer && r.kept.empty() && r.reduced.empty() && !r.op->gives_position() &&
           is_of_row[static_cast<std::size_t>(r.value)] && is_dear(r.value))
         add_end(r.value, is_of_row);
   }
@@ -173,7 +173,7 @@ private:
       case ValueKind::result: {
         const Reduction& r = k_.reductions[static_cast<std::size_t>(v.reduction)];
         is_vector = r.has_array() && moves(r.array, axis);
-        if (is_vector && !r.op->better.empty()) return false;
+        if (is_vector && r.op->gives_position()) return false;
         break;
       }
       case ValueKind::op:
@@ -204,7 +204,7 @@ private:
     return std::ranges::all_of(s.reductions, [&](int id) {
       const Reduction& r = k_.reductions[static_cast<std::size_t>(id)];
       if (r.kept.empty()) return true;
-      if (!r.op->better.empty()) return false;
+      if (r.op->gives_position()) return false;
       const Dim step = step_along(r.array, axis);
       return step.is(0) || step.is(1);
     });

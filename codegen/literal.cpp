@@ -50,10 +50,9 @@ std::string from_argument(DType dtype, std::string_view name) {
   return fmt::format("({}){}", to_string(dtype), name);
 }
 
-std::string limit(DType dtype, std::string_view name) {
-  if (name == "zero") return literal(dtype, 0);
-  const bool low = name == "lowest";
-  KROTON_CHECK(low || name == "highest", "no limit is called {}", name);
+std::string limit(DType dtype, ir::Identity identity) {
+  if (identity == ir::Identity::zero) return literal(dtype, 0);
+  const bool low = identity == ir::Identity::lowest;
   if (dtype == DType::f32) return low ? "-infinity_f32()" : "infinity_f32()";
   if (dtype == DType::f64) return low ? "-infinity_f64()" : "infinity_f64()";
   if (is_bool(dtype)) return low ? "false" : "true";

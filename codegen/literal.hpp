@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include <kroton/dtype.hpp>
+#include "lib/ir/op.hpp"
 
 namespace kroton::codegen {
 
@@ -14,8 +14,7 @@ namespace kroton::codegen {
 std::string literal(DType dtype, std::uint64_t bits);
 /// The value whose bits the low bytes of an i64 called `name` are.
 std::string from_argument(DType dtype, std::string_view name);
-/// 0, the lowest, or the highest value of a dtype (infinities for floats); `name` is "zero",
-/// "lowest" or "highest".
-std::string limit(DType dtype, std::string_view name);
+/// The value of a dtype that a fold starts from.
+std::string limit(DType dtype, ir::Identity identity);
 
 } // namespace kroton::codegen

@@ -101,7 +101,7 @@ private:
       const Reduction& x = reduction(static_cast<int>(r));
       if (!x.is_outer || !x.kept.empty()) continue;
       line(1, fmt::format("{} = {};", element(x.array), result_name(static_cast<int>(r))));
-      if (!x.op->better.empty())
+      if (x.op->gives_position())
         line(1, fmt::format("{} = {}_best;", element(x.best), result_name(static_cast<int>(r))));
     }
     line(0, "}");
@@ -167,7 +167,7 @@ private:
                         longest_row_stretch));
     for (int id : runs) emit_run(id, 0, 2);
     for_kept(parts, [&](const Reduction& x) {
-      return fmt::format("{} = {};", element(x.part), limit(x.dtype, x.op->neutral));
+      return fmt::format("{} = {};", element(x.part), limit(x.dtype, x.op->fold->identity));
     });
     emit_rows(row + "_from", row + "_to", 2);
     emit_row_ends(2);
@@ -206,17 +206,17 @@ private:
   /// with vectors, a vector of results at a time.
   void emit_combine(int r, bool is_vector, int indent) {
     const Reduction& x = reduction(r);
-    const bool is_position = !x.op->better.empty();
+    const bool is_position = x.op->gives_position();
     auto type = [&](DType t) {
       return is_vector ? fmt::format("vec<{}, {}>", type_name(t), lanes().count) : type_name(t);
     };
-    line(indent,
-         fmt::format("{} {} = {};", type(is_position ? x.result_dtype : x.accumulator),
-                     result_name(r),
-                     is_position ? literal(DType::i64, 0) : limit(x.accumulator, x.op->neutral)));
+    line(indent, fmt::format("{} {} = {};", type(is_position ? x.result_dtype : x.accumulator),
+                             result_name(r),
+                             is_position ? literal(DType::i64, 0)
+                                         : limit(x.accumulator, x.op->fold->identity)));
     if (is_position)
       line(indent, fmt::format("{} {}_best = {};", type(x.dtype), result_name(r),
-                               limit(x.dtype, x.op->neutral)));
+                               limit(x.dtype, x.op->fold->identity)));
     // A few chunks at most: not worth vectors, nor the compiler's time.
     line(indent, "#pragma clang loop vectorize(disable) unroll(disable)");
     line(indent, "for (i64 c = 0; c < chunks; ++c) {");
@@ -309,7 +309,7 @@ private:
   /// Whether floats are added up over the rows: then the chunks are their order.
   bool has_ordered_chunks() const {
     return std::ranges::any_of(k_.reductions, [](const Reduction& r) {
-      return r.is_outer && r.op->neutral == "zero" && is_float(r.dtype);
+      return r.is_outer && r.op->fold->identity == ir::Identity::zero && is_float(r.dtype);
     });
   }
   /// Chunks that the sizes alone decide, whatever the work is; where that is little, one after the

@@ -49,7 +49,7 @@ std::string Statements::accumulator(int r) const {
 }
 
 std::string Statements::best_so_far(int r) const {
-  if (reduction(r).op->better.empty()) return {};
+  if (!reduction(r).op->gives_position()) return {};
   return reduction(r).has_array() && !reduction(r).kept.empty() ? element(reduction(r).best)
                                                                 : result_name(r) + "_best";
 }
@@ -57,10 +57,10 @@ std::string Statements::best_so_far(int r) const {
 void Statements::emit_start(int r, int indent) {
   const Reduction& x = reduction(r);
   const bool is_array = !x.kept.empty();
-  const bool is_position = !x.op->better.empty();
+  const bool is_position = x.op->gives_position();
   const std::string start = is_position ? literal(DType::i64, 0)
-                            : is_array  ? limit(x.array_dtype, x.op->neutral)
-                                        : limit(x.accumulator, x.op->neutral);
+                            : is_array  ? limit(x.array_dtype, x.op->fold->identity)
+                                        : limit(x.accumulator, x.op->fold->identity);
   int depth = indent;
   if (is_array)
     for (int a : x.kept) open_loop(a, depth++);
@@ -69,7 +69,7 @@ void Statements::emit_start(int r, int indent) {
   line(depth, fmt::format("{}{} = {};", kind, is_array ? element(x.array) : result_name(r), start));
   if (is_position)
     line(depth, fmt::format("{}{} = {};", is_array ? "" : type_name(x.dtype) + " ", best_so_far(r),
-                            limit(x.dtype, x.op->neutral)));
+                            limit(x.dtype, x.op->fold->identity)));
   while (depth > indent) line(--depth, "}");
 }
 
@@ -119,7 +119,7 @@ void Statements::emit_loop(const std::vector<Stage>& stages, int axis, const std
   }
   for (int r : parts)
     line(depth, fmt::format("{} {}_part = {};", type_name(reduction(r).dtype), result_name(r),
-                            limit(reduction(r).dtype, reduction(r).op->neutral)));
+                            limit(reduction(r).dtype, reduction(r).op->fold->identity)));
   line(depth, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", i,
                           is_split ? i + "_from" : begin, is_split ? i + "_to" : end));
   body(depth + 1);
@@ -146,9 +146,9 @@ bool Statements::folds_lanes(int r, int axis) const {
 }
 
 std::string_view Statements::folder(const Reduction& r) {
-  if (r.op->neutral == "zero") return "sums";
-  const bool is_max = r.op->neutral == "lowest";
-  if (r.op->better.empty()) return is_max ? "maxima" : "minima";
+  if (r.op->fold->identity == ir::Identity::zero) return "sums";
+  const bool is_max = r.op->fold->identity == ir::Identity::lowest;
+  if (!r.op->gives_position()) return is_max ? "maxima" : "minima";
   return is_max ? "first_maxima" : "first_minima";
 }
 
@@ -156,8 +156,8 @@ std::string Statements::lanes_name(int r) { return result_name(r) + "_in"; }
 
 void Statements::emit_lanes_start(int r, int vectors, std::int64_t longest, int indent) {
   const Reduction& x = reduction(r);
-  const bool is_sum = x.op->neutral == "zero";
-  const std::string start = is_sum ? "" : fmt::format("({})", limit(x.dtype, x.op->neutral));
+  const bool is_sum = x.op->fold->identity == ir::Identity::zero;
+  const std::string start = is_sum ? "" : fmt::format("({})", limit(x.dtype, x.op->fold->identity));
   std::int64_t parts = vectors;
   if (is_sum) parts *= lanes().count;
   // Partial sums beyond the loop's length are zeros, which add nothing.
@@ -172,7 +172,7 @@ void Statements::emit_lanes_start(int r, int vectors, std::int64_t longest, int 
 void Statements::emit_lanes_fold(int r, int axis, int indent) {
   const Reduction& x = reduction(r);
   std::string taken = operand(x.value).whole();
-  if (!x.op->better.empty()) taken += ", " + lane_positions(x.position, axis).whole();
+  if (x.op->gives_position()) taken += ", " + lane_positions(x.position, axis).whole();
   line(indent, fmt::format("{}.take(m, k, {});", lanes_name(r), taken));
 }
 
@@ -181,7 +181,8 @@ Text Statements::array_fold(int r, const std::string& so_far) const {
   Text added = operand(x.value);
   // Lanes past the end may hold the next row's elements.
   if (folded_array(x).scratch >= 0)
-    added = atom(fmt::format("where(m, {}, {})", added.whole(), limit(x.dtype, x.op->neutral)));
+    added =
+        atom(fmt::format("where(m, {}, {})", added.whole(), limit(x.dtype, x.op->fold->identity)));
   if (folded_dtype(x) == x.dtype) return folded(x, true, atom(so_far), added);
   return spell(fmt::format("{{0}} + convert<{}>({{1}})", type_name(x.accumulator)),
                {atom(so_far), added});
@@ -227,7 +228,7 @@ void Statements::emit_column_folds(const std::string& begin, const std::string& 
 
 void Statements::emit_lanes_end(int r, bool is_new, int indent) {
   const Reduction& x = reduction(r);
-  const bool is_position = !x.op->better.empty();
+  const bool is_position = x.op->gives_position();
   const std::string to = accumulator(r);
   const std::string all = lanes_name(r) + (is_position ? ".position()" : ".result()");
   if (is_new)

@@ -62,7 +62,7 @@ void Writer::emit_stores(const Block& b, int indent) {
 
 void Writer::emit_fold(const Reduction& r, const std::string& so_far, const std::string& best,
                        const Text& value, const Text& position, int indent) {
-  if (r.op->better.empty()) {
+  if (!r.op->gives_position()) {
     line(indent, fmt::format("{} = {};", so_far, folded(r, false, atom(so_far), value).whole()));
     return;
   }

@@ -279,8 +279,8 @@ void Binder::bind_ranges() {
   const auto add = [&](ir::NodeId id, std::size_t k) {
     const ir::GraphNode& n = plan_.graph[id];
     positions.push_back(n.inputs[k + 1]);
-    axes.push_back(n.op->has(ir::Trait::scatter) ? n.attrs.dims[k]
-                                                 : plan_.graph[n.inputs[0]].type.shape[k]);
+    axes.push_back(n.op->is(ir::Kind::scatter) ? n.attrs.dims[k]
+                                               : plan_.graph[n.inputs[0]].type.shape[k]);
   };
   for (const plan::Step& step : plan_.steps) {
     if (const plan::KernelStep* k = step.kernel()) {

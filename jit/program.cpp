@@ -468,7 +468,7 @@ void Program::index_failure(int number, int site, std::int64_t value, std::int64
   }
   const ir::GraphNode& n = plan.graph[node];
   // index() moves the axes that it indexes to the front; the user's own numbering is below.
-  const ir::GraphNode* whole = n.op->has(ir::Trait::gather) ? &plan.graph[n.inputs[0]] : nullptr;
+  const ir::GraphNode* whole = n.op->is(ir::Kind::gather) ? &plan.graph[n.inputs[0]] : nullptr;
   while (whole && whole->op == &ops::transpose) {
     axis = static_cast<int>(whole->attrs.ints[static_cast<std::size_t>(axis)]);
     whole = &plan.graph[whole->inputs[0]];

@@ -169,12 +169,11 @@ RangeTable::Origin RangeTable::origin_of_leaf(ir::NodeId id, const ir::GraphNode
 }
 
 RangeTable::Origin RangeTable::origin_of(const ir::GraphNode& n) {
-  using ir::Trait;
   if (n.op == &ops::size) return {{.kind = Kind::size, .a = sizes_.slot(n.attrs.dims[0])}};
   if (n.op == &ops::iota) return {{.kind = Kind::count, .a = sizes_.slot(n.attrs.dims[0])}};
-  if (n.op->has(Trait::movement) || n.op->has(Trait::gather))
+  if (n.op->is(ir::Kind::movement) || n.op->is(ir::Kind::gather))
     return {.from = {n.inputs[0]}, .is_same = true};
-  if (n.op->has(Trait::reduction)) return origin_of_reduction(n);
+  if (n.op->is_reduction()) return origin_of_reduction(n);
   if (const auto front = from_front(n))
     return {.how = {.kind = Kind::from_front}, .from = {front->first, front->second}};
   const bool is_of_integers =
@@ -189,7 +188,7 @@ RangeTable::Origin RangeTable::origin_of_reduction(const ir::GraphNode& n) {
   for (std::int64_t axis : n.attrs.ints)
     count = ir::dims::mul(count, graph_[n.inputs[0]].type.shape[static_cast<std::size_t>(axis)]);
   const int slot = sizes_.slot(count);
-  if (n.op->has(ir::Trait::arg_reduction)) return {{.kind = Kind::count, .a = slot}};
+  if (n.op->gives_position()) return {{.kind = Kind::count, .a = slot}};
   const Kind kind = n.op == &ops::sum ? Kind::total : Kind::extreme;
   return {.how = {.kind = kind, .b = slot}, .from = {n.inputs[0]}};
 }

@@ -12,8 +12,8 @@
 namespace kroton::reverse {
 namespace {
 
+using ir::Kind;
 using ir::Node;
-using ir::Trait;
 
 /// The scalar constant or size behind a node, seen through what keeps its elements; null if it is
 /// none.
@@ -60,7 +60,7 @@ Sign sign_of(const Expr& e, int depth = max_depth) {
     return Sign::positive;
   if (n.op == &ops::abs || n.op == &ops::relu) return Sign::not_negative;
   if (n.op == &ops::sqrt || n.op == &ops::sum || n.op == &ops::cast || n.op == &ops::max ||
-      n.op == &ops::min || n.op->has(Trait::movement))
+      n.op == &ops::min || n.op->is(Kind::movement))
     return of(0);
   if (n.op == &ops::mul && n.inputs[0].is(n.inputs[1])) return std::max(of(0), Sign::not_negative);
   if (n.op == &ops::maximum || n.op == &ops::add) {
@@ -78,7 +78,7 @@ bool is_shifted_by_max(const Expr& e) {
   if (e.node()->op != &ops::sub) return false;
   const Node* at = e.node()->inputs[1].node().get();
   for (int i = 0; i < max_depth && at->op != &ops::max; ++i) {
-    if (at->op != &ops::where && !at->op->has(Trait::movement)) return false;
+    if (at->op != &ops::where && !at->op->is(Kind::movement)) return false;
     at = at->inputs[at->op == &ops::where ? 1 : 0].node().get();
   }
   return at->op == &ops::max;
@@ -121,7 +121,7 @@ Cotangent taken_apart(const Expr& made, Location at) {
     const Expr other = !Operand(n.inputs[0], at);
     return {.value = n.inputs[2], .support = other, .pending = other};
   }
-  if (n.op == &ops::unslice || n.op->has(Trait::scatter))
+  if (n.op == &ops::unslice || n.op->is(Kind::scatter))
     return {.value = made, .support = is_not_zero(made, at)};
   return {.value = made};
 }
@@ -174,7 +174,7 @@ Cotangent sum_of(const Cotangent& a, const Cotangent& b, Location where) {
 }
 
 std::vector<Cotangent> pull_back(const Node& n, const Expr& output, const Cotangent& c) {
-  const bool is_elementwise = n.op->has(Trait::elementwise);
+  const bool is_elementwise = n.op->is(Kind::elementwise);
   const Expr given = is_elementwise ? c.value : selected(c, n.where);
   const ir::GradContext context{n.inputs, n.attrs, output, given, n.where};
   const std::vector<Expr> made = n.op->gradient(context);
@@ -197,7 +197,7 @@ std::vector<Cotangent> pull_back(const Node& n, const Expr& output, const Cotang
       part = {.value = reduced,
               .support = has_zeros ? is_not_zero(reduced, n.where) : Expr(nullptr),
               .is_summed =
-                  !is_placed && (c.is_summed || is_reduced || n.op->has(Trait::contraction))};
+                  !is_placed && (c.is_summed || is_reduced || n.op->is(Kind::contraction))};
     }
     if (part.value.dtype() != input.dtype())
       part.value = ops::cast_to(part.value, input.dtype(), n.where);

@@ -59,7 +59,7 @@ Expr fresh_leaf(const Expr& like) {
 Expr stabilized(const Expr& cost, const std::vector<Expr>& wrt) {
   Substitution to_leaf, back;
   for (const Expr& v : wrt) {
-    if (v.node()->op->has(ir::Trait::leaf) || to_leaf.contains(v.node().get())) continue;
+    if (v.node()->op->is(ir::Kind::leaf) || to_leaf.contains(v.node().get())) continue;
     const Expr leaf = fresh_leaf(v);
     to_leaf.emplace(v.node().get(), leaf);
     back.emplace(leaf.node().get(), v);

@@ -80,8 +80,7 @@ struct Value {
 
 /// Whether an op that makes floats of floats only moves them.
 bool moves_elements(const Op& op) {
-  return op.eval && !op.has(Trait::reduction) && !op.has(Trait::contraction) &&
-         !op.has(Trait::scatter);
+  return op.eval && !op.is_reduction() && !op.is(Kind::contraction) && !op.is(Kind::scatter);
 }
 
 Value evaluate_node(EvalContext c, Precision precision) {
@@ -201,7 +200,7 @@ Array evaluate_nudged_sum(EvalContext c, std::uint64_t nudge, NodeId id) {
                     std::ranges::all_of(std::views::iota(std::int64_t{0}, a.numel()), is_whole);
     inputs.push_back(Nudger(nudge + inputs.size() + 1, id)(a, is_whole, never));
     // A factor below 1 that the whole product is multiplied by comes after the sums.
-    const bool is_factor = c.op.has(Trait::contraction) && a.rank() == 0;
+    const bool is_factor = c.op.is(Kind::contraction) && a.rank() == 0;
     magnitudes.push_back(mapped(a, [&]<class T>(std::int64_t, T v) {
       return std::isfinite(v) ? std::max(std::fabs(v), T(is_factor ? 1 : 0)) : T(0);
     }));
@@ -222,11 +221,11 @@ Array evaluate_nudged_sum(EvalContext c, std::uint64_t nudge, NodeId id) {
 
 /// As evaluate_node does in Precision::rounded, with other roundings.
 Array evaluate_nudged(const EvalContext& c, std::uint64_t nudge, NodeId id, bool is_wanted) {
-  if (is_float(c.dtype) && !moves_elements(c.op) && !c.op.has(Trait::elementwise) &&
-      !c.op.has(Trait::generator))
+  if (is_float(c.dtype) && !moves_elements(c.op) && !c.op.is(Kind::elementwise) &&
+      !c.op.is(Kind::generator) && !c.op.is(Kind::random))
     return evaluate_nudged_sum(c, nudge, id);
   const Array value = evaluate_node(c, Precision::rounded).nearest;
-  if (!is_float(c.dtype) || !c.op.has(Trait::elementwise)) return value;
+  if (!is_float(c.dtype) || !c.op.is(Kind::elementwise)) return value;
   const bool is_cast = c.inputs.size() == 1 && c.inputs[0].dtype() != value.dtype();
   // What also computes with integers and has not two inputs chooses an input, or cuts it off.
   if (c.op.eval_int && c.inputs.size() != 2 && !is_cast) return value;
@@ -296,7 +295,7 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
                               .dims = dims,
                               .rests = rests,
                               .flushes = precision == Precision::flushed};
-    KROTON_CHECK(n.op->eval || n.op->has(Trait::elementwise), "{} {} has no value", n.op->name,
+    KROTON_CHECK(n.op->eval || n.op->is(Kind::elementwise), "{} {} has no value", n.op->name,
                  n.name);
     try {
       if (bindings.nudge != 0) {

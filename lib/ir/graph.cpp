@@ -27,7 +27,7 @@ bool occurs_in(const Dim& symbol, const Dim& d) {
 /// Whether an argument of a call tells it.
 bool is_size_of_input(const Dim& symbol, std::span<const Expr* const> order) {
   return symbol.node()->kind == DimKind::scalar || std::ranges::any_of(order, [&](const Expr* e) {
-           return e->node()->op->has(Trait::leaf) &&
+           return e->node()->op->is(Kind::leaf) &&
                   std::ranges::any_of(e->shape(),
                                       [&](const Dim& d) { return dims::same(d, symbol); });
          });
@@ -87,7 +87,7 @@ Graph Graph::capture(std::span<const Expr> outputs, Unify unify, std::span<const
     if (!n->name.empty() && g[id].name.empty())
       g.nodes_[static_cast<std::size_t>(id)].name = n->name;
     g.captured_.emplace(n, id);
-    if (n->op->has(Trait::leaf)) g.leaves_.emplace(id, *e);
+    if (n->op->is(Kind::leaf)) g.leaves_.emplace(id, *e);
   }
   for (const Expr& e : outputs) g.outputs_.push_back(*g.captured_.find(e.node().get()));
   return g;

@@ -31,7 +31,7 @@ struct GraphNode {
   NodeIds users;    ///< may hold a user once for each use
   NodeId replaced_by = no_node;
 
-  bool is_leaf() const { return op->has(Trait::leaf); }
+  bool is_leaf() const { return op->is(Kind::leaf); }
 };
 
 /// A run-time check that two dims are equal, and the expression that asked for it.

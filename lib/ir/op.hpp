@@ -1,10 +1,10 @@
 #pragma once
 /// An op is one row: everything that Kroton knows of it. Passes ask rows, never names.
 ///
-///   const Op exp{.name = "exp", .arity = 1, .traits = Trait::elementwise, .dtypes =
-///   Dtypes::floating,
+///   const Op exp{.name = "exp", .kind = Kind::elementwise, .dtypes = Dtypes::floating,
 ///                .spelling = "exp_{t}({0})", .eval_float = …, .gradient = …, .domain = {-8, 8}};
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -12,28 +12,52 @@
 #include "lib/ir/node.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/interval.hpp"
+#include "lib/support/required.hpp"
 
 namespace kroton::ir {
 
-enum class Trait : std::uint32_t {
-  none = 0,
-  elementwise = 1 << 0, ///< out[i] depends on in[i] (broadcast) alone; has eval_float or eval_int
-  commutative = 1 << 1,
-  leaf = 1 << 2,          ///< input, shared, constant, array
-  generator = 1 << 3,     ///< no array inputs; out[i] depends on i: iota, uniform
-  reduction = 1 << 4,     ///< attrs.ints are the reduced axes, which leave the shape
-  arg_reduction = 1 << 5, ///< a reduction that yields a position (i64)
-  movement = 1 << 6,      ///< moves elements without changing them
-  contraction = 1 << 7,
-  gather = 1 << 8,
-  scatter = 1 << 9,
-  identity = 1 << 10,   ///< out = in[0]; means something to grad only
-  increasing = 1 << 11, ///< non-decreasing in its input
-  fallible = 1 << 12,   ///< may fail while running (an index out of range)
+/// What an op does with its inputs: every stage decides by this how it treats a node. Stages switch
+/// over it without `default`, so that a kind that is added here does not compile until each of them
+/// says what it does with it.
+enum class Kind : std::uint8_t {
+  leaf,        ///< input, shared variable, constant, array: no inputs, a value from outside
+  generator,   ///< no inputs; element i is computed from i where it is read: size, iota
+  random,      ///< element i is drawn from the state, the only input, and i
+  elementwise, ///< out[i] depends on in[i] (broadcast) alone; has eval_float or eval_int
+  reduction,   ///< folds the axes in attrs.ints, which leave the shape; has a Fold
+  movement,    ///< a view: moves the input's elements without changing them
+  pad,         ///< places the input's elements in a larger array; the others are zero
+  gather,      ///< reads the first input at the positions in the others
+  scatter,     ///< adds the first input up at the positions in the others; elsewhere it is zero
+  contraction, ///< sums products of two inputs' elements over an axis
+  library,     ///< whole arrays from whole arrays, by a function that no loop of ours is
 };
-constexpr Trait operator|(Trait a, Trait b) {
-  return static_cast<Trait>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+
+/// What else is true of an op. A property is here because some stage asks for it.
+enum class Property : std::uint8_t {
+  none = 0,
+  commutative = 1 << 0,
+  increasing = 1 << 1, ///< non-decreasing in its input
+  fallible = 1 << 2,   ///< may fail while running (an index out of range)
+};
+constexpr Property operator|(Property a, Property b) {
+  return static_cast<Property>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b));
 }
+
+/// The value that a fold starts from, and gives for an empty axis.
+enum class Identity : std::uint8_t {
+  zero,
+  lowest,  ///< of the dtype; -inf for floats
+  highest, ///< of the dtype; inf for floats
+};
+
+/// How a reduction makes one value of many.
+struct Fold {
+  support::Required<Identity> identity;
+  /// The text that folds {1} into {0}, in the dtype of the elements. Of reductions that yield a
+  /// position, the text for "{1} takes the place of {0}".
+  support::Required<std::string_view (*)(DType)> spell;
+};
 
 /// Input dtypes that an elementwise op or a reduction computes in; others are promoted or refused.
 enum class Dtypes : std::uint8_t {
@@ -118,7 +142,8 @@ struct Domain {
 struct Op {
   std::string_view name;
   int arity = 1; ///< -1: any number
-  Trait traits = Trait::none;
+  support::Required<Kind> kind;
+  Property properties = Property::none;
   Dtypes dtypes = Dtypes::any;
   Result result = Result::same;
   int cost = 1; ///< scalar operations an element, roughly; 4 and more is worth keeping
@@ -127,12 +152,7 @@ struct Op {
   std::string_view spelling = {};
   /// The text where it differs by dtype: given the dtype it computes in and the result's.
   std::string_view (*spell)(DType in, DType out) = nullptr;
-  /// Reductions: the text that folds {1} into {0}.
-  std::string_view (*spell_fold)(DType) = nullptr;
-  /// Arg-reductions: the text for "{1} takes the place of {0}".
-  std::string_view better = {};
-  /// Reductions: what a fold starts from: "zero", "lowest" or "highest".
-  std::string_view neutral = {};
+  std::optional<Fold> fold = {}; ///< reductions only
 
   Type (*infer)(InferContext&) = nullptr;
   FloatEvaluator eval_float = {};
@@ -148,9 +168,13 @@ struct Op {
   /// One per input; the last stands for the rest.
   std::vector<Domain> domain = {};
 
-  bool has(Trait t) const {
-    return (static_cast<std::uint32_t>(traits) & static_cast<std::uint32_t>(t)) != 0;
+  bool is(Kind k) const { return kind == k; }
+  bool has(Property p) const {
+    return (static_cast<std::uint8_t>(properties) & static_cast<std::uint8_t>(p)) != 0;
   }
+  bool is_reduction() const { return is(Kind::reduction); }
+  /// Of a reduction: whether the result is the position of the element that the fold chooses.
+  bool gives_position() const { return result == Result::position; }
 };
 
 /// The type that the op's row gives. Throws the row's errors, and ShapeError for a type of more

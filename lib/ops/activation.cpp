@@ -13,7 +13,8 @@ namespace {
 
 using ir::Dtypes;
 using ir::GradContext;
-using ir::Trait;
+using ir::Kind;
+using ir::Property;
 
 using Grads = std::vector<Expr>;
 
@@ -29,7 +30,8 @@ constexpr auto sigmoid_float = []<class T>(const T* v) -> T {
 } // namespace
 
 const Op sigmoid{.name = "sigmoid",
-                 .traits = Trait::elementwise | Trait::increasing,
+                 .kind = Kind::elementwise,
+                 .properties = Property::increasing,
                  .dtypes = Dtypes::floating,
                  .cost = 12,
                  .spelling = "sigmoid_{t}({0})",
@@ -42,7 +44,8 @@ const Op sigmoid{.name = "sigmoid",
                  .domain = {{-8, 8}}};
 const Op softplus{
     .name = "softplus",
-    .traits = Trait::elementwise | Trait::increasing,
+    .kind = Kind::elementwise,
+    .properties = Property::increasing,
     .dtypes = Dtypes::floating,
     .cost = 20,
     .spelling = "softplus_{t}({0})",
@@ -52,7 +55,8 @@ const Op softplus{
     .domain = {{-8, 8}}};
 const Op relu{
     .name = "relu",
-    .traits = Trait::elementwise | Trait::increasing,
+    .kind = Kind::elementwise,
+    .properties = Property::increasing,
     .dtypes = Dtypes::floating,
     .cost = 1,
     .spelling = "relu_{t}({0})",

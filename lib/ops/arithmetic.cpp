@@ -15,7 +15,8 @@ namespace {
 
 using ir::Dtypes;
 using ir::GradContext;
-using ir::Trait;
+using ir::Kind;
+using ir::Property;
 using ir::Wide;
 
 Wide floor_div_wide(const Wide* v) {
@@ -80,7 +81,8 @@ Expr scaled(const Expr& g, const Expr& factor) {
 
 const Op add{.name = "add",
              .arity = 2,
-             .traits = Trait::elementwise | Trait::commutative,
+             .kind = Kind::elementwise,
+             .properties = Property::commutative,
              .dtypes = Dtypes::numeric,
              .spelling = "{0} + {1}",
              .infer = infer_elementwise,
@@ -95,7 +97,7 @@ const Op add{.name = "add",
 
 const Op sub{.name = "sub",
              .arity = 2,
-             .traits = Trait::elementwise,
+             .kind = Kind::elementwise,
              .dtypes = Dtypes::numeric,
              .spelling = "{0} - {1}",
              .infer = infer_elementwise,
@@ -110,7 +112,8 @@ const Op sub{.name = "sub",
 
 const Op mul{.name = "mul",
              .arity = 2,
-             .traits = Trait::elementwise | Trait::commutative,
+             .kind = Kind::elementwise,
+             .properties = Property::commutative,
              .dtypes = Dtypes::numeric,
              .spelling = "{0} * {1}",
              .infer = infer_elementwise,
@@ -125,7 +128,7 @@ const Op mul{.name = "mul",
 
 const Op div{.name = "div",
              .arity = 2,
-             .traits = Trait::elementwise,
+             .kind = Kind::elementwise,
              .dtypes = Dtypes::floating,
              .cost = 3,
              .spelling = "{0} / {1}",
@@ -140,7 +143,7 @@ const Op div{.name = "div",
 
 const Op floor_div{.name = "floor-div",
                    .arity = 2,
-                   .traits = Trait::elementwise,
+                   .kind = Kind::elementwise,
                    .dtypes = Dtypes::numeric,
                    .cost = 4,
                    .spelling = "floor_div_{t}({0}, {1})",
@@ -153,7 +156,7 @@ const Op floor_div{.name = "floor-div",
 const Op mod{
     .name = "mod",
     .arity = 2,
-    .traits = Trait::elementwise,
+    .kind = Kind::elementwise,
     .dtypes = Dtypes::numeric,
     .cost = 4,
     .spelling = "mod_{t}({0}, {1})",
@@ -164,7 +167,7 @@ const Op mod{
     .domain = {{-20, 20, false}, {1, 5, false}}};
 
 const Op neg{.name = "neg",
-             .traits = Trait::elementwise,
+             .kind = Kind::elementwise,
              .dtypes = Dtypes::numeric,
              .spelling = "-{0}",
              .infer = infer_elementwise,
@@ -175,7 +178,7 @@ const Op neg{.name = "neg",
              .domain = {{}}};
 
 const Op abs{.name = "abs",
-             .traits = Trait::elementwise,
+             .kind = Kind::elementwise,
              .dtypes = Dtypes::numeric,
              .spell = [](DType t, DType) -> std::string_view {
                return is_float(t) ? "abs_{t}({0})" : "{0} < 0 ? -{0} : {0}";
@@ -193,7 +196,8 @@ const Op abs{.name = "abs",
 
 const Op sign{
     .name = "sign",
-    .traits = Trait::elementwise | Trait::increasing,
+    .kind = Kind::elementwise,
+    .properties = Property::increasing,
     .dtypes = Dtypes::numeric,
     .cost = 2,
     .spell = [](DType t, DType) -> std::string_view {
@@ -209,7 +213,8 @@ const Op sign{
     .domain = {{0.25, 4}}};
 
 const Op floor{.name = "floor",
-               .traits = Trait::elementwise | Trait::increasing,
+               .kind = Kind::elementwise,
+               .properties = Property::increasing,
                .dtypes = Dtypes::floating,
                .spelling = "floor_{t}({0})",
                .infer = infer_elementwise,
@@ -219,7 +224,7 @@ const Op floor{.name = "floor",
 
 const Op pow{.name = "pow",
              .arity = 2,
-             .traits = Trait::elementwise,
+             .kind = Kind::elementwise,
              .dtypes = Dtypes::numeric,
              .cost = 20,
              .spell = [](DType t, DType) -> std::string_view {
@@ -241,7 +246,8 @@ const Op pow{.name = "pow",
 
 const Op minimum{.name = "minimum",
                  .arity = 2,
-                 .traits = Trait::elementwise | Trait::commutative,
+                 .kind = Kind::elementwise,
+                 .properties = Property::commutative,
                  .dtypes = Dtypes::any,
                  .cost = 2,
                  .spell = [](DType t, DType) -> std::string_view {
@@ -260,7 +266,8 @@ const Op minimum{.name = "minimum",
 
 const Op maximum{.name = "maximum",
                  .arity = 2,
-                 .traits = Trait::elementwise | Trait::commutative,
+                 .kind = Kind::elementwise,
+                 .properties = Property::commutative,
                  .dtypes = Dtypes::any,
                  .cost = 2,
                  .spell = [](DType t, DType) -> std::string_view {

@@ -15,7 +15,7 @@ using ir::Dtypes;
 using ir::EvalContext;
 using ir::GradContext;
 using ir::InferContext;
-using ir::Trait;
+using ir::Kind;
 using ir::Type;
 using ir::Wide;
 
@@ -126,7 +126,7 @@ Expr swapped(const Expr& e, Location where) {
 const Op matmul{
     .name = "matmul",
     .arity = 2,
-    .traits = Trait::contraction,
+    .kind = Kind::contraction,
     .dtypes = Dtypes::numeric,
     .infer = infer_matmul,
     .eval = eval_matmul,
@@ -140,7 +140,7 @@ const Op matmul{
 /// so_far + alpha * (a @ b): what `w - lr * dot(x, d)` becomes. Made by rewrites only.
 const Op gemm{.name = "gemm",
               .arity = 4,
-              .traits = Trait::contraction,
+              .kind = Kind::contraction,
               .dtypes = Dtypes::floating,
               .infer = infer_gemm,
               .eval = eval_gemm,

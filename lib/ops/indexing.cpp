@@ -21,7 +21,8 @@ namespace {
 using ir::EvalContext;
 using ir::GradContext;
 using ir::InferContext;
-using ir::Trait;
+using ir::Kind;
+using ir::Property;
 using ir::Type;
 
 /// Inputs: the array, then k position arrays of one shape S; the result is S + the array's axes
@@ -135,7 +136,8 @@ std::vector<Expr> with_first(const Expr& first, std::span<const Expr> inputs) {
 
 const Op gather{.name = "gather",
                 .arity = -1,
-                .traits = Trait::gather | Trait::fallible,
+                .kind = Kind::gather,
+                .properties = Property::fallible,
                 .infer = infer_gather,
                 .eval = eval_gather,
                 .gradient = [](const GradContext& c) {
@@ -146,7 +148,8 @@ const Op gather{.name = "gather",
                 }};
 const Op index_add{.name = "index-add",
                    .arity = -1,
-                   .traits = Trait::scatter | Trait::fallible,
+                   .kind = Kind::scatter,
+                   .properties = Property::fallible,
                    .dtypes = ir::Dtypes::numeric,
                    .infer = infer_index_add,
                    .eval = eval_index_add,

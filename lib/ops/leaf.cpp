@@ -15,7 +15,7 @@ namespace {
 using ir::Attrs;
 using ir::EvalContext;
 using ir::InferContext;
-using ir::Trait;
+using ir::Kind;
 using ir::Type;
 
 /// attrs.leaf identifies it, attrs.dtype and attrs.dims are its type.
@@ -44,23 +44,20 @@ Array eval_iota(const EvalContext& c) { return Array::arange<std::int64_t>(c.sha
 
 } // namespace
 
-const Op input{.name = "input", .arity = 0, .traits = Trait::leaf, .infer = infer_leaf};
-const Op shared{.name = "shared", .arity = 0, .traits = Trait::leaf, .infer = infer_leaf};
+const Op input{.name = "input", .arity = 0, .kind = Kind::leaf, .infer = infer_leaf};
+const Op shared{.name = "shared", .arity = 0, .kind = Kind::leaf, .infer = infer_leaf};
 /// attrs.bits is the value, in attrs.dtype.
-const Op constant{.name = "constant",
-                  .arity = 0,
-                  .traits = Trait::leaf,
-                  .infer = infer_leaf,
-                  .eval = eval_constant};
+const Op constant{
+    .name = "constant", .arity = 0, .kind = Kind::leaf, .infer = infer_leaf, .eval = eval_constant};
 /// attrs.leaf is an ir::ArrayLeaf.
 const Op array{
-    .name = "array", .arity = 0, .traits = Trait::leaf, .infer = infer_leaf, .eval = eval_array};
+    .name = "array", .arity = 0, .kind = Kind::leaf, .infer = infer_leaf, .eval = eval_array};
 /// attrs.dims[0] as an i64 scalar.
 const Op size{
-    .name = "size", .arity = 0, .traits = Trait::generator, .infer = infer_size, .eval = eval_size};
+    .name = "size", .arity = 0, .kind = Kind::generator, .infer = infer_size, .eval = eval_size};
 /// 0 … n-1 with n = attrs.dims[0].
 const Op iota{
-    .name = "iota", .arity = 0, .traits = Trait::generator, .infer = infer_iota, .eval = eval_iota};
+    .name = "iota", .arity = 0, .kind = Kind::generator, .infer = infer_iota, .eval = eval_iota};
 
 double float_value(DType dtype, std::uint64_t bits) {
   if (dtype == DType::f32) {

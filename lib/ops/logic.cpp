@@ -14,8 +14,9 @@ namespace {
 using ir::Dtypes;
 using ir::GradContext;
 using ir::InferContext;
+using ir::Kind;
+using ir::Property;
 using ir::Result;
-using ir::Trait;
 using ir::Type;
 using ir::Wide;
 
@@ -42,7 +43,8 @@ std::vector<Expr> no_gradient(const GradContext& c) {
 
 const Op equal{.name = "equal",
                .arity = 2,
-               .traits = Trait::elementwise | Trait::commutative,
+               .kind = Kind::elementwise,
+               .properties = Property::commutative,
                .result = Result::boolean,
                .spelling = "{0} == {1}",
                .infer = infer_elementwise,
@@ -52,7 +54,8 @@ const Op equal{.name = "equal",
                .domain = {{-2, 2, false}}};
 const Op not_equal{.name = "not-equal",
                    .arity = 2,
-                   .traits = Trait::elementwise | Trait::commutative,
+                   .kind = Kind::elementwise,
+                   .properties = Property::commutative,
                    .result = Result::boolean,
                    .spelling = "{0} != {1}",
                    .infer = infer_elementwise,
@@ -62,7 +65,7 @@ const Op not_equal{.name = "not-equal",
                    .domain = {{-2, 2, false}}};
 const Op less{.name = "less",
               .arity = 2,
-              .traits = Trait::elementwise,
+              .kind = Kind::elementwise,
               .result = Result::boolean,
               .spelling = "{0} < {1}",
               .infer = infer_elementwise,
@@ -73,7 +76,7 @@ const Op less{.name = "less",
               .domain = {{-2, 2, false}}};
 const Op less_equal{.name = "less-equal",
                     .arity = 2,
-                    .traits = Trait::elementwise,
+                    .kind = Kind::elementwise,
                     .result = Result::boolean,
                     .spelling = "{0} <= {1}",
                     .infer = infer_elementwise,
@@ -84,7 +87,7 @@ const Op less_equal{.name = "less-equal",
                     .domain = {{-2, 2, false}}};
 const Op greater{.name = "greater",
                  .arity = 2,
-                 .traits = Trait::elementwise,
+                 .kind = Kind::elementwise,
                  .result = Result::boolean,
                  .spelling = "{0} > {1}",
                  .infer = infer_elementwise,
@@ -95,7 +98,7 @@ const Op greater{.name = "greater",
                  .domain = {{-2, 2, false}}};
 const Op greater_equal{.name = "greater-equal",
                        .arity = 2,
-                       .traits = Trait::elementwise,
+                       .kind = Kind::elementwise,
                        .result = Result::boolean,
                        .spelling = "{0} >= {1}",
                        .infer = infer_elementwise,
@@ -106,7 +109,8 @@ const Op greater_equal{.name = "greater-equal",
                        .domain = {{-2, 2, false}}};
 const Op logical_and{.name = "logical-and",
                      .arity = 2,
-                     .traits = Trait::elementwise | Trait::commutative,
+                     .kind = Kind::elementwise,
+                     .properties = Property::commutative,
                      .dtypes = Dtypes::boolean,
                      .spelling = "{0} & {1}",
                      .infer = infer_elementwise,
@@ -116,7 +120,8 @@ const Op logical_and{.name = "logical-and",
                      .domain = {{0, 1, false}}};
 const Op logical_or{.name = "logical-or",
                     .arity = 2,
-                    .traits = Trait::elementwise | Trait::commutative,
+                    .kind = Kind::elementwise,
+                    .properties = Property::commutative,
                     .dtypes = Dtypes::boolean,
                     .spelling = "{0} | {1}",
                     .infer = infer_elementwise,
@@ -125,7 +130,7 @@ const Op logical_or{.name = "logical-or",
                     .gradient = no_gradient,
                     .domain = {{0, 1, false}}};
 const Op logical_not{.name = "logical-not",
-                     .traits = Trait::elementwise,
+                     .kind = Kind::elementwise,
                      .dtypes = Dtypes::boolean,
                      .spelling = "!{0}",
                      .infer = infer_elementwise,
@@ -136,7 +141,7 @@ const Op logical_not{.name = "logical-not",
 
 const Op where{.name = "where",
                .arity = 3,
-               .traits = Trait::elementwise,
+               .kind = Kind::elementwise,
                .spelling = "{0} ? {1} : {2}",
                .infer = infer_where,
                .eval_float = [](const auto* v) { return v[0] != 0 ? v[1] : v[2]; },
@@ -152,7 +157,7 @@ const Op where{.name = "where",
 
 /// attrs.dtype is the target.
 const Op cast{.name = "cast",
-              .traits = Trait::elementwise,
+              .kind = Kind::elementwise,
               .result = Result::cast,
               .spell = [](DType from, DType to) -> std::string_view {
                 return is_bool(to)                       ? "to_bool({0})"

@@ -17,7 +17,7 @@ namespace {
 using ir::EvalContext;
 using ir::GradContext;
 using ir::InferContext;
-using ir::Trait;
+using ir::Kind;
 using ir::Type;
 namespace dims = ir::dims;
 
@@ -112,7 +112,7 @@ std::vector<Dim> with_shape(std::span<const Dim> starts, const std::vector<Dim>&
 } // namespace
 
 const Op reshape{.name = "reshape",
-                 .traits = Trait::movement,
+                 .kind = Kind::movement,
                  .infer = infer_reshape,
                  .eval = eval_reshape,
                  .gradient = [](const GradContext& c) {
@@ -120,7 +120,7 @@ const Op reshape{.name = "reshape",
                        ir::make(reshape, {c.grad}, {.dims = c.inputs[0].shape()}, c.where)};
                  }};
 const Op transpose{.name = "transpose",
-                   .traits = Trait::movement,
+                   .kind = Kind::movement,
                    .infer = infer_transpose,
                    .eval = eval_transpose,
                    .gradient = [](const GradContext& c) {
@@ -131,14 +131,14 @@ const Op transpose{.name = "transpose",
                      return std::vector{ir::make(transpose, {c.grad}, {.ints = inverse}, c.where)};
                    }};
 const Op broadcast_to{.name = "broadcast-to",
-                      .traits = Trait::movement,
+                      .kind = Kind::movement,
                       .infer = infer_broadcast,
                       .eval = eval_broadcast,
                       .gradient = [](const GradContext& c) {
                         return std::vector{sum_to(c.grad, c.inputs[0], c.where)};
                       }};
 const Op slice{.name = "slice",
-               .traits = Trait::movement,
+               .kind = Kind::movement,
                .infer = infer_slice,
                .eval = eval_slice,
                .gradient = [](const GradContext& c) {
@@ -150,7 +150,7 @@ const Op slice{.name = "slice",
 /// Zeros with the input placed at every step-th position from the starts: slice's gradient.
 const Op unslice{
     .name = "unslice",
-    .traits = Trait::none,
+    .kind = Kind::pad,
     .infer = infer_unslice,
     .eval = eval_unslice,
     .gradient = [](const GradContext& c) {
@@ -159,14 +159,14 @@ const Op unslice{
           {.ints = c.attrs.ints, .dims = with_shape(c.attrs.dims, c.inputs[0].shape())}, c.where)};
     }};
 const Op stop_gradient{.name = "stop-gradient",
-                       .traits = Trait::movement | Trait::identity,
+                       .kind = Kind::movement,
                        .infer = [](InferContext& c) { return c.in(0); },
                        .eval = eval_identity,
                        .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; }};
 /// The input's elements in a buffer of their own; the planner puts one where a view must become
 /// dense. attrs.ints tells several copies of one value apart.
 const Op copy{.name = "copy",
-              .traits = Trait::elementwise,
+              .kind = Kind::elementwise,
               .spelling = "{0}",
               .infer = infer_elementwise,
               .eval_float = [](const auto* v) { return v[0]; },

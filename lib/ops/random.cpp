@@ -19,7 +19,7 @@ namespace {
 
 using ir::EvalContext;
 using ir::InferContext;
-using ir::Trait;
+using ir::Kind;
 using ir::Type;
 
 using Words = std::array<std::uint32_t, 4>;
@@ -77,7 +77,7 @@ Array eval_uniform(const EvalContext& c) {
 
 const Op uniform{.name = "uniform",
                  .arity = 1,
-                 .traits = Trait::generator,
+                 .kind = Kind::random,
                  .cost = 20,
                  .infer = infer_uniform,
                  .eval = eval_uniform,

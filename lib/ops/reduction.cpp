@@ -19,9 +19,10 @@ namespace {
 using ir::Dtypes;
 using ir::EvalContext;
 using ir::GradContext;
+using ir::Identity;
 using ir::InferContext;
+using ir::Kind;
 using ir::Result;
-using ir::Trait;
 using ir::Type;
 using ir::Wide;
 
@@ -130,46 +131,52 @@ std::vector<Expr> grad_extreme(const GradContext& c) {
 
 std::vector<Expr> no_gradient(const GradContext&) { return {Expr(nullptr)}; }
 
+using Text = std::string_view;
+
+constexpr ir::Fold of_sum{.identity = Identity::zero, .spell = [](DType t) -> Text {
+                            return is_float(t) ? "sum_{t}({0}, {1})" : "{0} + {1}";
+                          }};
+constexpr ir::Fold of_max{.identity = Identity::lowest, .spell = [](DType t) -> Text {
+                            return is_float(t) ? "maximum_{t}({0}, {1})" : "{1} > {0} ? {1} : {0}";
+                          }};
+constexpr ir::Fold of_min{.identity = Identity::highest, .spell = [](DType t) -> Text {
+                            return is_float(t) ? "minimum_{t}({0}, {1})" : "{1} < {0} ? {1} : {0}";
+                          }};
+constexpr ir::Fold of_argmax{.identity = Identity::lowest, .spell = [](DType) -> Text {
+                               return "{1} > {0} || ({1} != {1} && {0} == {0})";
+                             }};
+constexpr ir::Fold of_argmin{.identity = Identity::highest, .spell = [](DType) -> Text {
+                               return "{1} < {0} || ({1} != {1} && {0} == {0})";
+                             }};
+
 } // namespace
 
 const Op sum{.name = "sum",
-             .traits = Trait::reduction,
+             .kind = Kind::reduction,
              .dtypes = Dtypes::numeric,
-             .spell_fold = [](DType t) -> std::string_view {
-               return is_float(t) ? "sum_{t}({0}, {1})" : "{0} + {1}";
-             },
-             .neutral = "zero",
+             .fold = of_sum,
              .infer = infer_reduction,
              .eval = eval_sum,
              .gradient = [](const GradContext& c) { return std::vector{spread(c.grad, c)}; },
              .domain = {{}}};
 const Op max{.name = "max",
-             .traits = Trait::reduction | Trait::increasing,
-
-             .spell_fold = [](DType t) -> std::string_view {
-               return is_float(t) ? "maximum_{t}({0}, {1})" : "{1} > {0} ? {1} : {0}";
-             },
-             .neutral = "lowest",
+             .kind = Kind::reduction,
+             .fold = of_max,
              .infer = infer_reduction,
              .eval = eval_max,
              .gradient = grad_extreme,
              .domain = {{}}};
 const Op min{.name = "min",
-             .traits = Trait::reduction | Trait::increasing,
-
-             .spell_fold = [](DType t) -> std::string_view {
-               return is_float(t) ? "minimum_{t}({0}, {1})" : "{1} < {0} ? {1} : {0}";
-             },
-             .neutral = "highest",
+             .kind = Kind::reduction,
+             .fold = of_min,
              .infer = infer_reduction,
              .eval = eval_min,
              .gradient = grad_extreme,
              .domain = {{}}};
 const Op argmax{.name = "argmax",
-                .traits = Trait::reduction | Trait::arg_reduction,
+                .kind = Kind::reduction,
                 .result = Result::position,
-                .better = "{1} > {0} || ({1} != {1} && {0} == {0})",
-                .neutral = "lowest",
+                .fold = of_argmax,
                 .infer = infer_reduction,
                 .eval =
                     [](const EvalContext& c) {
@@ -180,10 +187,9 @@ const Op argmax{.name = "argmax",
                 .gradient = no_gradient,
                 .domain = {{-4, 4, false}}};
 const Op argmin{.name = "argmin",
-                .traits = Trait::reduction | Trait::arg_reduction,
+                .kind = Kind::reduction,
                 .result = Result::position,
-                .better = "{1} < {0} || ({1} != {1} && {0} == {0})",
-                .neutral = "highest",
+                .fold = of_argmin,
                 .infer = infer_reduction,
                 .eval =
                     [](const EvalContext& c) {

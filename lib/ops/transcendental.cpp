@@ -14,7 +14,8 @@ namespace {
 
 using ir::Dtypes;
 using ir::GradContext;
-using ir::Trait;
+using ir::Kind;
+using ir::Property;
 
 using Grads = std::vector<Expr>;
 
@@ -36,7 +37,8 @@ constexpr auto cospi_float = []<class T>(const T* v) -> T {
 } // namespace
 
 const Op exp{.name = "exp",
-             .traits = Trait::elementwise | Trait::increasing,
+             .kind = Kind::elementwise,
+             .properties = Property::increasing,
              .dtypes = Dtypes::floating,
              .cost = 10,
              .spelling = "exp_{t}({0})",
@@ -46,7 +48,8 @@ const Op exp{.name = "exp",
              .domain = {{-8, 8}}};
 const Op expm1{
     .name = "expm1",
-    .traits = Trait::elementwise | Trait::increasing,
+    .kind = Kind::elementwise,
+    .properties = Property::increasing,
     .dtypes = Dtypes::floating,
     .cost = 12,
     .spelling = "expm1_{t}({0})",
@@ -55,7 +58,8 @@ const Op expm1{
     .gradient = [](const GradContext& c) { return Grads{c.grad * kroton::exp(c.inputs[0])}; },
     .domain = {{-8, 8}}};
 const Op log{.name = "log",
-             .traits = Trait::elementwise | Trait::increasing,
+             .kind = Kind::elementwise,
+             .properties = Property::increasing,
              .dtypes = Dtypes::floating,
              .cost = 10,
              .spelling = "log_{t}({0})",
@@ -64,7 +68,8 @@ const Op log{.name = "log",
              .gradient = [](const GradContext& c) { return Grads{c.grad / c.inputs[0]}; },
              .domain = {{0.125, 8}}};
 const Op log1p{.name = "log1p",
-               .traits = Trait::elementwise | Trait::increasing,
+               .kind = Kind::elementwise,
+               .properties = Property::increasing,
                .dtypes = Dtypes::floating,
                .cost = 12,
                .spelling = "log1p_{t}({0})",
@@ -73,7 +78,8 @@ const Op log1p{.name = "log1p",
                .gradient = [](const GradContext& c) { return Grads{c.grad / (c.inputs[0] + 1.0)}; },
                .domain = {{-0.75, 8}}};
 const Op sqrt{.name = "sqrt",
-              .traits = Trait::elementwise | Trait::increasing,
+              .kind = Kind::elementwise,
+              .properties = Property::increasing,
               .dtypes = Dtypes::floating,
               .cost = 4,
               .spelling = "sqrt_{t}({0})",
@@ -82,7 +88,8 @@ const Op sqrt{.name = "sqrt",
               .gradient = [](const GradContext& c) { return Grads{0.5 * c.grad / c.output}; },
               .domain = {{0.125, 8}}};
 const Op tanh{.name = "tanh",
-              .traits = Trait::elementwise | Trait::increasing,
+              .kind = Kind::elementwise,
+              .properties = Property::increasing,
               .dtypes = Dtypes::floating,
               .cost = 12,
               .spelling = "tanh_{t}({0})",
@@ -95,7 +102,7 @@ const Op tanh{.name = "tanh",
               .domain = {{-4, 4}}};
 /// 1 - tanh(x)^2, which keeps its digits where tanh(x) is nearly 1 or -1.
 const Op tanh_slope{.name = "tanh-slope",
-                    .traits = Trait::elementwise,
+                    .kind = Kind::elementwise,
                     .dtypes = Dtypes::floating,
                     .cost = 14,
                     .spelling = "tanh_slope_{t}({0})",
@@ -110,7 +117,7 @@ const Op tanh_slope{.name = "tanh-slope",
                         },
                     .domain = {{-4, 4}}};
 const Op sinpi{.name = "sinpi",
-               .traits = Trait::elementwise,
+               .kind = Kind::elementwise,
                .dtypes = Dtypes::floating,
                .cost = 10,
                .spelling = "sinpi_{t}({0})",
@@ -122,7 +129,7 @@ const Op sinpi{.name = "sinpi",
                    },
                .domain = {{-2, 2}}};
 const Op cospi{.name = "cospi",
-               .traits = Trait::elementwise,
+               .kind = Kind::elementwise,
                .dtypes = Dtypes::floating,
                .cost = 10,
                .spelling = "cospi_{t}({0})",

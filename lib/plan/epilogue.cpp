@@ -57,9 +57,9 @@ private:
 
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
-  bool is_product(NodeId id) const { return graph_[id].op->has(ir::Trait::contraction); }
+  bool is_product(NodeId id) const { return graph_[id].op->is(ir::Kind::contraction); }
   bool is_computed(NodeId id) const {
-    return is_product(id) || graph_[id].op->has(ir::Trait::scatter);
+    return is_product(id) || graph_[id].op->is(ir::Kind::scatter);
   }
 
   Unit& new_unit() {
@@ -121,7 +121,7 @@ private:
     if (group.levels != 1 || !has_axes_of(group, product)) return false;
     return std::ranges::all_of(group.members, [&](const Member& m) {
       const ir::Op& op = *graph_[m.id].op;
-      if (!op.has(ir::Trait::elementwise) && &op != &ops::uniform) return false;
+      if (!op.is(ir::Kind::elementwise) && &op != &ops::uniform) return false;
       if (m.site == Site::finish) return false;
       if (is_read_outside_.contains(m.id) && !has_all_axes(group, m.axes)) return false;
       return std::ranges::all_of(edges_.of(m.id), [&](const Edge& e) {

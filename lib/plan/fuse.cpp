@@ -147,7 +147,7 @@ private:
     const auto read = [&](NodeId id, std::size_t where) {
       for (const Edge& e : edges_.of(id)) {
         const NodeId base = e.view.base;
-        if (graph_[base].type.shape.empty() || graph_[base].op->has(ir::Trait::generator)) continue;
+        if (graph_[base].type.shape.empty() || is_generated(base)) continue;
         if (where == n && !spans.contains(base)) continue;
         auto& span = spans.try_emplace(base, where, where).first->second;
         span.second = std::max(span.second, where);
@@ -173,6 +173,11 @@ private:
     return best;
   }
 
+  /// Whether it is made of positions alone, or of positions and a random state.
+  bool is_generated(NodeId id) const {
+    return graph_[id].op->is(ir::Kind::generator) || graph_[id].op->is(ir::Kind::random);
+  }
+
   /// A number that nodes share if they compute the same from nodes that do.
   std::uint64_t step_of(NodeId id) {
     Form form;
@@ -186,7 +191,7 @@ private:
   bool is_plain(NodeId id) {
     const ir::GraphNode& n = graph_[id];
     const auto& shape = n.type.shape;
-    if (!n.op->has(ir::Trait::elementwise) || shape.empty()) return false;
+    if (!n.op->is(ir::Kind::elementwise) || shape.empty()) return false;
     return std::ranges::all_of(edges_.of(id), [&](const Edge& e) {
       const ir::GraphNode& base = graph_[e.view.base];
       if (storage_of(graph_, e.view.base) != e.view.base) return false;
@@ -376,12 +381,12 @@ private:
     const auto is_little = [&](NodeId id) {
       const NodeId storage = storage_of(graph_, id);
       return id == base || group_of_[at(id)] == group || graph_[storage].is_leaf() ||
-             graph_[id].op->has(ir::Trait::generator) || graph_[id].type.shape.size() < rank;
+             is_generated(id) || graph_[id].type.shape.size() < rank;
     };
     return std::ranges::all_of(groups_[static_cast<std::size_t>(group)], [&](NodeId id) {
       const ir::GraphNode& n = graph_[id];
       if (n.type.shape.size() > rank) return false;
-      if (n.op->has(ir::Trait::gather)) return false;
+      if (n.op->is(ir::Kind::gather)) return false;
       return std::ranges::all_of(edges_.of(id),
                                  [&](const Edge& e) { return is_little(e.view.base); });
     });

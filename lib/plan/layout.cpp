@@ -8,7 +8,7 @@
 
 namespace kroton::plan {
 namespace dims = ir::dims;
-using ir::Trait;
+using ir::Kind;
 
 const Member* Group::find(NodeId id) const {
   const auto it = std::ranges::find(members, id, &Member::id);
@@ -17,19 +17,19 @@ const Member* Group::find(NodeId id) const {
 
 bool is_fusable(const Graph& graph, NodeId id) {
   const ir::Op& op = *graph[id].op;
-  return op.has(Trait::elementwise) || op.has(Trait::reduction) || op.has(Trait::gather) ||
-         &op == &ops::uniform;
+  return op.is(Kind::elementwise) || op.is_reduction() || op.is(Kind::gather) ||
+         op.is(Kind::random);
 }
 
 Edges elementwise_edges(const Graph& graph, NodeId id) {
   const ir::GraphNode& n = graph[id];
   Edges edges;
-  if (n.op->has(Trait::elementwise)) {
+  if (n.op->is(Kind::elementwise)) {
     for (std::size_t i = 0; i < n.inputs.size(); ++i)
       edges.push_back({i, resolve_view(graph, n.inputs[i], n.type.rank())});
-  } else if (n.op->has(Trait::reduction)) {
+  } else if (n.op->is_reduction()) {
     edges.push_back({0, resolve_view(graph, n.inputs[0], graph[n.inputs[0]].type.rank())});
-  } else if (n.op->has(Trait::gather)) {
+  } else if (n.op->is(Kind::gather)) {
     for (std::size_t i = 1; i < n.inputs.size(); ++i)
       edges.push_back({i, resolve_view(graph, n.inputs[i], graph[n.inputs[i]].type.rank())});
   }
@@ -61,7 +61,7 @@ public:
       const ir::GraphNode& n = graph[id];
       Member m;
       m.id = id;
-      m.is_reduction = n.op->has(Trait::reduction);
+      m.is_reduction = n.op->is_reduction();
       const auto& shape = over(m).shape;
       first_slot_.push_back(static_cast<int>(parent_.size()));
       for (std::size_t i = 0; i < shape.size(); ++i) {
@@ -165,7 +165,7 @@ private:
   /// reads.
   bool tie_to_producers(std::size_t k) {
     const ir::GraphNode& n = graph_[group_.members[k].id];
-    if (n.op->has(Trait::gather)) {
+    if (n.op->is(Kind::gather)) {
       const View source = resolve_view(graph_, n.inputs[0], graph_[n.inputs[0]].type.rank());
       if (index_.contains(storage_of(graph_, source.base)))
         return refuse("it is read at computed positions");

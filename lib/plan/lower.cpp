@@ -9,7 +9,7 @@
 
 namespace kroton::plan {
 namespace dims = ir::dims;
-using ir::Trait;
+using ir::Kind;
 
 namespace {
 
@@ -207,7 +207,7 @@ private:
 
   int compute(const Member& m, Scope& scope) {
     const ir::GraphNode& n = graph_[m.id];
-    if (n.op->has(Trait::gather)) return gather(m, scope);
+    if (n.op->is(Kind::gather)) return gather(m, scope);
     if (n.op == &ops::uniform) return uniform(m, scope);
     support::SmallVector<int, 2> inputs;
     for (const Edge& e : elementwise_edges(graph_, m.id))
@@ -321,7 +321,7 @@ private:
       n = dims::mul(n, group_.axes[static_cast<std::size_t>(a)]);
     return n;
   }
-  bool gives_position(const Member& m) const { return graph_[m.id].op->has(Trait::arg_reduction); }
+  bool gives_position(const Member& m) const { return graph_[m.id].op->gives_position(); }
   Access scratch_array(DType dtype, const std::vector<int>& axes) {
     Access a;
     a.scratch = add_scratch(dtype, axes);
@@ -404,7 +404,7 @@ private:
     for (int a : r.reduced) folded = dims::mul(folded, group_.axes[static_cast<std::size_t>(a)]);
     const bool is_short =
         !shares_sums_ && !r.is_outer && folded.is_static() && folded.value() <= longest_stretch;
-    const bool is_wide = r.dtype == DType::f32 && n.op->neutral == "zero" &&
+    const bool is_wide = r.dtype == DType::f32 && n.op->fold->identity == ir::Identity::zero &&
                          (r.kept.empty() || r.is_outer) && !is_short;
     r.accumulator = is_wide ? DType::f64 : r.dtype;
     r.array_dtype = gives_position(m) ? r.result_dtype : r.accumulator;
@@ -416,7 +416,7 @@ private:
         r.part = scratch_array(r.dtype, r.kept);
     }
     if (r.has_array()) r.array = array_of(m, r);
-    if (n.op->has(Trait::arg_reduction)) {
+    if (n.op->gives_position()) {
       if (r.has_array()) r.best = scratch_array(r.dtype, r.kept);
       std::vector<Dim> sizes;
       for (int a : m.reduced) sizes.push_back(group_.axes[static_cast<std::size_t>(a)]);
@@ -491,7 +491,7 @@ private:
     bool inner = false, outer = false, gather = false;
     for (const Member& m : group_.members) {
       (m.is_outer ? outer : inner) |= m.is_reduction;
-      gather |= graph_[m.id].op->has(Trait::gather);
+      gather |= graph_[m.id].op->is(Kind::gather);
     }
     std::string text = inner && outer ? "rows and columns"
                        : inner        ? "row reduction"

@@ -53,7 +53,7 @@ private:
     if (!has_fixed_order) dense_.insert(id);
     const ir::Op& op = *graph_[id].op;
     if (walks_rows && has_short_rows(graph_[id].type) &&
-        (is_fusable(graph_, id) || op.has(ir::Trait::contraction)))
+        (is_fusable(graph_, id) || op.is(ir::Kind::contraction)))
       rowwise_.insert(id);
   }
 
@@ -63,7 +63,7 @@ private:
     for (NodeId id : graph_.order()) {
       const ir::GraphNode& n = graph_[id];
       if (is_alias(graph_, id)) dense_.insert(storage_of(graph_, id));
-      if (n.op->has(ir::Trait::scatter))
+      if (n.op->is(ir::Kind::scatter))
         for (NodeId i : n.inputs) dense_.insert(storage_of(graph_, i));
       if (n.op == &ops::gemm) {
         dense_.insert(id);

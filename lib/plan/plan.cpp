@@ -31,7 +31,7 @@ struct Item {
 };
 
 bool is_library_node(const Graph& g, NodeId id) {
-  return g[id].op->has(ir::Trait::contraction) || g[id].op->has(ir::Trait::scatter);
+  return g[id].op->is(ir::Kind::contraction) || g[id].op->is(ir::Kind::scatter);
 }
 
 /// The stored nodes that a member reads from outside its group.
@@ -118,7 +118,7 @@ std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
   const auto add = [&](Item& item, NodeId id, const Group* group) {
     item.computes.push_back(id);
     collect_needs(g, id, group, item.needs);
-    item.is_fallible = item.is_fallible || g[id].op->has(ir::Trait::fallible);
+    item.is_fallible = item.is_fallible || g[id].op->has(ir::Property::fallible);
     item.writes_update = item.writes_update || new_values.contains(id);
     item.position = position.at(id);
   };
@@ -191,7 +191,7 @@ public:
       add_product_with_epilogue(step, item.node, group_of(item));
     else if (item.group >= 0)
       step.what = add_kernel(step, group_of(item), {});
-    else if (g_[item.node].op->has(ir::Trait::contraction))
+    else if (g_[item.node].op->is(ir::Kind::contraction))
       step.what = add_contraction(step, item.node, nullptr);
     else
       add_scatter(step, item.node);

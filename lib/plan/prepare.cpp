@@ -11,7 +11,7 @@ namespace {
 
 bool is_computed(const Graph& g, NodeId id) {
   const ir::Op& op = *g[id].op;
-  return is_fusable(g, id) || op.has(ir::Trait::contraction) || op.has(ir::Trait::scatter);
+  return is_fusable(g, id) || op.is(ir::Kind::contraction) || op.is(ir::Kind::scatter);
 }
 bool has_memory(const Graph& g, NodeId id) {
   return is_computed(g, id) || g[id].is_leaf() || is_alias(g, id);
@@ -30,7 +30,7 @@ NodeId base_of(const Graph& g, NodeId id) {
 /// A reduction over axes of size 1 alone moves nothing.
 NodeId trivial_reduction(Graph& g, NodeId id) {
   const ir::GraphNode& n = g[id];
-  if (n.op->has(ir::Trait::arg_reduction)) {
+  if (n.op->gives_position()) {
     const NodeId zero = g.add(ops::constant, {}, {.dtype = DType::i64}, n.where);
     return g.add(ops::broadcast_to, {zero}, {.dims = n.type.shape}, n.where);
   }
@@ -43,7 +43,7 @@ void prepare(Graph& g) {
   for (NodeId id : g.order()) {
     const ir::GraphNode& n = g[id];
     if (n.replaced_by != ir::no_node) continue;
-    if (n.op->has(ir::Trait::reduction)) {
+    if (n.op->is_reduction()) {
       const auto& shape = g[n.inputs[0]].type.shape;
       if (std::ranges::all_of(n.attrs.ints, [&](std::int64_t a) {
             return shape[static_cast<std::size_t>(a)].is(1);
@@ -60,7 +60,7 @@ void prepare(Graph& g) {
     };
     if (is_alias(g, id)) {
       need_memory(0);
-    } else if (n.op->has(ir::Trait::gather)) {
+    } else if (n.op->is(ir::Kind::gather)) {
       need_base(0);
     } else if (n.op == &ops::matmul) {
       need_base(0);
@@ -70,7 +70,7 @@ void prepare(Graph& g) {
       need_base(1);
       need_base(2);
       need_base(3);
-    } else if (n.op->has(ir::Trait::scatter)) {
+    } else if (n.op->is(ir::Kind::scatter)) {
       for (std::size_t i = 0; i < inputs.size(); ++i) need_memory(i);
     }
     if (inputs != n.inputs) g.replace(id, g.add(*n.op, std::move(inputs), n.attrs, n.where));

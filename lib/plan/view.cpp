@@ -36,7 +36,7 @@ bool is_view(const Graph& graph, NodeId id) {
     std::vector<int> ignored;
     return matching_axes(graph[n.inputs[0]].type.shape, n.type.shape, ignored);
   }
-  return n.op->has(ir::Trait::movement);
+  return n.op->is(ir::Kind::movement);
 }
 
 bool is_alias(const Graph& graph, NodeId id) {

@@ -102,9 +102,9 @@ Engine::Index Engine::index(std::span<const Rule* const> rules) {
       result[r->from.op].push_back(entry);
       continue;
     }
-    KROTON_CHECK(r->from.kind == Pattern::Kind::trait, "rule {} matches every node", r->name);
+    KROTON_CHECK(r->from.kind == Pattern::Kind::any_of_kind, "rule {} matches every node", r->name);
     for (const ir::Op* op : ops::all())
-      if (op->has(r->from.trait)) result[op].push_back(entry);
+      if (op->is(r->from.op_kind)) result[op].push_back(entry);
   }
   return result;
 }

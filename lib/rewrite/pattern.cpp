@@ -15,7 +15,7 @@ std::string to_string(const Pattern& p) {
     return std::string(p.name);
   case Pattern::Kind::constant:
     return fmt::format("{}", p.value);
-  case Pattern::Kind::trait:
+  case Pattern::Kind::any_of_kind:
     return p.name.empty() ? "any" : std::string(p.name);
   case Pattern::Kind::op:
     break;
@@ -37,7 +37,7 @@ std::vector<Pattern> commuted(const Pattern& p) {
       }
     result = std::move(longer);
   }
-  if (p.kind == Pattern::Kind::op && p.op->has(ir::Trait::commutative) && p.inputs.size() == 2) {
+  if (p.kind == Pattern::Kind::op && p.op->has(ir::Property::commutative) && p.inputs.size() == 2) {
     const std::size_t n = result.size();
     for (std::size_t i = 0; i < n; ++i) {
       result.push_back(result[i]);
@@ -78,8 +78,8 @@ bool match(const ir::Graph& g, const Pattern& p, ir::NodeId id, std::span<const 
   case Pattern::Kind::any_constant:
     if (!constant_behind(g, id)) return false;
     break;
-  case Pattern::Kind::trait:
-    if (!g[id].op->has(p.trait)) return false;
+  case Pattern::Kind::any_of_kind:
+    if (!g[id].op->is(p.op_kind)) return false;
     break;
   case Pattern::Kind::op: {
     const ir::GraphNode& n = g[id];
@@ -115,10 +115,10 @@ Pattern any(const ir::Op& op, std::vector<Pattern> inputs) {
   p.inputs = std::move(inputs);
   return p;
 }
-Pattern any(ir::Trait trait) {
+Pattern any(ir::Kind kind) {
   Pattern p;
-  p.kind = Pattern::Kind::trait;
-  p.trait = trait;
+  p.kind = Pattern::Kind::any_of_kind;
+  p.op_kind = kind;
   return p;
 }
 Pattern as(std::string_view name, Pattern p) {

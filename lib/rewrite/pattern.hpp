@@ -16,13 +16,13 @@ struct Pattern {
     constant,     ///< a scalar constant of this value (0.0 and -0.0 differ for floats)
     any_constant, ///< any scalar constant
     op,           ///< a node of `op`
-    trait,        ///< a node whose op has `trait`; its inputs are not looked at
+    any_of_kind,  ///< a node whose op is of kind `op_kind`; its inputs are not looked at
   };
   Kind kind = Kind::variable;
   std::string_view name = {}; ///< what the node is bound to; may be empty for ops
   double value = 0;
   const ir::Op* op = nullptr;
-  ir::Trait trait = ir::Trait::none;
+  ir::Kind op_kind = ir::Kind::leaf;
   std::vector<Pattern> inputs = {};
   bool is_single_use = false;
   int slot = -1; ///< of `name`, filled in when the rule is made
@@ -61,7 +61,7 @@ namespace dsl {
 Pattern variable(std::string_view name);
 Pattern constant(std::string_view name);
 Pattern any(const ir::Op& op, std::vector<Pattern> inputs);
-Pattern any(ir::Trait trait);
+Pattern any(ir::Kind kind);
 /// Binds the node itself.
 Pattern as(std::string_view name, Pattern p);
 /// Only if the node has one live use.

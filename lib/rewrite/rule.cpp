@@ -19,8 +19,9 @@ void assign_slots(Pattern& p, std::vector<std::string_view>& names) {
 
 void refuse_unbound(const Pattern& p, const Rule& r) {
   for (const Pattern& i : p.inputs) refuse_unbound(i, r);
-  KROTON_CHECK(p.kind != Pattern::Kind::trait, "rule {}: the right side must name its ops", r.name);
-  KROTON_CHECK(p.kind != Pattern::Kind::op || p.op->has(ir::Trait::elementwise),
+  KROTON_CHECK(p.kind != Pattern::Kind::any_of_kind, "rule {}: the right side must name its ops",
+               r.name);
+  KROTON_CHECK(p.kind != Pattern::Kind::op || p.op->is(ir::Kind::elementwise),
                "rule {}: {} has attributes, build it in a function", r.name, p.op->name);
   if (p.kind != Pattern::Kind::variable && p.kind != Pattern::Kind::any_constant) return;
   if (std::ranges::find(r.names, p.name) == r.names.end())
@@ -71,8 +72,8 @@ Expr example(const Pattern& p, DType dtype, std::map<std::string_view, Expr>& ma
   case Pattern::Kind::variable:
     e = tensor(dtype, {3, 4}, std::string(p.name));
     break;
-  case Pattern::Kind::trait:
-    support::fail<InternalError>("rewrite", {}, "a rule on a trait needs an example");
+  case Pattern::Kind::any_of_kind:
+    support::fail<InternalError>("rewrite", {}, "a rule on a kind of op needs an example");
   case Pattern::Kind::op: {
     std::vector<Expr> inputs;
     const DType of_inputs = p.op->dtypes == ir::Dtypes::boolean   ? DType::bool_
@@ -82,7 +83,7 @@ Expr example(const Pattern& p, DType dtype, std::map<std::string_view, Expr>& ma
       inputs.push_back(
           example(i, p.op == &ops::where && inputs.empty() ? DType::bool_ : of_inputs, made));
     ir::Attrs attrs;
-    if (p.op->has(ir::Trait::reduction)) attrs.ints = {1};
+    if (p.op->is_reduction()) attrs.ints = {1};
     e = ir::make(*p.op, std::move(inputs), std::move(attrs), here);
     break;
   }

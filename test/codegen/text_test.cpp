@@ -72,8 +72,9 @@ TEST_CASE("numbers know their signs and casts", "[codegen][text]") {
   CHECK(number("(-2147483647 - 1)").strength() == Strength::atom);
   CHECK(number("infinity_f32()").strength() == Strength::atom);
   for (const DType t : {DType::bool_, DType::i8, DType::i64, DType::u16, DType::f32, DType::f64})
-    for (const std::string_view name : {"zero", "lowest", "highest"}) {
-      const std::string text = limit(t, name);
+    for (const ir::Identity identity :
+         {ir::Identity::zero, ir::Identity::lowest, ir::Identity::highest}) {
+      const std::string text = limit(t, identity);
       INFO(text);
       CHECK(number(text).strength() ==
             (text.starts_with('-') || text.starts_with("(i8)") || text.starts_with("(u16)")
@@ -106,8 +107,7 @@ TEST_CASE("every row's spelling takes any expression in each of its places", "[c
       const auto t = static_cast<DType>(i);
       if (op->spell)
         for (int to = 0; to < dtype_count; ++to) check(op->spell(t, static_cast<DType>(to)), arity);
-      if (op->spell_fold) check(op->spell_fold(t), 2);
-      if (!op->better.empty()) check(op->better, 2);
+      if (op->fold) check(op->fold->spell(t), 2);
     }
   }
 }

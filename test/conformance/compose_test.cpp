@@ -148,7 +148,7 @@ void check_folds(DType t, Layout layout, std::size_t step) {
       for (const std::vector<std::int64_t>& axes :
            {std::vector<std::int64_t>{0}, std::vector<std::int64_t>{1},
             std::vector<std::int64_t>{0, 1}}) {
-        if (fold->has(ir::Trait::arg_reduction) && axes.size() > 1) continue;
+        if (fold->gives_position() && axes.size() > 1) continue;
         if (!sample.takes_next()) continue;
         const Expr e = inner.apply(b.source(), b.others());
         b.add(fmt::format("{} over [{}] of {}", fold->name, fmt::join(axes, ","), inner.label()),

@@ -38,7 +38,7 @@ std::string Form::label() const {
 std::vector<Form> elementwise_forms(DType t) {
   std::vector<Form> forms;
   for (const Op* op : ops::all()) {
-    if (!op->has(ir::Trait::elementwise) || !takes(*op, t)) continue;
+    if (!op->is(ir::Kind::elementwise) || !takes(*op, t)) continue;
     const auto add = [&](int place, DType target) { forms.push_back({op, place, target}); };
     if (op == &ops::cast)
       for (DType target : all_dtypes) add(0, target);
@@ -55,7 +55,7 @@ std::vector<Form> elementwise_forms(DType t) {
 std::vector<const Op*> folds_of(DType t) {
   std::vector<const Op*> folds;
   for (const Op* op : ops::all())
-    if (op->has(ir::Trait::reduction) && takes(*op, t)) folds.push_back(op);
+    if (op->is_reduction() && takes(*op, t)) folds.push_back(op);
   return folds;
 }
 

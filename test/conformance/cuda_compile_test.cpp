@@ -175,7 +175,7 @@ void add_elementwise(Bodies& bodies, DType t, Mode mode) {
 
 void add_others(Bodies& bodies, DType t, Mode mode) {
   for (const Op* op : ops::all())
-    if (op->has(ir::Trait::reduction) && takes(*op, t)) bodies.add(reductions(*op, t), mode);
+    if (op->is_reduction() && takes(*op, t)) bodies.add(reductions(*op, t), mode);
   for (const Subject& s : {movement(t), indexing(t), leaves(t)}) bodies.add(s, mode);
   if (!is_bool(t)) bodies.add(products(t), mode);
 }

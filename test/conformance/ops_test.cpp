@@ -86,7 +86,7 @@ TEST_CASE("every op is elementwise or has a test of its own here", "[conformance
       &ops::gather,  &ops::index_add,     &ops::uniform};
   for (const Op* op : ops::all()) {
     INFO(op->name);
-    CHECK((op->has(ir::Trait::elementwise) || op->has(ir::Trait::reduction) ||
+    CHECK((op->is(ir::Kind::elementwise) || op->is_reduction() ||
            std::ranges::find(covered, op) != covered.end()));
   }
 }
@@ -94,7 +94,7 @@ TEST_CASE("every op is elementwise or has a test of its own here", "[conformance
 TEST_CASE("every reduction over every set of axes, in every dtype, equals the evaluator",
           "[conformance][anywhere]") {
   for (const Op* op : ops::all()) {
-    if (!op->has(ir::Trait::reduction)) continue;
+    if (!op->is_reduction()) continue;
     std::vector<DType> dtypes;
     for (DType t : all_dtypes)
       if (takes(*op, t)) dtypes.push_back(t);

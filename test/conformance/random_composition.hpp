@@ -184,13 +184,13 @@ private:
     if (p.expr.rank() == 0) return std::nullopt;
     const auto folds = folds_of(p.expr.dtype());
     const ir::Op& op = *folds[static_cast<std::size_t>(below(folds.size()))];
-    const bool is_position = op.has(ir::Trait::arg_reduction);
+    const bool is_position = op.gives_position();
     if (is_position && !p.is_exact) return std::nullopt;
     std::vector<std::int64_t> axes;
     const auto first = below(static_cast<std::size_t>(p.expr.rank()));
     for (std::int64_t a = 0; a < p.expr.rank(); ++a)
       if (a == first || (!is_position && rng_.below(2) == 0)) axes.push_back(a);
-    const bool sums = op.neutral == "zero";
+    const bool sums = op.fold->identity == ir::Identity::zero;
     Expr e = folded(op, p.expr, axes);
     if (rng_.below(2) == 0) {
       std::vector<int> kept;

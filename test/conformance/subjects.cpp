@@ -38,7 +38,7 @@ Expr inner_part(const Expr& e) { return slice(e, {{1, {}, 2}, {2, -1, 3}}); }
 } // namespace
 
 Subject reductions(const Op& op, DType t) {
-  const bool is_position = op.has(ir::Trait::arg_reduction);
+  const bool is_position = op.gives_position();
   Subject s;
   for (int rank = 1; rank <= 3; ++rank) {
     std::vector<Dim> shape;
@@ -214,7 +214,7 @@ std::vector<Operands> layouts(DType t) {
 std::vector<Instance> instances(const Operands& o, DType t) {
   std::vector<Instance> all;
   for (const Op* op : ops::all()) {
-    if (!op->has(ir::Trait::elementwise) || !takes(*op, t)) continue;
+    if (!op->is(ir::Kind::elementwise) || !takes(*op, t)) continue;
     auto add = [&](std::vector<Expr> v, DType target) {
       all.push_back(
           {op, target, ir::make(*op, std::move(v), {.dtype = target}, Location::current())});

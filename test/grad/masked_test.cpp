@@ -21,8 +21,8 @@
 namespace kroton::test {
 namespace {
 
+using ir::Kind;
 using ir::Op;
-using ir::Trait;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 const double bad_values[] = {0.0, -0.0, 1,      -1,       0.5,       -2.5,
@@ -51,7 +51,7 @@ struct Function {
 std::vector<Function> differentiable() {
   std::vector<Function> all;
   for (const Op* op : ops::all()) {
-    if (!op->has(Trait::elementwise) || !op->gradient || op == &ops::where) continue;
+    if (!op->is(Kind::elementwise) || !op->gradient || op == &ops::where) continue;
     if (op->result == ir::Result::boolean || op->dtypes == ir::Dtypes::boolean) continue;
     if (op == &ops::sign || op == &ops::floor) continue; // constant between jumps: no gradient
     for (int i = 0; i < op->arity; ++i) all.push_back({op, static_cast<std::size_t>(i)});

@@ -17,8 +17,8 @@
 namespace kroton::test {
 namespace {
 
+using ir::Kind;
 using ir::Op;
-using ir::Trait;
 
 using Shapes = std::vector<Shape>;
 
@@ -128,8 +128,8 @@ void verify_structural(const Op& op) {
 
 /// Rows without a derivative to check: no gradient, or one that is no expression at all.
 bool has_derivative(const Op& op) {
-  if (!op.gradient || op.has(Trait::leaf) || op.has(Trait::generator) ||
-      op.has(Trait::arg_reduction) || op.has(Trait::identity))
+  if (!op.gradient || op.is(Kind::leaf) || op.is(Kind::generator) || op.is(Kind::random) ||
+      op.gives_position() || &op == &ops::stop_gradient)
     return false;
   if (op.result == ir::Result::boolean || op.dtypes == ir::Dtypes::boolean) return false;
   return &op != &ops::sign && &op != &ops::floor;
@@ -142,9 +142,9 @@ TEST_CASE("the gradient of every op agrees with finite differences", "[grad]") {
   for (const Op* op : ops::all()) {
     if (!has_derivative(*op)) continue;
     ++verified;
-    if (op->has(Trait::elementwise))
+    if (op->is(Kind::elementwise))
       verify_elementwise(*op);
-    else if (op->has(Trait::reduction))
+    else if (op->is_reduction())
       verify_reduction(*op);
     else
       verify_structural(*op);

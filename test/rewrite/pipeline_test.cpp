@@ -113,7 +113,7 @@ TEST_CASE("a label outside its axis still raises IndexError when only the update
   const ir::Graph g = optimized({r.w - 0.1f * r.g[0]});
   INFO(g.to_string());
   CHECK(std::ranges::any_of(g.order(),
-                            [&](ir::NodeId id) { return g[id].op->has(ir::Trait::fallible); }));
+                            [&](ir::NodeId id) { return g[id].op->has(ir::Property::fallible); }));
   ir::Bindings bindings;
   bindings.size_of = Sizes{};
   for (ir::NodeId id : g.order()) {

@@ -52,7 +52,7 @@ struct Reach {
 Reach reach(const ir::Graph& g, const Inputs& inputs, const Array& result, std::int64_t i) {
   Reach r;
   r.is_one_element = std::ranges::all_of(g.order(), [&](ir::NodeId id) {
-    return g[id].op->has(ir::Trait::elementwise) || g[id].is_leaf();
+    return g[id].op->is(ir::Kind::elementwise) || g[id].is_leaf();
   });
   for (const auto& [leaf, a] : inputs.by_leaf) {
     std::int64_t first = 0, last = a.numel();

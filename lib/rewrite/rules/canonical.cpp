@@ -10,7 +10,7 @@ using namespace dsl;
 
 NodeId constant_right(Site& s) {
   const ir::GraphNode& n = s.node(s.root());
-  if (!n.op->has(ir::Trait::commutative) || n.inputs.size() != 2) return ir::no_node;
+  if (!n.op->has(ir::Property::commutative) || n.inputs.size() != 2) return ir::no_node;
   const NodeId l = n.inputs[0], r = n.inputs[1];
   if (!constant_behind(s.graph(), l) || constant_behind(s.graph(), r)) return ir::no_node;
   return s.make(*n.op, {r, l}, n.attrs);
@@ -24,7 +24,7 @@ const RuleSet& canonical() {
   static const RuleSet set{
       "canonical",
       {
-          rule("constant-right", any(ir::Trait::elementwise), constant_right)
+          rule("constant-right", any(ir::Kind::elementwise), constant_right)
               .on([] { return 2 * f("x"); })
               .but_not([] { return 2 - f("x"); }),
           rule("neg-neg", -(-x), x),

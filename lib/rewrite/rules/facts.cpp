@@ -18,7 +18,7 @@ bool is_positive_to(const ir::Graph& g, NodeId id, int depth) {
   if (n.op == &ops::constant)
     return is_float(n.type.dtype) && ops::float_value(n.type.dtype, n.attrs.bits) > 0;
   const bool keeps_sign = n.op == &ops::sum || n.op == &ops::max || n.op == &ops::min ||
-                          n.op == &ops::sqrt || n.op->has(ir::Trait::movement);
+                          n.op == &ops::sqrt || n.op->is(ir::Kind::movement);
   if (keeps_sign) return is_positive_to(g, n.inputs[0], depth - 1);
   if (n.op == &ops::add || n.op == &ops::mul || n.op == &ops::div || n.op == &ops::minimum)
     return is_positive_to(g, n.inputs[0], depth - 1) && is_positive_to(g, n.inputs[1], depth - 1);
@@ -40,7 +40,7 @@ bool is_shifted_by_max(const ir::Graph& g, NodeId id) {
     if (n.op == &ops::max) return g.resolve(n.inputs[0]) == shifted;
     if (n.op == &ops::where)
       at = n.inputs[1];
-    else if (n.op->has(ir::Trait::movement))
+    else if (n.op->is(ir::Kind::movement))
       at = n.inputs[0];
     else
       return false;

@@ -82,16 +82,16 @@ const RuleSet& fold() {
   static const RuleSet set{
       "fold",
       {
-          rule("fold-scalar", any(ir::Trait::elementwise), fold_scalar)
+          rule("fold-scalar", any(ir::Kind::elementwise), fold_scalar)
               .on([] { return kroton::constant(2.5f) * 3 + kroton::scalar<float>("x"); })
               .but_not([] { return kroton::scalar<float>("x") * 3; }),
-          rule("fold-array", any(ir::Trait::elementwise), fold_array)
+          rule("fold-array", any(ir::Kind::elementwise), fold_array)
               .on([] { return three() * 2 + tensor<float>({3}, "x"); })
               .but_not([] { return three() * tensor<float>({3}, "x"); }),
-          rule("fold-reduction", any(ir::Trait::reduction), fold_array).on([] {
+          rule("fold-reduction", any(ir::Kind::reduction), fold_array).on([] {
             return kroton::sum(three()) * kroton::scalar<float>("x");
           }),
-          rule("fold-movement", any(ir::Trait::movement), fold_array).on([] {
+          rule("fold-movement", any(ir::Kind::movement), fold_array).on([] {
             return kroton::reshape(three(), {3, 1}) * tensor<float>({3, 1}, "x");
           }),
           rule("fold-size", any(ops::size, {}), fold_size).on([] {

@@ -66,7 +66,7 @@ NodeId gather_operand(Site& s, NodeId operand, const std::vector<Dim>& whole,
 NodeId gather_elementwise(Site& s) {
   const ir::GraphNode& root = s.node(s.root());
   const ir::GraphNode& inner = s.node(root.inputs[0]);
-  if (!inner.op->has(ir::Trait::elementwise) || !is_not_larger(s, s.root())) return ir::no_node;
+  if (!inner.op->is(ir::Kind::elementwise) || !is_not_larger(s, s.root())) return ir::no_node;
   const auto positions = std::span(root.inputs).subspan(1);
   ir::NodeIds inputs;
   for (NodeId i : inner.inputs)
@@ -310,7 +310,7 @@ const RuleSet& indexing() {
   static const RuleSet set{
       "indexing",
       {
-          rule("gather-elementwise", any(ops::gather, {any(ir::Trait::elementwise)}),
+          rule("gather-elementwise", any(ops::gather, {any(ir::Kind::elementwise)}),
                gather_elementwise)
               .on([] {
                 return pick(matrix34("x") - kroton::log(tensor<float>({3, 1}, "s")));

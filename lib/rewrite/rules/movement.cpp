@@ -234,15 +234,15 @@ const RuleSet& movement() {
                 return kroton::broadcast_to(kroton::reshape(tensor<float>({3}, "x"), {3, 1}),
                                             {3, 4});
               }),
-          rule("reshape-after-unary", any(ir::Trait::elementwise), reshape_after_unary)
+          rule("reshape-after-unary", any(ir::Kind::elementwise), reshape_after_unary)
               .on([] { return kroton::log(kroton::reshape(m(), {12})); })
               .but_not([] { return kroton::reshape(m(), {12}) + tensor<float>({12}, "y"); }),
-          rule("broadcast-after-unary", any(ir::Trait::elementwise), broadcast_after_unary)
+          rule("broadcast-after-unary", any(ir::Kind::elementwise), broadcast_after_unary)
               .on([] {
                 return kroton::exp(kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4}));
               })
               .but_not([] { return kroton::exp(kroton::reshape(m(), {12})); }),
-          rule("implied-broadcast", any(ir::Trait::elementwise), drop_implied_broadcast)
+          rule("implied-broadcast", any(ir::Kind::elementwise), drop_implied_broadcast)
               .on([] {
                 return m() + kroton::broadcast_to(tensor<float>({4}, "y"), {3, 4});
               })

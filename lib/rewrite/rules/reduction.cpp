@@ -32,7 +32,7 @@ NodeId merge(Site& s) {
 
 NodeId drop_unit_axes(Site& s) {
   const ir::GraphNode& n = s.node(s.root());
-  if (n.op->has(ir::Trait::arg_reduction)) return ir::no_node;
+  if (n.op->gives_position()) return ir::no_node;
   const auto& shape = s.type(n.inputs[0]).shape;
   for (std::int64_t axis : n.attrs.ints)
     if (!shape[static_cast<std::size_t>(axis)].is(1)) return ir::no_node;
@@ -252,20 +252,20 @@ const RuleSet& reduction() {
               })
               .but_not([] { return squares(centred(v()), 0); })
               .excepting("where the sum of a row's elements overflows, NaN stands for inf"),
-          rule("argmax-growing", any(ops::argmax, {any(ir::Trait::elementwise)}), strip_growing,
+          rule("argmax-growing", any(ops::argmax, {any(ir::Kind::elementwise)}), strip_growing,
                Fp::refine)
               .on([] { return kroton::argmax(kroton::softmax(v()), 1); })
               .but_not([] { return kroton::argmax(kroton::relu(v()), 1); })
               .excepting(nan_rows),
-          rule("argmin-growing", any(ops::argmin, {any(ir::Trait::elementwise)}), strip_growing,
+          rule("argmin-growing", any(ops::argmin, {any(ir::Kind::elementwise)}), strip_growing,
                Fp::refine)
               .on([] { return kroton::argmin(kroton::exp(v() - row()), 1); })
               .but_not([] { return kroton::argmin(v() / row(), 1); })
               .excepting(nan_rows),
-          rule("max-growing", any(ops::max, {any(ir::Trait::elementwise)}), extreme_of_growing)
+          rule("max-growing", any(ops::max, {any(ir::Kind::elementwise)}), extreme_of_growing)
               .on([] { return kroton::max(kroton::exp(v()), {1}); })
               .but_not([] { return kroton::max(kroton::log(v()), {1}); }),
-          rule("min-growing", any(ops::min, {any(ir::Trait::elementwise)}), extreme_of_growing)
+          rule("min-growing", any(ops::min, {any(ir::Kind::elementwise)}), extreme_of_growing)
               .on([] { return kroton::min(kroton::tanh(v()), {1}); }),
       }};
   return set;
