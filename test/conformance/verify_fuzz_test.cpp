@@ -5,6 +5,7 @@
 
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"
+#include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/inputs.hpp"

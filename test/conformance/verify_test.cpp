@@ -5,6 +5,7 @@
 
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"
+#include "lib/rewrite/dsl.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/support/catch.hpp"
 
