@@ -5,8 +5,11 @@
 #include <optional>
 
 #include "codegen/cuda_epilogue.hpp"
+#include "codegen/cuda_library.hpp"
 #include "codegen/cuda_pattern.hpp"
 #include "codegen/expression.hpp"
+#include "lib/support/error.hpp"
+#include "lib/support/match.hpp"
 
 namespace kroton::codegen {
 namespace dims = ir::dims;
@@ -476,12 +479,26 @@ CudaStep render_cuda_contraction(const plan::ContractionStep& step, const plan::
 }
 
 CudaStep render_cuda_step(const plan::Plan& plan, const plan::Step& step) {
-  const plan::KernelStep* k = step.kernel();
-  const plan::Kernel* kernel = k ? &plan.kernels[static_cast<std::size_t>(k->kernel)] : nullptr;
-  if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))
-    return render_cuda_contraction(*c, kernel);
-  if (kernel) return {{render_cuda(*kernel)}};
-  return {{render_cuda_scatter(plan, std::get<plan::ScatterStep>(step.what))}};
+  const auto kernel_of = [&](const plan::KernelStep& k) -> const plan::Kernel& {
+    return plan.kernels[static_cast<std::size_t>(k.kernel)];
+  };
+  return support::match(
+      step.what, [&](const plan::KernelStep& k) { return CudaStep{{render_cuda(kernel_of(k))}}; },
+      [&](const plan::ContractionStep& c) {
+        return render_cuda_contraction(c, c.epilogue ? &kernel_of(c.epilogue->kernel) : nullptr);
+      },
+      [&](const plan::LibraryStep& l) {
+        const CudaFunction* function = cuda_function(*l.op);
+        if (!function)
+          support::fail<UnsupportedError>(
+              l.op->name,
+              {.place = support::describe(plan.graph[step.computes.front()].where),
+               .hint = "compile the function for the CPU (Options::target, KROTON_TARGET), or "
+                       "compute this in a function of its own that is"},
+              "there is no implementation for CUDA devices yet");
+        CudaCall call = function->render(plan, l);
+        return CudaStep{{std::move(call.text)}, {}, call.clears_results};
+      });
 }
 
 } // namespace kroton::codegen

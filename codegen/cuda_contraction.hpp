@@ -1,5 +1,5 @@
 #pragma once
-/// Matrix products and scatter-adds as CUDA C++ text.
+/// Matrix products as CUDA C++ text, and the texts of any step.
 ///
 ///   CudaStep s = render_cuda_contraction(step);      // out = a·b, or out += alpha · (a·b)
 ///
@@ -18,12 +18,6 @@
 ///   i64       how many products the launches before this one have computed
 ///   …         what the epilogue's kernel takes, as codegen/cuda.hpp has it
 /// `CudaStep::epilogue` is that kernel alone, for a product that lies in `out` already.
-///
-/// A scatter-add: out holds zeros already;
-///   pointers  out, added, each of positions; then scratch, if `scratch_bytes` is not 0
-///   i64       count (of positions, one after the other), width (elements that each moves),
-///             then for each positions array the size of the axis of `out` that it indexes
-///   pointer   the failure record (`site` is the number of the positions array), see cuda.hpp
 #include <optional>
 #include <vector>
 
@@ -38,15 +32,15 @@ namespace kroton::codegen {
 struct CudaStep {
   std::vector<CudaText> texts;
   std::optional<CudaText> epilogue = {}; ///< of a product
+  bool clears_results = false;           ///< of a library call, see CudaCall
 };
 
 /// `epilogue` is the kernel of the step's epilogue, if it has one.
 CudaStep render_cuda_contraction(const plan::ContractionStep& step,
                                  const plan::Kernel* epilogue = nullptr);
 
-CudaText render_cuda_scatter(const plan::Plan& plan, const plan::ScatterStep& step);
-
-/// The texts of any step of a plan.
+/// The texts of any step of a plan. Throws UnsupportedError for a library call that has no function
+/// for CUDA devices.
 CudaStep render_cuda_step(const plan::Plan& plan, const plan::Step& step);
 
 } // namespace kroton::codegen

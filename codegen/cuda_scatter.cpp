@@ -1,4 +1,8 @@
-/// Scatter-adds as CUDA C++: out[positions…] += added.
+/// Scatter-adds as CUDA C++: out[positions…] += added, where out holds zeros. Arguments:
+///   pointers  out, added, each of positions; then scratch, if `scratch_bytes` is not 0
+///   i64       count (of positions, one after the other), width (elements that each moves),
+///             then for each positions array the size of the axis of `out` that it indexes
+///   pointer   the failure record (`site` is the number of the positions array), see cuda.hpp
 ///
 /// In order, each element of out is added up by one thread, in the order of the positions. Few
 /// positions are looked through by every block, for those of its rows. Of many, lists are made
@@ -10,7 +14,7 @@
 #include <algorithm>
 #include <array>
 
-#include "codegen/cuda_contraction.hpp"
+#include "codegen/cuda_library.hpp"
 #include "codegen/cuda_pattern.hpp"
 #include "codegen/expression.hpp"
 
@@ -246,14 +250,13 @@ extern "C" __global__ void __launch_bounds__(256) add_lists({parameters}) {
 
 class Scatter {
 public:
-  Scatter(const plan::Plan& plan, const plan::ScatterStep& step)
-      : out_(plan.buffers[static_cast<std::size_t>(step.out)]), axes_(step.positions.size()),
-        count_(dims::product(plan.buffers[static_cast<std::size_t>(step.positions[0])].shape)),
-        is_atomic_(has_atomic_addition(out_.dtype) && (!step.is_ordered || !is_float(out_.dtype))) {
-    const std::span<const Dim> shape = out_.shape;
+  Scatter(DType dtype, const plan::LibraryStep& step)
+      : dtype_(dtype), axes_(step.operands.size() - 1), count_(step.numbers[0]),
+        is_atomic_(has_atomic_addition(dtype) && (!step.is_ordered || !is_float(dtype))) {
+    const std::span<const Dim> shape = step.results[0].shape;
     rows_ = dims::product(shape.first(axes_));
     width_ = dims::product(shape.subspan(axes_));
-    is_wide_ = out_.dtype == DType::f32 && !is_atomic_;
+    is_wide_ = dtype_ == DType::f32 && !is_atomic_;
     has_rest_ = is_wide_ && !rest_bytes().is(0);
   }
 
@@ -277,11 +280,11 @@ private:
     return !is_atomic_ && !(count_.is_static() && count_.value() <= most_looked_through);
   }
 
-  std::string type() const { return Expressions::type_name(out_.dtype); }
+  std::string type() const { return Expressions::type_name(dtype_); }
   /// What atomicAdd knows the elements as; integers wrap, whatever their sign.
   std::string atomic_type() const {
-    if (is_float(out_.dtype)) return type();
-    return item_size(out_.dtype) == 4 ? "u32" : "unsigned long long";
+    if (is_float(dtype_)) return type();
+    return item_size(dtype_) == 4 ? "u32" : "unsigned long long";
   }
 
   /// Something for each array of positions.
@@ -419,15 +422,15 @@ private:
 
   CudaText finished(std::string body, std::vector<Launch> launches) const {
     CudaText text =
-        with_prelude(fmt::format("// scatter-add of {} at {} positions each{}\n",
-                                 to_string(out_.dtype), axes_, is_atomic_ ? ", in any order" : ""),
+        with_prelude(fmt::format("// scatter-add of {} at {} positions each{}\n", to_string(dtype_),
+                                 axes_, is_atomic_ ? ", in any order" : ""),
                      std::move(body));
     text.launches = std::move(launches);
     text.scratch_bytes = scratch_bytes();
     return text;
   }
 
-  const plan::Buffer& out_;
+  DType dtype_;
   std::size_t axes_;
   Dim count_, rows_{1}, width_{1};
   bool is_atomic_;
@@ -437,8 +440,10 @@ private:
 
 } // namespace
 
-CudaText render_cuda_scatter(const plan::Plan& plan, const plan::ScatterStep& step) {
-  return Scatter(plan, step).run();
+CudaCall render_cuda_scatter(const plan::Plan& plan, const plan::LibraryStep& step) {
+  const int out = step.results[0].memory.buffer;
+  return {Scatter(plan.buffers[static_cast<std::size_t>(out)].dtype, step).run(),
+          /*clears_results=*/true};
 }
 
 } // namespace kroton::codegen

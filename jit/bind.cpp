@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/support/match.hpp"
 
 namespace kroton::jit {
 namespace {
@@ -22,8 +24,10 @@ public:
     bind_buffers();
     bind_outputs();
     bind_sizes();
-    for (const plan::Step& step : plan_.steps) bound_.steps.push_back(bind_step(step));
-    if (is_on_device()) bind_ranges();
+    if (texts_.device)
+      bind_device_steps(*texts_.device);
+    else
+      bind_cpu_steps();
     bound_.sizes = table_.code();
     return std::move(bound_);
   }
@@ -34,19 +38,22 @@ private:
   void bind_outputs();
   void bind_sizes();
   void bind_scalars(const Dim& d);
-  BoundPlan::Step bind_step(const plan::Step& step);
-  void bind_kernel(const plan::KernelStep& kernel, BoundPlan::Step& step);
-  void bind_arguments(const plan::KernelStep& kernel, BoundPlan::Step& step);
-  bool is_on_device() const { return !texts_.device.empty(); }
-  BoundPlan::Launch bind_launch(const DeviceCode::Launch& launch);
-  void bind_launches(BoundPlan::Step& step);
-  void bind_scatter_launches(BoundPlan::Step& step);
+  void bind_cpu_steps();
+  void bind_device_steps(const std::vector<DeviceCode>& code);
+  bound::Arguments arguments_of(const plan::KernelStep& kernel);
+  std::vector<bound::Launch> launches_of(const std::vector<DeviceCode::Launch>& launches);
   int slot_of_draw(std::int64_t draw);
-  void bind_contraction(const plan::ContractionStep& contraction, BoundPlan::Step& step);
+  bound::CpuKernel cpu_kernel(const plan::KernelStep& kernel);
+  bound::Product product_of(const plan::ContractionStep& contraction);
+  bound::DeviceEpilogue epilogue_of(const plan::ContractionStep& contraction,
+                                    const DeviceCode& code);
+  std::optional<bound::DeviceEpilogue::Known>
+  known_epilogue_of(const plan::ContractionStep& contraction);
+  bound::Call call_of(const plan::LibraryStep& step);
+  std::vector<bound::CallArray> arrays_of(const std::vector<plan::CallArray>& arrays);
   void bind_ranges();
   ir::NodeId left_in(const plan::Buffer& buffer) const;
-  void bind_known_epilogue(const plan::ContractionStep& contraction, BoundPlan::Step& step);
-  BoundPlan::Operand bind_operand(const plan::Operand& operand) {
+  bound::Operand bind_operand(const plan::Operand& operand) {
     return {operand.buffer, table_.slot(operand.offset), table_.slots(operand.strides)};
   }
 
@@ -157,72 +164,76 @@ void Binder::bind_scalars(const Dim& d) {
   });
 }
 
-BoundPlan::Step Binder::bind_step(const plan::Step& step) {
-  BoundPlan::Step s;
-  s.is_fallible = step.is_fallible;
-  if (is_on_device()) {
+void Binder::bind_cpu_steps() {
+  auto& steps = bound_.steps.emplace<std::vector<bound::CpuStep>>();
+  for (const plan::Step& step : plan_.steps) {
+    bound::CpuStep& s = steps.emplace_back(bound::CpuStep{step.is_fallible});
+    support::match(
+        step.what, [&](const plan::KernelStep& k) { s.what = cpu_kernel(k); },
+        [&](const plan::ContractionStep& c) {
+          bound::CpuProduct product{product_of(c)};
+          const auto text =
+              std::ranges::find(texts_.products, product.product.known, &Texts::Product::shape);
+          product.code_of_scheme = text->of_scheme;
+          s.what = std::move(product);
+        },
+        [&](const plan::LibraryStep& l) { s.what = bound::CpuCall{call_of(l)}; });
+  }
+}
+
+void Binder::bind_device_steps(const std::vector<DeviceCode>& code) {
+  auto& steps = bound_.steps.emplace<std::vector<bound::DeviceStep>>();
+  for (const plan::Step& step : plan_.steps) {
+    const DeviceCode& c = code[steps.size()];
+    bound::DeviceStep& s = steps.emplace_back();
+    s.is_fallible = step.is_fallible;
     s.reads = step.reads;
     s.writes = step.writes;
+    const Dim& scratch = c.scratch_bytes;
+    if (!scratch.is_static() || scratch.value() != 0) s.scratch = table_.slot(scratch);
+    s.counts_blocks = c.counts_blocks;
+    s.launches = launches_of(c.launches);
+    support::match(
+        step.what,
+        [&](const plan::KernelStep& k) { s.what = bound::DeviceKernel{arguments_of(k)}; },
+        [&](const plan::ContractionStep& p) {
+          bound::DeviceProduct product{product_of(p)};
+          if (p.epilogue) product.epilogue = epilogue_of(p, c);
+          s.what = std::move(product);
+        },
+        [&](const plan::LibraryStep& l) {
+          s.what = bound::DeviceCall{call_of(l), c.clears_results};
+        });
   }
-  if (const auto* k = std::get_if<plan::KernelStep>(&step.what)) {
-    bind_kernel(*k, s);
-  } else if (const auto* c = std::get_if<plan::ContractionStep>(&step.what)) {
-    s.kind = BoundPlan::Step::contraction;
-    bind_contraction(*c, s);
-  } else {
-    const auto& scatter = std::get<plan::ScatterStep>(step.what);
-    s.kind = BoundPlan::Step::scatter;
-    s.out = scatter.out;
-    s.added = scatter.added;
-    s.positions = scatter.positions;
-    if (is_on_device()) bind_scatter_launches(s);
-  }
-  return s;
+  bind_ranges();
 }
 
-void Binder::bind_kernel(const plan::KernelStep& k, BoundPlan::Step& s) {
+bound::CpuKernel Binder::cpu_kernel(const plan::KernelStep& k) {
   const plan::Kernel& kernel = plan_.kernels[static_cast<std::size_t>(k.kernel)];
-  bind_arguments(k, s);
-  if (is_on_device()) return bind_launches(s);
-  s.code = k.kernel;
-  if (!kernel.scratch.empty()) s.scratch = table_.slot(scratch_offsets(kernel).back());
+  bound::CpuKernel bound{k.kernel, arguments_of(k)};
+  if (!kernel.scratch.empty()) bound.scratch = table_.slot(scratch_offsets(kernel).back());
+  return bound;
 }
 
-void Binder::bind_arguments(const plan::KernelStep& k, BoundPlan::Step& s) {
+bound::Arguments Binder::arguments_of(const plan::KernelStep& k) {
   const plan::Kernel& kernel = plan_.kernels[static_cast<std::size_t>(k.kernel)];
-  s.buffers = k.buffers;
-  s.first_size = static_cast<int>(bound_.step_sizes.size());
+  const auto first = static_cast<int>(bound_.step_sizes.size());
   for (const Dim& d : size_arguments(kernel)) bound_.step_sizes.push_back(table_.slot(d));
   for (std::int64_t draw : draw_arguments(kernel)) bound_.step_sizes.push_back(slot_of_draw(draw));
   for (std::uint64_t bits : constant_arguments(kernel))
     bound_.step_sizes.push_back(table_.number_slot(static_cast<std::int64_t>(bits)));
-  s.sizes = static_cast<int>(bound_.step_sizes.size()) - s.first_size;
+  return {k.buffers, first, static_cast<int>(bound_.step_sizes.size()) - first};
 }
 
-BoundPlan::Launch Binder::bind_launch(const DeviceCode::Launch& launch) {
-  const codegen::Launch& l = launch.how;
-  return {launch.text,
-          l.entry,
-          l.threads,
-          table_.slot(l.units),
-          l.units_per_block,
-          l.blocks_per_multiprocessor,
-          l.most_blocks,
-          table_.slot(l.shared_bytes),
-          l.always,
-          l.stage,
-          table_.slot(l.length),
-          l.at_most};
-}
-
-/// How the step runs that is bound now.
-void Binder::bind_launches(BoundPlan::Step& s) {
-  const DeviceCode& code = texts_.device[bound_.steps.size()];
-  const Dim& scratch = code.scratch_bytes;
-  if (!scratch.is_static() || scratch.value() != 0) s.scratch = table_.slot(scratch);
-  s.counts_blocks = code.counts_blocks;
-  for (const DeviceCode::Launch& l : code.launches) s.launches.push_back(bind_launch(l));
-  for (const DeviceCode::Launch& l : code.epilogue) s.epilogue.push_back(bind_launch(l));
+std::vector<bound::Launch> Binder::launches_of(const std::vector<DeviceCode::Launch>& launches) {
+  std::vector<bound::Launch> bound;
+  for (const DeviceCode::Launch& launch : launches) {
+    const codegen::Launch& l = launch.how;
+    bound.push_back({launch.text, l.entry, l.threads, table_.slot(l.units), l.units_per_block,
+                     l.blocks_per_multiprocessor, l.most_blocks, table_.slot(l.shared_bytes),
+                     l.always, l.stage, table_.slot(l.length), l.at_most});
+  }
+  return bound;
 }
 
 int Binder::slot_of_draw(std::int64_t draw) {
@@ -234,41 +245,40 @@ int Binder::slot_of_draw(std::int64_t draw) {
   return it->second;
 }
 
-/// The arguments that codegen/cuda_contraction.hpp lists.
-void Binder::bind_scatter_launches(BoundPlan::Step& s) {
-  bind_launches(s);
-  s.buffers = {s.out, s.added};
-  s.buffers.insert(s.buffers.end(), s.positions.begin(), s.positions.end());
-  s.first_size = static_cast<int>(bound_.step_sizes.size());
-  const auto& positions = plan_.buffers[static_cast<std::size_t>(s.positions[0])].shape;
-  const std::span<const Dim> out = plan_.buffers[static_cast<std::size_t>(s.out)].shape;
-  const std::size_t indexed = s.positions.size();
-  bound_.step_sizes.push_back(table_.slot(dims::product(positions)));
-  bound_.step_sizes.push_back(table_.slot(dims::product(out.subspan(indexed))));
-  for (const Dim& d : out.first(indexed)) bound_.step_sizes.push_back(table_.slot(d));
-  s.sizes = static_cast<int>(bound_.step_sizes.size()) - s.first_size;
+bound::Call Binder::call_of(const plan::LibraryStep& step) {
+  const auto rows = ops::all();
+  bound::Call call{static_cast<int>(std::ranges::find(rows, step.op) - rows.begin()),
+                   arrays_of(step.results), arrays_of(step.operands)};
+  for (const auto* arrays : {&call.results, &call.operands})
+    for (const bound::CallArray& a : *arrays) call.arguments.buffers.push_back(a.memory.buffer);
+  call.arguments.first_size = static_cast<int>(bound_.step_sizes.size());
+  call.arguments.sizes = static_cast<int>(step.numbers.size());
+  for (const Dim& d : step.numbers) bound_.step_sizes.push_back(table_.slot(d));
+  return call;
 }
 
-void Binder::bind_contraction(const plan::ContractionStep& c, BoundPlan::Step& s) {
-  s.product = product_shape(c, texts_.vector_bytes);
-  if (is_on_device())
-    bind_launches(s);
-  else
-    s.code_of_scheme =
-        std::ranges::find(texts_.products, s.product, &Texts::Product::shape)->of_scheme;
-  s.a = bind_operand(c.a);
-  s.b = bind_operand(c.b);
-  if (c.alpha) s.alpha = bind_operand(*c.alpha);
-  s.out = c.out;
-  s.so_far = c.c.value_or(-1);
-  s.out_row = table_.slot(c.out_row);
-  s.shape = table_.slots(c.shape);
-  s.k = table_.slot(c.k);
-  if (c.epilogue) {
-    bind_arguments(c.epilogue->kernel, s);
-    s.keeps_product = c.epilogue->keeps_product;
-    bind_known_epilogue(c, s);
-  }
+std::vector<bound::CallArray> Binder::arrays_of(const std::vector<plan::CallArray>& arrays) {
+  std::vector<bound::CallArray> bound;
+  for (const plan::CallArray& a : arrays)
+    bound.push_back({bind_operand(a.memory), table_.slots(a.shape)});
+  return bound;
+}
+
+bound::Product Binder::product_of(const plan::ContractionStep& c) {
+  bound::Product p{.known = product_shape(c, texts_.vector_bytes),
+                   .a = bind_operand(c.a),
+                   .b = bind_operand(c.b)};
+  if (c.c) p.addend = {*c.c, bind_operand(*c.alpha)};
+  p.out = c.out;
+  p.out_row = table_.slot(c.out_row);
+  p.shape = table_.slots(c.shape);
+  p.k = table_.slot(c.k);
+  return p;
+}
+
+bound::DeviceEpilogue Binder::epilogue_of(const plan::ContractionStep& c, const DeviceCode& code) {
+  return {arguments_of(c.epilogue->kernel), launches_of(code.epilogue), c.epilogue->keeps_product,
+          known_epilogue_of(c)};
 }
 
 /// Lets a call on a device know whether a position can be out of range before it has run, and what
@@ -276,20 +286,32 @@ void Binder::bind_contraction(const plan::ContractionStep& c, BoundPlan::Step& s
 void Binder::bind_ranges() {
   std::vector<ir::NodeId> positions;
   std::vector<Dim> axes;
-  const auto add = [&](ir::NodeId id, std::size_t k) {
-    const ir::GraphNode& n = plan_.graph[id];
-    positions.push_back(n.inputs[k + 1]);
-    axes.push_back(n.op->is(ir::Kind::scatter) ? n.attrs.dims[k]
-                                               : plan_.graph[n.inputs[0]].type.shape[k]);
-  };
-  for (const plan::Step& step : plan_.steps) {
-    if (const plan::KernelStep* k = step.kernel()) {
-      for (const auto& [id, operand] : plan_.kernels[static_cast<std::size_t>(k->kernel)].sites)
-        add(id, static_cast<std::size_t>(operand));
-    } else if (const auto* s = std::get_if<plan::ScatterStep>(&step.what)) {
-      for (std::size_t k = 0; k < s->positions.size(); ++k) add(step.computes.front(), k);
+  bool is_known_beforehand = true;
+  const auto add_kernel = [&](const plan::KernelStep& k) {
+    for (const auto& [id, operand] : plan_.kernels[static_cast<std::size_t>(k.kernel)].sites) {
+      const ir::NodeIds& inputs = plan_.graph[id].inputs;
+      positions.push_back(inputs[static_cast<std::size_t>(operand) + 1]);
+      axes.push_back(plan_.graph[inputs[0]].type.shape[static_cast<std::size_t>(operand)]);
     }
-  }
+  };
+  for (const plan::Step& step : plan_.steps)
+    support::match(
+        step.what, add_kernel,
+        [&](const plan::ContractionStep& c) {
+          if (c.epilogue) add_kernel(c.epilogue->kernel);
+        },
+        [&](const plan::LibraryStep& l) {
+          const ir::NodeId id = step.computes.front();
+          if (!step.is_fallible) return;
+          if (!l.op->call->positions) {
+            is_known_beforehand = false;
+            return;
+          }
+          for (const ir::CheckedPositions& p : l.op->call->positions(plan_.graph, id)) {
+            positions.push_back(plan_.graph[id].inputs[p.operand]);
+            axes.push_back(p.axis);
+          }
+        });
   std::map<ir::NodeId, int> buffers;
   for (std::size_t b = 0; b < plan_.buffers.size(); ++b)
     if (plan_.buffers[b].kind == plan::BufferKind::leaf)
@@ -304,6 +326,7 @@ void Binder::bind_ranges() {
     if (const ir::NodeId id = left_in(plan_.buffers[b]); id != ir::no_node)
       ranges.result(static_cast<int>(b), id);
   bound_.ranges = ranges.code();
+  bound_.ranges.is_complete = is_known_beforehand;
 }
 
 /// The node whose integers a call leaves in a buffer for later calls; no_node if there is none.
@@ -316,19 +339,18 @@ ir::NodeId Binder::left_in(const plan::Buffer& buffer) const {
 }
 
 /// What the library would not store, or would have to add up with something, it is not asked for.
-void Binder::bind_known_epilogue(const plan::ContractionStep& c, BoundPlan::Step& s) {
+std::optional<bound::DeviceEpilogue::Known>
+Binder::known_epilogue_of(const plan::ContractionStep& c) {
   const plan::Epilogue& e = *c.epilogue;
   const plan::Kernel& kernel = plan_.kernels[static_cast<std::size_t>(e.kernel.kernel)];
   const auto known = plan::known_epilogue(kernel, e.product, c.shape.back());
-  if (!known || e.keeps_product || c.c) return;
+  if (!known || e.keeps_product || c.c) return std::nullopt;
   const auto buffer = [&](int param) { return e.kernel.buffers[static_cast<std::size_t>(param)]; };
-  s.known.activation = known->activation;
-  if (known->bias >= 0) {
-    s.known.bias = buffer(known->bias);
-    s.known.bias_offset = table_.slot(known->bias_offset);
-  }
-  s.known.out = buffer(known->out);
-  s.known.out_row = table_.slot(known->out_row);
+  bound::DeviceEpilogue::Known bound{.activation = known->activation};
+  if (known->bias >= 0) bound.bias = {buffer(known->bias), table_.slot(known->bias_offset)};
+  bound.out = buffer(known->out);
+  bound.out_row = table_.slot(known->out_row);
+  return bound;
 }
 
 } // namespace

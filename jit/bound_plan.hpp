@@ -6,8 +6,10 @@
 ///   Program program(std::move(bound), kernels, …);
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "codegen/contraction.hpp"
@@ -17,6 +19,144 @@
 #include "lib/support/digest.hpp"
 
 namespace kroton::jit {
+
+/// The steps of a bound plan: of a plan for the CPU, or of one for a device.
+namespace bound {
+
+/// A strided look at a buffer.
+struct Operand {
+  int buffer = 0;
+  int offset = 0;                ///< slot
+  std::vector<int> strides = {}; ///< slots
+  bool operator==(const Operand&) const = default;
+};
+/// What a kernel is handed.
+struct Arguments {
+  std::vector<int> buffers = {};
+  int first_size = 0; ///< of its size arguments among those of all steps, …
+  int sizes = 0;      ///< … and how many there are
+  bool operator==(const Arguments&) const = default;
+};
+/// A matrix product, however it is computed.
+struct Product {
+  /// What is added to it, after it was multiplied by the one element that `alpha` is.
+  struct Addend {
+    int buffer = 0;
+    Operand alpha = {};
+    bool operator==(const Addend&) const = default;
+  };
+  codegen::ContractionShape known = {};
+  Operand a = {}, b = {};
+  std::optional<Addend> addend = std::nullopt;
+  int out = 0;
+  int out_row = 0;             ///< slot
+  std::vector<int> shape = {}; ///< slots
+  int k = 0;                   ///< slot
+  bool operator==(const Product&) const = default;
+};
+/// An array that a library call reads or writes.
+struct CallArray {
+  Operand memory = {};
+  std::vector<int> shape = {}; ///< slots
+  bool operator==(const CallArray&) const = default;
+};
+/// A call of the function that the row of an op describes.
+struct Call {
+  int op = 0; ///< among `ops::all()`
+  std::vector<CallArray> results = {}, operands = {};
+  /// What the function is told: the size arguments. On a device they and the arrays' buffers,
+  /// results first, are the arguments of its kernels.
+  Arguments arguments = {};
+  bool operator==(const Call&) const = default;
+};
+
+// ---- steps on the CPU
+
+struct CpuKernel {
+  int code = 0; ///< its number among the kernels
+  Arguments arguments = {};
+  std::optional<int> scratch = std::nullopt; ///< slot of the bytes a chunk needs
+  bool operator==(const CpuKernel&) const = default;
+};
+struct CpuProduct {
+  Product product = {};
+  /// Kernels, by codegen::ContractionScheme; none where a scheme cannot occur.
+  std::array<std::optional<int>, 4> code_of_scheme = {};
+  bool operator==(const CpuProduct&) const = default;
+};
+struct CpuCall {
+  Call call = {};
+  bool operator==(const CpuCall&) const = default;
+};
+struct CpuStep {
+  bool is_fallible = false;
+  std::variant<CpuKernel, CpuProduct, CpuCall> what = {};
+  bool operator==(const CpuStep&) const = default;
+};
+
+// ---- steps on a device
+
+/// One launch, see codegen::Launch.
+struct Launch {
+  int code = 0; ///< kernel number
+  std::string entry;
+  int threads = 0;
+  int units = 0; ///< slot
+  std::int64_t units_per_block = 1;
+  int blocks_per_multiprocessor = 0;
+  std::int64_t most_blocks = 0;
+  int shared_bytes = 0; ///< slot
+  bool always = false;
+  int stage = 0;
+  int length = 0; ///< slot
+  std::int64_t at_most = 0;
+  bool operator==(const Launch&) const = default;
+};
+struct DeviceKernel {
+  Arguments arguments = {};
+  bool operator==(const DeviceKernel&) const = default;
+};
+/// What is computed from each element of a product.
+struct DeviceEpilogue {
+  /// One that a library may have, see plan::KnownEpilogue; nothing else is kept of the product
+  /// then.
+  struct Known {
+    struct Bias {
+      int buffer = 0, offset = 0; ///< the latter a slot
+      bool operator==(const Bias&) const = default;
+    };
+    plan::Activation activation = plan::Activation::none;
+    std::optional<Bias> bias = std::nullopt;
+    int out = 0, out_row = 0; ///< the latter a slot
+    bool operator==(const Known&) const = default;
+  };
+  Arguments arguments = {};          ///< of its kernel
+  std::vector<Launch> launches = {}; ///< of that kernel alone, when the product lies in `out`
+  bool keeps_product = false;        ///< whether `out` is needed when the step is done
+  std::optional<Known> known = std::nullopt;
+  bool operator==(const DeviceEpilogue&) const = default;
+};
+struct DeviceProduct {
+  Product product = {};
+  std::optional<DeviceEpilogue> epilogue = std::nullopt;
+  bool operator==(const DeviceProduct&) const = default;
+};
+struct DeviceCall {
+  Call call = {};
+  bool clears_results = false; ///< its kernels expect zeros in the results
+  bool operator==(const DeviceCall&) const = default;
+};
+struct DeviceStep {
+  bool is_fallible = false;
+  std::variant<DeviceKernel, DeviceProduct, DeviceCall> what = {};
+  std::vector<Launch> launches = {};
+  std::optional<int> scratch = std::nullopt; ///< slot of the bytes that it works in
+  bool counts_blocks = false;                ///< see codegen::CudaText
+  std::vector<int> reads = {}, writes = {};  ///< buffers: steps may run side by side
+  bool operator==(const DeviceStep&) const = default;
+};
+
+} // namespace bound
 
 struct BoundPlan {
   /// One for each text of the derivation, in its order.
@@ -66,66 +206,6 @@ struct BoundPlan {
     int argument = -1, axis = -1, slot = -1;
     bool operator==(const AxisCheck&) const = default;
   };
-  struct Operand {
-    int buffer = -1;               ///< -1: there is none
-    int offset = -1;               ///< slot
-    std::vector<int> strides = {}; ///< slots
-    bool operator==(const Operand&) const = default;
-  };
-  /// One launch on a device, see codegen::Launch.
-  struct Launch {
-    int code = -1; ///< kernel number
-    std::string entry;
-    int threads = 0;
-    int units = -1; ///< slot
-    std::int64_t units_per_block = 1;
-    int blocks_per_multiprocessor = 0;
-    std::int64_t most_blocks = 0;
-    int shared_bytes = -1; ///< slot
-    bool always = false;
-    int stage = 0;
-    int length = -1; ///< slot
-    std::int64_t at_most = 0;
-    bool operator==(const Launch&) const = default;
-  };
-  struct Step {
-    enum Kind : std::uint8_t { kernel, contraction, scatter };
-    Kind kind = kernel;
-    bool is_fallible = false;
-    int code = -1; ///< of a kernel on the CPU: its number
-    // Kernels; on a device the others too.
-    std::vector<int> buffers = {};
-    int first_size = 0;                ///< of its size arguments among those of all steps, …
-    int sizes = 0;                     ///< … and how many there are
-    int scratch = -1;                  ///< slot of the bytes a chunk needs, or on a device the step
-    bool counts_blocks = false;        ///< on a device, see codegen::CudaText …
-    std::vector<Launch> launches = {}; ///< …
-    std::vector<int> reads = {}, writes = {}; ///< … where steps may run side by side: buffers
-    // Contractions.
-    codegen::ContractionShape product = {};
-    std::array<int, 4> code_of_scheme = {-1, -1, -1, -1}; ///< -1 where the scheme cannot occur
-    Operand a = {}, b = {}, alpha = {};
-    int out = -1, so_far = -1, out_row = -1; ///< the last one a slot
-    /// With an epilogue, `buffers` and sizes are those of its kernel. These run that kernel when
-    /// the product lies in `out`.
-    std::vector<Launch> epilogue = {};
-    bool keeps_product = true; ///< whether `out` is needed when the step is done
-    /// An epilogue that a library may have, see plan::KnownEpilogue; nothing else is kept of the
-    /// product then. Without one `out` is -1, without a bias its buffer is.
-    struct Known {
-      plan::Activation activation = plan::Activation::none;
-      int bias = -1, bias_offset = -1; ///< the latter a slot
-      int out = -1, out_row = -1;      ///< the latter a slot
-      bool operator==(const Known&) const = default;
-    } known = {};
-    std::vector<int> shape = {}; ///< slots
-    int k = -1;                  ///< slot
-    // Scatters, which write `out` too.
-    int added = -1;
-    std::vector<int> positions = {};
-    bool operator==(const Step&) const = default;
-  };
-
   std::vector<Kernel> kernels;
   SizeCode sizes;
   std::vector<SymbolSource> symbols;
@@ -138,7 +218,8 @@ struct BoundPlan {
   std::vector<std::pair<int, int>> temps; ///< buffer and its slot of the arena
   std::vector<int> slot_bytes;            ///< size slots of the arena's slots
   std::vector<int> step_sizes;            ///< size slots of all steps' size arguments
-  std::vector<Step> steps;
+  /// Those of the target that the plan is for.
+  std::variant<std::vector<bound::CpuStep>, std::vector<bound::DeviceStep>> steps;
   std::vector<OutputType> outputs;
   RangeCode ranges; ///< on a device: of the positions that steps check
 

@@ -4,6 +4,7 @@
 
 #include "codegen/render.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/match.hpp"
 
 namespace kroton::jit {
 namespace {
@@ -64,8 +65,12 @@ Texts render_texts(const plan::Plan& plan, int vector_bytes, const Tamper& tampe
     texts.kernels.push_back({shared.share(std::move(source.text)), k.title});
   }
   for (const plan::Step& step : plan.steps)
-    if (const auto* c = std::get_if<plan::ContractionStep>(&step.what))
-      render_product(product_shape(*c, vector_bytes), texts);
+    support::match(
+        step.what, [](const plan::KernelStep&) {},
+        [&](const plan::ContractionStep& c) {
+          render_product(product_shape(c, vector_bytes), texts);
+        },
+        [](const plan::LibraryStep&) {});
   return texts;
 }
 

@@ -34,17 +34,20 @@ struct DeviceCode {
   std::vector<Launch> epilogue = {}; ///< of a product that lies in memory already
   Dim scratch_bytes{0};
   bool counts_blocks = false;
+  bool clears_results = false; ///< of a library call: its kernels expect zeros there
 };
 
 /// The texts of a plan: those of its kernels, in their order, then those of its matrix products.
 struct Texts {
   struct Product {
     codegen::ContractionShape shape;
-    std::array<int, 4> of_scheme = {-1, -1, -1, -1}; ///< indices in `kernels`
+    /// Indices in `kernels`; none where a scheme cannot occur.
+    std::array<std::optional<int>, 4> of_scheme = {};
   };
   int vector_bytes = 64; ///< of the target that they are for
   std::vector<KernelText> kernels;
-  std::vector<DeviceCode> device; ///< of each step of the plan, where the target is a device
+  /// Where the target is a device: of each step of the plan.
+  std::optional<std::vector<DeviceCode>> device = std::nullopt;
   /// For each text, the lines and the places they come from.
   std::vector<std::vector<std::pair<int, std::string>>> notes;
   std::vector<Product> products; ///< one for each shape that the plan's products have

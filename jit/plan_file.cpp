@@ -37,7 +37,7 @@ constexpr auto fields_of(Is<BoundPlan::Draw> auto& x) { return std::tie(x.slot, 
 constexpr auto fields_of(Is<BoundPlan::AxisCheck> auto& x) {
   return std::tie(x.argument, x.axis, x.slot);
 }
-constexpr auto fields_of(Is<BoundPlan::Operand> auto& x) {
+constexpr auto fields_of(Is<bound::Operand> auto& x) {
   return std::tie(x.buffer, x.offset, x.strides);
 }
 constexpr auto fields_of(Is<codegen::ContractionSizes<std::optional<std::int64_t>>> auto& x) {
@@ -46,19 +46,48 @@ constexpr auto fields_of(Is<codegen::ContractionSizes<std::optional<std::int64_t
 constexpr auto fields_of(Is<codegen::ContractionShape> auto& x) {
   return std::tie(x.dtype, x.accumulates, x.vector_bytes, x.known);
 }
-constexpr auto fields_of(Is<BoundPlan::Launch> auto& x) {
+constexpr auto fields_of(Is<bound::Launch> auto& x) {
   return std::tie(x.code, x.entry, x.threads, x.units, x.units_per_block,
                   x.blocks_per_multiprocessor, x.most_blocks, x.shared_bytes, x.always, x.stage,
                   x.length, x.at_most);
 }
-constexpr auto fields_of(Is<BoundPlan::Step::Known> auto& x) {
-  return std::tie(x.activation, x.bias, x.bias_offset, x.out, x.out_row);
+constexpr auto fields_of(Is<bound::Arguments> auto& x) {
+  return std::tie(x.buffers, x.first_size, x.sizes);
 }
-constexpr auto fields_of(Is<BoundPlan::Step> auto& x) {
-  return std::tie(x.kind, x.is_fallible, x.code, x.buffers, x.first_size, x.sizes, x.scratch,
-                  x.counts_blocks, x.launches, x.reads, x.writes, x.product, x.code_of_scheme, x.a,
-                  x.b, x.alpha, x.out, x.so_far, x.out_row, x.epilogue, x.keeps_product, x.known,
-                  x.shape, x.k, x.added, x.positions);
+constexpr auto fields_of(Is<bound::Product::Addend> auto& x) { return std::tie(x.buffer, x.alpha); }
+constexpr auto fields_of(Is<bound::Product> auto& x) {
+  return std::tie(x.known, x.a, x.b, x.addend, x.out, x.out_row, x.shape, x.k);
+}
+constexpr auto fields_of(Is<bound::CallArray> auto& x) { return std::tie(x.memory, x.shape); }
+constexpr auto fields_of(Is<bound::Call> auto& x) {
+  return std::tie(x.op, x.results, x.operands, x.arguments);
+}
+constexpr auto fields_of(Is<bound::CpuKernel> auto& x) {
+  return std::tie(x.code, x.arguments, x.scratch);
+}
+constexpr auto fields_of(Is<bound::CpuProduct> auto& x) {
+  return std::tie(x.product, x.code_of_scheme);
+}
+constexpr auto fields_of(Is<bound::CpuCall> auto& x) { return std::tie(x.call); }
+constexpr auto fields_of(Is<bound::CpuStep> auto& x) { return std::tie(x.is_fallible, x.what); }
+constexpr auto fields_of(Is<bound::DeviceKernel> auto& x) { return std::tie(x.arguments); }
+constexpr auto fields_of(Is<bound::DeviceEpilogue::Known::Bias> auto& x) {
+  return std::tie(x.buffer, x.offset);
+}
+constexpr auto fields_of(Is<bound::DeviceEpilogue::Known> auto& x) {
+  return std::tie(x.activation, x.bias, x.out, x.out_row);
+}
+constexpr auto fields_of(Is<bound::DeviceEpilogue> auto& x) {
+  return std::tie(x.arguments, x.launches, x.keeps_product, x.known);
+}
+constexpr auto fields_of(Is<bound::DeviceProduct> auto& x) {
+  return std::tie(x.product, x.epilogue);
+}
+constexpr auto fields_of(Is<bound::DeviceCall> auto& x) {
+  return std::tie(x.call, x.clears_results);
+}
+constexpr auto fields_of(Is<bound::DeviceStep> auto& x) {
+  return std::tie(x.is_fallible, x.what, x.launches, x.scratch, x.counts_blocks, x.reads, x.writes);
 }
 constexpr auto fields_of(Is<RangeCode::Instruction> auto& x) {
   return std::tie(x.kind, x.dtype, x.row, x.a, x.b, x.c, x.value);
@@ -66,7 +95,7 @@ constexpr auto fields_of(Is<RangeCode::Instruction> auto& x) {
 constexpr auto fields_of(Is<RangeCode::Check> auto& x) { return std::tie(x.value, x.size); }
 constexpr auto fields_of(Is<RangeCode::Result> auto& x) { return std::tie(x.buffer, x.value); }
 constexpr auto fields_of(Is<RangeCode> auto& x) {
-  return std::tie(x.leaves, x.checked_leaves, x.code, x.checks, x.results);
+  return std::tie(x.leaves, x.checked_leaves, x.code, x.checks, x.is_complete, x.results);
 }
 constexpr auto fields_of(Is<BoundPlan> auto& x) {
   return std::tie(x.kernels, x.sizes, x.symbols, x.draws, x.checks, x.equal_slots, x.buffers,
@@ -87,7 +116,6 @@ constexpr std::uint64_t last_of(BoundPlan::Source::Kind) { return BoundPlan::Sou
 constexpr std::uint64_t last_of(plan::Activation) {
   return static_cast<int>(plan::Activation::gelu);
 }
-constexpr std::uint64_t last_of(BoundPlan::Step::Kind) { return BoundPlan::Step::scatter; }
 constexpr std::uint64_t last_of(RangeCode::Instruction::Kind) {
   return RangeCode::Instruction::from_front;
 }
@@ -124,6 +152,11 @@ public:
   template <class T> void put(const std::optional<T>& v) {
     put(v.has_value());
     if (v) put(*v);
+  }
+  /// Which alternative it is, then that.
+  template <class... T> void put(const std::variant<T...>& v) {
+    put(std::uint64_t{v.index()});
+    std::visit([&](const auto& x) { put(x); }, v);
   }
   template <class T> void put(const std::vector<T>& list) {
     put(std::uint64_t{list.size()});
@@ -188,6 +221,11 @@ public:
     bool has_value = false;
     get(has_value);
     if (has_value) get(v.emplace());
+  }
+  template <class... T> void get(std::variant<T...>& v) {
+    const std::uint64_t index = up_to(sizeof...(T) - 1);
+    std::uint64_t i = 0;
+    ((i++ == index ? get(v.template emplace<T>()) : void()), ...);
   }
   template <class T> void get(std::vector<T>& list) {
     for (std::size_t n = length(); n > 0 && !is_bad_; --n) get(list.emplace_back());

@@ -2,7 +2,9 @@
 #include <algorithm>
 
 #include "jit/plan_file.hpp"
+#include "lib/ir/call.hpp"
 #include "lib/ops/table.hpp"
+#include "lib/support/match.hpp"
 
 namespace kroton::jit {
 namespace {
@@ -30,8 +32,8 @@ public:
            all_of(p_.constants, [&](const auto& c) { return constant(c); }) &&
            all_of(p_.temps, [&](const auto& t) { return temp(t); }) &&
            all_of(p_.kernels, [&](const auto& k) { return on_device_ || !k.is_deferred; }) &&
-           slots(p_.slot_bytes) && slots(p_.step_sizes) && each_buffer_has_a_place() &&
-           all_of(p_.steps, [&](const auto& s) { return step(s); }) && outputs() && ranges();
+           slots(p_.slot_bytes) && slots(p_.step_sizes) && each_buffer_has_a_place() && steps() &&
+           outputs() && ranges();
   }
 
 private:
@@ -102,68 +104,84 @@ private:
     return std::ranges::all_of(places, [](int n) { return n == 1; });
   }
 
-  bool launch(const BoundPlan::Launch& l) const {
-    return is_index(l.code, p_.kernels.size()) && slot(l.units) && slot(l.shared_bytes) &&
-           slot(l.length) && l.threads > 0 && l.units_per_block > 0;
+  bool launches(const std::vector<bound::Launch>& list) const {
+    return std::ranges::all_of(list, [&](const bound::Launch& l) {
+      return is_index(l.code, p_.kernels.size()) && slot(l.units) && slot(l.shared_bytes) &&
+             slot(l.length) && l.threads > 0 && l.units_per_block > 0;
+    });
   }
-  /// What a kernel needs, and on a device any step.
-  bool code(const BoundPlan::Step& s) const {
-    return (on_device_ || is_index(s.code, p_.kernels.size())) && buffers(s.buffers) &&
-           buffers(s.reads) && buffers(s.writes) &&
-           is_index(s.first_size, p_.step_sizes.size() + 1) &&
-           is_index(s.sizes, p_.step_sizes.size() + 1 - static_cast<std::size_t>(s.first_size)) &&
-           (s.scratch == -1 || slot(s.scratch)) &&
-           std::ranges::all_of(s.launches, [&](const auto& l) { return launch(l); }) &&
-           std::ranges::all_of(s.epilogue, [&](const auto& l) { return launch(l); });
+  bool arguments(const bound::Arguments& a) const {
+    return buffers(a.buffers) && is_index(a.first_size, p_.step_sizes.size() + 1) &&
+           is_index(a.sizes, p_.step_sizes.size() + 1 - static_cast<std::size_t>(a.first_size));
   }
-  bool step(const BoundPlan::Step& s) const {
-    if (on_device_ && !code(s)) return false;
-    switch (s.kind) {
-    case BoundPlan::Step::kernel:
-      return code(s);
-    case BoundPlan::Step::contraction:
-      return contraction(s);
-    case BoundPlan::Step::scatter:
-      return scatter(s);
-    }
-    return false;
+  bool steps() const {
+    using std::ranges::all_of;
+    return support::match(
+        p_.steps,
+        [&](const std::vector<bound::CpuStep>& list) {
+          return !on_device_ && all_of(list, [&](const auto& s) { return step(s); });
+        },
+        [&](const std::vector<bound::DeviceStep>& list) {
+          return on_device_ && all_of(list, [&](const auto& s) { return step(s); });
+        });
   }
-  bool operand(const BoundPlan::Operand& o, std::size_t rank) const {
+  bool step(const bound::CpuStep& s) const {
+    return support::match(
+        s.what,
+        [&](const bound::CpuKernel& k) {
+          return is_index(k.code, p_.kernels.size()) && arguments(k.arguments) &&
+                 (!k.scratch || slot(*k.scratch));
+        },
+        [&](const bound::CpuProduct& x) { return product(x.product) && schemes(x); },
+        [&](const bound::CpuCall& c) { return call(c.call); });
+  }
+  bool step(const bound::DeviceStep& s) const {
+    const bool fits = support::match(
+        s.what, [&](const bound::DeviceKernel& k) { return arguments(k.arguments); },
+        [&](const bound::DeviceProduct& x) {
+          return product(x.product) && (!x.epilogue || epilogue(*x.epilogue, x.product));
+        },
+        [&](const bound::DeviceCall& c) { return call(c.call); });
+    return fits && launches(s.launches) && (!s.scratch || slot(*s.scratch)) && buffers(s.reads) &&
+           buffers(s.writes);
+  }
+  bool operand(const bound::Operand& o, std::size_t rank) const {
     return buffer(o.buffer) && slot(o.offset) && o.strides.size() == rank && slots(o.strides);
   }
-  bool contraction(const BoundPlan::Step& s) const {
-    const std::size_t rank = s.shape.size();
-    const bool accumulates = s.so_far != -1;
-    if (rank < 2 || !slots(s.shape) || !slot(s.k) || !slot(s.out_row) || !operand(s.a, rank) ||
-        !operand(s.b, rank) || !buffer(s.out) || type(s.out).dtype != s.product.dtype ||
-        accumulates != s.product.accumulates)
+  bool product(const bound::Product& p) const {
+    const std::size_t rank = p.shape.size();
+    if (rank < 2 || !slots(p.shape) || !slot(p.k) || !slot(p.out_row) || !operand(p.a, rank) ||
+        !operand(p.b, rank) || !is_of_product(p.out, p) ||
+        p.addend.has_value() != p.known.accumulates)
       return false;
-    if (accumulates && (!buffer(s.so_far) || !buffer(s.alpha.buffer) || !slot(s.alpha.offset)))
+    if (p.addend && (!buffer(p.addend->buffer) || !buffer(p.addend->alpha.buffer) ||
+                     !slot(p.addend->alpha.offset)))
       return false;
-    if (!known_epilogue(s)) return false;
-    const int vector = s.product.vector_bytes;
-    return (vector == 16 || vector == 32 || vector == 64) && known_sizes(s) &&
-           (on_device_ || schemes(s));
+    const int vector = p.known.vector_bytes;
+    return (vector == 16 || vector == 32 || vector == 64) && known_sizes(p);
   }
-  bool known_epilogue(const BoundPlan::Step& s) const {
-    const BoundPlan::Step::Known& k = s.known;
-    const auto is_of_product = [&](int b) { return buffer(b) && type(b).dtype == s.product.dtype; };
-    if (k.out == -1) return k.bias == -1;
-    return is_of_product(k.out) && slot(k.out_row) && !s.keeps_product && s.so_far == -1 &&
-           (k.bias == -1 || (is_of_product(k.bias) && slot(k.bias_offset)));
+  bool is_of_product(int b, const bound::Product& p) const {
+    return buffer(b) && type(b).dtype == p.known.dtype;
+  }
+  bool epilogue(const bound::DeviceEpilogue& e, const bound::Product& p) const {
+    if (!arguments(e.arguments) || !launches(e.launches)) return false;
+    if (!e.known) return true;
+    const auto& bias = e.known->bias;
+    return is_of_product(e.known->out, p) && slot(e.known->out_row) && !e.keeps_product &&
+           !p.addend && (!bias || (is_of_product(bias->buffer, p) && slot(bias->offset)));
   }
   /// Sizes that the code takes for constants are those that calls come with.
-  bool known_sizes(const BoundPlan::Step& s) const {
-    const std::size_t rank = s.shape.size();
-    const codegen::ContractionSizes<int> at{s.shape[rank - 2],
-                                            s.shape[rank - 1],
-                                            s.k,
-                                            s.a.strides[rank - 2],
-                                            s.a.strides[rank - 1],
-                                            s.b.strides[rank - 2],
-                                            s.b.strides[rank - 1],
-                                            s.out_row};
-    const auto known = s.product.known.in_order();
+  bool known_sizes(const bound::Product& p) const {
+    const std::size_t rank = p.shape.size();
+    const codegen::ContractionSizes<int> at{p.shape[rank - 2],
+                                            p.shape[rank - 1],
+                                            p.k,
+                                            p.a.strides[rank - 2],
+                                            p.a.strides[rank - 1],
+                                            p.b.strides[rank - 2],
+                                            p.b.strides[rank - 1],
+                                            p.out_row};
+    const auto known = p.known.known.in_order();
     const auto slots = at.in_order();
     for (std::size_t i = 0; i < known.size(); ++i)
       if (known[i] && *known[i] != p_.sizes.initial[static_cast<std::size_t>(slots[i])])
@@ -171,21 +189,34 @@ private:
     return true;
   }
   /// There is code for each scheme that a call may choose.
-  bool schemes(const BoundPlan::Step& s) const {
+  bool schemes(const bound::CpuProduct& x) const {
     std::array<bool, 4> is_possible{};
-    for (auto scheme : codegen::possible_schemes(s.product))
+    for (auto scheme : codegen::possible_schemes(x.product.known))
       is_possible[static_cast<std::size_t>(scheme)] = true;
-    for (std::size_t i = 0; i < is_possible.size(); ++i)
-      if (is_possible[i] ? !is_index(s.code_of_scheme[i], p_.kernels.size())
-                         : s.code_of_scheme[i] != -1)
+    for (std::size_t i = 0; i < is_possible.size(); ++i) {
+      const std::optional<int>& code = x.code_of_scheme[i];
+      if (code.has_value() != is_possible[i] || (code && !is_index(*code, p_.kernels.size())))
         return false;
+    }
     return true;
   }
-  bool scatter(const BoundPlan::Step& s) const {
-    const auto is_position = [&](int b) { return buffer(b) && type(b).dtype == DType::i64; };
-    return buffer(s.out) && buffer(s.added) && type(s.out).dtype == type(s.added).dtype &&
-           !s.positions.empty() && s.positions.size() <= type(s.out).shape.size() &&
-           std::ranges::all_of(s.positions, is_position);
+  bool call_array(const bound::CallArray& a) const {
+    return operand(a.memory, a.shape.size()) && slots(a.shape);
+  }
+  bool call(const bound::Call& c) const {
+    const auto is_array = [&](const bound::CallArray& a) { return call_array(a); };
+    if (!is_index(c.op, ops::all().size()) || !std::ranges::all_of(c.results, is_array) ||
+        !std::ranges::all_of(c.operands, is_array) || !arguments(c.arguments))
+      return false;
+    const ir::LibraryCall* row = ops::all()[static_cast<std::size_t>(c.op)]->call;
+    return row && row->takes &&
+           row->takes(types(c.results), types(c.operands),
+                      static_cast<std::size_t>(c.arguments.sizes));
+  }
+  std::vector<ir::CallType> types(const std::vector<bound::CallArray>& arrays) const {
+    std::vector<ir::CallType> types;
+    for (const auto& a : arrays) types.push_back({type(a.memory.buffer).dtype, a.shape.size()});
+    return types;
   }
   /// A buffer of integers that is there before any step.
   bool range_leaf(int b) const {

@@ -1,10 +1,12 @@
 #include "jit/plan_index.hpp"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "jit/plan_file.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/log.hpp"
+#include "lib/support/match.hpp"
 
 namespace kroton::jit {
 namespace {
@@ -29,13 +31,25 @@ private:
 std::vector<std::vector<std::string>>
 entries_of(const BoundPlan& plan, std::span<const std::size_t> object_of, std::size_t objects) {
   std::vector<std::vector<std::string>> entries(objects);
-  for (const BoundPlan::Step& s : plan.steps)
-    for (const auto* launches : {&s.launches, &s.epilogue})
-      for (const BoundPlan::Launch& l : *launches) {
-        const auto kernel = static_cast<std::size_t>(l.code);
-        if (kernel < object_of.size() && object_of[kernel] < objects)
-          entries[object_of[kernel]].push_back(l.entry);
-      }
+  const auto add = [&](const std::vector<bound::Launch>& launches) {
+    for (const bound::Launch& l : launches) {
+      const auto kernel = static_cast<std::size_t>(l.code);
+      if (kernel < object_of.size() && object_of[kernel] < objects)
+        entries[object_of[kernel]].push_back(l.entry);
+    }
+  };
+  const auto add_step = [&](const bound::DeviceStep& s) {
+    add(s.launches);
+    support::match(
+        s.what, [](const bound::DeviceKernel&) {},
+        [&](const bound::DeviceProduct& p) {
+          if (p.epilogue) add(p.epilogue->launches);
+        },
+        [](const bound::DeviceCall&) {});
+  };
+  support::match(
+      plan.steps, [](const std::vector<bound::CpuStep>&) {},
+      [&](const std::vector<bound::DeviceStep>& steps) { std::ranges::for_each(steps, add_step); });
   return entries;
 }
 

@@ -12,6 +12,7 @@
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/support/log.hpp"
+#include "lib/support/match.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::jit {
@@ -455,35 +456,24 @@ std::int64_t Program::size_of(const ir::DimNode& leaf, const Frame& frame) const
   return 0;
 }
 
-void Program::index_failure(int number, int site, std::int64_t value, std::int64_t bound) const {
+void Program::step_failed(int number, ir::Failure failure) const {
   const plan::Plan& plan = this->plan();
   const plan::Step& step = plan.steps[static_cast<std::size_t>(number)];
-  ir::NodeId node = step.computes.front();
-  int axis = site;
-  if (const auto* k = std::get_if<plan::KernelStep>(&step.what)) {
-    const auto& where =
-        plan.kernels[static_cast<std::size_t>(k->kernel)].sites[static_cast<std::size_t>(site)];
-    node = where.first;
-    axis = where.second;
-  }
-  const ir::GraphNode& n = plan.graph[node];
-  // index() moves the axes that it indexes to the front; the user's own numbering is below.
-  const ir::GraphNode* whole = n.op->is(ir::Kind::gather) ? &plan.graph[n.inputs[0]] : nullptr;
-  while (whole && whole->op == &ops::transpose) {
-    axis = static_cast<int>(whole->attrs.ints[static_cast<std::size_t>(axis)]);
-    whole = &plan.graph[whole->inputs[0]];
-  }
-  std::string place = support::describe(n.where), of;
-  if (whole && !whole->name.empty()) {
-    of = fmt::format(" of {} {}", whole->name, whole->type.to_string());
-    place += fmt::format("; {} from {}", whole->name, support::describe(whole->where));
-  }
-  std::string hint = bound == 0 ? "an axis of size 0 has no positions"
-                                : fmt::format("positions of an axis of {} run from {} to {}", bound,
-                                              -bound, bound - 1);
-  support::fail<IndexError>("index", {.place = std::move(place), .hint = std::move(hint)},
-                            "position {} is outside axis {}{}, which has size {}, in a call of {}",
-                            value, axis, of, bound, signature_.name);
+  ir::NodeId node = ir::no_node;
+  const auto of_kernel = [&](const plan::KernelStep& k) {
+    const auto& [id, operand] = plan.kernels[static_cast<std::size_t>(k.kernel)]
+                                    .sites[static_cast<std::size_t>(failure.site)];
+    node = id;
+    failure.site = operand;
+  };
+  support::match(
+      step.what, of_kernel, [&](const plan::ContractionStep& c) { of_kernel(c.epilogue->kernel); },
+      [&](const plan::LibraryStep&) { node = step.computes.front(); });
+  const ir::Op& op = *plan.graph[node].op;
+  KROTON_CHECK(op.fail, "{} cannot fail", op.name);
+  op.fail({plan.graph, node, failure, signature_.name});
+  KROTON_CHECK(false, "a failure of {} is no error", op.name);
+  std::abort();
 }
 
 } // namespace kroton::jit

@@ -134,9 +134,8 @@ protected:
   /// Makes all new values visible; needs the variables' locks.
   void commit_updates();
   std::int64_t size_of(const ir::DimNode& leaf, const Frame& frame) const;
-  /// Throws IndexError for a computed position of step `number` that is outside its axis.
-  [[noreturn]] void index_failure(int number, int site, std::int64_t value,
-                                  std::int64_t bound) const;
+  /// Throws the error that the row of the op at fault makes of a failure of step `number`.
+  [[noreturn]] void step_failed(int number, ir::Failure failure) const;
 
   BoundPlan bound_;
   Signature signature_;

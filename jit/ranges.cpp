@@ -75,10 +75,10 @@ void RangeCode::run(std::span<const std::int64_t> sizes, std::span<const Interva
 }
 
 bool RangeCode::holds(std::span<const std::int64_t> sizes, std::span<const Interval> values) const {
-  return std::ranges::all_of(checks, [&](const Check& c) {
-    const Wide size = sizes[static_cast<std::size_t>(c.size)];
-    return Interval{-size, size - 1}.contains(values[static_cast<std::size_t>(c.value)]);
-  });
+  return is_complete && std::ranges::all_of(checks, [&](const Check& c) {
+           const Wide size = sizes[static_cast<std::size_t>(c.size)];
+           return Interval{-size, size - 1}.contains(values[static_cast<std::size_t>(c.value)]);
+         });
 }
 
 Interval interval_of(DType dtype, const void* elements, std::size_t numel) {

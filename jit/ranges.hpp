@@ -63,12 +63,14 @@ struct RangeCode {
   int checked_leaves = 0;  ///< those that checks may depend on come first
   std::vector<Instruction> code;
   std::vector<Check> checks;
+  /// Whether steps fail for nothing but what the checks ask.
+  bool is_complete = true;
   std::vector<Result> results;
 
   /// Sets `values`, one for each instruction, given the sizes' values and each leaf's interval.
   void run(std::span<const std::int64_t> sizes, std::span<const support::Interval> leaf_values,
            std::vector<support::Interval>& values) const;
-  /// Whether every check holds whatever the values are.
+  /// Whether no step can fail whatever the values are: every check holds, and they are complete.
   bool holds(std::span<const std::int64_t> sizes, std::span<const support::Interval> values) const;
   bool operator==(const RangeCode&) const = default;
 };

@@ -13,6 +13,7 @@
 #include "jit/function_state.hpp"
 #include "lib/ir/eval.hpp"
 #include "lib/ops/basic.hpp"
+#include "lib/support/match.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::jit {
@@ -274,12 +275,16 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
   bool are_passes_checked = false;
   Program::Watcher watcher;
   const auto what_of = [&](const plan::Step& step) -> std::string {
-    const plan::KernelStep* k = step.kernel();
-    if (!k) return "a library step";
-    const std::string kernel = "kernel " + compiled.program->describe_kernel(k->kernel);
-    return std::holds_alternative<plan::ContractionStep>(step.what)
-               ? "a matrix product with " + kernel
-               : kernel;
+    const auto kernel = [&](const plan::KernelStep& k) {
+      return "kernel " + compiled.program->describe_kernel(k.kernel);
+    };
+    return support::match(
+        step.what, kernel,
+        [&](const plan::ContractionStep& c) {
+          return c.epilogue ? "a matrix product with " + kernel(c.epilogue->kernel)
+                            : std::string("a matrix product");
+        },
+        [](const plan::LibraryStep& l) { return fmt::format("the call of {}", l.op->name); });
   };
   watcher.before = [&](const Program::Moment& m) {
     if (!std::exchange(are_passes_checked, true))

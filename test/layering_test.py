@@ -6,6 +6,7 @@
     include <- lib <- codegen <- jit          lib/support <- cache <- jit, tools/kroton
     lib: support < data < ir < ops < rewrite < grad < plan; lib/nn and examples see the public API alone
     LLVM headers only in jit/cpu, CUDA headers only in jit/cuda, and no fmt or spdlog in include
+    Kinds of step are told apart by support::match, which does not compile where one is left out
 """
 import re
 import sys
@@ -41,6 +42,8 @@ OUTSIDE = {
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+KIND_OF_STEP = re.compile(r"\b(get|get_if|holds_alternative)<\s*(const\s+)?(\w+::)*"
+                          r"(KernelStep|ContractionStep|LibraryStep|(Cpu|Device)(Kernel|Product|Call)|(Kernel|Product|Call)Code)\b")
 BACKEND_CONDITION = re.compile(r"^\s*#\s*(if|ifdef|ifndef|elif)\b.*(CUDA|LLVM|NVRTC)")
 BACKEND_CONDITION_ALLOWED = ["jit/cpu", "jit/cuda", "codegen/prelude", "test"]
 
@@ -75,6 +78,8 @@ def problems(root):
             here = f"{path}:{number}"
             if BACKEND_CONDITION.match(line) and not any(path.startswith(r + "/") for r in BACKEND_CONDITION_ALLOWED):
                 yield f"{here}: {room} asks for a backend in the preprocessor: {line.strip()}"
+            if KIND_OF_STEP.search(line) and ALLOWED[room] is not None:
+                yield f"{here}: a kind of step is asked for alone; visit them all with support::match: {line.strip()}"
             match = INCLUDE.match(line)
             if not match:
                 continue
@@ -108,12 +113,14 @@ def self_test():
         "jit/cuda/driver.cpp": "#include <cuda.h>\n",
         "tools/kroton/main.cpp": '#include "cache/store.hpp"\n#include <fmt/format.h>\n',
         "examples/demo.cpp": "#include <kroton/expr.hpp>\n#include <iostream>\n",
-        "test/all_test.cpp": '#include "jit/cpu/clang.cpp"\n#include <llvm/IR/Module.h>\n',
+        "test/all_test.cpp": '#include "jit/cpu/clang.cpp"\n#include <llvm/IR/Module.h>\nauto& c = std::get<LibraryStep>(s.what);\n',
     }
     offences = {
         "include/kroton/bad.hpp": ['#include "lib/ir/node.hpp"', "#include <fmt/format.h>", "#include <spdlog/spdlog.h>",
                                    "#include <llvm/IR/Module.h>", "#include <cuda.h>"],
         "lib/support/bad.cpp": ['#include "lib/ir/node.hpp"', '#include "../ir/node.hpp"'],
+        "lib/plan/bad.cpp": ["if (auto* k = std::get_if<KernelStep>(&s.what)) run(*k);",
+                             "return std::holds_alternative<const plan::LibraryStep>(s.what);"],
         "lib/ir/bad.cpp": ['#include "lib/plan/plan.cpp"', '# include "codegen/render.cpp"', "#ifdef KROTON_CUDA"],
         "lib/nn/bad.cpp": ['#include "lib/ir/node.hpp"'],
         "codegen/bad.cpp": ['#include "jit/function.cpp"', '#include "cache/store.hpp"', "#include <chrono>"],

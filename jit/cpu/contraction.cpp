@@ -37,7 +37,8 @@ void library_product(const codegen::ContractionShape& shape,
 
 } // namespace
 
-void CpuProgram::run_contraction(const BoundStep& s, CpuFrame& f, const Runtime* runtime) const {
+void CpuProgram::run_product(const ProductCode& code, CpuFrame& f, const Runtime* runtime) const {
+  const bound::Product& s = code.product;
   auto size = [&](int slot) { return f.sizes[static_cast<std::size_t>(slot)]; };
   const std::size_t rank = s.shape.size();
   // What the kernel is handed is written once: copied in pairs right after it was written element
@@ -53,15 +54,15 @@ void CpuProgram::run_contraction(const BoundStep& s, CpuFrame& f, const Runtime*
   const auto sizes = codegen::ContractionSizes<std::int64_t>::from_order(arguments);
   std::int64_t batches = 1;
   for (std::size_t i = 0; i + 2 < rank; ++i) batches *= size(s.shape[i]);
-  const auto item = static_cast<std::int64_t>(item_size(s.product.dtype));
+  const auto item = static_cast<std::int64_t>(item_size(s.known.dtype));
   const std::int64_t bytes = sizes.m * sizes.c_row * item; // of one batch's result
   std::byte* out = f.buffers[static_cast<std::size_t>(s.out)];
-  if (s.so_far >= 0 && s.so_far != s.out)
-    std::memcpy(out, f.buffers[static_cast<std::size_t>(s.so_far)],
+  if (s.addend && s.addend->buffer != s.out)
+    std::memcpy(out, f.buffers[static_cast<std::size_t>(s.addend->buffer)],
                 static_cast<std::size_t>(batches * bytes));
   if (bytes == 0) return;
 
-  auto element = [&](const BoundPlan::Operand& o, std::int64_t batch) {
+  auto element = [&](const bound::Operand& o, std::int64_t batch) {
     std::int64_t at = size(o.offset);
     for (std::size_t i = rank - 2; i-- > 0;) {
       const std::int64_t d = size(s.shape[i]);
@@ -70,20 +71,21 @@ void CpuProgram::run_contraction(const BoundStep& s, CpuFrame& f, const Runtime*
     }
     return f.buffers[static_cast<std::size_t>(o.buffer)] + at * item;
   };
-  const void* alpha = s.so_far < 0 ? nullptr
-                                   : f.buffers[static_cast<std::size_t>(s.alpha.buffer)] +
-                                         size(s.alpha.offset) * item;
-  const codegen::ContractionShape& shape = s.product;
+  const void* alpha = s.addend ? f.buffers[static_cast<std::size_t>(s.addend->alpha.buffer)] +
+                                     size(s.addend->alpha.offset) * item
+                               : nullptr;
+  const codegen::ContractionShape& shape = s.known;
   if (is_for_library(shape, sizes)) {
     for (std::int64_t i = 0; i < batches; ++i)
       library_product(shape, sizes, element(s.a, i), element(s.b, i), out + i * bytes, alpha);
     return;
   }
-  const ContractionScheme scheme = s.scheme ? *s.scheme : codegen::contraction_scheme(shape, sizes);
-  const KernelEntry entry = s.schemes[static_cast<std::size_t>(scheme)];
+  const ContractionScheme scheme =
+      code.scheme ? *code.scheme : codegen::contraction_scheme(shape, sizes);
+  const KernelEntry entry = code.schemes[static_cast<std::size_t>(scheme)];
   const std::int64_t work_bytes =
-      s.work_bytes >= 0 ? s.work_bytes
-                        : codegen::contraction_work_bytes(shape, scheme, sizes, threads_);
+      code.work_bytes ? *code.work_bytes
+                      : codegen::contraction_work_bytes(shape, scheme, sizes, threads_);
   std::byte* work =
       work_bytes > 0 ? f.scratch.reserve(static_cast<std::size_t>(work_bytes)) : nullptr;
   for (std::int64_t i = 0; i < batches; ++i) {

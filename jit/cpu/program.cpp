@@ -2,80 +2,16 @@
 #include "jit/cpu/program.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <utility>
 
 #include "lib/data/memory.hpp"
+#include "lib/ops/table.hpp"
 #include "lib/support/error.hpp"
-#include "lib/support/flat_map.hpp"
+#include "lib/support/match.hpp"
 #include "lib/support/saturate.hpp"
-#include "lib/support/visit_dtype.hpp"
 
 namespace kroton::jit {
-namespace {
-
-/// Up to so many rows are added to one row of f32 in f32: few digits are lost.
-constexpr std::int64_t most_added_directly = 32;
-
-/// Rows of `width` elements, `count` of them, added to those of `rows` that `row_of` tells. `to`
-/// holds zeros.
-struct Scatter {
-  std::int64_t count, rows, width;
-
-  template <class T, class RowOf> void add(T* to, const T* from, const RowOf& row_of) const {
-    for (std::int64_t i = 0; i < count; ++i) add_row(to + row_of(i) * width, from + i * width);
-  }
-
-  /// Rows to which many are added have sums in f64 until all is added.
-  template <class T, class RowOf>
-  void add_in_f64(T* to, const T* from, const RowOf& row_of, Workspace& scratch) const {
-    if (rows * most_added_directly / 2 <= count) {
-      const auto n = static_cast<std::size_t>(rows * width);
-      auto* const sums = reinterpret_cast<double*>(scratch.reserve(n * sizeof(double)));
-      std::fill_n(sums, n, 0.0);
-      for (std::int64_t i = 0; i < count; ++i) add_row(sums + row_of(i) * width, from + i * width);
-      std::transform(sums, sums + n, to, [](double sum) { return static_cast<T>(sum); });
-      return;
-    }
-    // How many are added to a row at most: rows that share a counter are taken together.
-    const std::size_t counters = std::bit_ceil(static_cast<std::size_t>(count));
-    auto* const added = reinterpret_cast<std::uint8_t*>(scratch.reserve(counters));
-    std::fill_n(added, counters, std::uint8_t{0});
-    const auto added_to = [&](std::int64_t row) -> std::uint8_t& {
-      return added[static_cast<std::size_t>(row) & (counters - 1)];
-    };
-    for (std::int64_t i = 0; i < count; ++i) {
-      std::uint8_t& n = added_to(row_of(i));
-      if (n <= most_added_directly) ++n;
-    }
-    support::FlatMap<std::int64_t, std::int64_t> places; // of the rows with sums in f64
-    std::vector<double> sums;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t row = row_of(i);
-      if (added_to(row) <= most_added_directly) {
-        add_row(to + row * width, from + i * width);
-        continue;
-      }
-      const auto place = places.emplace(row, static_cast<std::int64_t>(sums.size()));
-      if (place.is_new) sums.resize(sums.size() + static_cast<std::size_t>(width));
-      add_row(sums.data() + place.value, from + i * width);
-    }
-    places.for_each([&](std::int64_t row, std::int64_t place) {
-      for (std::int64_t j = 0; j < width; ++j)
-        to[row * width + j] = static_cast<T>(sums[static_cast<std::size_t>(place + j)]);
-    });
-  }
-
-private:
-  template <class S, class T> void add_row(S* to, const T* from) const {
-    for (std::int64_t j = 0; j < width; ++j)
-      to[j] = static_cast<S>(to[j] + static_cast<S>(from[j]));
-  }
-};
-
-} // namespace
-
 std::byte* Workspace::reserve(std::size_t bytes) {
   if (bytes <= bytes_) return memory_;
   data::give_memory(std::exchange(memory_, nullptr), std::exchange(bytes_, 0));
@@ -90,34 +26,48 @@ std::byte* Workspace::reserve(std::size_t bytes) {
 
 CpuProgram::CpuProgram(ProgramParts parts, int threads)
     : Program(std::move(parts)), threads_(threads) {
-  steps_.reserve(bound_.steps.size());
-  for (BoundPlan::Step& step : bound_.steps) {
-    most_arguments_ = std::max(most_arguments_, step.buffers.size() + 1);
-    steps_.push_back(with_code(std::move(step)));
-    steps_.back().number = static_cast<int>(steps_.size()) - 1;
+  auto& steps = std::get<std::vector<bound::CpuStep>>(bound_.steps);
+  steps_.reserve(steps.size());
+  for (bound::CpuStep& step : steps) {
+    const int number = static_cast<int>(steps_.size());
+    steps_.push_back({number, step.is_fallible, with_code(std::move(step))});
   }
-  bound_.steps.clear();
+  steps.clear();
 }
 
 KernelEntry CpuProgram::entry_of(int kernel) const {
   return static_cast<const CpuCode&>(code(kernel)).entry();
 }
 
-CpuProgram::BoundStep CpuProgram::with_code(BoundPlan::Step step) const {
-  BoundStep s{std::move(step)};
-  if (s.kind == BoundPlan::Step::kernel) s.entry = entry_of(s.code);
-  if (s.kind != BoundPlan::Step::contraction) return s;
+CpuProgram::StepCode CpuProgram::with_code(bound::CpuStep step) {
+  return support::match(
+      std::move(step.what),
+      [&](bound::CpuKernel&& kernel) -> StepCode {
+        most_arguments_ = std::max(most_arguments_, kernel.arguments.buffers.size() + 1);
+        const KernelEntry entry = entry_of(kernel.code);
+        return KernelCode{std::move(kernel), entry};
+      },
+      [&](bound::CpuProduct&& product) -> StepCode { return with_code(std::move(product)); },
+      [&](bound::CpuCall&& call) -> StepCode {
+        const ir::Op& op = *ops::all()[static_cast<std::size_t>(call.call.op)];
+        return CallCode{std::move(call.call), &cpu_function(op), calls_++};
+      });
+}
+
+CpuProgram::ProductCode CpuProgram::with_code(bound::CpuProduct product) const {
+  ProductCode p{std::move(product.product)};
   int possible = 0;
-  for (std::size_t i = 0; i < s.schemes.size(); ++i) {
-    if (s.code_of_scheme[i] < 0) continue;
-    s.schemes[i] = entry_of(s.code_of_scheme[i]);
-    s.scheme = static_cast<codegen::ContractionScheme>(i);
+  for (std::size_t i = 0; i < p.schemes.size(); ++i) {
+    const std::optional<int>& code = product.code_of_scheme[i];
+    if (!code) continue;
+    p.schemes[i] = entry_of(*code);
+    p.scheme = static_cast<codegen::ContractionScheme>(i);
     ++possible;
   }
-  if (possible != 1) s.scheme.reset();
-  if (const auto sizes = s.product.known_sizes())
-    s.work_bytes = codegen::contraction_work_bytes(s.product, *s.scheme, *sizes, threads_);
-  return s;
+  if (possible != 1) p.scheme.reset();
+  if (const auto sizes = p.product.known.known_sizes())
+    p.work_bytes = codegen::contraction_work_bytes(p.product.known, *p.scheme, *sizes, threads_);
+  return p;
 }
 
 std::unique_ptr<Program::Frame> CpuProgram::make_frame() const {
@@ -128,8 +78,55 @@ std::unique_ptr<Program::Frame> CpuProgram::make_frame() const {
   for (const auto& [buffer, value] : constants_)
     frame->buffers[static_cast<std::size_t>(buffer)] =
         static_cast<std::byte*>(const_cast<void*>(value.raw()));
+  for_each_call([&](const CallCode& c) { frame->calls.push_back(frame_of(c.call)); });
   prepare(*frame);
   return frame;
+}
+
+/// The arrays of a call, whose sizes and memory are not known yet.
+CpuProgram::CpuFrame::Call CpuProgram::frame_of(const bound::Call& call) const {
+  CpuFrame::Call frame;
+  std::size_t sizes = 0;
+  for (const auto* arrays : {&call.results, &call.operands})
+    for (const bound::CallArray& a : *arrays) sizes += 2 * a.shape.size();
+  frame.sizes.resize(sizes);
+  std::span<const std::int64_t> rest = frame.sizes;
+  const auto take = [&](std::size_t n) {
+    const auto taken = rest.first(n);
+    rest = rest.subspan(n);
+    return taken;
+  };
+  const auto arrays_of = [&](const std::vector<bound::CallArray>& bound) {
+    std::vector<CallArray> arrays;
+    for (const bound::CallArray& a : bound) {
+      const auto shape = take(a.shape.size()), strides = take(a.shape.size());
+      arrays.push_back(
+          {bound_.buffers[static_cast<std::size_t>(a.memory.buffer)].dtype, shape, strides});
+    }
+    return arrays;
+  };
+  frame.results = arrays_of(call.results);
+  frame.operands = arrays_of(call.operands);
+  return frame;
+}
+
+std::span<const std::int64_t> CpuProgram::numbers_of(const bound::Call& call,
+                                                     const CpuFrame& frame) {
+  return std::span<const std::int64_t>(frame.step_sizes)
+      .subspan(static_cast<std::size_t>(call.arguments.first_size),
+               static_cast<std::size_t>(call.arguments.sizes));
+}
+
+void CpuProgram::lay_out_call(const CallCode& c, CpuFrame& f) const {
+  CpuFrame::Call& frame = f.calls[static_cast<std::size_t>(c.number)];
+  auto to = frame.sizes.begin();
+  for (const auto* arrays : {&c.call.results, &c.call.operands})
+    for (const bound::CallArray& a : *arrays)
+      for (const auto* slots : {&a.shape, &a.memory.strides})
+        for (int slot : *slots) *to++ = size(f, slot);
+  if (c.function->workspace)
+    frame.workspace_bytes =
+        c.function->workspace({frame.results, frame.operands, numbers_of(c.call, f)});
 }
 
 void CpuProgram::lay_out(Frame& frame) const {
@@ -144,6 +141,7 @@ void CpuProgram::lay_out(Frame& frame) const {
   std::byte* arena = f.arena.reserve(total);
   for (const auto& [buffer, slot] : bound_.temps)
     f.buffers[static_cast<std::size_t>(buffer)] = arena + f.slots[static_cast<std::size_t>(slot)];
+  if (calls_ > 0) for_each_call([&](const CallCode& c) { lay_out_call(c, f); });
 }
 
 std::vector<Array> CpuProgram::new_outputs(const CpuFrame& frame) const {
@@ -269,62 +267,41 @@ Array CpuProgram::view(int buffer, const CpuFrame& frame) const {
 }
 
 void CpuProgram::run_step(const BoundStep& s, CpuFrame& f, CallRuntime& runtime) const {
-  switch (s.kind) {
-  case BoundStep::kernel:
-    run_kernel(s, f, runtime.table());
-    break;
-  case BoundStep::contraction:
-    run_contraction(s, f, runtime.table());
-    break;
-  case BoundStep::scatter:
-    run_scatter(s, f);
-    break;
-  }
+  support::match(
+      s.code, [&](const KernelCode& k) { run_kernel(k, f, runtime.table()); },
+      [&](const ProductCode& p) { run_product(p, f, runtime.table()); },
+      [&](const CallCode& c) { run_call(c, s.number, f); });
   if (s.is_fallible)
     if (const auto failure = runtime.failure())
-      index_failure(s.number, failure->site, failure->value, failure->bound);
+      step_failed(s.number, {1, failure->site, failure->value, failure->bound});
 }
 
-void CpuProgram::run_kernel(const BoundStep& s, CpuFrame& f, const Runtime* runtime) const {
+void CpuProgram::run_kernel(const KernelCode& k, CpuFrame& f, const Runtime* runtime) const {
+  const bound::Arguments& arguments = k.kernel.arguments;
   void** to = f.arguments.data();
-  for (int b : s.buffers) *to++ = f.buffers[static_cast<std::size_t>(b)];
-  if (s.scratch >= 0)
-    *to = f.scratch.reserve(support::saturating_mul(static_cast<std::size_t>(size(f, s.scratch)),
+  for (int b : arguments.buffers) *to++ = f.buffers[static_cast<std::size_t>(b)];
+  if (const auto scratch = k.kernel.scratch)
+    *to = f.scratch.reserve(support::saturating_mul(static_cast<std::size_t>(size(f, *scratch)),
                                                     static_cast<std::size_t>(threads_)));
-  s.entry(runtime, f.arguments.data(), f.step_sizes.data() + s.first_size);
+  k.entry(runtime, f.arguments.data(), f.step_sizes.data() + arguments.first_size);
 }
 
-void CpuProgram::run_scatter(const BoundStep& s, CpuFrame& f) const {
-  Array out = Array::view(bound_.buffers[static_cast<std::size_t>(s.out)].dtype,
-                          static_cast<void*>(f.buffers[static_cast<std::size_t>(s.out)]),
-                          view(s.out, f).shape());
-  const Array added = view(s.added, f);
-  std::vector<const std::int64_t*> positions;
-  for (int b : s.positions)
-    positions.push_back(
-        reinterpret_cast<const std::int64_t*>(f.buffers[static_cast<std::size_t>(b)]));
-  const auto row_of = [&](std::int64_t i) {
-    std::int64_t row = 0;
-    for (std::size_t p = 0; p < positions.size(); ++p) {
-      const std::int64_t n = out.shape()[p],
-                         at = positions[p][i] < 0 ? positions[p][i] + n : positions[p][i];
-      if (at < 0 || at >= n) index_failure(s.number, static_cast<int>(p), positions[p][i], n);
-      row = row * n + at;
+void CpuProgram::run_call(const CallCode& c, int number, CpuFrame& f) const {
+  CpuFrame::Call& memory = f.calls[static_cast<std::size_t>(c.number)];
+  const auto place = [&](std::vector<CallArray>& arrays,
+                         const std::vector<bound::CallArray>& bound) {
+    for (std::size_t i = 0; i < arrays.size(); ++i) {
+      const bound::Operand& o = bound[i].memory;
+      arrays[i].data = f.buffers[static_cast<std::size_t>(o.buffer)] +
+                       size(f, o.offset) * static_cast<std::int64_t>(item_size(arrays[i].dtype));
     }
-    return row;
   };
-  Scatter scatter{.count = view(s.positions[0], f).numel(), .rows = 1, .width = 1};
-  for (std::size_t i = 0; i < out.shape().size(); ++i)
-    (i < positions.size() ? scatter.rows : scatter.width) *= out.shape()[i];
-  if (out.numel() > 0) std::memset(out.raw(), 0, out.nbytes());
-  support::visit_dtype(out.dtype(), [&]<class T>(std::type_identity<T>) {
-    T* to = static_cast<T*>(out.raw());
-    const T* from = static_cast<const T*>(added.raw());
-    if (std::is_same_v<T, float> && scatter.count > most_added_directly)
-      scatter.add_in_f64(to, from, row_of, f.scratch);
-    else
-      scatter.add(to, from, row_of);
-  });
+  place(memory.results, c.call.results);
+  place(memory.operands, c.call.operands);
+  CpuCall call{memory.results, memory.operands, numbers_of(c.call, f)};
+  if (memory.workspace_bytes > 0) call.workspace = f.scratch.reserve(memory.workspace_bytes);
+  c.function->run(call);
+  if (call.failure) step_failed(number, *call.failure);
 }
 
 } // namespace kroton::jit

@@ -5,12 +5,15 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "jit/cpu/backend.hpp"
+#include "jit/cpu/library.hpp"
 #include "jit/cpu/runtime.hpp"
 #include "jit/program.hpp"
 #include "lib/data/memory.hpp"
+#include "lib/support/match.hpp"
 
 namespace kroton::jit {
 
@@ -45,19 +48,48 @@ private:
     std::vector<std::pair<Array, Array>> copies; ///< given outputs, and what to copy into each
     std::vector<void*> arguments;                ///< of the kernel at hand
     Workspace arena, scratch;
+    /// What a library call is handed.
+    struct Call {
+      std::vector<std::int64_t> sizes; ///< the shapes and strides of all arrays
+      std::vector<CallArray> results, operands;
+      std::size_t workspace_bytes = 0;
+    };
+    std::vector<Call> calls;
   };
-  /// A step with its code.
-  struct BoundStep : BoundPlan::Step {
-    int number = 0; ///< among the plan's steps
+  struct KernelCode {
+    bound::CpuKernel kernel;
     KernelEntry entry = nullptr;
-    // Contractions.
+  };
+  struct ProductCode {
+    bound::Product product;
     std::array<KernelEntry, 4> schemes = {}; ///< by ContractionScheme; null where one cannot occur
     std::optional<codegen::ContractionScheme> scheme = {}; ///< if no other can occur
-    std::int64_t work_bytes = -1;                          ///< if all sizes are known
+    std::optional<std::int64_t> work_bytes = {};           ///< if all sizes are known
+  };
+  struct CallCode {
+    bound::Call call;
+    const CpuFunction* function = nullptr;
+    int number = 0; ///< among the calls
+  };
+  using StepCode = std::variant<KernelCode, ProductCode, CallCode>;
+  struct BoundStep {
+    int number = 0; ///< among the plan's steps
+    bool is_fallible = false;
+    StepCode code;
   };
 
-  BoundStep with_code(BoundPlan::Step step) const;
+  StepCode with_code(bound::CpuStep step);
+  ProductCode with_code(bound::CpuProduct product) const;
   KernelEntry entry_of(int kernel) const;
+  CpuFrame::Call frame_of(const bound::Call& call) const;
+  void lay_out_call(const CallCode& call, CpuFrame& frame) const;
+  static std::span<const std::int64_t> numbers_of(const bound::Call& call, const CpuFrame& frame);
+  template <class F> void for_each_call(F f) const {
+    for (const BoundStep& s : steps_)
+      support::match(
+          s.code, [](const KernelCode&) {}, [](const ProductCode&) {},
+          [&](const CallCode& c) { f(c); });
+  }
   void lay_out(Frame& frame) const override;
   std::vector<Array> new_outputs(const CpuFrame& frame) const;
   void find_buffers(std::span<const Array> arguments, const Array* given, std::span<Array> results,
@@ -67,15 +99,16 @@ private:
                              CpuFrame& frame) const;
   std::byte* memory_of_update(BoundUpdate& update) const;
   void run_step(const BoundStep& step, CpuFrame& frame, CallRuntime& runtime) const;
-  void run_kernel(const BoundStep& step, CpuFrame& frame, const Runtime* runtime) const;
-  void run_contraction(const BoundStep& step, CpuFrame& frame, const Runtime* runtime) const;
-  void run_scatter(const BoundStep& step, CpuFrame& frame) const;
+  void run_kernel(const KernelCode& kernel, CpuFrame& frame, const Runtime* runtime) const;
+  void run_product(const ProductCode& product, CpuFrame& frame, const Runtime* runtime) const;
+  void run_call(const CallCode& call, int number, CpuFrame& frame) const;
   Array view(int buffer, const CpuFrame& frame) const;
   void watch_step(const BoundStep& step, CpuFrame& frame, CallRuntime& runtime,
                   const Watcher& watcher) const;
 
   int threads_;
   std::size_t most_arguments_ = 0; ///< of one kernel
+  int calls_ = 0;                  ///< of libraries
   std::vector<BoundStep> steps_;
 };
 

@@ -7,6 +7,7 @@
 #include "jit/cuda/transfer.hpp"
 #include "lib/support/environment.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/match.hpp"
 
 namespace kroton::jit::cuda {
 namespace {
@@ -220,7 +221,7 @@ private:
 std::vector<Access> CudaProgram::Call::Part::accesses(std::size_t step) const {
   const CudaFrame& f = c_.f_;
   if (step < clears_)
-    return {{f.records_address, f.record_addresses.size() * sizeof(FailureRecord), true}};
+    return {{f.records_address, f.record_addresses.size() * sizeof(ir::Failure), true}};
   const BoundStep& s = step_of(step);
   std::vector<Access> all;
   for (int b : s.step->reads) all.push_back(access(b, false));
@@ -228,15 +229,15 @@ std::vector<Access> CudaProgram::Call::Part::accesses(std::size_t step) const {
   const auto number = static_cast<std::size_t>(s.number);
   if (f.scratch_bytes[number] > 0)
     all.push_back({f.scratch_addresses[number], f.scratch_bytes[number], true});
-  if (s.record >= 0)
+  if (s.record)
     all.push_back(
-        {f.record_addresses[static_cast<std::size_t>(s.record)], sizeof(FailureRecord), true});
+        {f.record_addresses[static_cast<std::size_t>(*s.record)], sizeof(ir::Failure), true});
   return all;
 }
 
 bool CudaProgram::Call::Part::uses(std::size_t step, const std::vector<char>& buffers) const {
   if (step < clears_) return false;
-  const BoundPlan::Step& s = *step_of(step).step;
+  const bound::DeviceStep& s = *step_of(step).step;
   const auto is_one = [&](int b) { return buffers[static_cast<std::size_t>(b)] != 0; };
   return std::ranges::any_of(s.reads, is_one) || std::ranges::any_of(s.writes, is_one);
 }
@@ -292,33 +293,39 @@ void CudaProgram::Call::launch(std::size_t stage, void** parameters, Sink& sink)
 
 void CudaProgram::Call::run_step(std::size_t i, Sink& sink) {
   const BoundStep& s = p_.steps_[i];
-  if (s.step->kind == BoundPlan::Step::contraction) return contract(i, sink);
-  if (s.step->kind == BoundPlan::Step::scatter) clear_result(i, sink);
-  void** parameters = f_.parameters.data() + f_.first_parameter[i];
-  for (std::size_t k = 0; k < s.stages.size(); ++k) launch(s.first_stage + k, parameters, sink);
+  const auto launch_stages = [&] {
+    void** parameters = f_.parameters.data() + f_.first_parameter[i];
+    for (std::size_t k = 0; k < s.stages.size(); ++k) launch(s.first_stage + k, parameters, sink);
+  };
+  support::match(
+      s.step->what, [&](const bound::DeviceKernel&) { launch_stages(); },
+      [&](const bound::DeviceProduct& p) { contract(i, p, sink); },
+      [&](const bound::DeviceCall& c) {
+        if (c.clears_results)
+          for (const bound::CallArray& result : c.call.results) clear(result, sink);
+        launch_stages();
+      });
 }
 
 // ---- failures
 
 void CudaProgram::Call::clear_records(Sink& sink) {
   if (p_.records_ == 0) return;
-  p_.gpu_.check(sink.clear(f_.records_address, f_.record_addresses.size() * sizeof(FailureRecord)),
+  p_.gpu_.check(sink.clear(f_.records_address, f_.record_addresses.size() * sizeof(ir::Failure)),
                 "clearing memory");
 }
 
 /// Waits for the steps that can fail, and throws for the first that did.
 void CudaProgram::Call::check_records() {
-  const std::size_t nbytes = f_.record_addresses.size() * sizeof(FailureRecord);
+  const std::size_t nbytes = f_.record_addresses.size() * sizeof(ir::Failure);
   p_.gpu_.check(driver().cuMemcpyDtoHAsync_v2(f_.told.memory(), f_.records_address, nbytes,
                                               f_.queue.stream()),
                 "copying to the host");
   f_.queue.mark();
   f_.queue.synchronize();
-  const auto* records = static_cast<const FailureRecord*>(f_.told.memory());
+  const auto* records = static_cast<const ir::Failure*>(f_.told.memory());
   for (const BoundStep& s : p_.steps_)
-    if (s.record >= 0 && records[s.record].state != 0)
-      p_.index_failure(s.number, records[s.record].site, records[s.record].value,
-                       records[s.record].bound);
+    if (s.record && records[*s.record].kind != 0) p_.step_failed(s.number, records[*s.record]);
 }
 
 // ---- watching
@@ -350,7 +357,7 @@ void CudaProgram::Call::run_watched(const Watcher& watcher) {
                         [&](const ir::DimNode& leaf) { return p_.size_of(leaf, f_); }};
     watcher.before(moment);
     run_step(i, stream);
-    if (p_.steps_[i].record >= 0) check_records();
+    if (p_.steps_[i].record) check_records();
     watcher.after(moment);
   }
 }

@@ -35,8 +35,8 @@ private:
   void launch(std::size_t stage, void** parameters, Sink& sink);
   void clear_records(Sink& sink);
   void check_records();
-  void contract(std::size_t step, Sink& sink);
-  void clear_result(std::size_t step, Sink& sink);
+  void contract(std::size_t step, const bound::DeviceProduct& product, Sink& sink);
+  void clear(const bound::CallArray& array, Sink& sink);
   Array fetched(int buffer) const;
   void finish();
 

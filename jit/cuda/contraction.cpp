@@ -1,4 +1,4 @@
-/// The matrix products and scatter-adds of a call on a device.
+/// The matrix products and library calls of a call on a device.
 #include <algorithm>
 #include <bit>
 
@@ -39,9 +39,15 @@ unsigned alignment_of(std::int64_t offset, std::span<const std::int64_t> batch_s
   return 1U << std::countr_zero(bits);
 }
 
+const bound::DeviceEpilogue::Known* known_epilogue(const bound::DeviceProduct& p) {
+  return p.epilogue && p.epilogue->known ? &*p.epilogue->known : nullptr;
+}
+
 } // namespace
 
-CudaProgram::Product CudaProgram::product_of(const BoundPlan::Step& s, const Frame& f) const {
+CudaProgram::Product CudaProgram::product_of(const bound::DeviceProduct& step,
+                                             const Frame& f) const {
+  const bound::Product& s = step.product;
   const auto at = [&](int slot) { return size(f, slot); };
   const std::size_t rank = s.shape.size(), batch_axes = rank - 2;
   const Shape shape = shape_of(s.shape, f), a = shape_of(s.a.strides, f),
@@ -49,7 +55,7 @@ CudaProgram::Product CudaProgram::product_of(const BoundPlan::Step& s, const Fra
   const auto batch = [&](const Shape& of) { return std::span(of).first(batch_axes); };
   const Run run = regular_run(batch(shape), batch(a), batch(b));
   Product p;
-  p.item = item_size(s.product.dtype);
+  p.item = item_size(s.known.dtype);
   p.a_offset = at(s.a.offset);
   p.b_offset = at(s.b.offset);
   const std::int64_t m = shape[rank - 2], n = shape[rank - 1], c_row = at(s.out_row);
@@ -59,8 +65,8 @@ CudaProgram::Product CudaProgram::product_of(const BoundPlan::Step& s, const Fra
   p.runs = 1;
   for (const Product::Axis& axis : p.outer) p.runs *= axis.size;
   p.out_bytes = static_cast<std::size_t>(p.runs * run.batches * m * c_row) * p.item;
-  const LtShape large{.dtype = s.product.dtype,
-                      .accumulates = s.so_far >= 0,
+  const LtShape large{.dtype = s.known.dtype,
+                      .accumulates = s.addend.has_value(),
                       .allows_tf32 = allows_tf32_,
                       .m = m,
                       .n = n,
@@ -76,23 +82,23 @@ CudaProgram::Product CudaProgram::product_of(const BoundPlan::Step& s, const Fra
                       .c_batch = m * c_row,
                       .a_alignment = alignment_of(p.a_offset, batch(a), p.item),
                       .b_alignment = alignment_of(p.b_offset, batch(b), p.item)};
-  if (is_for_library(large)) ask_library(s, large, p, f);
+  if (is_for_library(large)) ask_library(step, large, p, f);
   return p;
 }
 
 /// Takes the library's product, with the epilogue if it is one that the library has and takes.
-void CudaProgram::ask_library(const BoundPlan::Step& s, const LtShape& shape, Product& p,
+void CudaProgram::ask_library(const bound::DeviceProduct& s, const LtShape& shape, Product& p,
                               const Frame& f) const {
   const BlasLt* lt = blaslt();
   if (!lt) return;
-  if (s.known.out >= 0 && p.runs == 1) {
+  if (const auto* known = known_epilogue(s); known && p.runs == 1) {
     LtShape with = shape;
-    with.activation = s.known.activation;
-    with.c_row = size(f, s.known.out_row);
+    with.activation = known->activation;
+    with.c_row = size(f, known->out_row);
     with.c_batch = with.m * with.c_row;
-    if (s.known.bias >= 0) {
+    if (known->bias) {
       with.has_bias = true;
-      p.bias_offset = size(f, s.known.bias_offset);
+      p.bias_offset = size(f, known->bias->offset);
       with.bias_alignment = alignment_of(p.bias_offset, {}, p.item);
     }
     p.by_library = lt->plan(gpu_, with);
@@ -102,36 +108,40 @@ void CudaProgram::ask_library(const BoundPlan::Step& s, const LtShape& shape, Pr
 }
 
 /// See codegen/cuda_contraction.hpp for the kernels' arguments.
-void CudaProgram::Call::contract(std::size_t step, Sink& sink) {
+void CudaProgram::Call::contract(std::size_t step, const bound::DeviceProduct& product,
+                                 Sink& sink) {
   const BoundStep& bound = p_.steps_[step];
-  const BoundPlan::Step& s = *bound.step;
-  Product& p = f_.products[static_cast<std::size_t>(bound.product)];
+  const bound::Product& s = product.product;
+  const bound::DeviceEpilogue::Known* known = known_epilogue(product);
+  Product& p = f_.products[static_cast<std::size_t>(*bound.product)];
   const auto buffer = [&](int b) { return f_.buffers[static_cast<std::size_t>(b)]; };
   const auto element = [&](Address base, std::int64_t at) {
     return base + static_cast<Address>(at) * p.item;
   };
   if (p.out_bytes == 0) return;
   // A generated kernel that does not keep the product takes what it adds to from where that lies.
-  const bool is_in_memory = p.by_library || s.keeps_product;
-  const Address out = buffer(p.has_epilogue                 ? s.known.out
-                             : is_in_memory || s.so_far < 0 ? s.out
-                                                            : s.so_far);
-  if (s.so_far >= 0 && s.so_far != s.out && is_in_memory)
-    p_.gpu_.check(sink.copy(out, buffer(s.so_far), p.out_bytes), "copying on the device");
+  const bool is_in_memory = p.by_library || !product.epilogue || product.epilogue->keeps_product;
+  const Address out = buffer(p.has_epilogue              ? known->out
+                             : is_in_memory || !s.addend ? s.out
+                                                         : s.addend->buffer);
+  if (s.addend && s.addend->buffer != s.out && is_in_memory)
+    p_.gpu_.check(sink.copy(out, buffer(s.addend->buffer), p.out_bytes), "copying on the device");
 
-  LtOperands o{.alpha =
-                   s.so_far < 0 ? 0 : element(buffer(s.alpha.buffer), size(f_, s.alpha.offset))};
-  if (p.has_epilogue && s.known.bias >= 0) o.bias = element(buffer(s.known.bias), p.bias_offset);
+  LtOperands o;
+  if (s.addend) o.alpha = element(buffer(s.addend->alpha.buffer), size(f_, s.addend->alpha.offset));
+  if (p.has_epilogue && known->bias) o.bias = element(buffer(known->bias->buffer), p.bias_offset);
   std::vector<void*> parameters{&o.a, &o.b, &o.c};
-  if (s.so_far >= 0) parameters.push_back(&o.alpha);
+  if (s.addend) parameters.push_back(&o.alpha);
   Address scratch = f_.scratch_addresses[step];
-  if (s.scratch >= 0) parameters.push_back(&scratch);
+  if (bound.step->scratch) parameters.push_back(&scratch);
   for (std::int64_t& v : p.sizes) parameters.push_back(&v);
   std::int64_t first = 0; // product of the launch
   void** const of_epilogue = f_.parameters.data() + f_.first_parameter[step];
   if (!bound.epilogue.empty()) {
     parameters.push_back(&first);
-    parameters.insert(parameters.end(), of_epilogue, of_epilogue + s.buffers.size() + s.sizes);
+    const bound::Arguments& arguments = product.epilogue->arguments;
+    parameters.insert(parameters.end(), of_epilogue,
+                      of_epilogue + arguments.buffers.size() + arguments.sizes);
   }
   for (std::int64_t i = 0; i < p.runs; ++i) {
     std::int64_t a_at = p.a_offset, b_at = p.b_offset, rest = i;
@@ -158,14 +168,12 @@ void CudaProgram::Call::contract(std::size_t step, Sink& sink) {
     launch(bound.first_stage + bound.stages.size() + k, of_epilogue, sink);
 }
 
-/// What a scatter-add adds to.
-void CudaProgram::Call::clear_result(std::size_t step, Sink& sink) {
-  const int out = p_.steps_[step].step->out;
-  const BoundPlan::BufferType& t = p_.bound_.buffers[static_cast<std::size_t>(out)];
-  std::size_t nbytes = item_size(t.dtype);
-  for (int slot : t.shape) nbytes *= static_cast<std::size_t>(size(f_, slot));
-  if (nbytes > 0)
-    p_.gpu_.check(sink.clear(f_.buffers[static_cast<std::size_t>(out)], nbytes), "clearing memory");
+/// Fills a dense array of a call with zeros.
+void CudaProgram::Call::clear(const bound::CallArray& array, Sink& sink) {
+  const auto buffer = static_cast<std::size_t>(array.memory.buffer);
+  std::size_t nbytes = item_size(p_.bound_.buffers[buffer].dtype);
+  for (int slot : array.shape) nbytes *= static_cast<std::size_t>(size(f_, slot));
+  if (nbytes > 0) p_.gpu_.check(sink.clear(f_.buffers[buffer], nbytes), "clearing memory");
 }
 
 } // namespace kroton::jit::cuda

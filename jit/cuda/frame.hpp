@@ -1,6 +1,7 @@
 #pragma once
 /// What one call of a CudaProgram works with.
 #include <array>
+#include <cstddef>
 #include <deque>
 #include <vector>
 
@@ -9,12 +10,10 @@
 
 namespace kroton::jit::cuda {
 
-/// What a kernel tells of a position that is out of range; see codegen/cuda.hpp.
-struct FailureRecord {
-  std::int32_t state = 0; ///< 0: nothing failed
-  std::int32_t site = 0;
-  std::int64_t value = 0, bound = 0;
-};
+/// The failure records that kernels fill in (codegen/cuda.hpp) are read as these.
+static_assert(sizeof(ir::Failure) == 24 && offsetof(ir::Failure, kind) == 0 &&
+              offsetof(ir::Failure, site) == 4 && offsetof(ir::Failure, value) == 8 &&
+              offsetof(ir::Failure, bound) == 16);
 
 /// Memory that only grows, unless it is to be exact, of one queue's work.
 class DeviceWorkspace {
@@ -60,7 +59,7 @@ struct CudaProgram::CudaFrame : Frame {
 
   /// The launch of a stage for the sizes at hand; without one, nothing of it is launched.
   struct Chosen {
-    const BoundPlan::Launch* launch = nullptr;
+    const bound::Launch* launch = nullptr;
     EntryPoint entry = nullptr;
     unsigned blocks = 0, shared_bytes = 0;
   };

@@ -10,6 +10,7 @@
 #include "jit/cuda/frame.hpp"
 #include "lib/support/environment.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/match.hpp"
 #include "lib/support/saturate.hpp"
 
 namespace kroton::jit::cuda {
@@ -44,7 +45,7 @@ CudaProgram::~CudaProgram() = default;
 
 void CudaProgram::bind_steps() {
   is_written_.resize(bound_.buffers.size());
-  for (const BoundPlan::Step& step : bound_.steps) {
+  for (const bound::DeviceStep& step : device_steps()) {
     BoundStep& s = steps_.emplace_back();
     s.step = &step;
     s.number = static_cast<int>(steps_.size()) - 1;
@@ -54,17 +55,22 @@ void CudaProgram::bind_steps() {
     }
     if (step.counts_blocks) s.counter = counters_++;
     for (int b : step.writes) is_written_[static_cast<std::size_t>(b)] = 1;
-    if (step.kind == BoundPlan::Step::contraction) s.product = products_++;
     s.first_stage = launches_;
     s.stages = stages_of(step.launches);
-    s.epilogue = stages_of(step.epilogue);
+    support::match(
+        step.what, [](const bound::DeviceKernel&) {},
+        [&](const bound::DeviceProduct& p) {
+          s.product = products_++;
+          if (p.epilogue) s.epilogue = stages_of(p.epilogue->launches);
+        },
+        [](const bound::DeviceCall&) {});
     launches_ += s.stages.size() + s.epilogue.size();
   }
 }
 
-CudaProgram::Stages CudaProgram::stages_of(const std::vector<BoundPlan::Launch>& launches) {
-  std::map<int, std::vector<const BoundPlan::Launch*>> by_number;
-  for (const BoundPlan::Launch& l : launches) by_number[l.stage].push_back(&l);
+CudaProgram::Stages CudaProgram::stages_of(const std::vector<bound::Launch>& launches) {
+  std::map<int, std::vector<const bound::Launch*>> by_number;
+  for (const bound::Launch& l : launches) by_number[l.stage].push_back(&l);
   Stages stages;
   for (auto& [number, ways] : by_number) stages.push_back(std::move(ways));
   return stages;
@@ -101,32 +107,44 @@ std::unique_ptr<Program::Frame> CudaProgram::make_frame() const {
   f.scratch_bytes.resize(steps_.size());
   f.scratch_addresses.resize(steps_.size());
   f.step_sizes.resize(bound_.step_sizes.size());
-  f.records_address = f.records.reserve(f.record_addresses.size() * sizeof(FailureRecord));
+  f.records_address = f.records.reserve(f.record_addresses.size() * sizeof(ir::Failure));
   for (std::size_t i = 0; i < f.record_addresses.size(); ++i)
-    f.record_addresses[i] = f.records_address + i * sizeof(FailureRecord);
+    f.record_addresses[i] = f.records_address + i * sizeof(ir::Failure);
   f.clear_counters();
   // Where the values of the kernels' arguments will lie is known for good.
   for (const BoundStep& s : steps_) {
     f.first_parameter.push_back(f.parameters.size());
-    for (int b : s.step->buffers) f.parameters.push_back(&f.buffers[static_cast<std::size_t>(b)]);
-    // A product has its scratch among arguments of its own.
-    if (s.step->scratch >= 0 && s.product < 0)
-      f.parameters.push_back(&f.scratch_addresses[static_cast<std::size_t>(s.number)]);
-    for (int i = 0; i < s.step->sizes; ++i)
-      f.parameters.push_back(&f.step_sizes[static_cast<std::size_t>(s.step->first_size + i)]);
-    if (s.record >= 0)
-      f.parameters.push_back(&f.record_addresses[static_cast<std::size_t>(s.record)]);
-    if (s.counter >= 0)
-      f.parameters.push_back(&f.counter_addresses[static_cast<std::size_t>(s.counter)]);
+    add_parameters(s, f);
   }
   prepare(f);
   return frame;
 }
 
+/// Those that are the same in every launch of a step.
+void CudaProgram::add_parameters(const BoundStep& s, CudaFrame& f) const {
+  const auto add = [&](const bound::Arguments& arguments, bool has_scratch) {
+    for (int b : arguments.buffers) f.parameters.push_back(&f.buffers[static_cast<std::size_t>(b)]);
+    if (has_scratch)
+      f.parameters.push_back(&f.scratch_addresses[static_cast<std::size_t>(s.number)]);
+    for (int i = 0; i < arguments.sizes; ++i)
+      f.parameters.push_back(&f.step_sizes[static_cast<std::size_t>(arguments.first_size + i)]);
+  };
+  const bool has_scratch = s.step->scratch.has_value();
+  support::match(
+      s.step->what, [&](const bound::DeviceKernel& k) { add(k.arguments, has_scratch); },
+      [&](const bound::DeviceProduct& p) {
+        // A product has its scratch among arguments of its own.
+        if (p.epilogue) add(p.epilogue->arguments, false);
+      },
+      [&](const bound::DeviceCall& c) { add(c.call.arguments, has_scratch); });
+  if (s.record) f.parameters.push_back(&f.record_addresses[static_cast<std::size_t>(*s.record)]);
+  if (s.counter) f.parameters.push_back(&f.counter_addresses[static_cast<std::size_t>(*s.counter)]);
+}
+
 namespace {
 
 /// Blocks of a launch: see codegen::Launch. 0 if nothing is launched.
-std::int64_t blocks_of(const BoundPlan::Launch& l, std::int64_t units, const GpuFacts& gpu) {
+std::int64_t blocks_of(const bound::Launch& l, std::int64_t units, const GpuFacts& gpu) {
   if (units == 0 && !l.always) return 0;
   std::int64_t most = gpu.most_blocks;
   if (l.most_blocks > 0) most = std::min(most, l.most_blocks);
@@ -149,14 +167,14 @@ std::size_t most_shared_bytes(const GpuFacts& gpu) {
 /// The launch of each stage for the sizes at hand.
 void CudaProgram::choose(const Stages& stages, std::size_t first, const BoundStep& step,
                          CudaFrame& f) const {
-  for (const std::vector<const BoundPlan::Launch*>& ways : stages) {
-    const auto suits = [&](const BoundPlan::Launch* l) {
+  for (const std::vector<const bound::Launch*>& ways : stages) {
+    const auto suits = [&](const bound::Launch* l) {
       return size(f, l->length) <= l->at_most &&
              static_cast<std::size_t>(size(f, l->shared_bytes)) <= most_shared_bytes(gpu_.facts());
     };
     const auto way = std::ranges::find_if(ways, suits);
     KROTON_CHECK(way != ways.end(), "no way of launching step {} suits its sizes", step.number);
-    const BoundPlan::Launch& l = **way;
+    const bound::Launch& l = **way;
     CudaFrame::Chosen& chosen = f.chosen[first++];
     const std::int64_t blocks = blocks_of(l, size(f, l.units), gpu_.facts());
     if (blocks > 0)
@@ -215,18 +233,18 @@ void CudaProgram::lay_out(Frame& frame) const {
     f.buffer_bytes[b] = bytes_of(static_cast<int>(b), f);
   for (const BoundStep& s : steps_) {
     std::size_t& scratch = f.scratch_bytes[static_cast<std::size_t>(s.number)];
-    scratch = s.step->scratch >= 0 ? static_cast<std::size_t>(size(f, s.step->scratch)) : 0;
-    if (s.product >= 0) {
-      Product& product = f.products[static_cast<std::size_t>(s.product)];
-      product = product_of(*s.step, f);
-      if (product.by_library) scratch = std::max(scratch, product.by_library->workspace_bytes());
-    }
-    const Product* product =
-        s.product >= 0 ? &f.products[static_cast<std::size_t>(s.product)] : nullptr;
-    if (!product || !product->by_library)
-      choose(s.stages, s.first_stage, s, f);
-    else if (!product->has_epilogue)
-      choose(s.epilogue, s.first_stage + s.stages.size(), s, f);
+    scratch = s.step->scratch ? static_cast<std::size_t>(size(f, *s.step->scratch)) : 0;
+    const auto choose_own = [&] { choose(s.stages, s.first_stage, s, f); };
+    support::match(
+        s.step->what, [&](const bound::DeviceKernel&) { choose_own(); },
+        [&](const bound::DeviceProduct& p) {
+          Product& product = f.products[static_cast<std::size_t>(*s.product)];
+          product = product_of(p, f);
+          if (!product.by_library) return choose_own();
+          scratch = std::max(scratch, product.by_library->workspace_bytes());
+          if (!product.has_epilogue) choose(s.epilogue, s.first_stage + s.stages.size(), s, f);
+        },
+        [&](const bound::DeviceCall&) { choose_own(); });
   }
   load_chosen(f);
   place(f);

@@ -34,13 +34,13 @@ private:
   struct CudaFrame;
   class Call;
   /// Each stage's ways of doing its work, in their order.
-  using Stages = std::vector<std::vector<const BoundPlan::Launch*>>;
+  using Stages = std::vector<std::vector<const bound::Launch*>>;
   struct BoundStep {
-    const BoundPlan::Step* step = nullptr;
+    const bound::DeviceStep* step = nullptr;
     int number = 0;              ///< among the plan's steps
-    int product = -1;            ///< its number among matrix products
-    int record = -1;             ///< its failure record
-    int counter = -1;            ///< of its blocks
+    std::optional<int> product;  ///< its number among matrix products
+    std::optional<int> record;   ///< its failure record
+    std::optional<int> counter;  ///< of its blocks
     std::size_t first_stage = 0; ///< among those of all steps; those of the epilogue come after
     Stages stages, epilogue;     ///< the latter for a product that lies in memory
   };
@@ -77,11 +77,15 @@ private:
     int value = -1; ///< in `bound_.ranges`
   };
 
-  Product product_of(const BoundPlan::Step& step, const Frame& frame) const;
-  void ask_library(const BoundPlan::Step& step, const LtShape& shape, Product& product,
+  Product product_of(const bound::DeviceProduct& step, const Frame& frame) const;
+  void ask_library(const bound::DeviceProduct& step, const LtShape& shape, Product& product,
                    const Frame& frame) const;
   void bind_steps();
-  static Stages stages_of(const std::vector<BoundPlan::Launch>& launches);
+  const std::vector<bound::DeviceStep>& device_steps() const {
+    return std::get<std::vector<bound::DeviceStep>>(bound_.steps);
+  }
+  void add_parameters(const BoundStep& step, CudaFrame& frame) const;
+  static Stages stages_of(const std::vector<bound::Launch>& launches);
   void bind_ranges();
   void place_constants();
   std::vector<Address> place_slots(CudaFrame& frame) const;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "codegen/cuda_contraction.hpp"
 #include "jit/cuda/cublaslt.hpp"
 #include "lib/plan/known_epilogue.hpp"
+#include "lib/support/match.hpp"
 
 namespace kroton::jit::cuda {
 namespace dims = ir::dims;
@@ -18,11 +20,15 @@ public:
   Expected(const plan::Plan& plan, const plan::Step& step, const codegen::CudaStep& code,
            std::int64_t unknown_size)
       : unknown_size_(unknown_size) {
-    const auto* c = std::get_if<plan::ContractionStep>(&step.what);
-    if (c && is_for_library(*c)) {
-      has_epilogue_ = c->epilogue && !library_has_epilogue(plan, *c);
-      return;
-    }
+    const bool is_by_library = support::match(
+        step.what, [](const plan::KernelStep&) { return false; },
+        [&](const plan::ContractionStep& c) {
+          if (!is_for_library(c)) return false;
+          has_epilogue_ = c.epilogue && !library_has_epilogue(plan, c);
+          return true;
+        },
+        [](const plan::LibraryStep&) { return false; });
+    if (is_by_library) return;
     std::set<int> chosen; // stages
     for (const codegen::CudaText& text : code.texts) {
       bool is_wanted = false;
@@ -69,6 +75,7 @@ public:
   }
 
   Texts run() {
+    texts_.device.emplace();
     for (const plan::Step& step : plan_.steps) add(step);
     return std::move(texts_);
   }
@@ -77,22 +84,35 @@ private:
   void add(const plan::Step& step) {
     codegen::CudaStep code = codegen::render_cuda_step(plan_, step);
     const Expected expected(plan_, step, code, unknown_size_);
-    DeviceCode& device = texts_.device.emplace_back();
+    DeviceCode& device = texts_.device->emplace_back();
     device.scratch_bytes = code.texts.front().scratch_bytes;
     device.counts_blocks = code.texts.front().counts_blocks;
+    device.clears_results = code.clears_results;
+    const auto title_of = [&](const plan::KernelStep& k) {
+      return plan_.kernels[static_cast<std::size_t>(k.kernel)].title;
+    };
+    // A kernel's first text stands where the kernel does.
+    std::optional<int> first;
+    const std::string title = support::match(
+        step.what,
+        [&](const plan::KernelStep& k) {
+          first = k.kernel;
+          return title_of(k);
+        },
+        [&](const plan::ContractionStep& c) {
+          return "contraction" + (c.epilogue ? ", " + title_of(c.epilogue->kernel) : "");
+        },
+        [](const plan::LibraryStep& l) { return std::string(l.op->name); });
     const plan::KernelStep* k = step.kernel();
-    const bool is_product = std::holds_alternative<plan::ContractionStep>(step.what);
-    const std::string of_kernel =
-        k ? plan_.kernels[static_cast<std::size_t>(k->kernel)].title : "scatter";
     for (std::size_t i = 0; i < code.texts.size(); ++i) {
       codegen::CudaText& text = code.texts[i];
-      std::string title = is_product ? "contraction" + (k ? ", " + of_kernel : "") : of_kernel;
-      if (!text.way.empty()) title += ", " + text.way;
-      const int at = k && !is_product && i == 0 ? k->kernel : new_text();
-      put(at, std::move(text), std::move(title), expected.text(i), k != nullptr, device.launches);
+      std::string full_title = text.way.empty() ? title : title + ", " + text.way;
+      const int at = first && i == 0 ? *first : new_text();
+      put(at, std::move(text), std::move(full_title), expected.text(i), k != nullptr,
+          device.launches);
     }
     if (code.epilogue)
-      put(k->kernel, std::move(*code.epilogue), of_kernel, expected.epilogue(), true,
+      put(k->kernel, std::move(*code.epilogue), title_of(*k), expected.epilogue(), true,
           device.epilogue);
   }
 

@@ -71,6 +71,9 @@ enum class Result : std::uint8_t { same, boolean, position, cast };
 
 using support::Wide;
 
+struct LibraryCall;
+struct FailureContext;
+
 struct InferContext {
   const Op& op;
   std::span<const Type* const> inputs;
@@ -167,6 +170,11 @@ struct Op {
   std::vector<Expr> (*gradient)(const GradContext&) = nullptr;
   /// One per input; the last stands for the rest.
   std::vector<Domain> domain = {};
+  /// Of ops that a library computes, and no kernel; see lib/ir/call.hpp. Matrix products have one
+  /// too: they are computed by kernels of their own or by a library, as sizes decide.
+  const LibraryCall* call = nullptr;
+  /// Fallible ops: throws the error of a failure that was met while running.
+  void (*fail)(const FailureContext&) = nullptr;
 
   bool is(Kind k) const { return kind == k; }
   bool has(Property p) const {

@@ -1,4 +1,5 @@
 /// Products that sum over an axis.
+#include "lib/ir/call.hpp"
 #include "lib/ir/extended.hpp"
 #include <kroton/ops/contraction.hpp>
 
@@ -120,6 +121,11 @@ Expr swapped(const Expr& e, Location where) {
   return ir::make(transpose, {e}, {.ints = std::move(order)}, where);
 }
 
+/// See lib/plan's ContractionStep for what products are told.
+const ir::LibraryCall product{.operands = {ir::Layout::strided}, .results = {{ir::Layout::rows}}};
+const ir::LibraryCall added_product{.operands = {ir::Layout::dense, ir::Layout::strided},
+                                    .results = {{.layout = ir::Layout::dense, .in_place_of = 0}}};
+
 } // namespace
 
 /// [batches…, m, k] @ [batches…, k, n]; ranks are equal, batch dims of 1 broadcast.
@@ -136,7 +142,8 @@ const Op matmul{
           const Expr gb = ir::make(matmul, {swapped(c.inputs[0], c.where), c.grad}, {}, c.where);
           return std::vector{sum_to(ga, c.inputs[0], c.where), sum_to(gb, c.inputs[1], c.where)};
         },
-    .domain = {{}}};
+    .domain = {{}},
+    .call = &product};
 /// so_far + alpha * (a @ b): what `w - lr * dot(x, d)` becomes. Made by rewrites only.
 const Op gemm{.name = "gemm",
               .arity = 4,
@@ -144,7 +151,8 @@ const Op gemm{.name = "gemm",
               .dtypes = Dtypes::floating,
               .infer = infer_gemm,
               .eval = eval_gemm,
-              .domain = {{}}};
+              .domain = {{}},
+              .call = &added_product};
 
 std::span<const Op* const> contraction_rows() {
   static constexpr const Op* rows[] = {&matmul, &gemm};

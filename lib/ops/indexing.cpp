@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "lib/ir/call.hpp"
 #include "lib/ir/extended.hpp"
 #include <kroton/ops/indexing.hpp>
 
@@ -132,6 +133,65 @@ std::vector<Expr> with_first(const Expr& first, std::span<const Expr> inputs) {
   return all;
 }
 
+/// Throws IndexError for a position that is outside its axis; the failure's site is the number of
+/// the position array.
+void position_failed(const ir::FailureContext& c) {
+  const ir::GraphNode& n = c.graph[c.node];
+  auto axis = static_cast<std::size_t>(c.failure.site);
+  // index() moves the axes that it indexes to the front; the user's own numbering is below.
+  const ir::GraphNode* whole = n.op == &gather ? &c.graph[n.inputs[0]] : nullptr;
+  while (whole && whole->op == &transpose) {
+    axis = static_cast<std::size_t>(whole->attrs.ints[axis]);
+    whole = &c.graph[whole->inputs[0]];
+  }
+  std::string place = support::describe(n.where), of;
+  if (whole && !whole->name.empty()) {
+    of = fmt::format(" of {} {}", whole->name, whole->type.to_string());
+    place += fmt::format("; {} from {}", whole->name, support::describe(whole->where));
+  }
+  const std::int64_t size = c.failure.bound;
+  std::string hint = size == 0 ? "an axis of size 0 has no positions"
+                               : fmt::format("positions of an axis of {} run from {} to {}", size,
+                                             -size, size - 1);
+  support::fail<IndexError>("index", {.place = std::move(place), .hint = std::move(hint)},
+                            "position {} is outside axis {}{}, which has size {}, in a call of {}",
+                            c.failure.value, axis, of, size, c.function);
+}
+
+/// How many sets of positions there are, how many elements each of them moves, then the size of
+/// each axis that is indexed.
+std::vector<Dim> numbers_of_index_add(const ir::Graph& graph, ir::NodeId id) {
+  const ir::GraphNode& n = graph[id];
+  const std::size_t indexed = n.inputs.size() - 1;
+  const std::span<const Dim> shape = n.type.shape;
+  std::vector<Dim> numbers{ir::dims::product(graph[n.inputs[1]].type.shape),
+                           ir::dims::product(shape.subspan(indexed))};
+  numbers.insert(numbers.end(), shape.begin(),
+                 shape.begin() + static_cast<std::ptrdiff_t>(indexed));
+  return numbers;
+}
+
+bool index_add_takes(std::span<const ir::CallType> results, std::span<const ir::CallType> operands,
+                     std::size_t numbers) {
+  const auto is_position = [](const ir::CallType& t) { return t.dtype == DType::i64; };
+  return results.size() == 1 && operands.size() >= 2 && operands[0].dtype == results[0].dtype &&
+         operands.size() - 1 <= results[0].rank && numbers == 2 + (operands.size() - 1) &&
+         std::ranges::all_of(operands.subspan(1), is_position);
+}
+
+std::vector<ir::CheckedPositions> positions_of_index_add(const ir::Graph& graph, ir::NodeId id) {
+  const ir::GraphNode& n = graph[id];
+  std::vector<ir::CheckedPositions> positions;
+  for (std::size_t k = 1; k < n.inputs.size(); ++k) positions.push_back({k, n.type.shape[k - 1]});
+  return positions;
+}
+
+const ir::LibraryCall call_of_index_add{.operands = {ir::Layout::dense},
+                                        .results = {{ir::Layout::dense}},
+                                        .numbers = numbers_of_index_add,
+                                        .takes = index_add_takes,
+                                        .positions = positions_of_index_add};
+
 } // namespace
 
 const Op gather{.name = "gather",
@@ -140,12 +200,14 @@ const Op gather{.name = "gather",
                 .properties = Property::fallible,
                 .infer = infer_gather,
                 .eval = eval_gather,
-                .gradient = [](const GradContext& c) {
-                  std::vector<Expr> grads(c.inputs.size(), Expr(nullptr));
-                  grads[0] = ir::make(index_add, with_first(c.grad, c.inputs),
-                                      {.dims = c.inputs[0].shape()}, c.where);
-                  return grads;
-                }};
+                .gradient =
+                    [](const GradContext& c) {
+                      std::vector<Expr> grads(c.inputs.size(), Expr(nullptr));
+                      grads[0] = ir::make(index_add, with_first(c.grad, c.inputs),
+                                          {.dims = c.inputs[0].shape()}, c.where);
+                      return grads;
+                    },
+                .fail = position_failed};
 const Op index_add{.name = "index-add",
                    .arity = -1,
                    .kind = Kind::scatter,
@@ -153,11 +215,14 @@ const Op index_add{.name = "index-add",
                    .dtypes = ir::Dtypes::numeric,
                    .infer = infer_index_add,
                    .eval = eval_index_add,
-                   .gradient = [](const GradContext& c) {
-                     std::vector<Expr> grads(c.inputs.size(), Expr(nullptr));
-                     grads[0] = ir::make(gather, with_first(c.grad, c.inputs), {}, c.where);
-                     return grads;
-                   }};
+                   .gradient =
+                       [](const GradContext& c) {
+                         std::vector<Expr> grads(c.inputs.size(), Expr(nullptr));
+                         grads[0] = ir::make(gather, with_first(c.grad, c.inputs), {}, c.where);
+                         return grads;
+                       },
+                   .call = &call_of_index_add,
+                   .fail = position_failed};
 
 namespace {
 

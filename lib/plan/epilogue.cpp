@@ -58,9 +58,7 @@ private:
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
   bool is_product(NodeId id) const { return graph_[id].op->is(ir::Kind::contraction); }
-  bool is_computed(NodeId id) const {
-    return is_product(id) || graph_[id].op->is(ir::Kind::scatter);
-  }
+  bool is_computed(NodeId id) const { return graph_[id].op->call != nullptr; }
 
   Unit& new_unit() {
     parent_.push_back(static_cast<int>(units_.size()));

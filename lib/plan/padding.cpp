@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "lib/ops/contraction.hpp"
+#include "lib/ir/call.hpp"
 
 namespace kroton::plan {
 namespace dims = ir::dims;
@@ -51,9 +51,8 @@ public:
 private:
   void consider(NodeId id, bool walks_rows, bool has_fixed_order) {
     if (!has_fixed_order) dense_.insert(id);
-    const ir::Op& op = *graph_[id].op;
     if (walks_rows && has_short_rows(graph_[id].type) &&
-        (is_fusable(graph_, id) || op.is(ir::Kind::contraction)))
+        (is_fusable(graph_, id) || graph_[id].op->call))
       rowwise_.insert(id);
   }
 
@@ -63,12 +62,11 @@ private:
     for (NodeId id : graph_.order()) {
       const ir::GraphNode& n = graph_[id];
       if (is_alias(graph_, id)) dense_.insert(storage_of(graph_, id));
-      if (n.op->is(ir::Kind::scatter))
-        for (NodeId i : n.inputs) dense_.insert(storage_of(graph_, i));
-      if (n.op == &ops::gemm) {
-        dense_.insert(id);
-        dense_.insert(storage_of(graph_, n.inputs[0]));
-      }
+      const ir::LibraryCall* call = n.op->call;
+      if (!call) continue;
+      for (std::size_t i = 0; i < n.inputs.size(); ++i)
+        if (call->layout_of(i) == ir::Layout::dense) dense_.insert(storage_of(graph_, n.inputs[i]));
+      if (call->results.front().layout == ir::Layout::dense) dense_.insert(id);
     }
   }
 

@@ -39,7 +39,7 @@ private:
 
 /// Pads what steps compute for other steps, has short rows, and is read or written row by row by
 /// one of `groups`. Outputs, new values of shared variables, and arrays that a step needs dense
-/// (scatters, accumulating products, reshapes) stay as they are.
+/// (library calls as their rows say, reshapes) stay as they are.
 Padding choose_padding(const Graph& graph, const std::vector<Group>& groups);
 
 /// Row-major strides of a shape.

@@ -13,12 +13,13 @@
 #include "lib/plan/known_epilogue.hpp"
 #include "lib/plan/lower.hpp"
 #include "lib/plan/placement.hpp"
+#include "lib/support/match.hpp"
 
 namespace kroton::plan {
 namespace dims = ir::dims;
 namespace {
 
-/// A step before its kernel is lowered: a group, a node that a library step computes, or a product
+/// A step before its kernel is lowered: a group, a node that a library call computes, or a product
 /// and the group that is its epilogue.
 struct Item {
   int group = -1;
@@ -29,10 +30,6 @@ struct Item {
   bool writes_update = false;
   int position = 0;
 };
-
-bool is_library_node(const Graph& g, NodeId id) {
-  return g[id].op->is(ir::Kind::contraction) || g[id].op->is(ir::Kind::scatter);
-}
 
 /// The stored nodes that a member reads from outside its group.
 void collect_needs(const Graph& g, NodeId id, const Group* group, std::set<NodeId>& needs) {
@@ -133,7 +130,7 @@ std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
   }
   const std::set<NodeId> joined(product_of.begin(), product_of.end());
   for (NodeId id : order) {
-    if (!is_library_node(g, id) || joined.contains(id)) continue;
+    if (!g[id].op->call || joined.contains(id)) continue;
     Item item;
     item.node = id;
     add(item, id, nullptr);
@@ -194,7 +191,7 @@ public:
     else if (g_[item.node].op->is(ir::Kind::contraction))
       step.what = add_contraction(step, item.node, nullptr);
     else
-      add_scatter(step, item.node);
+      step.what = add_call(step, item.node);
     for (NodeId id : step.computes) step.filled.push_back(placement_.buffer_of(id));
     placement_.end_step();
     return step;
@@ -226,22 +223,20 @@ private:
   /// `epilogue`, if there is one, is computed in the same step.
   ContractionStep add_contraction(Step& step, NodeId id, const Group* epilogue) {
     const ir::GraphNode& n = g_[id];
+    const ir::LibraryCall& call = *n.op->call;
     const std::size_t first = n.op == &ops::gemm ? 1 : 0;
     ContractionStep c;
     c.dtype = n.type.dtype;
     c.shape = n.type.shape;
     c.k = g_[n.inputs[first]].type.shape.back();
-    c.a = read_operand(step, n.inputs[first]);
-    c.b = read_operand(step, n.inputs[first + 1]);
-    std::optional<NodeId> accumulates;
+    c.a = read_operand(step, n.inputs[first], call.layout_of(first));
+    c.b = read_operand(step, n.inputs[first + 1], call.layout_of(first + 1));
     if (first == 1) {
-      c.alpha = read_operand(step, n.inputs[3]);
-      const NodeId so_far = storage_of(g_, n.inputs[0]);
-      c.c = read(step, so_far);
-      // In place only if nothing reads what is written.
-      if (*c.c != c.a.buffer && *c.c != c.b.buffer && !(epilogue && reads(*epilogue, so_far)))
-        accumulates = so_far;
+      c.alpha = read_operand(step, n.inputs[3], call.layout_of(3));
+      c.c = read_operand(step, n.inputs[0], call.layout_of(0)).buffer;
     }
+    std::optional<NodeId> accumulates = overwritten_by(id, call.results.front());
+    if (accumulates && epilogue && reads(*epilogue, *accumulates)) accumulates.reset();
     c.out = write(step, id, accumulates);
     c.out_row = padding_.strides(id)[c.shape.size() - 2];
     return c;
@@ -277,15 +272,36 @@ private:
     step.what = std::move(c);
   }
 
-  void add_scatter(Step& step, NodeId id) {
+  LibraryStep add_call(Step& step, NodeId id) {
     const ir::GraphNode& n = g_[id];
-    ScatterStep s;
-    s.added = read(step, storage_of(g_, n.inputs[0]));
-    for (std::size_t i = 1; i < n.inputs.size(); ++i)
-      s.positions.push_back(read(step, storage_of(g_, n.inputs[i])));
-    s.out = write(step, id, std::nullopt);
-    s.is_ordered = options_.deterministic;
-    step.what = std::move(s);
+    const ir::LibraryCall& call = *n.op->call;
+    LibraryStep s{.op = n.op, .is_ordered = options_.deterministic};
+    for (std::size_t i = 0; i < n.inputs.size(); ++i)
+      s.operands.push_back(
+          {read_operand(step, n.inputs[i], call.layout_of(i)), g_[n.inputs[i]].type.shape});
+    const int out = write(step, id, overwritten_by(id, call.results.front()));
+    s.results.push_back({{out, Dim(0), padding_.strides(id)}, n.type.shape});
+    if (call.numbers) s.numbers = call.numbers(g_, id);
+    return s;
+  }
+
+  /// The stored node whose memory a result of a call may be written to, unless something else keeps
+  /// it: it is the operand itself, element by element, and no other operand reads it.
+  std::optional<NodeId> overwritten_by(NodeId id, const ir::CallResult& result) const {
+    if (!result.in_place_of) return std::nullopt;
+    const ir::GraphNode& n = g_[id];
+    const NodeId operand = n.inputs[*result.in_place_of];
+    const NodeId storage = storage_of(g_, operand);
+    if (is_view(g_, storage)) return std::nullopt;
+    for (std::size_t i = 0; i < n.inputs.size(); ++i)
+      if (i != *result.in_place_of && base_of(n.inputs[i]) == storage) return std::nullopt;
+    return storage;
+  }
+
+  /// The stored node behind views and aliases.
+  NodeId base_of(NodeId id) const {
+    while (is_view(g_, id) || is_alias(g_, id)) id = g_[id].inputs[0];
+    return id;
   }
 
   int read(Step& step, NodeId storage) {
@@ -293,8 +309,10 @@ private:
     return step.reads.back();
   }
 
-  Operand read_operand(Step& step, NodeId id) {
-    OperandView view = operand_of(g_, id, padding_);
+  Operand read_operand(Step& step, NodeId id, ir::Layout layout) {
+    OperandView view = layout == ir::Layout::strided ? operand_of(g_, id, padding_)
+                                                     : OperandView{storage_of(g_, id), {}};
+    if (layout != ir::Layout::strided) view.operand.strides = dense_strides(g_[id].type.shape);
     view.operand.buffer = read(step, view.storage);
     return std::move(view.operand);
   }
@@ -352,9 +370,12 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
 }
 
 const KernelStep* Step::kernel() const {
-  if (const auto* k = std::get_if<KernelStep>(&what)) return k;
-  const auto* c = std::get_if<ContractionStep>(&what);
-  return c && c->epilogue ? &c->epilogue->kernel : nullptr;
+  return support::match(
+      what, [](const KernelStep& k) { return &k; },
+      [](const ContractionStep& c) -> const KernelStep* {
+        return c.epilogue ? &c.epilogue->kernel : nullptr;
+      },
+      [](const LibraryStep&) -> const KernelStep* { return nullptr; });
 }
 
 namespace {
@@ -393,10 +414,15 @@ std::string describe(const Plan& plan, const ContractionStep& c) {
   return known ? text + ": " + known->to_string() : text;
 }
 
+std::string describe(const LibraryStep& s) {
+  return fmt::format("call of {}{}", s.op->name, s.is_ordered ? "" : ", in any order");
+}
+
 std::string describe(const Plan& plan, const Step& s) {
-  if (const auto* k = std::get_if<KernelStep>(&s.what)) return describe(plan, *k);
-  if (const auto* c = std::get_if<ContractionStep>(&s.what)) return describe(plan, *c);
-  return std::get<ScatterStep>(s.what).is_ordered ? "scatter-add" : "scatter-add, in any order";
+  return support::match(
+      s.what, [&](const KernelStep& k) { return describe(plan, k); },
+      [&](const ContractionStep& c) { return describe(plan, c); },
+      [](const LibraryStep& l) { return describe(l); });
 }
 
 } // namespace

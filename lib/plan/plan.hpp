@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "lib/ir/call.hpp"
 #include "lib/plan/group.hpp"
 #include "lib/plan/kernel.hpp"
 
@@ -67,15 +68,24 @@ struct ContractionStep {
   std::optional<Epilogue> epilogue;
 };
 
-/// out = zeros, then out[positions…] += added; all dense.
-struct ScatterStep {
-  int out = -1, added = -1;
-  std::vector<int> positions;
-  bool is_ordered = true; ///< What meets at one place is added in the order of the positions.
+/// An array that a library call reads or writes.
+struct CallArray {
+  Operand memory;
+  ir::DimList shape;
 };
 
+/// A call of the function that `op->call` describes.
+struct LibraryStep {
+  const ir::Op* op = nullptr;
+  std::vector<CallArray> results, operands;
+  std::vector<Dim> numbers; ///< see ir::LibraryCall
+  bool is_ordered = true;   ///< What the function adds up is added in one order in every call.
+};
+
+/// Kinds of step are told apart by `support::match` alone, so that each place that has to know
+/// a new one does not compile until it does.
 struct Step {
-  std::variant<KernelStep, ContractionStep, ScatterStep> what;
+  std::variant<KernelStep, ContractionStep, LibraryStep> what;
   std::vector<NodeId> computes; ///< the nodes it stores …
   std::vector<int> filled;      ///< … and the buffer of each
   std::vector<int> reads, writes;
@@ -104,7 +114,7 @@ struct PlanOptions {
   bool one_kernel_each = false; ///< no fusion
   bool has_epilogues = false;   ///< products are computed together with what follows from each
                                 ///< element; see Epilogue
-  bool deterministic = true;    ///< scatter-adds are ordered
+  bool deterministic = true;    ///< see LibraryStep::is_ordered
   bool shares_sums = false;     ///< many threads fold a sum, each a part of it; see lower
 };
 
@@ -113,7 +123,7 @@ struct PlanOptions {
 Plan make_plan(ir::Graph graph, const PlanOptions& options);
 
 /// Makes every value that must lie in memory of its own a node that a step computes: outputs that
-/// are views or leaves, views under a reshape, operands that library steps need dense.
+/// are views or leaves, views under a reshape, operands that library calls need dense.
 void prepare(ir::Graph& graph);
 
 } // namespace kroton::plan

@@ -9,10 +9,7 @@
 namespace kroton::plan {
 namespace {
 
-bool is_computed(const Graph& g, NodeId id) {
-  const ir::Op& op = *g[id].op;
-  return is_fusable(g, id) || op.is(ir::Kind::contraction) || op.is(ir::Kind::scatter);
-}
+bool is_computed(const Graph& g, NodeId id) { return is_fusable(g, id) || g[id].op->call; }
 bool has_memory(const Graph& g, NodeId id) {
   return is_computed(g, id) || g[id].is_leaf() || is_alias(g, id);
 }
@@ -62,16 +59,16 @@ void prepare(Graph& g) {
       need_memory(0);
     } else if (n.op->is(ir::Kind::gather)) {
       need_base(0);
-    } else if (n.op == &ops::matmul) {
-      need_base(0);
-      need_base(1);
-    } else if (n.op == &ops::gemm) {
-      need_memory(0);
-      need_base(1);
-      need_base(2);
-      need_base(3);
-    } else if (n.op->is(ir::Kind::scatter)) {
-      for (std::size_t i = 0; i < inputs.size(); ++i) need_memory(i);
+    } else if (const ir::LibraryCall* call = n.op->call) {
+      for (std::size_t i = 0; i < inputs.size(); ++i) switch (call->layout_of(i)) {
+        case ir::Layout::dense:
+        case ir::Layout::rows:
+          need_memory(i);
+          break;
+        case ir::Layout::strided:
+          need_base(i);
+          break;
+        }
     }
     if (inputs != n.inputs) g.replace(id, g.add(*n.op, std::move(inputs), n.attrs, n.where));
   }

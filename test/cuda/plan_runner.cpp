@@ -7,6 +7,7 @@
 #include "jit/capture.hpp"
 #include "lib/ir/dim.hpp"
 #include "lib/ops/basic.hpp"
+#include "lib/support/match.hpp"
 #include "test/conformance/oracle.hpp"
 
 namespace kroton::test {
@@ -55,7 +56,9 @@ PlanRunner::PlanRunner(std::vector<Expr> inputs, std::vector<Expr> outputs, cons
     : inputs_(std::move(inputs)), derivation_(derivation_of(inputs_, outputs, options)) {
   for (const plan::Step& s : plan().steps) {
     Step& step = steps_.emplace_back();
-    step.texts = codegen::render_cuda_step(plan(), s).texts;
+    codegen::CudaStep code = codegen::render_cuda_step(plan(), s);
+    step.texts = std::move(code.texts);
+    step.clears_results = code.clears_results;
     step.modules.resize(step.texts.size());
   }
 }
@@ -136,10 +139,12 @@ void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Sche
       numbers_after.push_back(static_cast<std::int64_t>(bits));
     reports = kernel.is_fallible();
   }
-  if (std::holds_alternative<plan::KernelStep>(s.what)) {
+  const auto add_kernel = [&](const plan::KernelStep&) {
     pointers = std::exchange(pointers_after, {});
     add_scratch();
-  } else if (const auto* c = std::get_if<plan::ContractionStep>(&s.what)) {
+  };
+  const auto add_contraction = [&](const plan::ContractionStep& contraction) {
+    const plan::ContractionStep* c = &contraction;
     const std::size_t rank = c->shape.size();
     const auto item = item_size(c->dtype);
     const auto operand = [&](const plan::Operand& o) {
@@ -172,26 +177,21 @@ void PlanRunner::run_step(std::size_t step, Memory& memory, const emulator::Sche
                batch_stride(c->b),
                m * row};
     if (c->epilogue) numbers.push_back(0); // products before
-  } else {
-    const auto& scatter = std::get<plan::ScatterStep>(s.what);
-    const plan::Buffer& out = plan().buffers[static_cast<std::size_t>(scatter.out)];
-    std::int64_t width = 1, count = 1;
-    for (std::size_t i = scatter.positions.size(); i < out.shape.size(); ++i)
-      width *= size(out.shape[i]);
-    for (const Dim& d : plan().buffers[static_cast<std::size_t>(scatter.positions[0])].shape)
-      count *= size(d);
-    numbers = {count, width};
-    std::int64_t numel = width;
-    for (std::size_t i = 0; i < scatter.positions.size(); ++i) {
-      numbers.push_back(size(out.shape[i]));
-      numel *= numbers.back();
+  };
+  const auto add_call = [&](const plan::LibraryStep& call) {
+    for (const plan::CallArray& r : call.results) {
+      const plan::Buffer& b = plan().buffers[static_cast<std::size_t>(r.memory.buffer)];
+      std::size_t nbytes = item_size(b.dtype);
+      for (const Dim& d : r.shape) nbytes *= static_cast<std::size_t>(size(d));
+      if (steps_[step].clears_results) std::memset(buffer(r.memory.buffer), 0, nbytes);
+      pointers.push_back(buffer(r.memory.buffer));
     }
-    std::memset(buffer(scatter.out), 0, static_cast<std::size_t>(numel) * item_size(out.dtype));
-    pointers = {buffer(scatter.out), buffer(scatter.added)};
-    for (int p : scatter.positions) pointers.push_back(buffer(p));
+    for (const plan::CallArray& o : call.operands) pointers.push_back(buffer(o.memory.buffer));
+    for (const Dim& d : call.numbers) numbers.push_back(size(d));
     add_scratch();
-    reports = true;
-  }
+    reports = s.is_fallible;
+  };
+  support::match(s.what, add_kernel, add_contraction, add_call);
 
   void* record = &failure_;
   std::vector<void*> arguments;

@@ -38,6 +38,7 @@ private:
   struct Memory;
   struct Step {
     std::vector<codegen::CudaText> texts;
+    bool clears_results = false;
     std::vector<std::unique_ptr<emulator::Module>> modules; ///< of those that were launched
   };
   std::int64_t size(const Dim& d) const;

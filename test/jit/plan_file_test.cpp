@@ -2,6 +2,7 @@
 #include <kroton/core.hpp>
 
 #include <functional>
+#include <stdexcept>
 
 #include "jit/bind.hpp"
 #include "jit/capture.hpp"
@@ -63,6 +64,17 @@ Sample everything() {
   return sample;
 }
 
+std::vector<bound::CpuStep>& cpu_steps(BoundPlan& p) {
+  return std::get<std::vector<bound::CpuStep>>(p.steps);
+}
+
+/// The first step that is a T.
+template <class T> T& first(BoundPlan& p) {
+  for (bound::CpuStep& s : cpu_steps(p))
+    if (T* found = std::get_if<T>(&s.what)) return *found;
+  throw std::runtime_error("the sample has no such step");
+}
+
 const support::Digest key = support::digest_of("some key");
 
 std::string sealed(std::string content) {
@@ -116,10 +128,11 @@ TEST_CASE("what a wrong writer would seal is refused, or read for what it says",
 
 TEST_CASE("numbers that lead nowhere do not fit", "[jit][plan]") {
   const Sample s = everything();
-  using Step = BoundPlan::Step;
-  const auto step = [](BoundPlan& p, Step::Kind kind) -> Step& {
-    return *std::ranges::find(p.steps, kind, &Step::kind);
+  const auto kernel = [](BoundPlan& p) -> bound::CpuKernel& { return first<bound::CpuKernel>(p); };
+  const auto product = [](BoundPlan& p) -> bound::CpuProduct& {
+    return first<bound::CpuProduct>(p);
   };
+  const auto call = [](BoundPlan& p) -> bound::Call& { return first<bound::CpuCall>(p).call; };
   const std::pair<const char*, std::function<void(BoundPlan&)>> changes[] = {
       {"a size's target", [](auto& p) { p.sizes.code.at(0).target = 1 << 20; }},
       {"a size's operand", [](auto& p) { p.sizes.code.at(0).a = -1; }},
@@ -145,22 +158,32 @@ TEST_CASE("numbers that lead nowhere do not fit", "[jit][plan]") {
          for (auto& c : p.constants) c.bytes += 'x';
        }},
       {"an arena slot", [](auto& p) { p.temps.at(0).second = 1000; }},
-      {"a kernel", [&](auto& p) { step(p, Step::kernel).code = 1000; }},
-      {"a kernel's buffer", [&](auto& p) { step(p, Step::kernel).buffers.at(0) = 1000; }},
-      {"a kernel's sizes", [&](auto& p) { step(p, Step::kernel).first_size = 100000; }},
-      {"a product's scheme",
-       [&](auto& p) {
-         step(p, Step::contraction).code_of_scheme = {-1, -1, -1, -1};
-       }},
-      {"a product's rank", [&](auto& p) { step(p, Step::contraction).shape.resize(1); }},
-      {"a product's vectors",
-       [&](auto& p) { step(p, Step::contraction).product.vector_bytes = 0; }},
+      {"a kernel", [&](auto& p) { kernel(p).code = 1000; }},
+      {"a kernel's buffer", [&](auto& p) { kernel(p).arguments.buffers.at(0) = 1000; }},
+      {"a kernel's sizes", [&](auto& p) { kernel(p).arguments.first_size = 100000; }},
+      {"a kernel's scratch", [&](auto& p) { kernel(p).scratch = 1 << 20; }},
+      {"a product's scheme", [&](auto& p) { product(p).code_of_scheme = {}; }},
+      {"a product's rank", [&](auto& p) { product(p).product.shape.resize(1); }},
+      {"a product's vectors", [&](auto& p) { product(p).product.known.vector_bytes = 0; }},
       {"a product's known size",
        [&](auto& p) {
-         for (Step& c : p.steps)
-           if (c.kind == Step::contraction && c.product.known.k) ++*c.product.known.k;
+         for (bound::CpuStep& s : cpu_steps(p))
+           if (auto* c = std::get_if<bound::CpuProduct>(&s.what); c && c->product.known.known.k)
+             ++*c->product.known.known.k;
        }},
-      {"a scatter's positions", [&](auto& p) { step(p, Step::scatter).positions.clear(); }},
+      {"a product that adds to something, or no longer does",
+       [&](auto& p) {
+         auto& addend = product(p).product.addend;
+         addend = addend ? std::nullopt : std::optional(bound::Product::Addend{});
+       }},
+      {"a call's op", [&](auto& p) { call(p).op = 1000; }},
+      {"a call of an op that is none", [&](auto& p) { call(p).op = 0; }},
+      {"a call without positions", [&](auto& p) { call(p).operands.resize(1); }},
+      {"a call without a result", [&](auto& p) { call(p).results.clear(); }},
+      {"a call's numbers", [&](auto& p) { --call(p).arguments.sizes; }},
+      {"a call's strides", [&](auto& p) { call(p).operands.at(0).memory.strides.clear(); }},
+      {"a call's buffer", [&](auto& p) { call(p).operands.at(1).memory.buffer = -1; }},
+      {"steps of a device", [](auto& p) { p.steps = std::vector<bound::DeviceStep>(); }},
       {"an output's dtype", [](auto& p) { p.outputs.at(0).dtype = DType::f64; }},
       {"a missing output", [](auto& p) { p.outputs.pop_back(); }},
       {"a range's leaf", [](auto& p) { p.ranges.leaves.at(0) = 1000; }},
