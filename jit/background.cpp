@@ -84,7 +84,7 @@ void Background::serve() noexcept {
 }
 
 /// Takes a job only under `running_`, so that no job is under way unseen while a fork waits.
-void Background::run_next() {
+void Background::run_next() noexcept {
   const std::lock_guard running(running_);
   Job job;
   {
@@ -93,7 +93,10 @@ void Background::run_next() {
     job = std::move(jobs_.front());
     jobs_.pop_front();
   }
-  job();
+  try {
+    job();
+  } catch (...) { // std::bad_alloc, where there was no memory even to tell of another error
+  }
   job = nullptr;
   const std::lock_guard lock(mutex_);
   --unfinished_;

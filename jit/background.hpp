@@ -37,7 +37,7 @@ public:
 private:
   void stop();
   void serve() noexcept;
-  void run_next();
+  void run_next() noexcept;
 
   std::mutex running_; ///< held while a job runs; taken before `mutex_`
   std::mutex mutex_;   ///< guards what follows

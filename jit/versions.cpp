@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <new>
 
 #include "jit/background.hpp"
 #include "lib/support/environment.hpp"
@@ -75,9 +76,12 @@ std::unique_ptr<Versions::Lease> Versions::choose(std::unique_ptr<Lease> last,
   for (const Axis& a : axes_)
     assumptions.sizes.push_back({a.dim, arguments[a.argument].shape()[a.axis]});
   if (specialize_ == Specialize::automatic) {
-    Background::process().add([weak = weak_from_this(), assumptions = std::move(assumptions)] {
-      if (const auto self = weak.lock()) self->make_special(assumptions, true);
-    });
+    try {
+      Background::process().add([weak = weak_from_this(), assumptions = std::move(assumptions)] {
+        if (const auto self = weak.lock()) self->make_special(assumptions, true);
+      });
+    } catch (const std::bad_alloc&) { // the call itself can go on
+    }
     return lease;
   }
   const std::lock_guard lock(making_);

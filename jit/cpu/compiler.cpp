@@ -16,6 +16,7 @@
 
 #include <dlfcn.h>
 #include <llvm/Config/llvm-config.h>
+#include <sys/mman.h>
 
 namespace kroton::jit {
 namespace {
@@ -23,16 +24,45 @@ namespace {
 constexpr const char* plugin_file = "libkroton-clang.so";
 constexpr std::string_view built_with = "clang " LLVM_VERSION_STRING;
 
-/// Set once, by the first compilation; the plugin stays for good.
-std::atomic<const KrotonClangApi*> loaded_plugin{nullptr};
+/// The one to compile with. Null before the first compilation, and again once one has come to no
+/// orderly end: nothing can be asked of that copy any more.
+std::atomic<const KrotonClangApi*> usable_plugin{nullptr};
 
-const KrotonClangApi* open_plugin(const std::filesystem::path& path) {
+void retire(const KrotonClangApi& api) {
+  const KrotonClangApi* expected = &api;
+  usable_plugin.compare_exchange_strong(expected, nullptr);
+}
+
+/// What Clang takes, in bytes. Its static objects are made while it is loaded, where nothing can be
+/// done about a shortage; a large kernel may need more than most to compile.
+constexpr std::size_t memory_to_load = std::size_t{128} << 20;
+constexpr std::size_t memory_to_compile = std::size_t{8} << 20;
+
+constexpr std::string_view memory_hint =
+    "where memory is limited (ulimit -v, control groups), give it some 200 MiB more to compile "
+    "with, or compile beforehand: kroton cache export";
+
+/// Whether the process may still have that much.
+bool has_memory(std::size_t nbytes) {
+  void* memory =
+      ::mmap(nullptr, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  ::munmap(memory, nbytes);
+  return true;
+}
+
+/// Another copy of it, if it was loaded before.
+const KrotonClangApi* open_plugin(const std::filesystem::path& path, bool was_loaded) {
   constexpr std::string_view reinstall =
       "build and install Kroton again, libkroton.so and the plugin together";
   constexpr std::string_view who_is_trusted =
       "code is loaded only from files and folders that belong to root, to you or to the owner of "
       "libkroton.so, and that nobody else can write to";
-  const support::LoadedLibrary library = support::load_library(path);
+  if (!has_memory(memory_to_load))
+    support::fail<CompileError>("jit", {.hint = std::string(memory_hint)},
+                                "there is not enough memory to load the compiler");
+  const support::LoadedLibrary library =
+      was_loaded ? support::load_library_again(path) : support::load_library(path);
   if (!library.handle)
     support::fail<CompileError>(
         "jit", {.hint = std::string(library.is_untrusted ? who_is_trusted : reinstall)},
@@ -52,10 +82,11 @@ const KrotonClangApi* open_plugin(const std::filesystem::path& path) {
 }
 
 const KrotonClangApi& plugin() {
-  if (auto* api = loaded_plugin.load(std::memory_order_acquire)) return *api;
+  if (auto* api = usable_plugin.load(std::memory_order_acquire)) return *api;
   static std::mutex loading;
+  static bool has_loaded = false; // guarded by `loading`
   const std::lock_guard lock(loading);
-  if (auto* api = loaded_plugin.load(std::memory_order_acquire)) return *api;
+  if (auto* api = usable_plugin.load(std::memory_order_acquire)) return *api;
   const support::PluginPlace place = support::find_plugin(plugin_file);
   if (place.path.empty())
     support::fail<CompileError>(
@@ -63,11 +94,12 @@ const KrotonClangApi& plugin() {
         {.hint = "set KROTON_PLUGIN_DIR to the folder that holds it, or install Kroton again"},
         "no compiler: {}", place.problem);
   const auto start = std::chrono::steady_clock::now();
-  const KrotonClangApi* api = open_plugin(place.path);
+  const KrotonClangApi* api = open_plugin(place.path, has_loaded);
+  has_loaded = true;
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
   support::log(support::Area::jit)
       ->debug("loaded {} ({}) in {:.1f} ms", place.path.string(), api->compiler, took.count());
-  loaded_plugin.store(api, std::memory_order_release);
+  usable_plugin.store(api, std::memory_order_release);
   return *api;
 }
 
@@ -78,7 +110,19 @@ ResultPtr run(const KrotonClangApi& api, const CompileInput& input, bool wants_a
   for (const std::string& argument : input.arguments) arguments.push_back(argument.c_str());
   const KrotonClangRequest request{input.source.data(), input.source.size(), arguments.data(),
                                    arguments.size(), wants_assembly};
+  if (!has_memory(memory_to_compile))
+    support::fail<CompileError>("jit", {.hint = std::string(memory_hint)},
+                                "there is not enough memory to compile kernel {}", input.name);
   ResultPtr result(api.compile(&request), api.release);
+  if (result->is_broken) {
+    retire(api);
+    support::fail<CompileError>("jit",
+                                {.hint = fmt::format("{}; otherwise KROTON_DUMP=dir keeps the "
+                                                     "kernel's source for a report",
+                                                     memory_hint)},
+                                "the compiler failed on kernel {}: {}", input.name,
+                                std::string_view(result->log, result->log_size));
+  }
   if (!result->is_ok) {
     std::string_view log(result->log, result->log_size);
     while (log.ends_with('\n')) log.remove_suffix(1);
@@ -154,7 +198,7 @@ Compiler& compiler() {
 std::string compiler_description() {
   const support::PluginPlace place = support::find_plugin(plugin_file);
   if (place.path.empty()) return fmt::format("not found: {}", place.problem);
-  const KrotonClangApi* api = loaded_plugin.load(std::memory_order_acquire);
+  const KrotonClangApi* api = usable_plugin.load(std::memory_order_acquire);
   return fmt::format("{}, {}", place.path.string(),
                      api ? fmt::format("loaded, {}", api->compiler)
                          : fmt::format("not loaded, built with {}", built_with));
@@ -169,6 +213,6 @@ std::string compiler_problem() {
   return {};
 }
 
-bool compiler_is_loaded() noexcept { return loaded_plugin.load(std::memory_order_acquire); }
+bool compiler_is_loaded() noexcept { return usable_plugin.load(std::memory_order_acquire); }
 
 } // namespace kroton::jit

@@ -11,7 +11,7 @@
 
 extern "C" {
 
-enum : std::uint32_t { kroton_clang_abi_version = 4 };
+enum : std::uint32_t { kroton_clang_abi_version = 5 };
 
 struct KrotonClangRequest {
   const char* source;
@@ -23,6 +23,9 @@ struct KrotonClangRequest {
 
 struct KrotonClangResult {
   int is_ok;
+  /// The compiler came to no orderly end: there was no memory, or it found itself in a state that
+  /// it ends a process for. Nothing can be asked of this copy of the plugin any more.
+  int is_broken;
   const char* output; ///< The object, or the assembly text; empty when not ok.
   std::size_t output_size;
   const char* log; ///< Diagnostics, as Clang prints them.

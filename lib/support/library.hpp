@@ -19,4 +19,9 @@ struct LoadedLibrary {
 /// loaded.
 LoadedLibrary load_library(const std::string& file);
 
+/// Loads a library that has been loaded before, given by its path, once more: with static objects
+/// of its own, as long as it exports none. The dynamic linker knows files by their inode, so it is
+/// given a copy in memory.
+LoadedLibrary load_library_again(const std::string& file);
+
 } // namespace kroton::support
