@@ -12,7 +12,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "cache/fork_mutex.hpp"
+#include "lib/support/fork.hpp"
 #include "lib/support/at_exit.hpp"
 
 namespace kroton::cache {
@@ -75,7 +75,7 @@ private:
       if (claim->process_ == ::getpid()) claim->release(); // no parent's
   }
 
-  ForkMutex mutex_;
+  support::ForkMutex mutex_;
   std::set<const Claim*> claims_;
 };
 

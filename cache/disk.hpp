@@ -23,8 +23,8 @@
 #include "cache/crash.hpp"
 #include "cache/directory.hpp"
 #include "cache/file.hpp"
-#include "cache/fork_mutex.hpp"
 #include "cache/key.hpp"
+#include "lib/support/fork.hpp"
 
 namespace kroton::cache {
 
@@ -93,7 +93,7 @@ private:
 
   const std::filesystem::path path_;
   const Policy policy_;
-  mutable ForkMutex mutex_; // of the three below
+  mutable support::ForkMutex mutex_; // of the three below
   Directory directory_;
   std::string refusal_, read_only_;
   std::shared_ptr<std::atomic<std::uint64_t>> evicted_ =

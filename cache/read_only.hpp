@@ -11,7 +11,7 @@
 
 #include "cache/entry.hpp"
 #include "cache/file.hpp"
-#include "cache/fork_mutex.hpp"
+#include "lib/support/fork.hpp"
 
 namespace kroton::cache {
 
@@ -42,7 +42,7 @@ private:
   const std::filesystem::path path_;
   const Ownership ownership_;
   const std::uint64_t max_bytes_;
-  ForkMutex mutex_; // of what is below
+  support::ForkMutex mutex_; // of what is below
   Directory directory_;
 };
 

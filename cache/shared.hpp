@@ -15,9 +15,9 @@
 #include <kroton/cache.hpp>
 
 #include "cache/admission.hpp"
-#include "cache/fork_mutex.hpp"
 #include "cache/key.hpp"
 #include "cache/keyring.hpp"
+#include "lib/support/fork.hpp"
 
 namespace kroton::cache {
 
@@ -64,7 +64,7 @@ private:
   std::vector<std::unique_ptr<Level>> levels_;
   const HasFeature has_feature_;
   const std::filesystem::path config_;
-  ForkLazy<TrustedKeys> trusted_;
+  support::ForkLazy<TrustedKeys> trusted_;
 };
 
 } // namespace kroton::cache

@@ -27,11 +27,11 @@
 #include "cache/admission.hpp"
 #include "cache/artifact.hpp"
 #include "cache/disk.hpp"
-#include "cache/fork_mutex.hpp"
 #include "cache/key.hpp"
 #include "cache/memory.hpp"
 #include "cache/shared.hpp"
 #include "cache/sign.hpp"
+#include "lib/support/fork.hpp"
 
 namespace kroton::cache {
 
@@ -167,12 +167,12 @@ private:
   const Options options_;
   std::optional<DiskLevel> disk_;
   SharedLevels shared_;
-  mutable ForkMutex mutex_; // of everything below; never held while reading, writing or making
+  mutable support::ForkMutex mutex_; // of what is below; not held while reading, writing, making
   MemoryLevel memory_;
   std::unordered_map<support::Digest, std::shared_ptr<Flight>, support::DigestHash> flights_;
   Stats stats_;
-  bool has_warned_ = false;                         // of a failure to publish
-  ForkLazy<std::optional<SigningKey>> signing_key_; // read by the first publish
+  bool has_warned_ = false;                                  // of a failure to publish
+  support::ForkLazy<std::optional<SigningKey>> signing_key_; // read by the first publish
 };
 
 } // namespace kroton::cache

@@ -1,5 +1,6 @@
 #include "jit/background.hpp"
 
+#include <mutex>
 #include <utility>
 
 #include <pthread.h>
@@ -13,7 +14,6 @@
 namespace kroton::jit {
 namespace {
 
-/// Never destroyed: calls may still come while statics of the program are.
 std::atomic<Background*> process_background{nullptr};
 
 /// Gives way to whatever the program itself wants to do.
@@ -27,43 +27,42 @@ void lower_priority() {
 
 Background& Background::process() {
   if (Background* known = process_background.load(std::memory_order_acquire)) return *known;
-  static std::once_flag once;
-  std::call_once(once, [] {
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-    process_background.store(new Background, std::memory_order_release);
-    support::at_exit([] { process_background.load(std::memory_order_acquire)->stop(); });
-  });
-  return *process_background.load(std::memory_order_acquire);
+  static Background& first = []() -> Background& {
+    auto* made = new Background;
+    pthread_atfork(nullptr, nullptr, renew_in_child);
+    support::at_exit([] {
+      if (auto* last = process_background.load(std::memory_order_acquire)) last->stop();
+    });
+    process_background.store(made, std::memory_order_release);
+    return *made;
+  }();
+  return first;
 }
 
-void Background::before_fork() {
-  Background* b = process_background.load(std::memory_order_acquire);
-  b->running_.lock();
-  b->mutex_.lock();
-}
-
-void Background::after_fork_in_parent() {
-  Background* b = process_background.load(std::memory_order_acquire);
-  b->mutex_.unlock();
-  b->running_.unlock();
-}
-
-/// The parent's object is left behind: its condition variable counts a thread that is not here.
-void Background::after_fork_in_child() {
-  Background* parents = process_background.load(std::memory_order_acquire);
+/// The parent's object is left behind: its thread and whoever waits for it are not here.
+void Background::renew_in_child() {
+  const Background* parents = process_background.load(std::memory_order_acquire);
+  if (!parents) return;
   auto* own = new Background;
-  own->jobs_ = std::move(parents->jobs_);
+  own->jobs_ = parents->jobs_;
+  if (parents->running_) own->jobs_.push_front(parents->running_);
   own->unfinished_ = static_cast<int>(own->jobs_.size());
   own->is_stopping_ = parents->is_stopping();
   process_background.store(own, std::memory_order_release);
 }
 
 void Background::add(Job job) {
+  auto added = std::make_shared<const Job>(std::move(job));
   const std::lock_guard lock(mutex_);
   if (is_stopping()) return;
-  jobs_.push_back(std::move(job));
+  jobs_.push_back(std::move(added));
   ++unfinished_;
+  start();
   changed_.notify_all();
+}
+
+/// Needs the lock.
+void Background::start() {
   if (thread_.joinable()) return;
   thread_ = support::try_start_thread([this] { serve(); });
   if (thread_.joinable()) return;
@@ -83,34 +82,38 @@ void Background::serve() noexcept {
   }
 }
 
-/// Takes a job only under `running_`, so that no job is under way unseen while a fork waits.
 void Background::run_next() noexcept {
-  const std::lock_guard running(running_);
-  Job job;
+  JobPtr job;
   {
     const std::lock_guard lock(mutex_);
     if (jobs_.empty()) return;
-    job = std::move(jobs_.front());
+    running_ = job = std::move(jobs_.front());
     jobs_.pop_front();
   }
   try {
-    job();
+    (*job)();
   } catch (...) { // std::bad_alloc, where there was no memory even to tell of another error
   }
-  job = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    running_ = nullptr;
+  }
+  job = nullptr; // with what it holds on to
   const std::lock_guard lock(mutex_);
   --unfinished_;
   changed_.notify_all();
 }
 
+/// In a child that has inherited jobs, its own thread starts here at the latest.
 void Background::wait() {
   std::unique_lock lock(mutex_);
+  if (unfinished_ > 0) start();
   changed_.wait(lock, [this] { return unfinished_ == 0; });
 }
 
 /// Drops what waits, and lets the running job know.
 void Background::stop() {
-  std::deque<Job> dropped;
+  std::deque<JobPtr> dropped;
   const std::lock_guard lock(mutex_);
   is_stopping_.store(true, std::memory_order_relaxed);
   dropped.swap(jobs_);

@@ -3,16 +3,18 @@
 ///
 ///   Background::process().add([weak] { if (auto self = weak.lock()) self->improve(); });
 ///
-/// The thread starts with the first job. A fork waits until the running job has ended, so that the
-/// child finds no lock taken; the child inherits the waiting jobs and starts a thread of its own
-/// with the next one. When the process begins to exit, the running job is asked to give up and the
-/// others are dropped. Nobody waits for it: nothing that it uses is ever destroyed.
+/// The thread starts with the first job. A fork does not wait for the running job: the child
+/// inherits it with those that wait, begins it anew, and starts a thread of its own with the next
+/// one that is added. When the process begins to exit, the running job is asked to give up and the
+/// others are dropped; nobody waits for it, and nothing that it uses is ever destroyed.
 #include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <mutex>
+#include <memory>
 #include <thread>
+
+#include "lib/support/fork.hpp"
 
 namespace kroton::jit {
 
@@ -27,7 +29,8 @@ public:
   /// The process's own.
   static Background& process();
 
-  /// `job` must not throw. Once the process has begun to exit it is dropped.
+  /// What `job` throws is dropped. So is the job if the system has no thread to give, and once the
+  /// process has begun to exit.
   void add(Job job);
   /// True once the process has begun to exit: a job that takes long asks it now and then.
   bool is_stopping() const noexcept { return is_stopping_.load(std::memory_order_relaxed); }
@@ -35,21 +38,21 @@ public:
   void wait();
 
 private:
-  void stop();
+  using JobPtr = std::shared_ptr<const Job>;
+
+  void start();
   void serve() noexcept;
   void run_next() noexcept;
+  void stop();
+  static void renew_in_child();
 
-  std::mutex running_; ///< held while a job runs; taken before `mutex_`
-  std::mutex mutex_;   ///< guards what follows
-  std::condition_variable changed_;
-  std::deque<Job> jobs_;
+  support::ForkMutex mutex_; ///< guards what follows
+  std::condition_variable_any changed_;
+  std::deque<JobPtr> jobs_;
+  JobPtr running_;
   std::thread thread_;
   int unfinished_ = 0; ///< jobs that wait or run
   std::atomic<bool> is_stopping_{false};
-
-  static void before_fork();
-  static void after_fork_in_parent();
-  static void after_fork_in_child();
 };
 
 } // namespace kroton::jit

@@ -77,7 +77,8 @@ Texts render_texts(const plan::Plan& plan, int vector_bytes, const Tamper& tampe
 const Derivation& Origin::get() const {
   if (const Derivation* known = this->known()) return *known;
   const std::lock_guard lock(mutex_);
-  if (!derivation_) derivation_.emplace(derive_());
+  if (const Derivation* known = this->known()) return *known;
+  derivation_.emplace(derive_());
   known_.store(&*derivation_, std::memory_order_release);
   return *derivation_;
 }

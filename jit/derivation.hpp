@@ -7,7 +7,6 @@
 #include <array>
 #include <atomic>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,6 +20,7 @@
 #include "jit/backend.hpp"
 #include "lib/plan/plan.hpp"
 #include "lib/rewrite/pipeline.hpp"
+#include "lib/support/fork.hpp"
 
 namespace kroton::jit {
 
@@ -96,7 +96,7 @@ public:
 
 private:
   std::function<Derivation()> derive_;
-  mutable std::mutex mutex_; ///< guards `derivation_` until it is known
+  mutable support::ProcessMutex mutex_; ///< guards `derivation_` until it is known
   mutable std::optional<Derivation> derivation_;
   mutable std::atomic<const Derivation*> known_{nullptr};
 };

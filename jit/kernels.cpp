@@ -11,6 +11,7 @@
 
 #include "jit/cpus.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/fork.hpp"
 #include "lib/support/log.hpp"
 #include "lib/support/threads.hpp"
 
@@ -26,19 +27,23 @@ public:
   /// The code of these kernels; what nobody uses yet is loaded together.
   std::vector<std::shared_ptr<const Code>> get(std::span<const KernelObject> wanted,
                                                const Backend& backend) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard loading(loading_);
     std::vector<std::shared_ptr<const Code>> code(wanted.size());
     std::vector<KernelObject> objects;
     std::vector<std::size_t> missing;
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-      if (const auto known = code_.find(wanted[i].digest); known != code_.end())
-        code[i] = known->second.lock();
-      if (code[i]) continue;
-      objects.push_back(wanted[i]);
-      missing.push_back(i);
+    {
+      const std::lock_guard lock(mutex_);
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        if (const auto known = code_.find(wanted[i].digest); known != code_.end())
+          code[i] = known->second.lock();
+        if (code[i]) continue;
+        objects.push_back(wanted[i]);
+        missing.push_back(i);
+      }
     }
     if (missing.empty()) return code;
     auto loaded = backend.load(objects);
+    const std::lock_guard lock(mutex_);
     for (std::size_t i = 0; i < missing.size(); ++i) {
       code[missing[i]] = std::move(loaded[i]);
       code_.insert_or_assign(objects[i].digest, code[missing[i]]);
@@ -55,14 +60,15 @@ private:
     alive_ = std::max<std::size_t>(code_.size(), 64);
   }
 
-  std::mutex mutex_;
+  support::ProcessMutex loading_; ///< held while code is loaded
+  support::ForkMutex mutex_;      ///< guards what follows
   std::unordered_map<support::Digest, std::weak_ptr<const Code>, support::DigestHash> code_;
   std::size_t alive_ = 64; ///< when they were last looked at
 };
 
 /// That of a backend's target: what one device takes of an entry, another may not.
 LoadedCode& loaded_code(const Backend& backend) {
-  static std::mutex mutex;
+  static support::ForkMutex mutex;
   static std::map<std::string, LoadedCode> by_target;
   const std::lock_guard lock(mutex);
   return by_target[backend.describe()];

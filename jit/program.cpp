@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -420,6 +421,16 @@ void Program::check_given(const Array& target, std::size_t i, const Frame& frame
                              {.place = support::describe(signature_.where),
                               .hint = "give one that views writable memory and repeats no element"},
                              "the array given for output {}, {}, is read-only", i, target.label());
+}
+
+/// One of them may have no value, which nothing but `set` gives it.
+void Program::Locks::check_whole() {
+  try {
+    for (const Lock& l : locks_) ir::check_whole(*l.state);
+  } catch (...) {
+    unlock();
+    throw;
+  }
 }
 
 void Program::Locks::move_values(Device device) {

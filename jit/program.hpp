@@ -8,7 +8,6 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -17,6 +16,8 @@
 #include "jit/bound_plan.hpp"
 #include "jit/derivation.hpp"
 #include "jit/leaves.hpp"
+#include "lib/ir/variables.hpp"
+#include "lib/support/fork.hpp"
 
 namespace kroton::jit {
 
@@ -162,8 +163,8 @@ private:
 
   std::vector<std::pair<DType, std::size_t>> argument_types_; ///< dtype and rank
   decltype(ProgramParts::get) get_;
-  mutable std::mutex getting_; ///< held while deferred kernels are got
-  mutable std::mutex loading_;
+  mutable support::ProcessMutex getting_; ///< held while deferred kernels are got
+  mutable support::ForkMutex loading_;
   /// Guarded by `loading_`, but for what is read of a kernel that is known to have code.
   mutable std::vector<LoadedKernel> loaded_;
 };
@@ -173,7 +174,10 @@ private:
 class Program::Locks {
 public:
   Locks(const std::vector<Lock>& locks, Device device) : locks_(locks) {
+    ir::wait_for_fork();
     lock();
+    if (ir::is_any_torn()) [[unlikely]]
+      check_whole();
     bool is_there = true;
     for (const Lock& l : locks_) is_there = is_there && l.state->value.device() == device;
     if (!is_there) [[unlikely]]
@@ -193,6 +197,7 @@ private:
     for (const Lock& l : locks_)
       is_exclusive(l) ? l.state->mutex.unlock() : l.state->mutex.unlock_shared();
   }
+  void check_whole();
   void move_values(Device device);
 
   const std::vector<Lock>& locks_;

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "cache/fork_mutex.hpp"
 #include "jit/cpu/target.hpp"
+#include "lib/support/fork.hpp"
 
 namespace kroton {
 namespace jit {
@@ -135,7 +135,7 @@ private:
       known_.erase(std::ranges::find_if(known_, is_closed));
   }
 
-  cache::ForkMutex mutex_;
+  support::ForkMutex mutex_;
   std::list<Known> known_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <mutex>
 #include <new>
 
 #include "jit/background.hpp"
@@ -146,17 +147,23 @@ std::unique_ptr<Versions::Lease> Versions::general_lease(std::span<const Array> 
   try {
     return lease_of_entry(0);
   } catch (const AssumptionFailed&) {
-    std::call_once(required_once_, [this] { make_required(); });
+    make_required();
     return lease_of_entry(1);
   }
 }
 
-/// Entry 1 is the version that assumes nothing, once it is there.
+/// Unless it is there.
 void Versions::make_required() {
+  const std::lock_guard making(making_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (has_required_) return;
+  }
   auto compiled =
       std::make_shared<Compiled>(compile(recipe_, {.unify = ir::Graph::Unify::required}));
   const std::lock_guard lock(mutex_);
   entries_.insert(entries_.begin() + 1, std::make_unique<Entry>(std::move(compiled)));
+  has_required_ = true;
 }
 
 /// Needs the lock.

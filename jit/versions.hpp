@@ -12,12 +12,12 @@
 #include <array>
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "jit/recipe.hpp"
+#include "lib/support/fork.hpp"
 
 namespace kroton::jit {
 
@@ -110,17 +110,17 @@ private:
   Specialize specialize_;
   std::vector<Axis> axes_; ///< empty if there will be no versions for certain sizes
   std::shared_ptr<Compiled> general_;
-  std::once_flag required_once_;
 
   std::atomic<Lease*> last_{nullptr};
   std::atomic<std::uint32_t> generation_{0}; ///< changes when a version comes or goes
-  mutable std::mutex mutex_;                 ///< guards what follows
+  mutable support::ForkMutex mutex_;         ///< guards what follows
   std::vector<std::unique_ptr<Entry>> entries_;
+  bool has_required_ = false; ///< entry 1 is the version that assumes nothing
   std::array<Observation, 2 * most_special> observations_;
   std::uint64_t clock_ = 0;
   int made_ = 0; ///< versions for certain sizes, ever
   std::uint64_t packed_by_dropped_ = 0;
-  std::mutex making_; ///< held while a call waits for a version of its own
+  support::ProcessMutex making_; ///< held while a call waits for a version of its own
 };
 
 } // namespace kroton::jit

@@ -2,6 +2,7 @@
 #include "jit/cpu/plugin_abi.hpp"
 #include "jit/cpu/plugin_fingerprint.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/fork.hpp"
 #include "lib/support/library.hpp"
 #include "lib/support/log.hpp"
 #include "lib/support/plugin.hpp"
@@ -13,9 +14,11 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include <dlfcn.h>
 #include <llvm/Config/llvm-config.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 namespace kroton::jit {
@@ -24,13 +27,25 @@ namespace {
 constexpr const char* plugin_file = "libkroton-clang.so";
 constexpr std::string_view built_with = "clang " LLVM_VERSION_STRING;
 
-/// The one to compile with. Null before the first compilation, and again once one has come to no
-/// orderly end: nothing can be asked of that copy any more.
-std::atomic<const KrotonClangApi*> usable_plugin{nullptr};
+/// A copy of the compiler, with all its state. It stays for good.
+struct Instance {
+  const KrotonClangApi& api;
+  std::atomic<int> at_work{0}; ///< threads that compile with it
+};
 
-void retire(const KrotonClangApi& api) {
-  const KrotonClangApi* expected = &api;
-  usable_plugin.compare_exchange_strong(expected, nullptr);
+/// The one to compile with. Null before the first compilation, and again once nothing can be asked
+/// of it any more: a compilation came to no orderly end, or a fork caught one under way, whose
+/// thread and whose locks the child has in no usable state.
+std::atomic<Instance*> usable_instance{nullptr};
+
+void retire(Instance& instance) {
+  Instance* expected = &instance;
+  usable_instance.compare_exchange_strong(expected, nullptr);
+}
+
+void retire_in_child() {
+  Instance* instance = usable_instance.load();
+  if (instance && instance->at_work.load() != 0) retire(*instance);
 }
 
 /// What Clang takes, in bytes. Its static objects are made while it is loaded, where nothing can be
@@ -81,12 +96,12 @@ const KrotonClangApi* open_plugin(const std::filesystem::path& path, bool was_lo
   return api;
 }
 
-const KrotonClangApi& plugin() {
-  if (auto* api = usable_plugin.load(std::memory_order_acquire)) return *api;
-  static std::mutex loading;
+Instance& instance() {
+  if (auto* known = usable_instance.load(std::memory_order_acquire)) return *known;
+  static support::ProcessMutex loading;
   static bool has_loaded = false; // guarded by `loading`
   const std::lock_guard lock(loading);
-  if (auto* api = usable_plugin.load(std::memory_order_acquire)) return *api;
+  if (auto* known = usable_instance.load(std::memory_order_acquire)) return *known;
   const support::PluginPlace place = support::find_plugin(plugin_file);
   if (place.path.empty())
     support::fail<CompileError>(
@@ -95,17 +110,18 @@ const KrotonClangApi& plugin() {
         "no compiler: {}", place.problem);
   const auto start = std::chrono::steady_clock::now();
   const KrotonClangApi* api = open_plugin(place.path, has_loaded);
-  has_loaded = true;
+  if (!std::exchange(has_loaded, true)) ::pthread_atfork(nullptr, nullptr, retire_in_child);
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
   support::log(support::Area::jit)
       ->debug("loaded {} ({}) in {:.1f} ms", place.path.string(), api->compiler, took.count());
-  usable_plugin.store(api, std::memory_order_release);
-  return *api;
+  auto* made = new Instance{*api};
+  usable_instance.store(made, std::memory_order_release);
+  return *made;
 }
 
 using ResultPtr = std::unique_ptr<KrotonClangResult, void (*)(KrotonClangResult*)>;
 
-ResultPtr run(const KrotonClangApi& api, const CompileInput& input, bool wants_assembly) {
+ResultPtr run(Instance& compiler, const CompileInput& input, bool wants_assembly) {
   std::vector<const char*> arguments;
   for (const std::string& argument : input.arguments) arguments.push_back(argument.c_str());
   const KrotonClangRequest request{input.source.data(), input.source.size(), arguments.data(),
@@ -113,9 +129,11 @@ ResultPtr run(const KrotonClangApi& api, const CompileInput& input, bool wants_a
   if (!has_memory(memory_to_compile))
     support::fail<CompileError>("jit", {.hint = std::string(memory_hint)},
                                 "there is not enough memory to compile kernel {}", input.name);
-  ResultPtr result(api.compile(&request), api.release);
+  ++compiler.at_work;
+  ResultPtr result(compiler.api.compile(&request), compiler.api.release);
+  --compiler.at_work;
   if (result->is_broken) {
-    retire(api);
+    retire(compiler);
     support::fail<CompileError>("jit",
                                 {.hint = fmt::format("{}; otherwise KROTON_DUMP=dir keeps the "
                                                      "kernel's source for a report",
@@ -172,15 +190,15 @@ std::vector<std::string> compile_arguments(const CpuTarget& target, const CodeOp
 std::string_view compiler_fingerprint() noexcept { return plugin_fingerprint; }
 
 CompileOutput Compiler::compile(const CompileInput& input) {
-  const KrotonClangApi& api = plugin();
+  Instance& compiler = instance();
   const auto start = std::chrono::steady_clock::now();
   CompileOutput output;
-  const ResultPtr result = run(api, input, false);
+  const ResultPtr result = run(compiler, input, false);
   const auto* bytes = reinterpret_cast<const std::byte*>(result->output);
   output.object.assign(bytes, bytes + result->output_size);
   output.log.assign(result->log, result->log_size);
   if (input.wants_assembly) {
-    const ResultPtr text = run(api, input, true);
+    const ResultPtr text = run(compiler, input, true);
     output.assembly.assign(text->output, text->output_size);
   }
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
@@ -198,21 +216,21 @@ Compiler& compiler() {
 std::string compiler_description() {
   const support::PluginPlace place = support::find_plugin(plugin_file);
   if (place.path.empty()) return fmt::format("not found: {}", place.problem);
-  const KrotonClangApi* api = usable_plugin.load(std::memory_order_acquire);
+  const Instance* known = usable_instance.load(std::memory_order_acquire);
   return fmt::format("{}, {}", place.path.string(),
-                     api ? fmt::format("loaded, {}", api->compiler)
-                         : fmt::format("not loaded, built with {}", built_with));
+                     known ? fmt::format("loaded, {}", known->api.compiler)
+                           : fmt::format("not loaded, built with {}", built_with));
 }
 
 std::string compiler_problem() {
   try {
-    plugin();
+    instance();
   } catch (const CompileError& error) {
     return error.what();
   }
   return {};
 }
 
-bool compiler_is_loaded() noexcept { return usable_plugin.load(std::memory_order_acquire); }
+bool compiler_is_loaded() noexcept { return usable_instance.load(std::memory_order_acquire); }
 
 } // namespace kroton::jit

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "lib/support/error.hpp"
+#include "lib/support/fork.hpp"
 #include "lib/support/log.hpp"
 
 namespace kroton::jit::cuda {
@@ -14,19 +15,16 @@ namespace {
 
 /// The devices in use. Never destroyed, as the driver may go first.
 struct Gpus {
-  std::mutex mutex;
-  std::map<int, Gpu*> by_index;
-  bool is_forked = false; ///< they were the parent's
+  support::ProcessMutex opening; ///< held while one is
+  support::ForkMutex mutex;      ///< of what follows
+  std::map<int, Gpu*> by_index;  ///< null while it is being opened
+  bool is_forked = false;        ///< they were the parent's
 };
 
 Gpus& gpus() {
   static Gpus& instance = []() -> Gpus& {
     auto* made = new Gpus;
-    ::pthread_atfork([] { gpus().mutex.lock(); }, [] { gpus().mutex.unlock(); },
-                     [] {
-                       gpus().is_forked = !gpus().by_index.empty();
-                       gpus().mutex.unlock();
-                     });
+    ::pthread_atfork(nullptr, nullptr, [] { gpus().is_forked = !gpus().by_index.empty(); });
     return *made;
   }();
   return instance;
@@ -77,9 +75,15 @@ GpuFacts gpu_facts(int index) {
   return f;
 }
 
+bool Gpu::is_forked() noexcept { return gpus().is_forked; }
+
 Gpu& Gpu::get(int index) {
   Gpus& all = gpus();
-  const std::lock_guard lock(all.mutex);
+  const auto find = [&] {
+    const std::lock_guard lock(all.mutex);
+    return all.is_forked ? nullptr : all.by_index[index];
+  };
+  if (Gpu* known = find()) return *known;
   if (all.is_forked)
     support::fail<DeviceError>("cuda",
                                {.hint = "fork before the first function is compiled for a device, "
@@ -87,8 +91,11 @@ Gpu& Gpu::get(int index) {
                                "cuda:{} was in use when this process was forked; CUDA does not "
                                "work in the child then",
                                index);
-  Gpu*& gpu = all.by_index[index];
-  if (!gpu) gpu = new Gpu(gpu_facts(index));
+  const std::lock_guard opening(all.opening);
+  if (Gpu* known = find()) return *known;
+  auto* gpu = new Gpu(gpu_facts(index));
+  const std::lock_guard lock(all.mutex);
+  all.by_index[index] = gpu;
   return *gpu;
 }
 

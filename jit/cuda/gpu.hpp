@@ -76,6 +76,8 @@ public:
   /// A queue that nobody else puts work on; with no work on it.
   Queue& take_queue(std::string user);
   void give_queue(Queue& queue) noexcept;
+  /// In the child of a process that has used a device: nothing of CUDA can be used here.
+  static bool is_forked() noexcept;
   /// The queue that copies between host and device are made on, one after the other.
   Queue& copy_queue() noexcept { return *copies_; }
   std::mutex& copy_mutex() noexcept { return copy_mutex_; }

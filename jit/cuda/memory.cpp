@@ -29,6 +29,7 @@ Memory::Memory(Gpu& gpu, Address address, std::size_t nbytes, std::shared_ptr<vo
       foreign_owner_(std::move(owner)) {}
 
 Memory::~Memory() {
+  if (Gpu::is_forked()) return; // whose threads may have been in the middle of using it
   end_steady();
   if (!foreign_owner_) {
     gpu_.pool().give(std::move(block_));

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "lib/ir/variables.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 
@@ -217,7 +218,7 @@ Expr constant(const Array& value, std::string name, Location where) {
 }
 
 Shared shared(const Array& value, std::string name, Location where) {
-  auto state = std::make_shared<ir::SharedState>();
+  auto state = ir::make_variable();
   state->name = name;
   state->where = where;
   state->value = value.copy(where);
@@ -227,7 +228,9 @@ Shared shared(const Array& value, std::string name, Location where) {
 }
 
 Array Shared::get() const {
+  ir::wait_for_fork();
   std::shared_lock lock(state_->mutex);
+  ir::check_whole(*state_);
   return state_->value.copy(Location{});
 }
 
@@ -241,12 +244,14 @@ void Shared::set(const Array& value, Location where) {
          .hint = fmt::format("value.astype(DType::{})", kroton::to_string(dtype()))},
         "{} takes {}, got {}", label(), kroton::to_string(dtype()), value.label());
   }
+  ir::wait_for_fork();
   std::unique_lock lock(state_->mutex);
   if (!std::ranges::equal(value.shape(), state_->value.shape()))
     support::fail<ShapeError>(
         "set", {.place = place, .hint = "make a new shared variable for another shape"},
         "{} keeps its shape, got {}", label(), value.label());
   state_->value = value.copy(where);
+  ir::set_whole(*state_);
 }
 
 } // namespace kroton

@@ -11,12 +11,15 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include "lib/support/fork.hpp"
 #include "lib/support/trust.hpp"
 
 namespace kroton::support {
 namespace {
 
 LoadedLibrary open_library(const std::string& path) {
+  // A child that was forked while the dynamic linker is at work could never load anything.
+  const ForkBlocker blocker;
   if (void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE))
     return {.handle = handle, .problem = {}};
   const char* reason = ::dlerror();

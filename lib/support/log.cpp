@@ -9,10 +9,12 @@
 #include <vector>
 
 #include <fmt/ranges.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/ansicolor_sink-inl.h>
+#include <spdlog/sinks/ansicolor_sink.h>
 
 #include "lib/support/environment.hpp"
 #include "lib/support/file_limit.hpp"
+#include "lib/support/fork.hpp"
 
 namespace kroton::support {
 namespace {
@@ -48,12 +50,21 @@ Wanted parse(std::string_view text) {
   return wanted;
 }
 
+/// Of the sink's lock, which is held while a line is written, however long somebody takes to read.
+struct Console {
+  using mutex_t = ProcessMutex;
+  static mutex_t& mutex() {
+    static mutex_t instance;
+    return instance;
+  }
+};
+
 /// Standard error, which may be a file that has reached the limit on the length of files.
-class Sink : public spdlog::sinks::stderr_color_sink_mt {
+class Sink : public spdlog::sinks::ansicolor_stderr_sink<Console> {
 public:
   void log(const spdlog::details::log_msg& message) override {
     const FileLimitGuard guard;
-    spdlog::sinks::stderr_color_sink_mt::log(message);
+    spdlog::sinks::ansicolor_stderr_sink<Console>::log(message);
   }
 };
 

@@ -34,6 +34,15 @@ public:
                                                           std::memory_order_relaxed)) [[unlikely]]
       wait_to_lock_shared();
   }
+  /// False if a writer has it.
+  bool try_lock_shared() noexcept {
+    Word seen = word_.load(std::memory_order_relaxed);
+    while (!(seen & writer))
+      if (word_.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire,
+                                      std::memory_order_relaxed))
+        return true;
+    return false;
+  }
   void unlock_shared() noexcept {
     Word seen = word_.load(std::memory_order_relaxed);
     while (!word_.compare_exchange_weak(seen, seen == last_awaited ? free : seen - 1,
@@ -42,6 +51,10 @@ public:
     if (seen == last_awaited) [[unlikely]]
       word_.notify_all();
   }
+
+  /// In the child of a fork, where the threads that have it are not: frees it. Whether one of them
+  /// was a writer.
+  bool free_in_child() noexcept { return word_.exchange(free, std::memory_order_relaxed) & writer; }
 
 private:
   using Word = std::uint32_t;

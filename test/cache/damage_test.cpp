@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "cache/entry.hpp"
-#include "cache/fork_mutex.hpp"
 #include "cache/store.hpp"
+#include "lib/support/fork.hpp"
 #include "test/cache/store_support.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/checksum.hpp"
@@ -285,7 +285,7 @@ TEST_CASE("children forked while other threads use the store can use it at once"
 }
 
 TEST_CASE("a child forked while a thread reads keys reads them itself", "[cache]") {
-  ForkLazy<int> keys;
+  kroton::support::ForkLazy<int> keys;
   std::promise<void> is_reading, goes_on;
   std::thread reader([&] {
     CHECK(keys.get([&] {

@@ -26,7 +26,7 @@ void collect(const std::string& text, const std::regex& pattern, std::set<std::s
 std::set<std::string> variables_read() {
   // What a test hands to a child of its own is no switch for users.
   const std::set<std::string> internal{"KROTON_TEST_CACHE_DIR", "KROTON_TEST_OBJECT",
-                                       "KROTON_TEST_MIB"};
+                                       "KROTON_TEST_US", "KROTON_TEST_MIB"};
   std::set<std::string> found;
   for (const char* folder :
        {"include", "lib", "codegen", "cache", "jit", "tools", "examples", "test", "bench"})

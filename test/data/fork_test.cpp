@@ -1,0 +1,100 @@
+/// Locks and static objects in children of forks.
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <unistd.h>
+
+#include "lib/support/fork.hpp"
+#include "test/support/catch.hpp"
+#include "test/support/process.hpp"
+
+namespace kroton::test {
+namespace {
+
+/// A forked child that hangs ends by a signal.
+template <class F> int in_bounded_child(F body) {
+  return wait_for(in_child([&] {
+    ::alarm(60);
+    return body();
+  }));
+}
+
+} // namespace
+
+TEST_CASE("a child finds what fork mutexes guard whole, however they are nested and destroyed",
+          "[data][fork]") {
+  struct Pair {
+    support::ForkMutex outer, inner;
+    long first = 0, second = 0;
+  } pair;
+  std::atomic<bool> is_over = false;
+  std::vector<std::jthread> threads;
+  for (int t = 0; t < 3; ++t)
+    threads.emplace_back([&] {
+      while (!is_over) {
+        const std::lock_guard outer(pair.outer);
+        auto temporary = std::make_unique<support::ForkMutex>();
+        ++pair.first;
+        const std::lock_guard inner(pair.inner), another(*temporary);
+        ++pair.second;
+      }
+    });
+  int right = 0;
+  constexpr int rounds = 100;
+  for (int i = 0; i < rounds; ++i)
+    right += in_bounded_child([&] {
+               const std::scoped_lock lock(pair.outer, pair.inner);
+               return pair.first == pair.second;
+             }) == 0;
+  is_over = true;
+  CHECK(right == rounds);
+}
+
+TEST_CASE("a fork does not wait for a process mutex, which is free in the child", "[data][fork]") {
+  support::ProcessMutex mutex;
+  std::atomic<bool> is_locked = false, may_go = false;
+  std::jthread holder([&] {
+    const std::lock_guard lock(mutex);
+    is_locked = true;
+    while (!may_go) std::this_thread::yield();
+  });
+  while (!is_locked) std::this_thread::yield();
+  CHECK(in_bounded_child([&] {
+          { const std::lock_guard lock(mutex); }
+          // In a child's child too, whose parent holds it.
+          mutex.lock();
+          const int status = in_bounded_child([&] {
+            const std::lock_guard lock(mutex);
+            return true;
+          });
+          mutex.unlock();
+          return status == 0;
+        }) == 0);
+  may_go = true;
+  holder.join();
+  const std::lock_guard lock(mutex);
+}
+
+TEST_CASE("a process mutex lets one thread in at a time, and all of them at last", "[data][fork]") {
+  support::ProcessMutex mutex;
+  long count = 0;
+  constexpr int times = 5000;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&] {
+        for (int i = 0; i < times; ++i) {
+          const std::lock_guard lock(mutex);
+          const long before = count;
+          if (i % 64 == 0) std::this_thread::yield();
+          count = before + 1;
+        }
+      });
+  }
+  CHECK(count == 4 * times);
+}
+
+} // namespace kroton::test
