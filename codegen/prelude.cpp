@@ -2,8 +2,9 @@
 #include "codegen/prelude_table.hpp"
 #include "lib/support/error.hpp"
 
+#include <kroton/dtype.hpp>
+
 #include <algorithm>
-#include <array>
 #include <unordered_map>
 
 namespace kroton::codegen {
@@ -43,8 +44,12 @@ template <class Visit> void for_each_word(std::string_view text, Visit visit) {
   }
 }
 
-constexpr std::array<std::string_view, 11> aliases = {
-    "KROTON_INLINE", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64"};
+/// Whether the fragment "types" declares a word.
+bool is_alias(std::string_view word) {
+  return word == "KROTON_INLINE" || std::ranges::any_of(dtype_rows, [&](const DTypeRow& row) {
+           return row.name == word && row.name != row.cpp_name;
+         });
+}
 
 } // namespace
 
@@ -83,7 +88,7 @@ std::vector<std::string_view> prelude_names_in(std::string_view text, Dialect di
   for_each_word(text, [&](std::string_view word) {
     if (const auto found = table.positions.find(word); found != table.positions.end())
       occurs[found->second] = true;
-    else if (std::ranges::find(aliases, word) != aliases.end())
+    else if (is_alias(word))
       occurs[table.index_of("types")] = true;
   });
   std::vector<std::string_view> names;

@@ -21,7 +21,13 @@ namespace {
 
 /// How much two results may differ, relative to the largest value around, however well the
 /// computation is conditioned.
-double tolerance(DType t) { return t == DType::f32 ? 2e-4 : 1e-9; }
+double tolerance(DType t) {
+  if (!is_float(t)) return 1e-9;
+  return support::visit_float(t, []<class T>(std::type_identity<T>) {
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>);
+    return std::is_same_v<T, float> ? 2e-4 : 1e-9;
+  });
+}
 
 /// How often a value's roundings are drawn anew, and how many times the largest change that this
 /// makes another order of summation may be away.

@@ -341,13 +341,13 @@ bool Array::overlaps(const Array& other) const noexcept {
 }
 
 void Array::wrong_dtype(const char* op, DType asked, const Location& where) const {
-  fail<TypeError>(
-      op,
-      {.place = describe(where),
-       .hint = fmt::format("ask for {}, or convert with astype(DType::{})", data::cpp_name(dtype()),
-                           asked == DType::bool_ ? "bool_" : kroton::to_string(asked))},
-      "the array is {}, but {} ({}) was asked for", label(), kroton::to_string(asked),
-      data::cpp_name(asked));
+  fail<TypeError>(op,
+                  {.place = describe(where),
+                   .hint = fmt::format("ask for {}, or convert with astype(DType::{})",
+                                       row_of(dtype()).cpp_name,
+                                       asked == DType::bool_ ? "bool_" : kroton::to_string(asked))},
+                  "the array is {}, but {} ({}) was asked for", label(), kroton::to_string(asked),
+                  row_of(asked).cpp_name);
 }
 
 void Array::not_writable(const char* op, const Location& where) const {

@@ -11,12 +11,8 @@ using support::describe;
 using support::fail;
 
 DLDataType dl_type(DType dtype) {
-  const auto bits = static_cast<std::uint8_t>(8 * item_size(dtype));
-  const auto code = is_bool(dtype)         ? kDLBool
-                    : is_float(dtype)      ? kDLFloat
-                    : is_signed_int(dtype) ? kDLInt
-                                           : kDLUInt;
-  return {static_cast<std::uint8_t>(code), bits, 1};
+  const DTypeRow& row = row_of(dtype);
+  return {row.dlpack_code, static_cast<std::uint8_t>(8 * row.size), 1};
 }
 
 std::string type_name(DLDataType type) {
@@ -54,11 +50,10 @@ std::string device_name(DLDevice device) {
 }
 
 DType dtype_from(DLDataType type, const Location& where) {
-  for (int i = 0; i < dtype_count; ++i) {
-    const auto candidate = static_cast<DType>(i);
-    const DLDataType known = dl_type(candidate);
+  for (const DTypeRow& candidate : dtype_rows) {
+    const DLDataType known = dl_type(candidate.dtype);
     if (known.code == type.code && known.bits == type.bits && known.lanes == type.lanes)
-      return candidate;
+      return candidate.dtype;
   }
   fail<TypeError>(
       "from_dlpack",

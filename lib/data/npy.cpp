@@ -28,16 +28,6 @@ using support::fail;
 
 constexpr std::string_view magic = "\x93NUMPY";
 
-struct NpyType {
-  std::string_view code; ///< What follows the byte-order mark.
-  DType dtype;
-};
-constexpr NpyType npy_types[] = {
-    {"b1", DType::bool_}, {"i1", DType::i8},  {"i2", DType::i16}, {"i4", DType::i32},
-    {"i8", DType::i64},   {"u1", DType::u8},  {"u2", DType::u16}, {"u4", DType::u32},
-    {"u8", DType::u64},   {"f4", DType::f32}, {"f8", DType::f64},
-};
-
 struct Header {
   DType dtype = DType::f32;
   bool is_fortran = false;
@@ -131,8 +121,8 @@ private:
     const std::string_view descr = quoted();
     const char order = descr.empty() ? '\0' : descr[0];
     const std::string_view code = descr.substr(std::min<std::size_t>(1, descr.size()));
-    for (const NpyType& type : npy_types) {
-      if (type.code != code) continue;
+    for (const DTypeRow& type : dtype_rows) {
+      if (type.npy_code != code) continue;
       if (order == '<' || order == '|' || order == '=') return type.dtype;
       if (order == '>')
         fail<FileError>("load_npy", {.hint = fmt::format("save it with array.astype('<{}')", code)},
@@ -205,9 +195,7 @@ Array empty_array(DType dtype, const Shape& shape, std::uint64_t nbytes, const s
 }
 
 std::string make_header(const Array& array) {
-  std::string_view code;
-  for (const NpyType& type : npy_types)
-    if (type.dtype == array.dtype()) code = type.code;
+  const std::string_view code = row_of(array.dtype()).npy_code;
   const std::string shape = array.rank() == 1 ? fmt::format("({},)", array.dim(0))
                                               : fmt::format("({})", fmt::join(array.shape(), ", "));
   std::string dict = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': {}, }}",

@@ -5,14 +5,6 @@
 
 namespace kroton::data {
 
-std::string_view cpp_name(DType dtype) {
-  constexpr std::string_view names[dtype_count] = {
-      "bool",          "std::int8_t",  "std::int16_t",  "std::int32_t",
-      "std::int64_t",  "std::uint8_t", "std::uint16_t", "std::uint32_t",
-      "std::uint64_t", "float",        "double"};
-  return names[static_cast<std::size_t>(dtype)];
-}
-
 std::optional<Shape> reshaped_strides(const Shape& shape, const Shape& strides, const Shape& to) {
   if (is_dense(shape, strides)) return dense_strides(to);
   // Both shapes are cut into the shortest runs of axes with equal products; within a run the old

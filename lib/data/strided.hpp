@@ -11,8 +11,6 @@ namespace kroton::data {
 std::string list(std::span<const std::int64_t> values);
 /// "f32[2,3]".
 std::string label(DType dtype, const Shape& shape);
-/// "float", "std::int32_t"; as one writes it in C++.
-std::string_view cpp_name(DType dtype);
 
 /// numel, checked so that numel * item_size is a valid object size too. Throws ShapeError for a
 /// negative dim or a product that overflows.

@@ -1,27 +1,21 @@
 /// Graphs and expressions as text and as Graphviz.
-#include <cstring>
 #include <map>
 
 #include <fmt/format.h>
 
 #include "lib/ir/graph.hpp"
 #include "lib/support/number_text.hpp"
+#include "lib/support/visit_dtype.hpp"
 
 namespace kroton {
 namespace ir {
 namespace {
 
 std::string constant_text(const GraphNode& n) {
-  double f = 0;
-  if (n.type.dtype == DType::f64) {
-    std::memcpy(&f, &n.attrs.bits, sizeof f);
-    return support::number_text(f);
-  }
-  if (n.type.dtype == DType::f32) {
-    float v = 0;
-    std::memcpy(&v, &n.attrs.bits, sizeof v);
-    return support::number_text(v);
-  }
+  if (is_float(n.type.dtype))
+    return support::visit_float(n.type.dtype, [&]<class T>(std::type_identity<T>) {
+      return support::number_text(support::from_bits<T>(n.attrs.bits));
+    });
   if (is_unsigned_int(n.type.dtype)) return fmt::format("{}", n.attrs.bits);
   if (is_bool(n.type.dtype)) return n.attrs.bits ? "true" : "false";
   const int unused = 64 - static_cast<int>(item_size(n.type.dtype)) * 8;

@@ -8,6 +8,7 @@
 #include "lib/ir/variables.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/support/visit_dtype.hpp"
 
 namespace kroton {
 namespace ops {
@@ -61,17 +62,10 @@ const Op iota{
     .name = "iota", .arity = 0, .kind = Kind::generator, .infer = infer_iota, .eval = eval_iota};
 
 double float_value(DType dtype, std::uint64_t bits) {
-  if (dtype == DType::f32) {
-    float v = 0;
-    std::memcpy(&v, &bits, sizeof v);
-    return v;
-  }
-  if (dtype == DType::f64) {
-    double v = 0;
-    std::memcpy(&v, &bits, sizeof v);
-    return v;
-  }
-  return static_cast<double>(int_value(dtype, bits));
+  if (!is_float(dtype)) return static_cast<double>(int_value(dtype, bits));
+  return support::visit_float(dtype, [&]<class T>(std::type_identity<T>) {
+    return static_cast<double>(support::from_bits<T>(bits));
+  });
 }
 
 ir::Wide int_value(DType dtype, std::uint64_t bits) {
@@ -82,16 +76,10 @@ ir::Wide int_value(DType dtype, std::uint64_t bits) {
 }
 
 std::uint64_t float_bits(DType dtype, double value) {
-  std::uint64_t bits = 0;
-  if (dtype == DType::f32) {
-    const float v = static_cast<float>(value);
-    std::memcpy(&bits, &v, sizeof v);
-  } else if (dtype == DType::f64) {
-    std::memcpy(&bits, &value, sizeof value);
-  } else {
-    bits = int_bits(dtype, static_cast<ir::Wide>(value));
-  }
-  return bits;
+  if (!is_float(dtype)) return int_bits(dtype, static_cast<ir::Wide>(value));
+  return support::visit_float(dtype, [&]<class T>(std::type_identity<T>) {
+    return support::to_bits(static_cast<T>(value));
+  });
 }
 
 std::uint64_t int_bits(DType dtype, ir::Wide value) {

@@ -12,6 +12,7 @@
 #include "lib/ops/random.hpp"
 #include "lib/ops/transcendental.hpp"
 #include "lib/support/number_text.hpp"
+#include "lib/support/visit_dtype.hpp"
 
 namespace kroton {
 namespace ops {
@@ -65,10 +66,9 @@ Array eval_uniform(const EvalContext& c) {
       const Words w = block(i / 2);
       u = ((w[2 * (i % 2)] >> 5) * 0x1p26 + (w[2 * (i % 2) + 1] >> 6)) * 0x1p-53;
     }
-    if (c.dtype == DType::f32)
-      out.data<float>()[e] = static_cast<float>(u);
-    else
-      out.data<double>()[e] = u;
+    support::visit_float(c.dtype, [&]<class T>(std::type_identity<T>) {
+      out.template data<T>()[e] = static_cast<T>(u);
+    });
   }
   return out;
 }
@@ -100,7 +100,8 @@ namespace {
 
 /// True if `v` is a finite number of the dtype.
 bool is_finite(double v, DType dtype) {
-  return std::isfinite(dtype == DType::f32 ? static_cast<float>(v) : v);
+  return support::visit_float(
+      dtype, [&]<class T>(std::type_identity<T>) { return std::isfinite(static_cast<T>(v)); });
 }
 
 /// True if a product of `span` with the largest number below 1 that is drawn, added to `low`, may
@@ -113,7 +114,7 @@ template <class T> bool reaches(T low, T span, T high) {
 } // namespace
 
 Expr Random::draw(std::vector<Dim> shape, DType dtype, Location where, bool is_for_logarithm) {
-  if (!is_float(dtype))
+  if (dtype != DType::f32 && dtype != DType::f64)
     support::fail<TypeError>("random",
                              {.place = support::describe(where), .hint = "cast the result"},
                              "draws f32 or f64, not {}", to_string(dtype));
@@ -136,14 +137,11 @@ Expr Random::uniform(std::vector<Dim> shape, DType dtype, double low, double hig
   const Expr scaled =
       Operand(Operand(u, where) * Operand(high - low, where), where) + Operand(low, where);
   // Rounding may reach `high`: then the largest number below it stands for what did.
-  const auto f = [](double v) { return static_cast<float>(v); };
-  const bool is_f32 = dtype == DType::f32;
-  const double end = is_f32 ? f(high) : high, start = is_f32 ? f(low) : low;
-  const bool may_reach =
-      is_f32 ? reaches(f(low), f(high - low), f(high)) : reaches(low, high - low, high);
-  if (start == end || !may_reach) return scaled;
-  const double below = is_f32 ? std::nextafter(f(high), f(low)) : std::nextafter(high, low);
-  return minimum({scaled, where}, {below, where});
+  return support::visit_float(dtype, [&]<class T>(std::type_identity<T>) {
+    const T start = static_cast<T>(low), end = static_cast<T>(high);
+    if (start == end || !reaches(start, static_cast<T>(high - low), end)) return scaled;
+    return minimum({scaled, where}, {std::nextafter(end, start), where});
+  });
 }
 
 Expr Random::normal(std::vector<Dim> shape, DType dtype, double mean, double stddev,

@@ -9,6 +9,7 @@
 #include "lib/ops/build.hpp"
 #include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/rules.hpp"
+#include "lib/support/dtype.hpp"
 
 namespace kroton::rewrite::rules {
 namespace {
@@ -38,10 +39,9 @@ double value_of(const Site& s, std::string_view name) {
 }
 
 bool is_normal(double v, DType t) {
-  const double smallest =
-      t == DType::f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min();
-  const double largest =
-      t == DType::f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+  const DTypeRow& row = row_of(t);
+  const double smallest = std::ldexp(1.0, row.min_exponent - 1),
+               largest = std::ldexp(2 - std::ldexp(1.0, 1 - row.digits), row.max_exponent - 1);
   return std::fabs(v) >= smallest && std::fabs(v) <= largest;
 }
 
@@ -96,20 +96,6 @@ NodeId relu_of_floats(Site& s) {
   return is_integral(s) ? ir::no_node : s.make(ops::relu, {s["x"]});
 }
 
-/// True if every value of `from` is a value of `to`.
-bool holds_all(DType to, DType from) {
-  if (to == from || is_bool(from)) return true;
-  if (is_bool(to)) return false;
-  const auto bits = [](DType t) { return 8 * static_cast<int>(item_size(t)); };
-  if (is_float(to)) {
-    if (is_float(from)) return bits(to) >= bits(from);
-    return bits(from) <= (to == DType::f64 ? 32 : 16);
-  }
-  if (is_float(from)) return false;
-  if (is_unsigned_int(from))
-    return is_unsigned_int(to) ? bits(to) >= bits(from) : bits(to) > bits(from);
-  return is_signed_int(to) && bits(to) >= bits(from);
-}
 NodeId cast_identity(Site& s) {
   return s.type(s["x"]).dtype == s.type(s.root()).dtype ? s["x"] : ir::no_node;
 }
@@ -117,9 +103,9 @@ NodeId compose_casts(Site& s) {
   const NodeId middle = s.node(s.root()).inputs[0];
   const DType from = s.type(s["x"]).dtype, between = s.type(middle).dtype,
               to = s.type(s.root()).dtype;
-  if (!holds_all(between, from)) return ir::no_node;
+  if (!support::holds_all(between, from)) return ir::no_node;
   // What does not fit is the nearest value that does if it comes from a float, else it wraps.
-  if (is_float(between) && is_integer(from) && is_integer(to) && !holds_all(to, from))
+  if (is_float(between) && is_integer(from) && is_integer(to) && !support::holds_all(to, from))
     return ir::no_node;
   return from == to ? s["x"] : s.make(ops::cast, {s["x"]}, {.dtype = to});
 }
