@@ -77,6 +77,16 @@ GpuFacts gpu_facts(int index) {
 
 bool Gpu::is_forked() noexcept { return gpus().is_forked; }
 
+void Gpu::refuse_in_child(int index) {
+  if (!is_forked()) return;
+  support::fail<DeviceError>("cuda",
+                             {.hint = "fork before the first function is compiled for a device, "
+                                      "or start a new program"},
+                             "cuda:{} was in use when this process was forked; CUDA does not "
+                             "work in the child then",
+                             index);
+}
+
 Gpu& Gpu::get(int index) {
   Gpus& all = gpus();
   const auto find = [&] {
@@ -84,13 +94,7 @@ Gpu& Gpu::get(int index) {
     return all.is_forked ? nullptr : all.by_index[index];
   };
   if (Gpu* known = find()) return *known;
-  if (all.is_forked)
-    support::fail<DeviceError>("cuda",
-                               {.hint = "fork before the first function is compiled for a device, "
-                                        "or start a new program"},
-                               "cuda:{} was in use when this process was forked; CUDA does not "
-                               "work in the child then",
-                               index);
+  refuse_in_child(index);
   const std::lock_guard opening(all.opening);
   if (Gpu* known = find()) return *known;
   auto* gpu = new Gpu(gpu_facts(index));
@@ -118,6 +122,7 @@ Gpu::Gpu(GpuFacts facts) : facts_(std::move(facts)), pool_(*this) {
 }
 
 Gpu::Current::Current(Gpu& gpu) {
+  refuse_in_child(gpu.facts_.index);
   Context now = nullptr;
   gpu.check(driver().cuCtxGetCurrent(&now), "asking for the context");
   if (now == gpu.context()) return;

@@ -78,6 +78,8 @@ public:
   void give_queue(Queue& queue) noexcept;
   /// In the child of a process that has used a device: nothing of CUDA can be used here.
   static bool is_forked() noexcept;
+  /// Throws DeviceError there.
+  static void refuse_in_child(int index);
   /// The queue that copies between host and device are made on, one after the other.
   Queue& copy_queue() noexcept { return *copies_; }
   std::mutex& copy_mutex() noexcept { return copy_mutex_; }

@@ -2,6 +2,7 @@
 #include <kroton/core.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
