@@ -93,13 +93,13 @@ void Binder::bind_buffers() {
 }
 
 void Binder::bind_leaf(int buffer, const ir::GraphNode& n) {
-  const int leaf = n.attrs.leaf ? leaves_.number_of(n.attrs.leaf.get()) : -1;
+  const int leaf = n.params.leaf() ? leaves_.number_of(n.params.leaf()) : -1;
   if (n.op == &ops::input) {
     bound_.sources.push_back({BoundPlan::Source::argument, buffer, leaf});
   } else if (n.op == &ops::shared) {
     bound_.sources.push_back({BoundPlan::Source::shared, buffer, leaf});
   } else if (n.op == &ops::array) {
-    const Array& value = static_cast<const ir::ArrayLeaf*>(n.attrs.leaf.get())->value;
+    const Array& value = n.params.as<ops::ArrayParams>().leaf->value;
     BoundPlan::Constant c{buffer, leaf, value.dtype(), value.shape()};
     if (leaf < 0) { // folded from others
       const Array dense = value.contiguous(signature_.where);
@@ -108,7 +108,8 @@ void Binder::bind_leaf(int buffer, const ir::GraphNode& n) {
     bound_.constants.push_back(std::move(c));
   } else {
     BoundPlan::Constant c{buffer, -1, n.type.dtype};
-    c.bytes.assign(reinterpret_cast<const char*>(&n.attrs.bits), item_size(n.type.dtype));
+    c.bytes.assign(reinterpret_cast<const char*>(ops::constant_in(n).words.data()),
+                   item_size(n.type.dtype));
     bound_.constants.push_back(std::move(c));
   }
 }
@@ -138,7 +139,7 @@ void Binder::bind_sizes() {
   for (ir::NodeId id : plan_.graph.order()) {
     const ir::Type& type = plan_.graph[id].type;
     for (const Dim& d : type.shape) bind_scalars(d);
-    for (const Dim& d : plan_.graph[id].attrs.dims) bind_scalars(d);
+    ir::for_each_dim(plan_.graph[id].params, [&](const Dim& d) { bind_scalars(d); });
     // Kernels count elements of values that are not stored, too: a call checks that an int64 can.
     const auto item = static_cast<std::int64_t>(item_size(type.dtype));
     if (counted.emplace(type.shape.data(), item).second)

@@ -58,14 +58,15 @@ public:
 
   void run() {
     for (const Expr& e : s_.inputs) {
-      scalars_.insert(e.node()->attrs.leaf.get());
+      scalars_.insert(e.node()->params.leaf());
       for (const Dim& d : e.shape())
         if (!d.is_static() && d.node()->kind == ir::DimKind::symbol) symbols_.insert(d);
     }
     for (const Expr& e : s_.inputs) visit(*e.node(), e.node()->type.shape);
     for (const ir::Node* n : s_.order) {
       visit(*n, n->type.shape);
-      visit(*n, n->attrs.dims);
+      if (n->params.has_unknown_dims())
+        ir::for_each_dim(n->params, [&](const Dim& d) { visit(*n, d); });
     }
     if (!unknown_.empty()) check_equal_ones();
   }
@@ -78,19 +79,22 @@ private:
 
   void visit(const ir::Node& n, const ir::DimList& dims) {
     if (dims.empty() || !seen_.insert(dims.data())) return;
-    for (const Dim& d : dims)
-      ir::dims::for_each_leaf(d, [&](const Dim& leaf) {
-        if (leaf.node()->kind == ir::DimKind::scalar) {
-          if (!scalars_.contains(leaf.node()->leaf.get()))
-            refuse(n,
-                   fmt::format("the value of {}", leaf.node()->name.empty()
-                                                      ? "a scalar input without a name"
-                                                      : leaf.node()->name),
-                   "add it to the inputs, or write a number in its place");
-        } else if (!symbols_.contains(leaf)) {
-          unknown_.push_back({leaf, n});
-        }
-      });
+    for (const Dim& d : dims) visit(n, d);
+  }
+
+  void visit(const ir::Node& n, const Dim& d) {
+    ir::dims::for_each_leaf(d, [&](const Dim& leaf) {
+      if (leaf.node()->kind == ir::DimKind::scalar) {
+        if (!scalars_.contains(leaf.node()->leaf.get()))
+          refuse(n,
+                 fmt::format("the value of {}", leaf.node()->name.empty()
+                                                    ? "a scalar input without a name"
+                                                    : leaf.node()->name),
+                 "add it to the inputs, or write a number in its place");
+      } else if (!symbols_.contains(leaf)) {
+        unknown_.push_back({leaf, n});
+      }
+    });
   }
 
   /// Lets those pass that some op requires to be a number, or a dim that an input has.
@@ -159,8 +163,7 @@ void check_update(const Signature& s, const Update& u) {
 /// Those of random streams that are not updated otherwise; whether there are any.
 bool add_steps(Signature& s, std::set<const ir::SharedState*>& updated) {
   const auto state_of = [](const ir::Node& n) {
-    return std::const_pointer_cast<ir::SharedState>(
-        std::static_pointer_cast<const ir::SharedState>(n.attrs.leaf));
+    return std::const_pointer_cast<ir::SharedState>(n.params.as<ops::SharedParams>().state);
   };
   const auto has_step = [&](const ir::Node* n) {
     return n->op == &ops::shared && state_of(*n)->step != nullptr;
@@ -201,8 +204,8 @@ Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs,
              fmt::format("the update of {} gives {}, which has {} on axis {}", u.first.label(),
                          value.label(), value.shape()[i].to_string(), i),
              false, "a shared variable keeps its shape", s.name});
-      value = ir::make(ops::broadcast_to, {value}, {.dims = u.first.shape()}, value.where(),
-                       std::move(fits));
+      value = ir::make(ops::broadcast_to, {value}, ops::ShapeParams{u.first.node()->type.shape},
+                       value.where(), std::move(fits));
     }
     s.updates.emplace_back(u.first, std::move(value));
   }

@@ -4,7 +4,7 @@
 /// the others as a walk over the expressions meets them.
 ///
 ///   const Leaves leaves(signature);
-///   leaves.number_of(node->attrs.leaf.get());     // -1 if it is none of them
+///   leaves.number_of(node->params.leaf());     // -1 if it is none of them
 ///   leaves.array(5)->value;                       // null if leaf 5 is no array
 #include <unordered_map>
 #include <vector>

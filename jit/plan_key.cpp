@@ -4,7 +4,6 @@
 #include <link.h>
 
 #include "lib/ops/basic.hpp"
-#include "lib/ops/random.hpp"
 #include "lib/rewrite/pipeline.hpp"
 
 namespace kroton::jit {
@@ -12,13 +11,41 @@ namespace {
 
 /// Writes a program as bytes from which it could be told apart from every other: each list with its
 /// length in front, each node, leaf and dim by a number that it got when it was first met.
-class Encoder {
+class Encoder : public ir::FieldVisitor {
 public:
   explicit Encoder(const PlanInputs& in) : in_(in) {}
 
   std::string encode();
 
 private:
+  void visit(std::string_view, const bool& value) override { put(value ? 1 : 0); }
+  void visit(std::string_view, const std::int64_t& value) override {
+    put(static_cast<std::uint64_t>(value));
+  }
+  void visit(std::string_view, const ir::Ints& value) override {
+    put(value.size());
+    for (std::int64_t v : value) put(static_cast<std::uint64_t>(v));
+  }
+  void visit(std::string_view, const DType& value) override {
+    put(static_cast<std::uint64_t>(value));
+  }
+  void visit(std::string_view, const ir::Scalar& value) override {
+    put(static_cast<std::uint64_t>(value.dtype));
+    for (std::uint64_t word : value.words) put(word);
+  }
+  void visit(std::string_view, const ir::Draw& value) override {
+    put(static_cast<std::uint64_t>(in_.leaves.number_of_draw(value.number)));
+  }
+  void visit(std::string_view, const Dim& value) override { put_dim(value); }
+  void visit(std::string_view, const ir::DimList& value) override { put_dims(value); }
+  // What an input and a shared variable hold decides nothing of the code.
+  void visit(std::string_view, const ir::InputIdentity& value) override { put_leaf(value.get()); }
+  void visit(std::string_view, const ir::SharedIdentity& value) override { put_leaf(value.get()); }
+  void visit(std::string_view, const ir::ArrayIdentity& value) override {
+    put_leaf(value.get());
+    put_value(value->value);
+  }
+
   void put(std::uint64_t value);
   void put(std::string_view text) {
     put(text.size());
@@ -32,7 +59,7 @@ private:
   void put_dims(std::span<const Dim> dims);
   void put_type(const ir::Type& type);
   void put_node(const ir::Node& n);
-  void put_value(const ir::Node& n);
+  void put_value(const Array& value);
   std::uint64_t symbol_number(const ir::DimNode& n);
 
   const PlanInputs& in_;
@@ -99,8 +126,7 @@ void Encoder::put_type(const ir::Type& type) {
 }
 
 /// The elements of an array that rewrites may compute with.
-void Encoder::put_value(const ir::Node& n) {
-  const Array& value = static_cast<const ir::ArrayLeaf*>(n.attrs.leaf.get())->value;
+void Encoder::put_value(const Array& value) {
   if (value.numel() > rewrite::max_folded_numel) return put(0);
   const Array dense = value.contiguous(Location{});
   put(1);
@@ -111,14 +137,7 @@ void Encoder::put_node(const ir::Node& n) {
   put(n.op->name);
   put(n.inputs.size());
   for (const Expr& e : n.inputs) put(nodes_.at(e.node().get()));
-  put(n.attrs.ints.size());
-  for (std::int64_t v : n.attrs.ints)
-    put(static_cast<std::uint64_t>(n.op == &ops::uniform ? in_.leaves.number_of_draw(v) : v));
-  put_dims(n.attrs.dims);
-  put(static_cast<std::uint64_t>(n.attrs.dtype));
-  put(n.attrs.bits);
-  put_leaf(n.attrs.leaf.get());
-  if (n.op == &ops::array) put_value(n);
+  n.params.visit(*this); // how many fields there are follows from the op
   put(n.constraints.size());
   for (const ir::Constraint& c : n.constraints) {
     put_dim(c.a);
@@ -134,7 +153,7 @@ std::string Encoder::encode() {
   for (const Expr& e : s.inputs) put_type(e.node()->type);
   put(s.updates.size());
   for (const Update& u : s.updates) {
-    put_leaf(u.first.node()->attrs.leaf.get());
+    put_leaf(u.first.node()->params.leaf());
     put_type(u.first.node()->type);
   }
   put(in_.leaves.order().size());

@@ -329,10 +329,11 @@ private:
         refuse(*n,
                fmt::format("{} is {}[{}], which has more bytes than an int64 counts",
                            n->type.to_string(), to_string(n->type.dtype), fmt::join(values, ",")));
-      for (const Dim& d : n->attrs.dims)
+      ir::for_each_dim(n->params, [&](const Dim& d) {
         if (!value_of_dim(d))
           refuse(*n, fmt::format("a size of {} is {}, more than an int64 counts",
                                  n->type.to_string(), d.to_string()));
+      });
     }
   }
 
@@ -363,7 +364,8 @@ private:
   std::int64_t value_of_leaf(const Dim& leaf) const {
     if (leaf.node()->kind == ir::DimKind::scalar) {
       for (std::size_t i = 0; i < inputs_.size(); ++i)
-        if (inputs_[i].node()->attrs.leaf == leaf.node()->leaf) return value_of(arguments_[i]);
+        if (inputs_[i].node()->params.leaf() == leaf.node()->leaf.get())
+          return value_of(arguments_[i]);
       return 0;
     }
     if (const auto own = from_.find(leaf); own != from_.end()) return size_at(own->second);
@@ -457,7 +459,7 @@ std::int64_t Program::size_of(const ir::DimNode& leaf, const Frame& frame) const
     const Expr& input = signature_.inputs[static_cast<std::size_t>(s.argument)];
     bool is_it = false;
     if (s.axis < 0) {
-      is_it = input.node()->attrs.leaf == leaf.leaf;
+      is_it = input.node()->params.leaf() == leaf.leaf.get();
     } else {
       const Dim d = plan().graph.canonical(input.shape()[static_cast<std::size_t>(s.axis)]);
       is_it = d.node().get() == &leaf || (!leaf.name.empty() && d.node()->name == leaf.name);

@@ -159,7 +159,7 @@ int RangeTable::add(const Origin& origin) {
 
 RangeTable::Origin RangeTable::origin_of_leaf(ir::NodeId id, const ir::GraphNode& n) const {
   if (n.op == &ops::constant) {
-    const Wide value = ops::int_value(n.type.dtype, n.attrs.bits);
+    const Wide value = ops::int_value(ops::constant_in(n));
     if (!support::integers_of(DType::i64).contains({value, value})) return {};
     return {{.kind = Kind::number, .value = static_cast<std::int64_t>(value)}};
   }
@@ -169,8 +169,10 @@ RangeTable::Origin RangeTable::origin_of_leaf(ir::NodeId id, const ir::GraphNode
 }
 
 RangeTable::Origin RangeTable::origin_of(const ir::GraphNode& n) {
-  if (n.op == &ops::size) return {{.kind = Kind::size, .a = sizes_.slot(n.attrs.dims[0])}};
-  if (n.op == &ops::iota) return {{.kind = Kind::count, .a = sizes_.slot(n.attrs.dims[0])}};
+  if (n.op == &ops::size)
+    return {{.kind = Kind::size, .a = sizes_.slot(n.params.as<ops::SizeParams>().size)}};
+  if (n.op == &ops::iota)
+    return {{.kind = Kind::count, .a = sizes_.slot(n.params.as<ops::SizeParams>().size)}};
   if (n.op->is(ir::Kind::movement) || n.op->is(ir::Kind::gather))
     return {.from = {n.inputs[0]}, .is_same = true};
   if (n.op->is_reduction()) return origin_of_reduction(n);
@@ -185,7 +187,7 @@ RangeTable::Origin RangeTable::origin_of(const ir::GraphNode& n) {
 
 RangeTable::Origin RangeTable::origin_of_reduction(const ir::GraphNode& n) {
   Dim count(1);
-  for (std::int64_t axis : n.attrs.ints)
+  for (std::int64_t axis : ops::axes_of(n))
     count = ir::dims::mul(count, graph_[n.inputs[0]].type.shape[static_cast<std::size_t>(axis)]);
   const int slot = sizes_.slot(count);
   if (n.op->gives_position()) return {{.kind = Kind::count, .a = slot}};
@@ -201,7 +203,7 @@ RangeTable::from_front(const ir::GraphNode& n) const {
   if (is_negative.op != &ops::less || is_negative.inputs[0] != position || moved.op != &ops::add)
     return std::nullopt;
   const ir::GraphNode& zero = graph_[is_negative.inputs[1]];
-  if (zero.op != &ops::constant || zero.attrs.bits != 0) return std::nullopt;
+  if (zero.op != &ops::constant || ops::constant_in(zero).bits() != 0) return std::nullopt;
   for (std::size_t side = 0; side < 2; ++side)
     if (moved.inputs[side] == position) return std::pair{position, moved.inputs[1 - side]};
   return std::nullopt;

@@ -144,16 +144,17 @@ std::vector<Array> evaluate_graph(const ir::Graph& g, const Signature& s, const 
     const ir::GraphNode& n = g[id];
     if (n.op == &ops::input) {
       for (std::size_t i = 0; i < s.inputs.size(); ++i)
-        if (s.inputs[i].node()->attrs.leaf == n.attrs.leaf)
+        if (s.inputs[i].node()->params.leaf() == n.params.leaf())
           bindings.values.emplace(id, r.arguments[i]);
     } else if (n.op == &ops::shared) {
       for (const auto& [state, value] : r.shared)
-        if (state == n.attrs.leaf.get()) bindings.values.emplace(id, value);
+        if (state == n.params.leaf()) bindings.values.emplace(id, value);
     }
   }
   bindings.size_of = [&](const ir::DimNode& wanted) -> std::int64_t {
     for (std::size_t i = 0; i < s.inputs.size(); ++i) {
-      if (wanted.kind == ir::DimKind::scalar && s.inputs[i].node()->attrs.leaf == wanted.leaf)
+      if (wanted.kind == ir::DimKind::scalar &&
+          s.inputs[i].node()->params.leaf() == wanted.leaf.get())
         return r.arguments[i].astype(DType::i64).item<std::int64_t>();
       for (std::size_t a = 0; a < s.inputs[i].shape().size(); ++a) {
         const Dim d = g.canonical(s.inputs[i].shape()[a]);
@@ -268,7 +269,7 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
   const plan::Plan& plan = compiled.program->plan();
   for (const ir::Node* n : ir::topological_order(roots_of(s))) {
     if (n->op != &ops::shared) continue;
-    const auto* state = static_cast<const ir::SharedState*>(n->attrs.leaf.get());
+    const auto* state = n->params.as<ops::SharedParams>().state.get();
     const std::shared_lock lock(state->mutex);
     reference.shared.emplace_back(state, state->value.copy());
   }

@@ -26,8 +26,7 @@ const Node* number_behind(const Expr& e) {
 
 bool is_zero(const Expr& e) {
   const Node* n = number_behind(e);
-  return n != nullptr && n->op == &ops::constant &&
-         ops::float_value(n->type.dtype, n->attrs.bits) == 0;
+  return n != nullptr && n->op == &ops::constant && ops::float_value(ops::constant_in(*n)) == 0;
 }
 
 /// True if the derivative by input `i` is a finite number, the same for all elements.
@@ -38,7 +37,7 @@ bool is_scaling(const Node& n, std::size_t i) {
   const Node* by = number_behind(n.inputs[1 - i]);
   if (by == nullptr) return false;
   if (by->op == &ops::size) return true;
-  const double v = ops::float_value(by->type.dtype, by->attrs.bits);
+  const double v = ops::float_value(ops::constant_in(*by));
   return std::isfinite(v) && v != 0;
 }
 
@@ -53,7 +52,7 @@ Sign sign_of(const Expr& e, int depth = max_depth) {
   const auto of = [&](std::size_t i) { return sign_of(n.inputs[i], depth - 1); };
   if (depth == 0) return Sign::unknown;
   if (n.op == &ops::constant) {
-    const double v = ops::float_value(n.type.dtype, n.attrs.bits);
+    const double v = ops::float_value(ops::constant_in(n));
     return v > 0 ? Sign::positive : v == 0 ? Sign::not_negative : Sign::unknown;
   }
   if (n.op == &ops::exp || n.op == &ops::sigmoid || n.op == &ops::softplus || n.op == &ops::size)
@@ -176,7 +175,7 @@ Cotangent sum_of(const Cotangent& a, const Cotangent& b, Location where) {
 std::vector<Cotangent> pull_back(const Node& n, const Expr& output, const Cotangent& c) {
   const bool is_elementwise = n.op->is(Kind::elementwise);
   const Expr given = is_elementwise ? c.value : selected(c, n.where);
-  const ir::GradContext context{n.inputs, n.attrs, output, given, n.where};
+  const ir::GradContext context{n.inputs, n.params, output, given, n.where};
   const std::vector<Expr> made = n.op->gradient(context);
   KROTON_CHECK(made.size() == n.inputs.size(), "{} gives {} gradients for {} inputs", n.op->name,
                made.size(), n.inputs.size());

@@ -38,7 +38,7 @@ Expr substitute(const Expr& e, const Substitution& by) {
       inputs.push_back(made.at(i.node().get()));
       has_changed = has_changed || !inputs.back().is(i);
     }
-    made.emplace(n, has_changed ? ir::make(*n->op, std::move(inputs), n->attrs, n->where) : at);
+    made.emplace(n, has_changed ? ir::make(*n->op, std::move(inputs), n->params, n->where) : at);
   }
   return made.at(e.node().get());
 }
@@ -47,9 +47,8 @@ Expr fresh_leaf(const Expr& like) {
   auto node = std::make_shared<Node>();
   node->op = &ops::input;
   node->type = like.node()->type;
-  node->attrs = {.dims = node->type.shape,
-                 .dtype = node->type.dtype,
-                 .leaf = std::make_shared<ir::InputLeaf>()};
+  node->params =
+      ops::InputParams{node->type.dtype, node->type.shape, std::make_shared<const ir::InputLeaf>()};
   node->where = like.where();
   return Expr(std::move(node));
 }
@@ -183,7 +182,8 @@ std::vector<Expr> grad(const Expr& cost, const std::vector<Expr>& wrt, Location 
     const Cotangent* found = walk.gradient_of(v);
     if (!found) disconnected(cost, v, walk.is_needed(v), where);
     const Expr g = reverse::selected(*found, v.where());
-    result.push_back(is_smaller(g, v) ? ir::make(ops::broadcast_to, {g}, {.dims = v.shape()}, where)
+    result.push_back(is_smaller(g, v) ? ir::make(ops::broadcast_to, {g},
+                                                 ops::ShapeParams{v.node()->type.shape}, where)
                                       : g);
   }
   return result;

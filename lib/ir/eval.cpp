@@ -283,16 +283,15 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
       inputs.push_back(values.at(i).nearest);
       if (is_widened) rests.push_back(values.at(i).rest);
     }
-    Shape shape, dims;
+    Shape shape;
     for (const Dim& d : n.type.shape) shape.push_back(size(d));
-    for (const Dim& d : n.attrs.dims) dims.push_back(size(d));
     const EvalContext context{.op = *n.op,
                               .inputs = inputs,
-                              .attrs = n.attrs,
+                              .params = n.params,
                               .dtype = stored(n.type.dtype),
                               .declared = n.type.dtype,
                               .shape = shape,
-                              .dims = dims,
+                              .size_of = bindings.size_of,
                               .rests = rests,
                               .flushes = precision == Precision::flushed};
     KROTON_CHECK(n.op->eval || n.op->is(Kind::elementwise), "{} {} has no value", n.op->name,

@@ -33,6 +33,27 @@ bool is_size_of_input(const Dim& symbol, std::span<const Expr* const> order) {
          });
 }
 
+/// Puts the dims of a graph in the place of those that they stand for.
+class Canonical : public FieldEditor {
+public:
+  explicit Canonical(const Graph& graph) : graph_(graph) {}
+
+  void edit(Dim& value) override { value = graph_.canonical(value); }
+  void edit(DimList& value) override { value = graph_.canonical(value); }
+  void edit(bool&) override {}
+  void edit(std::int64_t&) override {}
+  void edit(Ints&) override {}
+  void edit(DType&) override {}
+  void edit(Scalar&) override {}
+  void edit(Draw&) override {}
+  void edit(InputIdentity&) override {}
+  void edit(SharedIdentity&) override {}
+  void edit(ArrayIdentity&) override {}
+
+private:
+  const Graph& graph_;
+};
+
 } // namespace
 
 Dim Graph::canonical(const Dim& d) const {
@@ -53,6 +74,13 @@ DimList Graph::canonical(const DimList& shape) const {
     has_changed = has_changed || !dims::same(d, dims.back());
   }
   return has_changed ? DimList(std::move(dims)) : shape;
+}
+
+Params Graph::canonical(const Params& params) const {
+  if (dim_of_.empty() || !params.has_unknown_dims()) return params;
+  Canonical editor(*this);
+  Params edited = params.edited(editor);
+  return same(edited, params) ? params : edited;
 }
 
 Graph Graph::capture(std::span<const Expr> outputs, Unify unify, std::span<const DimValue> sizes) {
@@ -81,9 +109,7 @@ Graph Graph::capture(std::span<const Expr> outputs, Unify unify, std::span<const
     const Node* n = e->node().get();
     NodeIds inputs;
     for (const Expr& i : n->inputs) inputs.push_back(*g.captured_.find(i.node().get()));
-    Attrs attrs = n->attrs;
-    attrs.dims = g.canonical(attrs.dims);
-    const NodeId id = g.add(*n->op, std::move(inputs), std::move(attrs), n->where);
+    const NodeId id = g.add(*n->op, std::move(inputs), g.canonical(n->params), n->where);
     if (!n->name.empty() && g[id].name.empty())
       g.nodes_[static_cast<std::size_t>(id)].name = n->name;
     g.captured_.emplace(n, id);
@@ -96,11 +122,11 @@ Graph Graph::capture(std::span<const Expr> outputs, Unify unify, std::span<const
 std::size_t Graph::key_of(const GraphNode& n) const {
   std::size_t h = reinterpret_cast<std::uintptr_t>(n.op) >> 4;
   for (NodeId i : n.inputs) h = (h ^ static_cast<std::size_t>(i)) * 0x100000001B3ull;
-  return h ^ hash(n.attrs);
+  return h ^ hash(n.params);
 }
 
 bool Graph::equal(const GraphNode& a, const GraphNode& b) const {
-  return a.op == b.op && a.inputs == b.inputs && same(a.attrs, b.attrs);
+  return a.op == b.op && a.inputs == b.inputs && same(a.params, b.params);
 }
 
 NodeId Graph::find_equal(std::size_t key, const GraphNode& node, NodeId except) const {
@@ -115,18 +141,18 @@ NodeId Graph::insert(GraphNode node) {
   return id;
 }
 
-NodeId Graph::add(const Op& op, NodeIds inputs, Attrs attrs, Location where) {
+NodeId Graph::add(const Op& op, NodeIds inputs, Params params, Location where) {
   GraphNode node;
   node.op = &op;
   node.inputs = std::move(inputs);
   for (NodeId& i : node.inputs) i = resolve(i);
-  node.attrs = std::move(attrs);
+  node.params = std::move(params);
   const std::size_t key = key_of(node);
   if (const NodeId found = find_equal(key, node, no_node); found != no_node) return found;
   support::SmallVector<const Type*, 4> types;
   for (NodeId i : node.inputs) types.push_back(&(*this)[i].type);
   std::vector<Constraint> implied; // by those captured: rewrites keep shapes
-  InferContext context{op, types, node.attrs, {}, where, implied};
+  InferContext context{op, types, node.params, {}, where, implied};
   node.type = infer_type(context);
   node.type.shape = canonical(node.type.shape);
   node.where = where;
@@ -220,7 +246,7 @@ std::vector<Expr> Graph::to_exprs(std::span<const NodeId> ids) const {
     }
     Exprs inputs;
     for (NodeId i : n.inputs) inputs.push_back(expr_of(i));
-    expr_of(id) = make(*n.op, std::move(inputs), n.attrs, n.where);
+    expr_of(id) = make(*n.op, std::move(inputs), n.params, n.where);
   }
   std::vector<Expr> result;
   for (NodeId id : ids) result.push_back(expr_of(id));

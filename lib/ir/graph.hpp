@@ -24,7 +24,7 @@ using NodeIds = support::SmallVector<NodeId, 4>;
 struct GraphNode {
   const Op* op = nullptr;
   NodeIds inputs;
-  Attrs attrs;
+  Params params;
   Type type;
   Location where;
   std::string name; ///< leaves only
@@ -61,7 +61,7 @@ public:
 
   /// The node of `op`, an existing one if there is an equal one. References to other nodes stay
   /// valid.
-  NodeId add(const Op& op, NodeIds inputs, Attrs attrs, Location where);
+  NodeId add(const Op& op, NodeIds inputs, Params params, Location where);
   /// Makes every user of `from` use `to` instead; users that become equal to others are merged.
   /// `changed`, if given, receives the nodes whose inputs changed.
   void replace(NodeId from, NodeId to, std::vector<NodeId>* changed = nullptr);
@@ -79,6 +79,7 @@ public:
   /// The dim that stands for `d` after unification.
   Dim canonical(const Dim& d) const;
   DimList canonical(const DimList& shape) const;
+  Params canonical(const Params& params) const;
 
   /// Live nodes, inputs before users; depends on the graph's structure alone.
   std::vector<NodeId> order() const;

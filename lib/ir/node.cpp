@@ -38,18 +38,6 @@ bool is_countable(const Type& type) {
   return true;
 }
 
-bool same(const Attrs& a, const Attrs& b) {
-  return a.ints == b.ints && a.dtype == b.dtype && a.bits == b.bits && a.leaf == b.leaf &&
-         same(a.dims, b.dims);
-}
-
-std::size_t hash(const Attrs& a) {
-  std::size_t h = static_cast<std::size_t>(a.dtype) * 31 + a.bits * 0x9E3779B97F4A7C15ull;
-  for (std::int64_t v : a.ints) h = (h ^ static_cast<std::size_t>(v)) * 0x100000001B3ull;
-  for (const Dim& d : a.dims) h = (h ^ dims::hash(d)) * 0x100000001B3ull;
-  return h ^ (reinterpret_cast<std::uintptr_t>(a.leaf.get()) >> 4);
-}
-
 Node::~Node() {
   std::vector<Expr> doomed;
   for (Expr& e : inputs) doomed.push_back(std::move(e));
@@ -64,17 +52,17 @@ Node::~Node() {
   }
 }
 
-Expr make(const Op& op, Exprs inputs, Attrs attrs, Location where,
+Expr make(const Op& op, Exprs inputs, Params params, Location where,
           std::vector<Constraint> assumed) {
   auto node = std::make_shared<Node>();
   node->constraints = std::move(assumed);
   node->op = &op;
   support::SmallVector<const Type*, 4> types;
   for (const Expr& e : inputs) types.push_back(&e.node()->type);
-  InferContext context{op, types, attrs, inputs, where, node->constraints};
+  InferContext context{op, types, params, inputs, where, node->constraints};
   node->type = infer_type(context);
   node->inputs = std::move(inputs);
-  node->attrs = std::move(attrs);
+  node->params = std::move(params);
   node->where = where;
   return Expr(std::move(node));
 }
@@ -124,11 +112,19 @@ std::string place_of(Location where, std::span<const Expr> involved) {
   return text;
 }
 
+namespace {
+
+std::string_view name_of(const ParamsType* type) { return type ? type->name : "none"; }
+
+} // namespace
+
 std::string InferContext::label(std::size_t i) const {
   return i < exprs.size() ? exprs[i].label() : inputs[i]->to_string();
 }
 
 Type infer_type(InferContext& c) {
+  KROTON_CHECK(c.params.type() == c.op.params, "{} takes the parameters {}, got {}", c.op.name,
+               name_of(c.op.params), name_of(c.params.type()));
   return with_place(c.written.empty() ? c.op.name : c.written, c.where, c.exprs, [&] {
     Type type = c.op.infer(c);
     const bool has_shape_of_input = std::ranges::any_of(

@@ -11,6 +11,7 @@
 
 #include "lib/ir/dim.hpp"
 #include "lib/ir/dim_list.hpp"
+#include "lib/ir/params.hpp"
 #include "lib/support/shared_mutex.hpp"
 #include "lib/support/small_vector.hpp"
 
@@ -31,17 +32,6 @@ bool same(const Type& a, const Type& b);
 /// leaving zeros out, as NumPy does.
 bool is_countable(const Type& type);
 
-/// What an op is parameterised by. Each row says which fields it reads.
-struct Attrs {
-  std::vector<std::int64_t> ints = {}; ///< axes, permutations, steps
-  DimList dims = {};                   ///< a target shape, starts
-  DType dtype = DType::bool_;          ///< of a cast or a generator
-  std::uint64_t bits = 0;              ///< a scalar constant's value, as the bits of its dtype
-  std::shared_ptr<const void> leaf = nullptr; ///< identity of an input, shared variable or array
-};
-bool same(const Attrs& a, const Attrs& b);
-std::size_t hash(const Attrs& a);
-
 /// Two dims that must be equal at run time, because `Node` says so.
 struct Constraint {
   Dim a{0}, b{0};
@@ -58,7 +48,7 @@ using Exprs = support::SmallVector<Expr, 2>;
 struct Node {
   const Op* op = nullptr;
   Exprs inputs;
-  Attrs attrs;
+  Params params;
   Type type;
   std::vector<Constraint> constraints;
   std::string name; ///< inputs, shared variables and constants only
@@ -71,7 +61,7 @@ struct Node {
   ~Node();
 };
 
-/// What stands behind a leaf's `attrs.leaf`.
+/// What an input, an array and a shared variable are told apart by.
 struct InputLeaf {
   std::string name;
 };
@@ -91,7 +81,7 @@ struct SharedState {
 };
 
 /// Builds a node of `op`, inferring its type; throws the row's errors, placed at `where`.
-Expr make(const Op& op, Exprs inputs, Attrs attrs, Location where,
+Expr make(const Op& op, Exprs inputs, Params params, Location where,
           std::vector<Constraint> assumed = {});
 
 /// Every node that `roots` reach, inputs before users, in an order that depends on the

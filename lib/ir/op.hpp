@@ -24,7 +24,7 @@ enum class Kind : std::uint8_t {
   generator,   ///< no inputs; element i is computed from i where it is read: size, iota
   random,      ///< element i is drawn from the state, the only input, and i
   elementwise, ///< out[i] depends on in[i] (broadcast) alone; has eval_float or eval_int
-  reduction,   ///< folds the axes in attrs.ints, which leave the shape; has a Fold
+  reduction,   ///< folds the axes of its AxesParams, which leave the shape; has a Fold
   movement,    ///< a view: moves the input's elements without changing them
   pad,         ///< places the input's elements in a larger array; the others are zero
   gather,      ///< reads the first input at the positions in the others
@@ -77,7 +77,7 @@ struct FailureContext;
 struct InferContext {
   const Op& op;
   std::span<const Type* const> inputs;
-  const Attrs& attrs;
+  const Params& params;
   std::span<const Expr> exprs; ///< the inputs, for messages; empty inside rewrites
   Location where;
   std::vector<Constraint>& constraints;
@@ -114,21 +114,23 @@ private:
 struct EvalContext {
   const Op& op;
   std::span<const Array> inputs;
-  const Attrs& attrs;
+  const Params& params;
   DType dtype;    ///< of the result; f64 for every float when evaluating widened
   DType declared; ///< the node's own dtype
-  std::span<const std::int64_t> shape; ///< of the result
-  std::span<const std::int64_t> dims;  ///< attrs.dims, evaluated
+  std::span<const std::int64_t> shape;                        ///< of the result
+  const std::function<std::int64_t(const DimNode&)>& size_of; ///< of symbols and scalars
   /// Evaluating widened, what is missing from the f64 in `inputs`; other inputs as they are there.
   std::span<const Array> rests = {};
   /// Evaluating an f64 widened, what is missing from it: written by ops that compute. Else null.
   Array* rest = nullptr;
   bool flushes = false; ///< results below the normal numbers of f64 to zero
+
+  std::int64_t size(const Dim& d) const { return dims::evaluate(d, size_of); }
 };
 
 struct GradContext {
   std::span<const Expr> inputs;
-  const Attrs& attrs;
+  const Params& params;
   const Expr& output;
   /// Of the cost with respect to `output`: of its dtype, broadcasting into its shape. Of an
   /// elementwise op it may be anything where the gradient is known to be 0 (lib/grad/cotangent).
@@ -157,6 +159,8 @@ struct Op {
   std::string_view (*spell)(DType in, DType out) = nullptr;
   std::optional<Fold> fold = {}; ///< reductions only
 
+  /// The struct of parameters that its nodes have; null: none.
+  const ParamsType* params = nullptr;
   Type (*infer)(InferContext&) = nullptr;
   FloatEvaluator eval_float = {};
   Wide (*eval_int)(const Wide*) = nullptr;

@@ -11,28 +11,55 @@ namespace kroton {
 namespace ir {
 namespace {
 
-std::string constant_text(const GraphNode& n) {
-  if (is_float(n.type.dtype))
-    return support::visit_float(n.type.dtype, [&]<class T>(std::type_identity<T>) {
-      return support::number_text(support::from_bits<T>(n.attrs.bits));
+std::string number_text(const Scalar& value) {
+  if (is_float(value.dtype))
+    return support::visit_float(value.dtype, [&]<class T>(std::type_identity<T>) {
+      return support::number_text(support::from_bits<T>(value.bits()));
     });
-  if (is_unsigned_int(n.type.dtype)) return fmt::format("{}", n.attrs.bits);
-  if (is_bool(n.type.dtype)) return n.attrs.bits ? "true" : "false";
-  const int unused = 64 - static_cast<int>(item_size(n.type.dtype)) * 8;
-  return fmt::format("{}", static_cast<std::int64_t>(n.attrs.bits << unused) >> unused);
+  if (is_unsigned_int(value.dtype)) return fmt::format("{}", value.bits());
+  if (is_bool(value.dtype)) return value.bits() ? "true" : "false";
+  const int unused = 64 - static_cast<int>(item_size(value.dtype)) * 8;
+  return fmt::format("{}", static_cast<std::int64_t>(value.bits() << unused) >> unused);
 }
 
-std::string attrs_text(const GraphNode& n) {
-  std::string text;
-  if (!n.attrs.ints.empty()) text += fmt::format(" ints=[{}]", fmt::join(n.attrs.ints, ","));
-  if (!n.is_leaf() && !n.attrs.dims.empty()) text += " dims=" + dims::to_string(n.attrs.dims);
-  return text;
-}
+/// The fields of a node's parameters: " axes=[0,2]". Of a leaf only a constant's value, for its
+/// type and name are printed anyway.
+class FieldText : public FieldVisitor {
+public:
+  explicit FieldText(const GraphNode& n) : is_leaf_(n.is_leaf()) { n.params.visit(*this); }
+
+  std::string take() { return std::move(text_); }
+
+  void visit(std::string_view name, const bool& value) override { add(name, value); }
+  void visit(std::string_view name, const std::int64_t& value) override { add(name, value); }
+  void visit(std::string_view name, const Ints& value) override {
+    add(name, fmt::format("[{}]", fmt::join(value, ",")));
+  }
+  void visit(std::string_view name, const DType& value) override {
+    add(name, kroton::to_string(value));
+  }
+  void visit(std::string_view, const Scalar& value) override { text_ += " " + number_text(value); }
+  void visit(std::string_view name, const Draw& value) override { add(name, value.number); }
+  void visit(std::string_view name, const Dim& value) override { add(name, value.to_string()); }
+  void visit(std::string_view name, const DimList& value) override {
+    add(name, dims::to_string(value));
+  }
+  void visit(std::string_view, const InputIdentity&) override {}
+  void visit(std::string_view, const SharedIdentity&) override {}
+  void visit(std::string_view, const ArrayIdentity&) override {}
+
+private:
+  template <class T> void add(std::string_view name, const T& value) {
+    if (!is_leaf_) text_ += fmt::format(" {}={}", name, value);
+  }
+
+  bool is_leaf_;
+  std::string text_;
+};
 
 std::string head(const GraphNode& n) {
-  if (n.is_leaf() && !n.name.empty()) return fmt::format("{} {}", n.op->name, n.name);
-  if (n.op->name == "constant") return "constant " + constant_text(n);
-  return std::string(n.op->name);
+  return n.is_leaf() && !n.name.empty() ? fmt::format("{} {}", n.op->name, n.name)
+                                        : std::string(n.op->name);
 }
 
 /// For a quoted string of Graphviz.
@@ -57,8 +84,8 @@ std::string Graph::to_string() const {
     std::string inputs;
     for (NodeId i : n.inputs)
       inputs += fmt::format("{}%{}", inputs.empty() ? " " : ", ", number.at(i));
-    text +=
-        fmt::format("  %{} = {}{}{} : {}\n", k, head(n), inputs, attrs_text(n), n.type.to_string());
+    text += fmt::format("  %{} = {}{}{} : {}\n", k, head(n), inputs, FieldText(n).take(),
+                        n.type.to_string());
   }
   text += "  return";
   for (std::size_t i = 0; i < outputs_.size(); ++i)
@@ -75,7 +102,7 @@ std::string Graph::to_dot() const {
     const int k = static_cast<int>(number.size());
     number.emplace(id, k);
     text +=
-        fmt::format("  n{} [label=\"{}{}\\n{}\"{}];\n", k, in_quotes(head(n)), attrs_text(n),
+        fmt::format("  n{} [label=\"{}{}\\n{}\"{}];\n", k, in_quotes(head(n)), FieldText(n).take(),
                     n.type.to_string(), n.is_leaf() ? ", style=filled, fillcolor=lightgrey" : "");
     for (std::size_t i = 0; i < n.inputs.size(); ++i)
       text += fmt::format("  n{} -> n{};\n", number.at(n.inputs[i]), k);

@@ -5,6 +5,7 @@
 /// Another row is declared in the header of its family, beside this one, if a file of another
 /// family names it; else nowhere.
 #include "lib/ir/op.hpp"
+#include "lib/ops/params.hpp"
 
 namespace kroton::ops {
 

@@ -206,7 +206,7 @@ Expr restore_axes(const Expr& reduced, std::span<const std::int64_t> axes, Locat
   if (axes.empty()) return reduced;
   std::vector<Dim> shape = reduced.shape();
   for (std::int64_t axis : axes) shape.insert(shape.begin() + axis, Dim(1));
-  return ir::make(reshape, {reduced}, {.dims = std::move(shape)}, where);
+  return ir::make(reshape, {reduced}, ShapeParams{std::move(shape)}, where);
 }
 
 Expr sum_to(const Expr& g, const Expr& like, Location where) {
@@ -220,7 +220,7 @@ Expr sum_to(const Expr& g, const Expr& like, Location where) {
   if (reduced.empty()) return g;
   Expr s = kroton::sum(Operand(g, where), reduced);
   if (s.rank() == like.rank()) return s;
-  return ir::make(reshape, {s}, {.dims = to}, where);
+  return ir::make(reshape, {s}, ShapeParams{to}, where);
 }
 
 } // namespace kroton::ops

@@ -22,9 +22,16 @@ Expr scalar_constant(DType dtype, double value, Location where);
 Expr integer_constant(DType dtype, std::int64_t value, Location where);
 Expr cast_to(const Expr& e, DType dtype, Location where);
 
+/// A rank-0 constant.
+Expr constant_of(const ir::Scalar& value, Location where);
+/// The only element of an array.
+ir::Scalar scalar_in(const Array& value);
+
 /// The value of a rank-0 constant's bits.
 double float_value(DType dtype, std::uint64_t bits);
 ir::Wide int_value(DType dtype, std::uint64_t bits);
+inline double float_value(const ir::Scalar& s) { return float_value(s.dtype, s.bits()); }
+inline ir::Wide int_value(const ir::Scalar& s) { return int_value(s.dtype, s.bits()); }
 std::uint64_t float_bits(DType dtype, double value);
 std::uint64_t int_bits(DType dtype, ir::Wide value);
 

@@ -118,7 +118,7 @@ Expr swapped(const Expr& e, Location where) {
   std::vector<std::int64_t> order(static_cast<std::size_t>(e.rank()));
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int64_t>(i);
   std::swap(order[order.size() - 1], order[order.size() - 2]);
-  return ir::make(transpose, {e}, {.ints = std::move(order)}, where);
+  return ir::make(transpose, {e}, OrderParams{std::move(order)}, where);
 }
 
 /// See lib/plan's ContractionStep for what products are told.
@@ -200,7 +200,7 @@ std::pair<Expr, Expr> promoted(const Operand& a, const Operand& b, Location wher
 Expr with_axis(const Expr& e, std::size_t at, Location where) {
   std::vector<Dim> shape = e.shape();
   shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(at), Dim(1));
-  return ir::make(ops::reshape, {e}, {.dims = std::move(shape)}, where);
+  return ir::make(ops::reshape, {e}, ops::ShapeParams{std::move(shape)}, where);
 }
 
 } // namespace
@@ -222,7 +222,7 @@ Expr dot(Operand a, Operand b) {
   std::vector<Dim> shape;
   if (x.rank() == 2) shape.push_back(product.shape()[0]);
   if (y.rank() == 2) shape.push_back(product.shape()[1]);
-  return ir::make(ops::reshape, {product}, {.dims = std::move(shape)}, at);
+  return ir::make(ops::reshape, {product}, ops::ShapeParams{std::move(shape)}, at);
 }
 
 Expr matmul(Operand a, Operand b) {
@@ -245,7 +245,7 @@ Expr matmul(Operand a, Operand b) {
   if (!a_is_vector && !b_is_vector) return product;
   std::vector<Dim> shape = product.shape();
   shape.erase(shape.end() - (a_is_vector ? 2 : 1));
-  return ir::make(ops::reshape, {product}, {.dims = std::move(shape)}, at);
+  return ir::make(ops::reshape, {product}, ops::ShapeParams{std::move(shape)}, at);
 }
 
 } // namespace kroton

@@ -35,12 +35,12 @@ Type infer_gather(InferContext& c) {
   return {c.in(0).dtype, std::move(shape)};
 }
 
-/// Inputs: what is added, then the position arrays; attrs.dims is the shape of the result.
+/// Inputs: what is added, then the position arrays.
 Type infer_index_add(InferContext& c) {
+  const ir::DimList& shape = c.params.as<ShapeParams>().shape;
   const std::size_t k = c.inputs.size() - 1;
   std::vector<Dim> expected = c.in(1).shape;
-  expected.insert(expected.end(), c.attrs.dims.begin() + static_cast<std::ptrdiff_t>(k),
-                  c.attrs.dims.end());
+  expected.insert(expected.end(), shape.begin() + static_cast<std::ptrdiff_t>(k), shape.end());
   if (c.in(0).shape.size() != expected.size())
     c.fail<ShapeError>("what is added has the positions' axes, then the rest of the shape",
                        "expected {} to be added, got {}", ir::dims::to_string(expected),
@@ -50,7 +50,7 @@ Type infer_index_add(InferContext& c) {
         expected[i], c.in(0).shape[i],
         fmt::format("axis {} of {} should be {}", i, c.label(0), expected[i].to_string()),
         "what is added has the positions' axes, then the rest of the shape");
-  return {c.in(0).dtype, c.attrs.dims};
+  return {c.in(0).dtype, shape};
 }
 
 /// Calls `f(row of the indexed array, position number)` for every set of positions.
@@ -141,7 +141,7 @@ void position_failed(const ir::FailureContext& c) {
   // index() moves the axes that it indexes to the front; the user's own numbering is below.
   const ir::GraphNode* whole = n.op == &gather ? &c.graph[n.inputs[0]] : nullptr;
   while (whole && whole->op == &transpose) {
-    axis = static_cast<std::size_t>(whole->attrs.ints[axis]);
+    axis = static_cast<std::size_t>(whole->params.as<OrderParams>().order[axis]);
     whole = &c.graph[whole->inputs[0]];
   }
   std::string place = support::describe(n.where), of;
@@ -204,7 +204,7 @@ const Op gather{.name = "gather",
                     [](const GradContext& c) {
                       std::vector<Expr> grads(c.inputs.size(), Expr(nullptr));
                       grads[0] = ir::make(index_add, with_first(c.grad, c.inputs),
-                                          {.dims = c.inputs[0].shape()}, c.where);
+                                          ShapeParams{c.inputs[0].node()->type.shape}, c.where);
                       return grads;
                     },
                 .fail = position_failed};
@@ -213,6 +213,7 @@ const Op index_add{.name = "index-add",
                    .kind = Kind::scatter,
                    .properties = Property::fallible,
                    .dtypes = ir::Dtypes::numeric,
+                   .params = &ir::params_type<ShapeParams>,
                    .infer = infer_index_add,
                    .eval = eval_index_add,
                    .gradient =
@@ -231,15 +232,15 @@ namespace {
 std::optional<Dim> dim_of(const Expr& e) {
   const ir::Node& n = *e.node();
   if (n.type.rank() != 0 || !is_integer(n.type.dtype)) return std::nullopt;
-  if (n.op == &size) return n.attrs.dims[0];
+  if (n.op == &size) return n.params.as<SizeParams>().size;
   if (n.op == &constant) {
-    const ir::Wide v = int_value(n.type.dtype, n.attrs.bits);
+    const ir::Wide v = int_value(constant_in(n));
     constexpr ir::Wide most = std::numeric_limits<std::int64_t>::max();
     if (v > most || v < -most) return std::nullopt;
     const Dim size(static_cast<std::int64_t>(v < 0 ? -v : v));
     return v < 0 ? ir::dims::sub(Dim(0), size) : size;
   }
-  if (n.op == &input) return ir::dims::scalar(n.attrs.leaf, n.name);
+  if (n.op == &input) return ir::dims::scalar(n.params.as<InputParams>().leaf, n.name);
   if (n.op == &cast) return dim_of(n.inputs[0]);
   if (n.inputs.size() != 2) return std::nullopt;
   const auto a = dim_of(n.inputs[0]), b = dim_of(n.inputs[1]);
@@ -263,7 +264,7 @@ std::vector<Expr> aligned(const std::vector<Expr>& positions, std::string_view o
     types.push_back(&p.node()->type);
   }
   std::vector<ir::Constraint> constraints;
-  ir::Attrs none;
+  const ir::Params none;
   ir::InferContext context{gather, types, none, positions, where, constraints, op};
   const auto shape = broadcast_shapes(context);
   std::vector<Expr> result;
@@ -272,7 +273,8 @@ std::vector<Expr> aligned(const std::vector<Expr>& positions, std::string_view o
     constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
     Expr e = p.dtype() == DType::u64 ? kroton::minimum({p, where}, {most, where}) : p;
     e = cast_to(e, DType::i64, where);
-    if (!ir::dims::same(e.shape(), shape)) e = ir::make(broadcast_to, {e}, {.dims = shape}, where);
+    if (!ir::dims::same(e.shape(), shape))
+      e = ir::make(broadcast_to, {e}, ShapeParams{shape}, where);
     result.push_back(std::move(e));
   }
   return result;
@@ -297,7 +299,8 @@ Expr arange(Operand n) {
       support::fail<ShapeError>(
           "arange", {.place = support::describe(n.where), .hint = "sizes go up to 2^63 - 1"},
           "{} elements are more than an int64 counts", static_cast<std::uint64_t>(length));
-    return ir::make(ops::iota, {}, {.dims = {Dim(std::max<std::int64_t>(length, 0))}}, n.where);
+    return ir::make(ops::iota, {}, ops::SizeParams{Dim(std::max<std::int64_t>(length, 0))},
+                    n.where);
   }
   const auto d =
       ir::with_place("arange", n.where, {&n.expr, 1}, [&] { return ops::dim_of(n.expr); });
@@ -307,7 +310,7 @@ Expr arange(Operand n) {
         {.place = ir::place_of(n.where, {&n.expr, 1}),
          .hint = "use x.dim(axis), a number, or an integer scalar input, and + - * of them"},
         "the length must be known before anything is computed, got {}", n.expr.label());
-  return ir::make(ops::iota, {}, {.dims = {ir::dims::max(*d, Dim(0))}}, n.where);
+  return ir::make(ops::iota, {}, ops::SizeParams{ir::dims::max(*d, Dim(0))}, n.where);
 }
 
 Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step, Location where) {
@@ -316,7 +319,7 @@ Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step, Location w
         "arange", {.place = support::describe(where), .hint = "use a step of 1, or -1 to go down"},
         "the step is 0");
   const Dim length(detail::arange_length(start, stop, step, where));
-  const Expr i = ir::make(ops::iota, {}, {.dims = {length}}, where);
+  const Expr i = ir::make(ops::iota, {}, ops::SizeParams{length}, where);
   // A product that wraps is brought back by the sum: each element lies between start and stop.
   return Operand(start, where) + Operand(Operand(i, where) * Operand(step, where), where);
 }
@@ -334,7 +337,7 @@ Expr one_hot(Operand labels, std::int64_t classes, DType dtype) {
         {.place = ir::place_of(at, {&e, 1}),
          .hint = "give the number of classes, at least the largest label + 1"},
         "cannot make {} classes", classes);
-  const Expr position = ir::make(ops::iota, {}, {.dims = {Dim(classes)}}, at);
+  const Expr position = ir::make(ops::iota, {}, ops::SizeParams{Dim(classes)}, at);
   const Expr column = expand_dims({ops::cast_to(e, DType::i64, at), at}, {-1});
   return cast({Operand(column, at) == Operand(position, at), at}, dtype);
 }
@@ -349,7 +352,7 @@ Expr index_add(std::vector<Dim> shape, std::vector<Expr> positions, Operand g) {
                               "{} position arrays for a shape of {}", positions.size(),
                               ir::dims::to_string(shape));
   inputs.insert(inputs.begin(), e);
-  return ir::make(ops::index_add, std::move(inputs), {.dims = std::move(shape)}, g.where);
+  return ir::make(ops::index_add, std::move(inputs), ops::ShapeParams{std::move(shape)}, g.where);
 }
 
 Expr index(Operand a, std::vector<IndexItem> items, Location where) {

@@ -14,52 +14,78 @@ namespace kroton {
 namespace ops {
 namespace {
 
-using ir::Attrs;
 using ir::EvalContext;
 using ir::InferContext;
 using ir::Kind;
 using ir::Type;
 
-/// attrs.leaf identifies it, attrs.dtype and attrs.dims are its type.
-Type infer_leaf(InferContext& c) { return {c.attrs.dtype, c.attrs.dims}; }
+template <class P> Type infer_leaf(InferContext& c) {
+  const P& p = c.params.as<P>();
+  return {p.dtype, p.shape};
+}
+Type infer_constant(InferContext& c) { return {c.params.as<ConstantParams>().value.dtype, {}}; }
 Type infer_size(InferContext&) { return {DType::i64, {}}; }
-Type infer_iota(InferContext& c) { return {DType::i64, c.attrs.dims}; }
+Type infer_iota(InferContext& c) { return {DType::i64, {c.params.as<SizeParams>().size}}; }
 
 Array eval_constant(const EvalContext& c) {
+  const ir::Scalar& value = c.params.as<ConstantParams>().value;
   Array out = Array::empty(c.dtype, {});
-  if (c.dtype == c.declared) {
-    std::memcpy(out.raw(), &c.attrs.bits, item_size(c.dtype));
-  } else {
-    *out.data<double>() = float_value(c.declared, c.attrs.bits);
-  }
+  if (c.dtype == c.declared)
+    std::memcpy(out.raw(), value.words.data(), item_size(c.dtype));
+  else
+    *out.data<double>() = float_value(value);
   return out;
 }
 
 Array eval_array(const EvalContext& c) {
-  const Array& value = static_cast<const ir::ArrayLeaf*>(c.attrs.leaf.get())->value;
+  const Array& value = c.params.as<ArrayParams>().leaf->value;
   return value.dtype() == c.dtype ? value : value.astype(c.dtype);
 }
 
-Array eval_size(const EvalContext& c) { return Array::scalar<std::int64_t>(c.dims[0]); }
+Array eval_size(const EvalContext& c) {
+  return Array::scalar<std::int64_t>(c.size(c.params.as<SizeParams>().size));
+}
 
 Array eval_iota(const EvalContext& c) { return Array::arange<std::int64_t>(c.shape[0]); }
 
 } // namespace
 
-const Op input{.name = "input", .arity = 0, .kind = Kind::leaf, .infer = infer_leaf};
-const Op shared{.name = "shared", .arity = 0, .kind = Kind::leaf, .infer = infer_leaf};
-/// attrs.bits is the value, in attrs.dtype.
-const Op constant{
-    .name = "constant", .arity = 0, .kind = Kind::leaf, .infer = infer_leaf, .eval = eval_constant};
-/// attrs.leaf is an ir::ArrayLeaf.
-const Op array{
-    .name = "array", .arity = 0, .kind = Kind::leaf, .infer = infer_leaf, .eval = eval_array};
-/// attrs.dims[0] as an i64 scalar.
-const Op size{
-    .name = "size", .arity = 0, .kind = Kind::generator, .infer = infer_size, .eval = eval_size};
-/// 0 … n-1 with n = attrs.dims[0].
-const Op iota{
-    .name = "iota", .arity = 0, .kind = Kind::generator, .infer = infer_iota, .eval = eval_iota};
+const Op input{.name = "input",
+               .arity = 0,
+               .kind = Kind::leaf,
+               .params = &ir::params_type<InputParams>,
+               .infer = infer_leaf<InputParams>};
+const Op shared{.name = "shared",
+                .arity = 0,
+                .kind = Kind::leaf,
+                .params = &ir::params_type<SharedParams>,
+                .infer = infer_leaf<SharedParams>};
+const Op constant{.name = "constant",
+                  .arity = 0,
+                  .kind = Kind::leaf,
+                  .params = &ir::params_type<ConstantParams>,
+                  .infer = infer_constant,
+                  .eval = eval_constant};
+const Op array{.name = "array",
+               .arity = 0,
+               .kind = Kind::leaf,
+               .params = &ir::params_type<ArrayParams>,
+               .infer = infer_leaf<ArrayParams>,
+               .eval = eval_array};
+/// A dim as an i64 scalar.
+const Op size{.name = "size",
+              .arity = 0,
+              .kind = Kind::generator,
+              .params = &ir::params_type<SizeParams>,
+              .infer = infer_size,
+              .eval = eval_size};
+/// 0 … size-1.
+const Op iota{.name = "iota",
+              .arity = 0,
+              .kind = Kind::generator,
+              .params = &ir::params_type<SizeParams>,
+              .infer = infer_iota,
+              .eval = eval_iota};
 
 double float_value(DType dtype, std::uint64_t bits) {
   if (!is_float(dtype)) return static_cast<double>(int_value(dtype, bits));
@@ -89,12 +115,23 @@ std::uint64_t int_bits(DType dtype, ir::Wide value) {
   return (static_cast<std::uint64_t>(value) << unused) >> unused;
 }
 
+Expr constant_of(const ir::Scalar& value, Location where) {
+  return ir::make(constant, {}, ConstantParams{value}, where);
+}
+
+ir::Scalar scalar_in(const Array& value) {
+  const Array own = value.copy(); // whose bools are 0 or 1
+  ir::Scalar scalar{.dtype = own.dtype()};
+  std::memcpy(scalar.words.data(), own.raw(), item_size(own.dtype()));
+  return scalar;
+}
+
 Expr scalar_constant(DType dtype, double value, Location where) {
-  return ir::make(constant, {}, {.dtype = dtype, .bits = float_bits(dtype, value)}, where);
+  return constant_of(ir::scalar_of(dtype, float_bits(dtype, value)), where);
 }
 
 Expr integer_constant(DType dtype, std::int64_t value, Location where) {
-  return ir::make(constant, {}, {.dtype = dtype, .bits = int_bits(dtype, value)}, where);
+  return constant_of(ir::scalar_of(dtype, int_bits(dtype, value)), where);
 }
 
 Expr to_expr(const Operand& operand, DType dtype) {
@@ -114,7 +151,7 @@ Expr to_expr(const Operand& operand, DType dtype) {
                                            : std::to_string(l.integer),
                              to_string(dtype));
   }
-  return ir::make(constant, {}, {.dtype = dtype, .bits = bits}, operand.where);
+  return constant_of(ir::scalar_of(dtype, bits), operand.where);
 }
 
 Expr to_expr(const Operand& operand) {
@@ -137,7 +174,7 @@ Expr to_floating(const Operand& operand) {
 
 Expr dim_expr(const Dim& d, Location where) {
   if (d.is_static()) return integer_constant(DType::i64, d.value(), where);
-  return ir::make(size, {}, {.dims = {d}}, where);
+  return ir::make(size, {}, SizeParams{d}, where);
 }
 
 std::span<const Op* const> leaf_rows() {
@@ -161,17 +198,17 @@ Expr Expr::dim(int axis, Location where) const {
 
 namespace {
 
-Expr make_leaf(const ir::Op& op, DType dtype, std::vector<Dim> shape,
-               std::shared_ptr<const void> leaf, std::string name, Location where) {
-  if (!ir::is_countable({dtype, shape}))
+template <class P> Expr make_leaf(const ir::Op& op, P params, std::string name, Location where) {
+  ir::Type type{params.dtype, params.shape};
+  if (!ir::is_countable(type))
     support::fail<ShapeError>(
         "tensor",
         {.place = support::describe(where), .hint = "an array has at most 2^63 - 1 bytes"},
-        "{} has more bytes than an int64 counts", ir::Type{dtype, shape}.to_string());
+        "{} has more bytes than an int64 counts", type.to_string());
   auto node = std::make_shared<ir::Node>();
   node->op = &op;
-  node->attrs = {.dims = shape, .dtype = dtype, .leaf = std::move(leaf)};
-  node->type = {dtype, std::move(shape)};
+  node->params = std::move(params);
+  node->type = std::move(type);
   node->name = std::move(name);
   node->where = where;
   return Expr(std::move(node));
@@ -190,19 +227,16 @@ Expr tensor(DType dtype, std::vector<Dim> shape, std::string name, Location wher
     shape[i] = ir::dims::symbol({}, fmt::format("{} axis {}", name.empty() ? "an input" : name, i));
   }
   auto leaf = std::make_shared<ir::InputLeaf>(ir::InputLeaf{name});
-  return make_leaf(ops::input, dtype, std::move(shape), std::move(leaf), std::move(name), where);
+  return make_leaf(ops::input, ops::InputParams{dtype, std::move(shape), std::move(leaf)},
+                   std::move(name), where);
 }
 
 Expr constant(const Array& value, std::string name, Location where) {
-  if (value.rank() == 0) {
-    const Array own = value.copy(); // whose bools are 0 or 1
-    std::uint64_t bits = 0;
-    std::memcpy(&bits, own.raw(), item_size(own.dtype()));
-    return ir::make(ops::constant, {}, {.dtype = own.dtype(), .bits = bits}, where);
-  }
+  if (value.rank() == 0) return ops::constant_of(ops::scalar_in(value), where);
   auto leaf = std::make_shared<ir::ArrayLeaf>(ir::ArrayLeaf{value.copy(where)});
-  return make_leaf(ops::array, value.dtype(), static_shape(value), std::move(leaf), std::move(name),
-                   where);
+  return make_leaf(ops::array,
+                   ops::ArrayParams{value.dtype(), static_shape(value), std::move(leaf)},
+                   std::move(name), where);
 }
 
 Shared shared(const Array& value, std::string name, Location where) {
@@ -210,8 +244,8 @@ Shared shared(const Array& value, std::string name, Location where) {
   state->name = name;
   state->where = where;
   state->value = value.copy(where);
-  Expr e =
-      make_leaf(ops::shared, value.dtype(), static_shape(value), state, std::move(name), where);
+  Expr e = make_leaf(ops::shared, ops::SharedParams{value.dtype(), static_shape(value), state},
+                     std::move(name), where);
   return {std::move(e), std::move(state)};
 }
 

@@ -27,7 +27,7 @@ Type infer_where(InferContext& c) {
   return {c.in(1).dtype, broadcast_shapes(c)};
 }
 
-Type infer_cast(InferContext& c) { return {c.attrs.dtype, c.in(0).shape}; }
+Type infer_cast(InferContext& c) { return {c.params.as<CastParams>().to, c.in(0).shape}; }
 
 Array eval_cast(const ir::EvalContext& c) {
   // Widened floats keep double precision: a cast between float dtypes is then the identity.
@@ -155,7 +155,6 @@ const Op where{.name = "where",
                    },
                .domain = {{0, 1, false}, {}}};
 
-/// attrs.dtype is the target.
 const Op cast{.name = "cast",
               .kind = Kind::elementwise,
               .result = Result::cast,
@@ -164,6 +163,7 @@ const Op cast{.name = "cast",
                        : is_float(from) && !is_float(to) ? "to_{o}({0})"
                                                          : "({o})({0})";
               },
+              .params = &ir::params_type<CastParams>,
               .infer = infer_cast,
               .eval = eval_cast,
               .range = range_of_input,
@@ -178,7 +178,7 @@ const Op cast{.name = "cast",
 
 Expr cast_to(const Expr& e, DType dtype, Location where) {
   if (e.dtype() == dtype) return e;
-  return ir::make(cast, {e}, {.dtype = dtype}, where);
+  return ir::make(cast, {e}, CastParams{dtype}, where);
 }
 
 } // namespace ops
@@ -211,9 +211,8 @@ std::optional<Expr> compare_beyond(const Op& op, const Operand& e, const Operand
   const Op& certain =
       is_above ? (is_true ? less_equal : greater) : (is_true ? greater_equal : less);
   const DType dtype = e.expr.dtype();
-  const Expr end = ir::make(
-      constant, {}, {.dtype = dtype, .bits = int_bits(dtype, is_above ? range.high : range.low)},
-      literal.where);
+  const Expr end = constant_of(
+      ir::scalar_of(dtype, int_bits(dtype, is_above ? range.high : range.low)), literal.where);
   return ir::make(certain, {e.expr, end}, {}, e.where);
 }
 

@@ -21,28 +21,26 @@ using ir::Kind;
 using ir::Type;
 namespace dims = ir::dims;
 
-/// attrs.dims is the new shape.
 Type infer_reshape(InferContext& c) {
-  const Dim before = dims::product(c.in(0).shape), after = dims::product(c.attrs.dims);
+  const ir::DimList& shape = c.params.as<ShapeParams>().shape;
+  const Dim before = dims::product(c.in(0).shape), after = dims::product(shape);
   c.require_equal(before, after,
                   fmt::format("{} has {} elements, the new shape {} has {}", c.label(0),
-                              before.to_string(), dims::to_string(c.attrs.dims), after.to_string()),
+                              before.to_string(), dims::to_string(shape), after.to_string()),
                   "the number of elements stays: one dim may be -1, it is computed from the rest "
                   "and must come out even");
-  return {c.in(0).dtype, c.attrs.dims};
+  return {c.in(0).dtype, shape};
 }
 
-/// attrs.ints is the permutation.
 Type infer_transpose(InferContext& c) {
   std::vector<Dim> shape;
-  for (std::int64_t axis : c.attrs.ints)
+  for (std::int64_t axis : c.params.as<OrderParams>().order)
     shape.push_back(c.in(0).shape[static_cast<std::size_t>(axis)]);
   return {c.in(0).dtype, std::move(shape)};
 }
 
-/// attrs.dims is the new shape.
 Type infer_broadcast(InferContext& c) {
-  const auto &from = c.in(0).shape, &to = c.attrs.dims;
+  const ir::DimList &from = c.in(0).shape, &to = c.params.as<ShapeParams>().shape;
   if (from.size() > to.size())
     c.fail<ShapeError>("squeeze drops axes of size 1", "{} has more axes than {}", c.label(0),
                        dims::to_string(to));
@@ -61,33 +59,28 @@ Type infer_broadcast(InferContext& c) {
   return {c.in(0).dtype, has_changed ? ir::DimList(std::move(shape)) : to};
 }
 
-/// attrs.ints are the steps; attrs.dims the starts, then the lengths.
-Type infer_slice(InferContext& c) {
-  const std::size_t rank = c.in(0).shape.size();
-  return {c.in(0).dtype, std::vector<Dim>(c.attrs.dims.begin() + static_cast<std::ptrdiff_t>(rank),
-                                          c.attrs.dims.end())};
-}
-
-/// attrs.ints are the steps; attrs.dims the starts, then the shape of the result.
-Type infer_unslice(InferContext& c) { return infer_slice(c); }
+/// Of slice and unslice.
+Type infer_slice(InferContext& c) { return {c.in(0).dtype, c.params.as<SliceParams>().shape}; }
 
 Array eval_reshape(const EvalContext& c) {
   return c.inputs[0].reshape(Shape(c.shape.begin(), c.shape.end()));
 }
 Array eval_transpose(const EvalContext& c) {
-  return c.inputs[0].transpose(std::vector<int>(c.attrs.ints.begin(), c.attrs.ints.end()));
+  const ir::Ints& order = c.params.as<OrderParams>().order;
+  return c.inputs[0].transpose(std::vector<int>(order.begin(), order.end()));
 }
 Array eval_broadcast(const EvalContext& c) {
   return c.inputs[0].broadcast_to(Shape(c.shape.begin(), c.shape.end()));
 }
 
-/// The part of `whole` that starts at dims[0…] and has the given steps and lengths.
+/// The part of `whole` that has the given starts, steps and lengths.
 Array window(const Array& whole, const EvalContext& c, const Shape& lengths) {
+  const SliceParams& p = c.params.as<SliceParams>();
   Shape strides = whole.strides();
   std::int64_t offset = 0;
   for (std::size_t i = 0; i < strides.size(); ++i) {
-    if (lengths[i] > 0) offset += c.dims[i] * strides[i];
-    strides[i] *= c.attrs.ints[i];
+    if (lengths[i] > 0) offset += c.size(p.starts[i]) * strides[i];
+    strides[i] *= p.steps[i];
   }
   if (std::ranges::find(lengths, 0) != lengths.end()) return Array::empty(whole.dtype(), lengths);
   return whole.as_strided(lengths, strides, offset);
@@ -103,35 +96,40 @@ Array eval_unslice(const EvalContext& c) {
 }
 Array eval_identity(const EvalContext& c) { return c.inputs[0]; }
 
-std::vector<Dim> with_shape(std::span<const Dim> starts, const std::vector<Dim>& shape) {
-  std::vector<Dim> all(starts.begin(), starts.begin() + static_cast<std::ptrdiff_t>(shape.size()));
-  all.insert(all.end(), shape.begin(), shape.end());
-  return all;
+/// The gradient of slice and unslice: each is the other's, with the shape of its own input.
+std::vector<Expr> grad_slice(const GradContext& c, const Op& other) {
+  SliceParams params = c.params.as<SliceParams>();
+  params.shape = c.inputs[0].node()->type.shape;
+  return {ir::make(other, {c.grad}, std::move(params), c.where)};
 }
 
 } // namespace
 
 const Op reshape{.name = "reshape",
                  .kind = Kind::movement,
+                 .params = &ir::params_type<ShapeParams>,
                  .infer = infer_reshape,
                  .eval = eval_reshape,
                  .gradient = [](const GradContext& c) {
-                   return std::vector{
-                       ir::make(reshape, {c.grad}, {.dims = c.inputs[0].shape()}, c.where)};
+                   return std::vector{ir::make(
+                       reshape, {c.grad}, ShapeParams{c.inputs[0].node()->type.shape}, c.where)};
                  }};
 const Op transpose{.name = "transpose",
                    .kind = Kind::movement,
+                   .params = &ir::params_type<OrderParams>,
                    .infer = infer_transpose,
                    .eval = eval_transpose,
                    .gradient = [](const GradContext& c) {
-                     std::vector<std::int64_t> inverse(c.attrs.ints.size());
-                     for (std::size_t i = 0; i < inverse.size(); ++i)
-                       inverse[static_cast<std::size_t>(c.attrs.ints[i])] =
-                           static_cast<std::int64_t>(i);
-                     return std::vector{ir::make(transpose, {c.grad}, {.ints = inverse}, c.where)};
+                     const ir::Ints& order = c.params.as<OrderParams>().order;
+                     ir::Ints inverse(order.size());
+                     for (std::size_t i = 0; i < order.size(); ++i)
+                       inverse[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
+                     return std::vector{
+                         ir::make(transpose, {c.grad}, OrderParams{std::move(inverse)}, c.where)};
                    }};
 const Op broadcast_to{.name = "broadcast-to",
                       .kind = Kind::movement,
+                      .params = &ir::params_type<ShapeParams>,
                       .infer = infer_broadcast,
                       .eval = eval_broadcast,
                       .gradient = [](const GradContext& c) {
@@ -139,35 +137,28 @@ const Op broadcast_to{.name = "broadcast-to",
                       }};
 const Op slice{.name = "slice",
                .kind = Kind::movement,
+               .params = &ir::params_type<SliceParams>,
                .infer = infer_slice,
                .eval = eval_slice,
-               .gradient = [](const GradContext& c) {
-                 return std::vector{ir::make(
-                     unslice, {c.grad},
-                     {.ints = c.attrs.ints, .dims = with_shape(c.attrs.dims, c.inputs[0].shape())},
-                     c.where)};
-               }};
+               .gradient = [](const GradContext& c) { return grad_slice(c, unslice); }};
 /// Zeros with the input placed at every step-th position from the starts: slice's gradient.
-const Op unslice{
-    .name = "unslice",
-    .kind = Kind::pad,
-    .infer = infer_unslice,
-    .eval = eval_unslice,
-    .gradient = [](const GradContext& c) {
-      return std::vector{ir::make(
-          slice, {c.grad},
-          {.ints = c.attrs.ints, .dims = with_shape(c.attrs.dims, c.inputs[0].shape())}, c.where)};
-    }};
+const Op unslice{.name = "unslice",
+                 .kind = Kind::pad,
+                 .params = &ir::params_type<SliceParams>,
+                 .infer = infer_slice,
+                 .eval = eval_unslice,
+                 .gradient = [](const GradContext& c) { return grad_slice(c, slice); }};
 const Op stop_gradient{.name = "stop-gradient",
                        .kind = Kind::movement,
                        .infer = [](InferContext& c) { return c.in(0); },
                        .eval = eval_identity,
                        .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; }};
 /// The input's elements in a buffer of their own; the planner puts one where a view must become
-/// dense. attrs.ints tells several copies of one value apart.
+/// dense.
 const Op copy{.name = "copy",
               .kind = Kind::elementwise,
               .spelling = "{0}",
+              .params = &ir::params_type<CopyParams>,
               .infer = infer_elementwise,
               .eval_float = [](const auto* v) { return v[0]; },
               .eval_int = [](const ir::Wide* v) { return v[0]; },
@@ -214,7 +205,7 @@ Expr reshape(Operand a, std::vector<NewDim> shape) {
                                 known.to_string());
     target[*rest] = ir::dims::floor_div(all, known);
   }
-  return ir::make(ops::reshape, {e}, {.dims = std::move(target)}, a.where);
+  return ir::make(ops::reshape, {e}, ops::ShapeParams{std::move(target)}, a.where);
 }
 
 Expr transpose(Operand a, std::vector<int> permutation) {
@@ -238,11 +229,12 @@ Expr transpose(Operand a, std::vector<int> permutation) {
                                .hint = "name each axis once, or none to reverse them"},
                               "[{}] is no permutation of the {} axes of {}",
                               fmt::join(permutation, ","), rank, e.label());
-  return ir::make(ops::transpose, {e}, {.ints = std::move(order)}, a.where);
+  return ir::make(ops::transpose, {e}, ops::OrderParams{std::move(order)}, a.where);
 }
 
 Expr broadcast_to(Operand a, std::vector<Dim> shape) {
-  return ir::make(ops::broadcast_to, {ops::to_expr(a)}, {.dims = std::move(shape)}, a.where);
+  return ir::make(ops::broadcast_to, {ops::to_expr(a)}, ops::ShapeParams{std::move(shape)},
+                  a.where);
 }
 
 Expr expand_dims(Operand a, Axes axes) {
@@ -262,7 +254,7 @@ Expr expand_dims(Operand a, Axes axes) {
   std::vector<Dim> shape;
   auto next = e.shape().begin();
   for (bool n : is_new) shape.push_back(n ? Dim(1) : *next++);
-  return ir::make(ops::reshape, {e}, {.dims = std::move(shape)}, a.where);
+  return ir::make(ops::reshape, {e}, ops::ShapeParams{std::move(shape)}, a.where);
 }
 
 Expr squeeze(Operand a, Axes axes) {
@@ -280,7 +272,7 @@ Expr squeeze(Operand a, Axes axes) {
                                 "axis {} of {} has size {}", i, e.label(), d.to_string());
     if (axes.empty() ? !d.is(1) : !is_named) shape.push_back(d);
   }
-  return ir::make(ops::reshape, {e}, {.dims = std::move(shape)}, a.where);
+  return ir::make(ops::reshape, {e}, ops::ShapeParams{std::move(shape)}, a.where);
 }
 
 namespace {
@@ -345,7 +337,7 @@ AxisSlice axis_slice(const Range& r, const Dim& n) {
 
 /// The elements of `e` that `s` names along an axis, each looked up by its position.
 Expr gathered(const Expr& e, std::size_t axis, const AxisSlice& s, Location where) {
-  const Expr i = ir::make(ops::iota, {}, {.dims = {s.length}}, where);
+  const Expr i = ir::make(ops::iota, {}, ops::SizeParams{s.length}, where);
   const Expr moved = Operand(i, where) * Operand(s.step, where);
   std::vector<IndexItem> items(axis, Range{});
   items.emplace_back(Operand(ops::dim_expr(s.start, where), where) + Operand(moved, where));
@@ -380,8 +372,9 @@ Expr slice(Operand a, std::vector<Range> ranges) {
     starts.push_back(s.start);
     lengths.push_back(s.length);
   }
-  starts.insert(starts.end(), lengths.begin(), lengths.end());
-  return ir::make(ops::slice, {e}, {.ints = std::move(steps), .dims = std::move(starts)}, a.where);
+  return ir::make(ops::slice, {e},
+                  ops::SliceParams{std::move(starts), std::move(steps), std::move(lengths)},
+                  a.where);
 }
 
 Expr stop_gradient(Operand a) {

@@ -39,26 +39,29 @@ Words philox(Words counter, std::uint32_t k0, std::uint32_t k1) {
   return counter;
 }
 
-/// Input: the state u64[2]. attrs.dims is the shape, attrs.dtype f32 or f64, attrs.ints[0] the
-/// draw. attrs.bits is 1 for the f32 numbers that logarithms are taken of.
-Type infer_uniform(InferContext& c) { return {c.attrs.dtype, c.attrs.dims}; }
+/// Input: the state u64[2].
+Type infer_uniform(InferContext& c) {
+  const UniformParams& p = c.params.as<UniformParams>();
+  return {p.dtype, p.shape};
+}
 
-/// f32: 24 bits of word e % 4 of block e / 4; where attrs.bits is 1, the middle of one of 2^31
+/// f32: 24 bits of word e % 4 of block e / 4; positive ones the middle of one of 2^31
 /// equal parts of (0, 1). f64: the upper 27 and 26 bits of words 2 (e % 2) and the next of block e
 /// / 2.
 Array eval_uniform(const EvalContext& c) {
+  const UniformParams& p = c.params.as<UniformParams>();
   const Array state = c.inputs[0].contiguous();
   const std::uint64_t seed = state.data<std::uint64_t>()[0], step = state.data<std::uint64_t>()[1];
   Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
   const auto block = [&](std::uint64_t b) {
-    return philox({static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(c.attrs.ints[0]),
+    return philox({static_cast<std::uint32_t>(b), static_cast<std::uint32_t>(p.draw.number),
                    static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32)},
                   static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
   };
   for (std::int64_t e = 0; e < out.numel(); ++e) {
     const auto i = static_cast<std::uint64_t>(e);
     double u = 0;
-    if (c.declared == DType::f32 && c.attrs.bits != 0) {
+    if (c.declared == DType::f32 && p.is_positive) {
       u = static_cast<float>(block(i / 4)[i % 4] >> 1) * 0x1p-31f + 0x1p-32f;
     } else if (c.declared == DType::f32) {
       u = (block(i / 4)[i % 4] >> 8) * 0x1p-24;
@@ -79,6 +82,7 @@ const Op uniform{.name = "uniform",
                  .arity = 1,
                  .kind = Kind::random,
                  .cost = 20,
+                 .params = &ir::params_type<UniformParams>,
                  .infer = infer_uniform,
                  .eval = eval_uniform,
                  .gradient = [](const ir::GradContext&) { return std::vector{Expr(nullptr)}; }};
@@ -118,10 +122,8 @@ Expr Random::draw(std::vector<Dim> shape, DType dtype, Location where, bool is_f
     support::fail<TypeError>("random",
                              {.place = support::describe(where), .hint = "cast the result"},
                              "draws f32 or f64, not {}", to_string(dtype));
-  return ir::make(
-      ops::uniform, {state_},
-      {.ints = {draws_++}, .dims = std::move(shape), .dtype = dtype, .bits = is_for_logarithm},
-      where);
+  return ir::make(ops::uniform, {state_},
+                  ops::UniformParams{{draws_++}, std::move(shape), dtype, is_for_logarithm}, where);
 }
 
 Expr Random::uniform(std::vector<Dim> shape, DType dtype, double low, double high, Location where) {

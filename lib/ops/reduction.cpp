@@ -26,12 +26,12 @@ using ir::Result;
 using ir::Type;
 using ir::Wide;
 
-/// attrs.ints are the reduced axes, sorted.
 Type infer_reduction(InferContext& c) {
+  const ir::Ints& axes = axes_of(c);
   std::vector<Dim> shape;
   std::size_t next = 0;
   for (std::size_t i = 0; i < c.in(0).shape.size(); ++i) {
-    if (next < c.attrs.ints.size() && c.attrs.ints[next] == static_cast<std::int64_t>(i))
+    if (next < axes.size() && axes[next] == static_cast<std::int64_t>(i))
       ++next;
     else
       shape.push_back(c.in(0).shape[i]);
@@ -45,11 +45,11 @@ Array kept_then_reduced(const EvalContext& c, const Array& a, std::int64_t& kept
   std::vector<int> order;
   kept = reduced = 1;
   for (int i = 0; i < a.rank(); ++i) {
-    if (std::ranges::find(c.attrs.ints, i) != c.attrs.ints.end()) continue;
+    if (std::ranges::find(axes_of(c), i) != axes_of(c).end()) continue;
     order.push_back(i);
     kept *= a.shape()[static_cast<std::size_t>(i)];
   }
-  for (std::int64_t axis : c.attrs.ints) {
+  for (std::int64_t axis : axes_of(c)) {
     order.push_back(static_cast<int>(axis));
     reduced *= a.shape()[static_cast<std::size_t>(axis)];
   }
@@ -117,16 +117,16 @@ template <class Better> Array eval_position(const EvalContext& c, Better better)
 }
 
 Expr spread(const Expr& reduced, const GradContext& c) {
-  return kroton::broadcast_to(restore_axes(reduced, c.attrs.ints, c.where), c.inputs[0].shape());
+  return kroton::broadcast_to(restore_axes(reduced, axes_of(c), c.where), c.inputs[0].shape());
 }
 
 /// Ties share the gradient equally.
 std::vector<Expr> grad_extreme(const GradContext& c) {
   const Expr& x = c.inputs[0];
-  const Expr is_extreme = x == restore_axes(c.output, c.attrs.ints, c.where);
+  const Expr is_extreme = x == restore_axes(c.output, axes_of(c), c.where);
   const Expr count =
-      ir::make(sum, {kroton::cast(is_extreme, c.grad.dtype())}, {.ints = c.attrs.ints}, c.where);
-  return {kroton::where(is_extreme, restore_axes(c.grad / count, c.attrs.ints, c.where), 0)};
+      ir::make(sum, {kroton::cast(is_extreme, c.grad.dtype())}, AxesParams{axes_of(c)}, c.where);
+  return {kroton::where(is_extreme, restore_axes(c.grad / count, axes_of(c), c.where), 0)};
 }
 
 std::vector<Expr> no_gradient(const GradContext&) { return {Expr(nullptr)}; }
@@ -155,6 +155,7 @@ const Op sum{.name = "sum",
              .kind = Kind::reduction,
              .dtypes = Dtypes::numeric,
              .fold = of_sum,
+             .params = &ir::params_type<AxesParams>,
              .infer = infer_reduction,
              .eval = eval_sum,
              .gradient = [](const GradContext& c) { return std::vector{spread(c.grad, c)}; },
@@ -162,6 +163,7 @@ const Op sum{.name = "sum",
 const Op max{.name = "max",
              .kind = Kind::reduction,
              .fold = of_max,
+             .params = &ir::params_type<AxesParams>,
              .infer = infer_reduction,
              .eval = eval_max,
              .gradient = grad_extreme,
@@ -169,6 +171,7 @@ const Op max{.name = "max",
 const Op min{.name = "min",
              .kind = Kind::reduction,
              .fold = of_min,
+             .params = &ir::params_type<AxesParams>,
              .infer = infer_reduction,
              .eval = eval_min,
              .gradient = grad_extreme,
@@ -177,6 +180,7 @@ const Op argmax{.name = "argmax",
                 .kind = Kind::reduction,
                 .result = Result::position,
                 .fold = of_argmax,
+                .params = &ir::params_type<AxesParams>,
                 .infer = infer_reduction,
                 .eval =
                     [](const EvalContext& c) {
@@ -190,6 +194,7 @@ const Op argmin{.name = "argmin",
                 .kind = Kind::reduction,
                 .result = Result::position,
                 .fold = of_argmin,
+                .params = &ir::params_type<AxesParams>,
                 .infer = infer_reduction,
                 .eval =
                     [](const EvalContext& c) {
@@ -206,7 +211,7 @@ Expr reduce(const Op& op, const Expr& a, const Axes& axes, bool keepdims, Locati
             std::vector<ir::Constraint> constraints = {}) {
   if (axes.empty() && a.rank() == 0) return a;
   const auto reduced = normalize_axes(op.name, axes, a, where);
-  const Expr r = ir::make(op, {a}, {.ints = reduced}, where, std::move(constraints));
+  const Expr r = ir::make(op, {a}, AxesParams{reduced}, where, std::move(constraints));
   return keepdims ? restore_axes(r, reduced, where) : r;
 }
 
@@ -299,7 +304,7 @@ Expr logsumexp(Operand a, Axes axes, bool keepdims) {
   for (int i = 0; i < x.rank(); ++i)
     if (std::ranges::find(reduced, i) == reduced.end())
       kept.push_back(x.shape()[static_cast<std::size_t>(i)]);
-  return ir::make(ops::reshape, {r}, {.dims = std::move(kept)}, at);
+  return ir::make(ops::reshape, {r}, ops::ShapeParams{std::move(kept)}, at);
 }
 
 Expr softmax(Operand a, int axis) {

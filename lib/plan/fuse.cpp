@@ -29,7 +29,7 @@ constexpr int none = -1;
 std::size_t at(NodeId id) { return static_cast<std::size_t>(id); }
 
 /// A number that stands for a sequence of numbers and of what nodes compute.
-struct Form {
+struct Form : ir::FieldVisitor {
   std::uint64_t number = 0;
 
   void add(std::uint64_t x) {
@@ -40,8 +40,27 @@ struct Form {
     const ir::GraphNode& n = graph[id];
     add(std::hash<std::string_view>{}(n.op->name));
     add(static_cast<std::uint64_t>(n.type.dtype));
-    for (std::int64_t i : n.attrs.ints) add(static_cast<std::uint64_t>(i));
+    n.params.visit(*this);
   }
+
+  void visit(std::string_view, const bool& value) override { add(value ? 1 : 0); }
+  void visit(std::string_view, const std::int64_t& value) override {
+    add(static_cast<std::uint64_t>(value));
+  }
+  void visit(std::string_view, const ir::Ints& value) override {
+    for (std::int64_t i : value) add(static_cast<std::uint64_t>(i));
+  }
+  void visit(std::string_view, const ir::Draw& value) override {
+    add(static_cast<std::uint64_t>(value.number));
+  }
+  // Sizes and constants become arguments of one text; a result's dtype has been added.
+  void visit(std::string_view, const DType&) override {}
+  void visit(std::string_view, const ir::Scalar&) override {}
+  void visit(std::string_view, const Dim&) override {}
+  void visit(std::string_view, const ir::DimList&) override {}
+  void visit(std::string_view, const ir::InputIdentity&) override {}
+  void visit(std::string_view, const ir::SharedIdentity&) override {}
+  void visit(std::string_view, const ir::ArrayIdentity&) override {}
 };
 
 class Fuser {

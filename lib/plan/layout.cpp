@@ -3,6 +3,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "lib/ops/params.hpp"
 #include "lib/ops/random.hpp"
 #include "lib/plan/group.hpp"
 
@@ -93,10 +94,9 @@ private:
   AxisList result_slots(std::size_t k) const {
     const Member& m = group_.members[k];
     AxisList slots;
-    const auto& reduced = graph_[m.id].attrs.ints;
+    const ir::Ints& reduced = ops::reduced_axes(graph_[m.id]);
     for (int i = 0; i < over(m).rank(); ++i)
-      if (!m.is_reduction || std::ranges::find(reduced, i) == reduced.end())
-        slots.push_back(first_slot_[k] + i);
+      if (std::ranges::find(reduced, i) == reduced.end()) slots.push_back(first_slot_[k] + i);
     return slots;
   }
 
@@ -259,7 +259,7 @@ private:
   bool number_axes_of(std::size_t k, const std::unordered_map<int, int>& number) {
     Member& m = group_.members[k];
     const auto& own = over(m).shape;
-    const auto& ints = graph_[m.id].attrs.ints;
+    const ir::Ints& reduced = ops::reduced_axes(graph_[m.id]);
     for (std::size_t i = 0; i < own.size(); ++i) {
       int axis = -1;
       if (!own[i].is(1)) {
@@ -269,7 +269,7 @@ private:
         if (std::ranges::find(m.axes, axis) != m.axes.end())
           return refuse("two of its axes would be one");
         m.domain.push_back(axis);
-        if (m.is_reduction && std::ranges::find(ints, static_cast<std::int64_t>(i)) != ints.end())
+        if (std::ranges::find(reduced, static_cast<std::int64_t>(i)) != reduced.end())
           m.reduced.push_back(axis);
       }
       m.axes.push_back(axis);

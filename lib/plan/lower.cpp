@@ -102,9 +102,9 @@ private:
     Access a;
     a.param = param_of(buffer, reads);
     AxisList axes;
-    const auto& ints = graph_[m.id].attrs.ints;
+    const ir::Ints& reduced = ops::reduced_axes(graph_[m.id]);
     for (std::size_t i = 0; i < m.axes.size(); ++i)
-      if (!m.is_reduction || std::ranges::find(ints, static_cast<std::int64_t>(i)) == ints.end())
+      if (std::ranges::find(reduced, static_cast<std::int64_t>(i)) == reduced.end())
         axes.push_back(m.axes[i]);
     const auto strides = padding_.strides(m.id);
     for (std::size_t i = 0; i < axes.size(); ++i)
@@ -116,11 +116,11 @@ private:
   int read(const View& view, const AxisList& reader_axes, Scope& scope) {
     const ir::GraphNode& n = graph_[view.base];
     if (const Member* m = group_.find(view.base)) return member_value(*m, scope);
-    if (n.op == &ops::constant) return literal(n.type.dtype, n.attrs.bits, scope);
+    if (n.op == &ops::constant) return literal(n.type.dtype, ops::constant_in(n).bits(), scope);
     if (n.op == &ops::size) {
       Value v{.kind = ValueKind::size,
               .dtype = DType::i64,
-              .access = Access{.offset = n.attrs.dims[0]},
+              .access = Access{.offset = n.params.as<ops::SizeParams>().size},
               .node = view.base};
       return add_value(*scope.block, std::move(v));
     }
@@ -277,12 +277,13 @@ private:
   bool covers_axis(const View& positions, const Dim& size) const {
     const ir::GraphNode& n = graph_[positions.base];
     return n.op == &ops::iota && positions.is_pure() && positions.axes[0].axis >= 0 &&
-           dims::same(n.attrs.dims[0], size);
+           dims::same(n.params.as<ops::SizeParams>().size, size);
   }
 
   /// Its bits say whether logarithms are taken of the numbers.
   int uniform(const Member& m, Scope& scope) {
     const ir::GraphNode& n = graph_[m.id];
+    const auto& params = n.params.as<ops::UniformParams>();
     const View state = resolve_view(graph_, n.inputs[0], 1);
     Access seed, step;
     seed.param = step.param = param_of(state.base, true);
@@ -290,8 +291,8 @@ private:
     Value v{.kind = ValueKind::uniform,
             .dtype = n.type.dtype,
             .op = n.op,
-            .bits = n.attrs.bits,
-            .draw = n.attrs.ints[0],
+            .bits = params.is_positive,
+            .draw = params.draw.number,
             .node = m.id};
     Access position;
     v.inputs = {load(std::move(seed), DType::u64, ir::no_node, scope),

@@ -143,8 +143,7 @@ std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
 /// numbers of nodes change when the dead are dropped.
 std::vector<const void*> leaves_of(const Graph& g, const std::vector<NodeId>& variables) {
   std::vector<const void*> leaves;
-  for (NodeId id : variables)
-    leaves.push_back(id == ir::no_node ? nullptr : g[id].attrs.leaf.get());
+  for (NodeId id : variables) leaves.push_back(id == ir::no_node ? nullptr : g[id].params.leaf());
   return leaves;
 }
 
@@ -157,7 +156,7 @@ void introduce(Placement& placement, const Graph& g, std::span<const NodeId> ord
   for (NodeId id : order)
     if (g[id].is_leaf()) {
       placement.add_leaf(id);
-      leaf_of.emplace(g[id].attrs.leaf.get(), id);
+      leaf_of.emplace(g[id].params.leaf(), id);
     }
   for (std::size_t i = 0; i < outputs; ++i)
     placement.is_output(g.outputs()[i], static_cast<int>(i));

@@ -14,8 +14,9 @@ bool has_memory(const Graph& g, NodeId id) {
   return is_computed(g, id) || g[id].is_leaf() || is_alias(g, id);
 }
 
-NodeId copy_of(Graph& g, NodeId id, std::vector<std::int64_t> mark = {}) {
-  return g.add(ops::copy, {id}, {.ints = std::move(mark)}, g[id].where);
+/// Copies of one node with different numbers are different nodes.
+NodeId copy_of(Graph& g, NodeId id, std::int64_t number = 0) {
+  return g.add(ops::copy, {id}, ops::CopyParams{number}, g[id].where);
 }
 
 /// The node that a view looks at.
@@ -28,10 +29,11 @@ NodeId base_of(const Graph& g, NodeId id) {
 NodeId trivial_reduction(Graph& g, NodeId id) {
   const ir::GraphNode& n = g[id];
   if (n.op->gives_position()) {
-    const NodeId zero = g.add(ops::constant, {}, {.dtype = DType::i64}, n.where);
-    return g.add(ops::broadcast_to, {zero}, {.dims = n.type.shape}, n.where);
+    const NodeId zero =
+        g.add(ops::constant, {}, ops::ConstantParams{ir::scalar_of(DType::i64, 0)}, n.where);
+    return g.add(ops::broadcast_to, {zero}, ops::ShapeParams{n.type.shape}, n.where);
   }
-  return g.add(ops::reshape, {n.inputs[0]}, {.dims = n.type.shape}, n.where);
+  return g.add(ops::reshape, {n.inputs[0]}, ops::ShapeParams{n.type.shape}, n.where);
 }
 
 } // namespace
@@ -42,7 +44,7 @@ void prepare(Graph& g) {
     if (n.replaced_by != ir::no_node) continue;
     if (n.op->is_reduction()) {
       const auto& shape = g[n.inputs[0]].type.shape;
-      if (std::ranges::all_of(n.attrs.ints, [&](std::int64_t a) {
+      if (std::ranges::all_of(ops::axes_of(n), [&](std::int64_t a) {
             return shape[static_cast<std::size_t>(a)].is(1);
           }))
         g.replace(id, trivial_reduction(g, id));
@@ -70,13 +72,13 @@ void prepare(Graph& g) {
           break;
         }
     }
-    if (inputs != n.inputs) g.replace(id, g.add(*n.op, std::move(inputs), n.attrs, n.where));
+    if (inputs != n.inputs) g.replace(id, g.add(*n.op, std::move(inputs), n.params, n.where));
   }
   std::set<NodeId> taken;
   for (std::size_t i = 0; i < g.outputs().size(); ++i) {
     const NodeId id = g.outputs()[i];
     if (is_computed(g, id) && taken.insert(id).second) continue;
-    g.set_output(i, copy_of(g, id, {static_cast<std::int64_t>(i)}));
+    g.set_output(i, copy_of(g, id, static_cast<std::int64_t>(i) + 1));
   }
 }
 

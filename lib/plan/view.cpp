@@ -60,18 +60,20 @@ View resolve_view(const Graph& graph, NodeId operand, AxisMaps axes) {
     const auto& from = graph[input].type.shape;
     AxisMaps next(from.size());
     if (n.op == &ops::transpose) {
+      const ir::Ints& order = n.params.as<ops::OrderParams>().order;
       for (std::size_t i = 0; i < axes.size(); ++i)
-        next[static_cast<std::size_t>(n.attrs.ints[i])] = axes[i];
+        next[static_cast<std::size_t>(order[i])] = axes[i];
     } else if (n.op == &ops::broadcast_to) {
       const std::size_t offset = axes.size() - from.size();
       for (std::size_t i = 0; i < from.size(); ++i)
         if (!from[i].is(1)) next[i] = axes[i + offset];
     } else if (n.op == &ops::slice) {
+      const auto& taken = n.params.as<ops::SliceParams>();
       for (std::size_t i = 0; i < axes.size(); ++i) {
-        const std::int64_t step = n.attrs.ints[i];
+        const std::int64_t step = taken.steps[i];
+        const Dim& start = taken.starts[i];
         Dim moved = axes[i].start.is(0) ? Dim(0) : dims::mul(axes[i].start, Dim(std::abs(step)));
-        next[i] = {axes[i].axis,
-                   step > 0 ? dims::add(n.attrs.dims[i], moved) : dims::sub(n.attrs.dims[i], moved),
+        next[i] = {axes[i].axis, step > 0 ? dims::add(start, moved) : dims::sub(start, moved),
                    axes[i].step * step};
       }
     } else if (n.op == &ops::reshape) {

@@ -63,8 +63,8 @@ bool is_constant(const ir::Graph& g, ir::NodeId id, double value) {
   const ir::GraphNode* n = constant_behind(g, id);
   if (!n) return false;
   if (!is_float(n->type.dtype))
-    return static_cast<double>(ops::int_value(n->type.dtype, n->attrs.bits)) == value;
-  const double v = ops::float_value(n->type.dtype, n->attrs.bits);
+    return static_cast<double>(ops::int_value(ops::constant_in(*n))) == value;
+  const double v = ops::float_value(ops::constant_in(*n));
   return v == value && std::signbit(v) == std::signbit(value);
 }
 

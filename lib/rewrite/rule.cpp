@@ -82,9 +82,9 @@ Expr example(const Pattern& p, DType dtype, std::map<std::string_view, Expr>& ma
     for (const Pattern& i : p.inputs)
       inputs.push_back(
           example(i, p.op == &ops::where && inputs.empty() ? DType::bool_ : of_inputs, made));
-    ir::Attrs attrs;
-    if (p.op->is_reduction()) attrs.ints = {1};
-    e = ir::make(*p.op, std::move(inputs), std::move(attrs), here);
+    ir::Params params;
+    if (p.op->is_reduction()) params = ops::AxesParams{{1}};
+    e = ir::make(*p.op, std::move(inputs), std::move(params), here);
     break;
   }
   }
@@ -100,23 +100,30 @@ NodeId Site::operator[](std::string_view name) const {
   return bound_.nodes[it - rule_.names.begin()];
 }
 
-NodeId Site::make(const ir::Op& op, ir::NodeIds inputs, ir::Attrs attrs) {
-  return graph_.add(op, std::move(inputs), std::move(attrs), graph_[root_].where);
+NodeId Site::make(const ir::Op& op, ir::NodeIds inputs, ir::Params params) {
+  return graph_.add(op, std::move(inputs), std::move(params), graph_[root_].where);
 }
 
 NodeId Site::constant(double value, DType dtype) {
-  return make(ops::constant, {}, {.dtype = dtype, .bits = ops::float_bits(dtype, value)});
+  return make(ops::constant, {},
+              ops::ConstantParams{ir::scalar_of(dtype, ops::float_bits(dtype, value))});
+}
+
+NodeId Site::number(std::int64_t value) {
+  return make(ops::constant, {},
+              ops::ConstantParams{ir::scalar_of(DType::i64, static_cast<std::uint64_t>(value))});
 }
 
 NodeId Site::reshape(NodeId id, ir::DimList shape) {
-  return ir::same(type(id).shape, shape) ? id
-                                         : make(ops::reshape, {id}, {.dims = std::move(shape)});
+  return ir::same(type(id).shape, shape)
+             ? id
+             : make(ops::reshape, {id}, ops::ShapeParams{std::move(shape)});
 }
 
 NodeId Site::broadcast(NodeId id, ir::DimList shape) {
   return ir::same(type(id).shape, shape)
              ? id
-             : make(ops::broadcast_to, {id}, {.dims = std::move(shape)});
+             : make(ops::broadcast_to, {id}, ops::ShapeParams{std::move(shape)});
 }
 
 Rule Rule::with(Liberty l) && {

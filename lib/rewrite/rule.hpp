@@ -35,9 +35,11 @@ public:
   }
 
   /// Adds a node at the root's source location.
-  NodeId make(const ir::Op& op, ir::NodeIds inputs, ir::Attrs attrs = {});
+  NodeId make(const ir::Op& op, ir::NodeIds inputs, ir::Params params = {});
   /// A rank-0 constant.
   NodeId constant(double value, DType dtype);
+  /// The same in i64.
+  NodeId number(std::int64_t value);
   NodeId reshape(NodeId id, ir::DimList shape);
   NodeId broadcast(NodeId id, ir::DimList shape);
 

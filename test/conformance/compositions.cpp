@@ -3,6 +3,7 @@
 #include "lib/ops/basic.hpp"
 #include "lib/ops/table.hpp"
 #include "test/conformance/arrays.hpp"
+#include "test/support/params.hpp"
 
 namespace kroton::test {
 namespace {
@@ -20,7 +21,7 @@ Expr Form::apply(const Expr& x, const Others& others) const {
                                                                 : target;
     inputs.push_back(i == place ? x : others(t));
   }
-  return ir::make(*op, std::move(inputs), {.dtype = target}, Location::current());
+  return ir::make(*op, std::move(inputs), elementwise_params(*op, target), Location::current());
 }
 
 DType Form::result(DType t) const {
@@ -64,7 +65,7 @@ DType result_of(const Op& fold, DType t) {
 }
 
 Expr folded(const Op& op, const Expr& x, std::vector<std::int64_t> axes) {
-  return ir::make(op, {x}, {.ints = {axes.begin(), axes.end()}}, Location::current());
+  return ir::make(op, {x}, ops::AxesParams{std::move(axes)}, Location::current());
 }
 
 } // namespace kroton::test

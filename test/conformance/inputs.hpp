@@ -17,7 +17,7 @@ inline std::vector<Expr> inputs_of(const Expr& root) {
   for (const ir::Node* n : ir::topological_order({&root, 1}))
     for (const Expr& e : n->inputs) {
       const auto is_same = [&](const Expr& i) {
-        return i.node()->attrs.leaf == e.node()->attrs.leaf;
+        return i.node()->params.leaf() == e.node()->params.leaf();
       };
       if (e.node()->op == &ops::input && std::ranges::none_of(inputs, is_same)) inputs.push_back(e);
     }

@@ -148,10 +148,9 @@ TEST_CASE("random numbers equal the evaluator bit for bit, whatever the thread c
       const Expr x = matrix<float>("x"), b = vector<float>("b");
       // Those that normal takes logarithms of; f64 has no others.
       auto positive = [&, draw = std::int64_t{50}](std::vector<Dim> shape) mutable {
-        return ir::make(
-            ops::uniform, {rng.state()},
-            {.ints = {draw++}, .dims = std::move(shape), .dtype = t, .bits = t == DType::f32},
-            Location::current());
+        return ir::make(ops::uniform, {rng.state()},
+                        ops::UniformParams{{draw++}, std::move(shape), t, t == DType::f32},
+                        Location::current());
       };
       const std::vector<Expr> outputs{positive({33}),
                                       positive({7, 9}) * rng.uniform({7, 9}, t),

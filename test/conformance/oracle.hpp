@@ -26,7 +26,7 @@ inline std::int64_t size_in_call(const ir::Graph& g, const ir::DimNode& wanted,
                                  const std::vector<Expr>& inputs,
                                  const std::vector<Array>& arguments) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (wanted.kind == ir::DimKind::scalar && inputs[i].node()->attrs.leaf == wanted.leaf)
+    if (wanted.kind == ir::DimKind::scalar && inputs[i].node()->params.leaf() == wanted.leaf.get())
       return arguments[i].astype(DType::i64).item<std::int64_t>();
     for (std::size_t a = 0; a < inputs[i].shape().size(); ++a) {
       const Dim d = g.canonical(inputs[i].shape()[a]);
@@ -49,10 +49,10 @@ inline std::vector<Array> reference(const std::vector<Expr>& inputs,
     const ir::GraphNode& n = g[id];
     if (n.op == &ops::input) {
       for (std::size_t i = 0; i < inputs.size(); ++i)
-        if (inputs[i].node()->attrs.leaf == n.attrs.leaf) bindings.values.emplace(id, arguments[i]);
+        if (inputs[i].node()->params.leaf() == n.params.leaf())
+          bindings.values.emplace(id, arguments[i]);
     } else if (n.op == &ops::shared) {
-      bindings.values.emplace(
-          id, static_cast<const ir::SharedState*>(n.attrs.leaf.get())->value.copy());
+      bindings.values.emplace(id, n.params.as<ops::SharedParams>().state->value.copy());
     }
   }
   bindings.size_of = [&](const ir::DimNode& d) { return size_in_call(g, d, inputs, arguments); };

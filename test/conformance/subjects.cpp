@@ -9,6 +9,7 @@
 #include "lib/ops/movement.hpp"
 #include "lib/ops/table.hpp"
 #include "test/conformance/arrays.hpp"
+#include "test/support/params.hpp"
 
 namespace kroton::test {
 
@@ -51,13 +52,13 @@ Subject reductions(const Op& op, DType t) {
         if (set >> i & 1) axes.push_back(i);
       if (is_position && axes.size() != 1) continue;
       auto add = [&](std::string what, const Expr& from) {
-        const Expr r = ir::make(op, {from}, {.ints = axes}, here());
+        const Expr r = ir::make(op, {from}, ops::AxesParams{axes}, here());
         s.cases.push_back({fmt::format("{} over axes {:b} of {}", op.name, set, what), r});
         std::vector<Dim> kept = from.shape();
         for (std::int64_t a : axes) kept[static_cast<std::size_t>(a)] = 1;
         if (set % 2 == 0)
           s.cases.push_back({s.cases.back().what + " keeping dims",
-                             ir::make(ops::reshape, {r}, {.dims = kept}, here())});
+                             ir::make(ops::reshape, {r}, ops::ShapeParams{kept}, here())});
       };
       add(fmt::format("rank {}", rank), x);
       if (rank == 3 && set % 3 == 1) add("a transposed array", transpose(x));
@@ -98,14 +99,12 @@ Subject movement(DType t) {
   }
   add("a slice of a slice", slice(slice(x, {{{}, {}, -1}}), {{1, {}, 2}}));
   add("stop-gradient", stop_gradient(x));
-  add("copy", ir::make(ops::copy, {transpose(x)}, {}, here()));
+  add("copy", ir::make(ops::copy, {transpose(x)}, ops::CopyParams{}, here()));
   if (!is_bool(t)) {
     // Put back among zeros: start 1, step 2.
-    add("unslice", ir::make(ops::unslice, {c},
-                            {.ints = {2, 1}, .dims = {Dim(1), Dim(2), Dim(9), Dim(10)}}, here()));
+    add("unslice", ir::make(ops::unslice, {c}, ops::SliceParams{{1, 2}, {2, 1}, {9, 10}}, here()));
     add("unslice backwards",
-        ir::make(ops::unslice, {c}, {.ints = {-2, -1}, .dims = {Dim(7), Dim(5), Dim(9), Dim(6)}},
-                 here()));
+        ir::make(ops::unslice, {c}, ops::SliceParams{{7, 5}, {-2, -1}, {9, 6}}, here()));
   }
   s.calls = {{{5, 7}, {4, 6}, {3, 2, 5}, {5}, {}},
              {{1, 1}, {4, 6}, {3, 2, 5}, {1}, {}},
@@ -217,7 +216,8 @@ std::vector<Instance> instances(const Operands& o, DType t) {
     if (!op->is(ir::Kind::elementwise) || !takes(*op, t)) continue;
     auto add = [&](std::vector<Expr> v, DType target) {
       all.push_back(
-          {op, target, ir::make(*op, std::move(v), {.dtype = target}, Location::current())});
+          {op, target,
+           ir::make(*op, std::move(v), elementwise_params(*op, target), Location::current())});
     };
     if (op == &ops::cast)
       for (DType target : all_dtypes) add({o.a}, target);

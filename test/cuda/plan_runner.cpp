@@ -41,12 +41,12 @@ jit::Derivation derivation_of(const std::vector<Expr>& inputs, const std::vector
 /// What a leaf holds, dense.
 Array value_of(const ir::GraphNode& n, const std::vector<Expr>& inputs,
                const std::vector<Array>& arguments) {
-  if (n.op == &ops::shared) return static_cast<const ir::SharedState*>(n.attrs.leaf.get())->value;
-  if (n.op == &ops::array) return static_cast<const ir::ArrayLeaf*>(n.attrs.leaf.get())->value;
+  if (n.op == &ops::shared) return n.params.as<ops::SharedParams>().state->value;
+  if (n.op == &ops::array) return n.params.as<ops::ArrayParams>().leaf->value;
   for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (inputs[i].node()->attrs.leaf == n.attrs.leaf) return arguments[i];
+    if (inputs[i].node()->params.leaf() == n.params.leaf()) return arguments[i];
   Array scalar = Array::empty(n.type.dtype, {});
-  std::memcpy(scalar.raw(), &n.attrs.bits, item_size(n.type.dtype));
+  std::memcpy(scalar.raw(), ops::constant_in(n).words.data(), item_size(n.type.dtype));
   return scalar;
 }
 

@@ -17,6 +17,7 @@
 #include "lib/rewrite/pipeline.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"
+#include "test/support/params.hpp"
 
 namespace kroton::test {
 namespace {
@@ -37,7 +38,8 @@ struct Function {
     std::vector<Expr> inputs;
     for (std::size_t i = 0; i < static_cast<std::size_t>(op->arity); ++i)
       inputs.push_back(i == varied ? x : ops::scalar_constant(DType::f64, good(i), {}));
-    return ir::make(*op, std::move(inputs), {.dtype = DType::f64}, Location::current());
+    return ir::make(*op, std::move(inputs), elementwise_params(*op, DType::f64),
+                    Location::current());
   }
   double good() const { return good(varied); }
   double good(std::size_t i) const {

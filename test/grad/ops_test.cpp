@@ -13,6 +13,7 @@
 #include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"
+#include "test/support/params.hpp"
 
 namespace kroton::test {
 namespace {
@@ -48,8 +49,7 @@ void verify(const Op& op, const std::function<Expr(const std::vector<Expr>&)>& f
 void verify_elementwise(const Op& op) {
   const auto f = [&op](const std::vector<Expr>& v) {
     if (&op == &ops::where) return kroton::where(v[0] > 0.5, v[1], v[2]);
-    if (&op == &ops::cast) return ir::make(op, {v[0]}, {.dtype = DType::f64}, Location::current());
-    return ir::make(op, v, {}, Location::current());
+    return ir::make(op, v, elementwise_params(op, DType::f64), Location::current());
   };
   if (&op == &ops::where) {
     // The condition has no gradient: only the alternatives are arguments.
@@ -71,7 +71,7 @@ void verify_reduction(const Op& op) {
        {std::vector<std::int64_t>{0}, {1}, {0, 2}, {0, 1, 2}})
     verify(op,
            [&](const std::vector<Expr>& v) {
-             return ir::make(op, v, {.ints = axes}, Location::current());
+             return ir::make(op, v, ops::AxesParams{axes}, Location::current());
            },
            {{2, 3, 4}});
 }
@@ -95,7 +95,7 @@ void verify_structural(const Op& op) {
   } else if (&op == &ops::unslice) {
     verify(op,
            [](E v) {
-             return ir::make(ops::unslice, {v[0] * v[0]}, {.ints = {2}, .dims = {Dim(1), Dim(7)}},
+             return ir::make(ops::unslice, {v[0] * v[0]}, ops::SliceParams{{Dim(1)}, {2}, {Dim(7)}},
                              Location::current());
            },
            {{3}});

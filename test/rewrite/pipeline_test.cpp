@@ -179,7 +179,7 @@ TEST_CASE("a cast of a cast is what the two of them give, in every dtype", "[rew
         outputs.push_back(cast(cast(x, static_cast<DType>(between)), static_cast<DType>(to)));
     const auto values = [&](const ir::Graph& g) {
       Inputs inputs;
-      inputs.by_leaf.emplace(x.node()->attrs.leaf.get(), numbers.astype(x.dtype()));
+      inputs.by_leaf.emplace(x.node()->params.leaf(), numbers.astype(x.dtype()));
       Rng rng(1);
       return ir::evaluate(g, g.outputs(), bind_inputs(g, inputs, rng, Values::small));
     };

@@ -112,7 +112,7 @@ void bind_specials(Inputs& inputs, const ir::Graph& g, int round) {
       a.data<double>()[i] = specials()[k / stride % specials().size()];
     }
     stride *= specials().size();
-    inputs.by_leaf.emplace(n.attrs.leaf.get(), a.astype(n.type.dtype));
+    inputs.by_leaf.emplace(n.params.leaf(), a.astype(n.type.dtype));
   }
 }
 

@@ -87,7 +87,7 @@ struct Inputs {
   std::map<const void*, Array> by_leaf;
 
   const Array& of(const ir::GraphNode& n, Rng& rng, Values values, const Sizes& sizes) {
-    const auto found = by_leaf.find(n.attrs.leaf.get());
+    const auto found = by_leaf.find(n.params.leaf());
     if (found != by_leaf.end()) return found->second;
     Shape shape;
     for (const Dim& d : n.type.shape) shape.push_back(ir::dims::evaluate(d, sizes));
@@ -96,7 +96,7 @@ struct Inputs {
       wide.data<double>()[i] = is_float(n.type.dtype)  ? draw(rng, values)
                                : is_bool(n.type.dtype) ? static_cast<double>(rng.below(2))
                                                        : static_cast<double>(rng.below(5) - 2);
-    return by_leaf.emplace(n.attrs.leaf.get(), wide.astype(n.type.dtype)).first->second;
+    return by_leaf.emplace(n.params.leaf(), wide.astype(n.type.dtype)).first->second;
   }
 };
 

@@ -35,7 +35,7 @@ NodeId false_of_integers(Site& s) {
 
 double value_of(const Site& s, std::string_view name) {
   const ir::GraphNode& n = *constant_behind(s.graph(), s[name]);
-  return ops::float_value(n.type.dtype, n.attrs.bits);
+  return ops::float_value(ops::constant_in(n));
 }
 
 bool is_normal(double v, DType t) {
@@ -107,7 +107,7 @@ NodeId compose_casts(Site& s) {
   // What does not fit is the nearest value that does if it comes from a float, else it wraps.
   if (is_float(between) && is_integer(from) && is_integer(to) && !support::holds_all(to, from))
     return ir::no_node;
-  return from == to ? s["x"] : s.make(ops::cast, {s["x"]}, {.dtype = to});
+  return from == to ? s["x"] : s.make(ops::cast, {s["x"]}, ops::CastParams{to});
 }
 
 Expr i(const char* name) { return tensor<std::int32_t>({3, 4}, name); }
@@ -190,7 +190,7 @@ std::vector<Rule> exact() {
       rule("not-not-equal", !(x != y), x == y),
       rule("cast-identity", any(ops::cast, {x}), cast_identity)
           .on([] {
-            return ir::make(ops::cast, {f("x")}, {.dtype = DType::f32}, Location::current());
+            return ir::make(ops::cast, {f("x")}, ops::CastParams{DType::f32}, Location::current());
           })
           .but_not([] { return kroton::cast(f("x"), DType::f64); }),
       rule("cast-cast", any(ops::cast, {any(ops::cast, {x})}), compose_casts)

@@ -13,7 +13,7 @@ NodeId constant_right(Site& s) {
   if (!n.op->has(ir::Property::commutative) || n.inputs.size() != 2) return ir::no_node;
   const NodeId l = n.inputs[0], r = n.inputs[1];
   if (!constant_behind(s.graph(), l) || constant_behind(s.graph(), r)) return ir::no_node;
-  return s.make(*n.op, {r, l}, n.attrs);
+  return s.make(*n.op, {r, l}, n.params);
 }
 
 Expr f(const char* name) { return tensor<float>({3, 4}, name); }

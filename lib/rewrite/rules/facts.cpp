@@ -16,7 +16,7 @@ bool is_positive_to(const ir::Graph& g, NodeId id, int depth) {
   const ir::GraphNode& n = g[id];
   if (n.op == &ops::exp || n.op == &ops::sigmoid || n.op == &ops::softplus) return true;
   if (n.op == &ops::constant)
-    return is_float(n.type.dtype) && ops::float_value(n.type.dtype, n.attrs.bits) > 0;
+    return is_float(n.type.dtype) && ops::float_value(ops::constant_in(n)) > 0;
   const bool keeps_sign = n.op == &ops::sum || n.op == &ops::max || n.op == &ops::min ||
                           n.op == &ops::sqrt || n.op->is(ir::Kind::movement);
   if (keeps_sign) return is_positive_to(g, n.inputs[0], depth - 1);
@@ -59,7 +59,8 @@ bool is_count(const ir::Graph& g, NodeId id, std::span<const Dim> shape,
     count = ir::dims::mul(count, shape[static_cast<std::size_t>(axis)]);
   id = behind_views(g, id);
   if (!is_reciprocal && g[id].op == &ops::cast) id = g[id].inputs[0];
-  if (g[id].op == &ops::size) return !is_reciprocal && ir::dims::same(g[id].attrs.dims[0], count);
+  if (g[id].op == &ops::size)
+    return !is_reciprocal && ir::dims::same(g[id].params.as<ops::SizeParams>().size, count);
   if (!count.is_static()) return false;
   const auto n = static_cast<double>(count.value());
   return is_constant(g, id, is_reciprocal ? 1 / n : n);
@@ -81,7 +82,7 @@ Mean mean_at(const ir::Graph& g, NodeId id) {
   for (std::size_t side = 0; side < (is_product ? 2U : 1U); ++side) {
     const NodeId sum = behind_reshapes(q.inputs[side]), count = q.inputs[1 - side];
     if (g[sum].op != &ops::sum) continue;
-    const auto& axes = g[sum].attrs.ints;
+    const ir::Ints& axes = ops::axes_of(g[sum]);
     std::vector<Dim> kept = g[g[sum].inputs[0]].type.shape;
     if (!is_count(g, count, kept, axes, is_product)) continue;
     for (std::int64_t axis : axes) kept[static_cast<std::size_t>(axis)] = Dim(1);
@@ -93,7 +94,7 @@ Mean mean_at(const ir::Graph& g, NodeId id) {
 }
 
 bool is_iota_of(const ir::Graph& g, NodeId id, const Dim& size) {
-  return g[id].op == &ops::iota && ir::dims::same(g[id].attrs.dims[0], size);
+  return g[id].op == &ops::iota && ir::dims::same(g[id].params.as<ops::SizeParams>().size, size);
 }
 
 NodeId behind_views(const ir::Graph& g, NodeId id) {

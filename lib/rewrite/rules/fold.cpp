@@ -24,10 +24,7 @@ NodeId fold_scalar(Site& s) {
   if (n.type.rank() != 0) return ir::no_node;
   for (NodeId i : n.inputs)
     if (s.node(i).op != &ops::constant) return ir::no_node;
-  const Array value = value_of(s);
-  std::uint64_t bits = 0;
-  std::memcpy(&bits, value.raw(), item_size(value.dtype()));
-  return s.make(ops::constant, {}, {.dtype = value.dtype(), .bits = bits});
+  return s.make(ops::constant, {}, ops::ConstantParams{ops::scalar_in(value_of(s))});
 }
 
 bool is_known(const Site& s, NodeId id) {
@@ -57,21 +54,17 @@ NodeId fold_array(Site& s) {
     if (!size.is_static() || size.value() > max_folded_numel) return ir::no_node;
   }
   const Array value = value_of(s).contiguous();
-  if (value.rank() == 0) {
-    std::uint64_t bits = 0;
-    std::memcpy(&bits, value.raw(), item_size(value.dtype()));
-    return s.make(ops::constant, {}, {.dtype = value.dtype(), .bits = bits});
-  }
+  if (value.rank() == 0)
+    return s.make(ops::constant, {}, ops::ConstantParams{ops::scalar_in(value)});
   auto leaf = std::make_shared<ir::ArrayLeaf>(ir::ArrayLeaf{value});
   return s.make(ops::array, {},
-                {.dims = std::move(shapes), .dtype = value.dtype(), .leaf = std::move(leaf)});
+                ops::ArrayParams{value.dtype(), std::move(shapes), std::move(leaf)});
 }
 
 NodeId fold_size(Site& s) {
-  const Dim d = s.node(s.root()).attrs.dims[0];
+  const Dim d = s.node(s.root()).params.as<ops::SizeParams>().size;
   if (!d.is_static()) return ir::no_node;
-  return s.make(ops::constant, {},
-                {.dtype = DType::i64, .bits = static_cast<std::uint64_t>(d.value())});
+  return s.number(d.value());
 }
 
 Expr three() { return kroton::constant(Array::from(std::vector<float>{1, 2, 3}, {3})); }
@@ -95,7 +88,7 @@ const RuleSet& fold() {
             return kroton::reshape(three(), {3, 1}) * tensor<float>({3, 1}, "x");
           }),
           rule("fold-size", any(ops::size, {}), fold_size).on([] {
-            const Expr size = ir::make(ops::size, {}, {.dims = {Dim(7)}}, Location::current());
+            const Expr size = ir::make(ops::size, {}, ops::SizeParams{Dim(7)}, Location::current());
             return size * kroton::scalar<std::int64_t>("n");
           }),
       }};

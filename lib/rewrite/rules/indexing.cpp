@@ -71,7 +71,7 @@ NodeId gather_elementwise(Site& s) {
   ir::NodeIds inputs;
   for (NodeId i : inner.inputs)
     inputs.push_back(gather_operand(s, i, inner.type.shape, positions, false));
-  return s.make(*inner.op, std::move(inputs), inner.attrs);
+  return s.make(*inner.op, std::move(inputs), inner.params);
 }
 
 NodeId gather_broadcast(Site& s) {
@@ -103,17 +103,16 @@ bool is_checked(const Site& s, NodeId position, const Dim& size, NodeId except =
 }
 
 NodeId size_of(Site& s, const Dim& d) {
-  return d.is_static()
-             ? s.make(ops::constant, {},
-                      {.dtype = DType::i64, .bits = static_cast<std::uint64_t>(d.value())})
-             : s.make(ops::size, {}, {.dims = {d}});
+  return d.is_static() ? s.number(d.value()) : s.make(ops::size, {}, ops::SizeParams{d});
 }
+
+/// 0 … size-1.
+NodeId counted(Site& s, const Dim& size) { return s.make(ops::iota, {}, ops::SizeParams{size}); }
 
 /// The position counted from the front.
 NodeId from_front(Site& s, NodeId position, const Dim& size) {
-  if (!is_checked(s, position, size))
-    return s.make(ops::gather, {s.make(ops::iota, {}, {.dims = {size}}), position});
-  const NodeId zero = s.make(ops::constant, {}, {.dtype = DType::i64});
+  if (!is_checked(s, position, size)) return s.make(ops::gather, {counted(s, size), position});
+  const NodeId zero = s.number(0);
   return s.make(ops::where, {s.make(ops::less, {position, zero}),
                              s.make(ops::add, {position, size_of(s, size)}), position});
 }
@@ -135,16 +134,15 @@ NodeId index_add_rows(Site& s) {
     return ir::no_node;
   NodeId here = ir::no_node;
   for (std::size_t axis = 1; axis < k; ++axis) {
-    const NodeId counted =
-        along(s, s.make(ops::iota, {}, {.dims = {shape[axis]}}), axis, shape.size());
+    const NodeId own = along(s, counted(s, shape[axis]), axis, shape.size());
     const NodeId wanted = along(s, from_front(s, n.inputs[axis + 1], shape[axis]), 0, shape.size());
-    const NodeId is_here = s.make(ops::equal, {counted, wanted});
+    const NodeId is_here = s.make(ops::equal, {own, wanted});
     here = here == ir::no_node ? is_here : s.make(ops::logical_and, {here, is_here});
   }
   if (here == ir::no_node) return n.inputs[0];
   std::vector<Dim> added(shape);
   for (std::size_t axis = 1; axis < k; ++axis) added[axis] = Dim(1);
-  const NodeId zero = s.make(ops::constant, {}, {.dtype = n.type.dtype});
+  const NodeId zero = s.constant(0, n.type.dtype);
   return s.make(ops::where, {here, s.reshape(n.inputs[0], std::move(added)), zero});
 }
 
@@ -170,14 +168,15 @@ NodeId selected_position(const Site& s, NodeId condition, std::int64_t axis, int
 NodeId sum_one_hot(Site& s) {
   const ir::GraphNode& root = s.node(s.root());
   const ir::GraphNode& select = s.node(root.inputs[0]);
-  if (root.attrs.ints.size() != 1) return ir::no_node;
+  const ir::Ints& axes = ops::axes_of(root);
+  if (axes.size() != 1) return ir::no_node;
   const int rank = select.type.rank();
-  const std::int64_t axis = root.attrs.ints[0];
+  const std::int64_t axis = axes[0];
   const Dim size = select.type.shape[static_cast<std::size_t>(axis)];
   const ir::GraphNode* zero = constant_behind(s.graph(), select.inputs[2]);
-  if (!zero || ops::float_value(zero->type.dtype, zero->attrs.bits) != 0) return ir::no_node;
+  if (!zero || ops::float_value(ops::constant_in(*zero)) != 0) return ir::no_node;
   const NodeId v = select.inputs[1];
-  if (!is_constant_along(s.graph(), v, root.attrs.ints, rank)) return ir::no_node;
+  if (!is_constant_along(s.graph(), v, axes, rank)) return ir::no_node;
   const NodeId p = selected_position(s, select.inputs[0], axis, rank, size);
   if (p == ir::no_node) return ir::no_node;
   const ir::GraphNode& position = s.node(p);
@@ -200,7 +199,7 @@ NodeId sum_one_hot(Site& s) {
     const NodeId by = moved.inputs[0] == raw ? moved.inputs[1] : moved.inputs[0];
     const bool is_size =
         s.node(by).op == &ops::size
-            ? is_same_dim(s.node(by).attrs.dims[0], size)
+            ? is_same_dim(s.node(by).params.as<ops::SizeParams>().size, size)
             : size.is_static() && is_constant(s.graph(), by, static_cast<double>(size.value()));
     if (!is_size) return ir::no_node;
   }
@@ -220,16 +219,13 @@ NodeId take_unslice_apart(Site& s) {
   const NodeId x = n.inputs[0];
   const std::vector<Dim> shape = n.type.shape, part = s.type(x).shape;
   const std::size_t rank = shape.size();
+  const auto& [starts, steps, whole] = n.params.as<ops::SliceParams>();
   auto is_whole = [&](std::size_t i) {
-    return n.attrs.ints[i] == 1 && n.attrs.dims[i].is(0) && is_same_dim(part[i], shape[i]);
+    return steps[i] == 1 && starts[i].is(0) && is_same_dim(part[i], shape[i]);
   };
   std::size_t k = rank;
   while (k > 0 && is_whole(k - 1)) --k;
   if (k == 0) return x;
-  auto number = [&](std::int64_t v) {
-    return s.make(ops::constant, {}, {.dtype = DType::i64, .bits = static_cast<std::uint64_t>(v)});
-  };
-  auto counted = [&](const Dim& size) { return s.make(ops::iota, {}, {.dims = {size}}); };
 
   bool is_never_empty = true;
   for (std::size_t i = 0; i < k; ++i)
@@ -238,44 +234,44 @@ NodeId take_unslice_apart(Site& s) {
   if (!is_never_empty) {
     const std::vector<Dim> positions(part.begin(), part.begin() + static_cast<std::ptrdiff_t>(k));
     for (std::size_t i = 0; i < k; ++i) {
-      NodeId p = counted(part[i]);
-      if (n.attrs.ints[i] != 1) p = s.make(ops::mul, {p, number(n.attrs.ints[i])});
-      if (!n.attrs.dims[i].is(0)) p = s.make(ops::add, {p, size_of(s, n.attrs.dims[i])});
+      NodeId p = counted(s, part[i]);
+      if (steps[i] != 1) p = s.make(ops::mul, {p, s.number(steps[i])});
+      if (!starts[i].is(0)) p = s.make(ops::add, {p, size_of(s, starts[i])});
       inputs.push_back(s.broadcast(along(s, p, i, k), positions));
     }
-    return s.make(ops::index_add, std::move(inputs), {.dims = shape});
+    return s.make(ops::index_add, std::move(inputs), ops::ShapeParams{whole});
   }
 
   NodeId is_inside = ir::no_node;
   const std::vector<Dim> positions(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(k));
   for (std::size_t i = 0; i < k; ++i) {
-    NodeId p = counted(shape[i]);
+    NodeId p = counted(s, shape[i]);
     if (!is_whole(i)) {
-      const std::int64_t step = n.attrs.ints[i], last = part[i].value() - 1;
-      if (!n.attrs.dims[i].is(0)) p = s.make(ops::sub, {p, size_of(s, n.attrs.dims[i])});
+      const std::int64_t step = steps[i], last = part[i].value() - 1;
+      if (!starts[i].is(0)) p = s.make(ops::sub, {p, size_of(s, starts[i])});
       NodeId hits = ir::no_node;
       if (step != 1) {
-        hits = s.make(ops::equal, {s.make(ops::mod, {p, number(step)}), number(0)});
-        p = s.make(ops::floor_div, {p, number(step)});
+        hits = s.make(ops::equal, {s.make(ops::mod, {p, s.number(step)}), s.number(0)});
+        p = s.make(ops::floor_div, {p, s.number(step)});
       }
-      NodeId is_here = s.make(ops::logical_and, {s.make(ops::greater_equal, {p, number(0)}),
-                                                 s.make(ops::less_equal, {p, number(last)})});
+      NodeId is_here = s.make(ops::logical_and, {s.make(ops::greater_equal, {p, s.number(0)}),
+                                                 s.make(ops::less_equal, {p, s.number(last)})});
       if (hits != ir::no_node) is_here = s.make(ops::logical_and, {is_here, hits});
       is_here = along(s, is_here, i, rank);
       is_inside =
           is_inside == ir::no_node ? is_here : s.make(ops::logical_and, {is_inside, is_here});
-      p = s.make(ops::minimum, {s.make(ops::maximum, {p, number(0)}), number(last)});
+      p = s.make(ops::minimum, {s.make(ops::maximum, {p, s.number(0)}), s.number(last)});
     }
     inputs.push_back(s.broadcast(along(s, p, i, k), positions));
   }
-  const NodeId zero = s.make(ops::constant, {}, {.dtype = n.type.dtype});
+  const NodeId zero = s.constant(0, n.type.dtype);
   return s.make(ops::where, {is_inside, s.make(ops::gather, std::move(inputs)), zero});
 }
 
-/// attrs.ints of unslice for the slice of x[10] that the examples differentiate.
+/// The gradient of a slice of x[10] that goes down.
 Expr unslice_example() {
   const Expr g = tensor<float>({4}, "g");
-  return ir::make(ops::unslice, {g}, {.ints = {-2}, .dims = {Dim(8), Dim(10)}},
+  return ir::make(ops::unslice, {g}, ops::SliceParams{{Dim(8)}, {-2}, {Dim(10)}},
                   Location::current());
 }
 

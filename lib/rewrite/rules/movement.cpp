@@ -22,25 +22,27 @@ NodeId drop_identity(Site& s) {
   return dims::same(s.type(s["x"]).shape, s.type(s.root()).shape) ? s["x"] : ir::no_node;
 }
 
+const ir::Ints& order_of(const Site& s, NodeId transpose) {
+  return s.node(transpose).params.as<ops::OrderParams>().order;
+}
+
 NodeId drop_identity_transpose(Site& s) {
-  const auto& order = s.node(s.root()).attrs.ints;
+  const ir::Ints& order = order_of(s, s.root());
   for (std::size_t i = 0; i < order.size(); ++i)
     if (order[i] != static_cast<std::int64_t>(i)) return ir::no_node;
   return s["x"];
 }
 
 NodeId compose_transposes(Site& s) {
-  const auto outer = s.node(s.root()).attrs.ints, inner = s.node(s["inner"]).attrs.ints;
-  std::vector<std::int64_t> order;
+  const ir::Ints &outer = order_of(s, s.root()), &inner = order_of(s, s["inner"]);
+  ir::Ints order;
   for (std::int64_t axis : outer) order.push_back(inner[static_cast<std::size_t>(axis)]);
-  return s.make(ops::transpose, {s["x"]}, {.ints = std::move(order)});
+  return s.make(ops::transpose, {s["x"]}, ops::OrderParams{std::move(order)});
 }
 
-NodeId compose_reshapes(Site& s) {
-  return s.make(ops::reshape, {s["x"]}, {.dims = s.node(s.root()).attrs.dims});
-}
+NodeId compose_reshapes(Site& s) { return s.make(ops::reshape, {s["x"]}, s.node(s.root()).params); }
 NodeId compose_broadcasts(Site& s) {
-  return s.make(ops::broadcast_to, {s["x"]}, {.dims = s.node(s.root()).attrs.dims});
+  return s.make(ops::broadcast_to, {s["x"]}, s.node(s.root()).params);
 }
 
 /// A scalar looks the same under every shape.
@@ -72,7 +74,7 @@ NodeId drop_ones_under_broadcast(Site& s) {
 NodeId reshape_after_unary(Site& s) {
   const ir::GraphNode& root = s.node(s.root());
   if (root.inputs.size() != 1 || s.node(root.inputs[0]).op != &ops::reshape) return ir::no_node;
-  const NodeId computed = s.make(*root.op, {input_of(s, root.inputs[0])}, root.attrs);
+  const NodeId computed = s.make(*root.op, {input_of(s, root.inputs[0])}, root.params);
   return s.reshape(computed, root.type.shape);
 }
 
@@ -108,32 +110,32 @@ NodeId drop_implied_broadcast(Site& s) {
       i = kept;
   }
   if (!has_changed) return ir::no_node;
-  return s.make(*s.node(root).op, std::move(reduced), s.node(root).attrs);
+  return s.make(*s.node(root).op, std::move(reduced), s.node(root).params);
 }
 
 NodeId drop_identity_slice(Site& s) {
   const ir::GraphNode& n = s.node(s.root());
   const auto& from = s.type(s["x"]).shape;
+  const auto& taken = n.params.as<ops::SliceParams>();
   for (std::size_t i = 0; i < from.size(); ++i)
-    if (n.attrs.ints[i] != 1 || !n.attrs.dims[i].is(0) || !dims::same(from[i], n.type.shape[i]))
+    if (taken.steps[i] != 1 || !taken.starts[i].is(0) || !dims::same(from[i], n.type.shape[i]))
       return ir::no_node;
   return s["x"];
 }
 
 /// Starts and steps compose where both steps go up.
 NodeId compose_slices(Site& s) {
-  const ir::GraphNode &outer = s.node(s.root()), &inner = s.node(s["inner"]);
-  const std::size_t rank = outer.attrs.ints.size();
-  std::vector<std::int64_t> steps;
-  std::vector<Dim> sizes; // starts, then lengths
-  for (std::size_t i = 0; i < rank; ++i) {
-    if (outer.attrs.ints[i] < 0 || inner.attrs.ints[i] < 0) return ir::no_node;
-    steps.push_back(outer.attrs.ints[i] * inner.attrs.ints[i]);
-    sizes.push_back(
-        dims::add(inner.attrs.dims[i], dims::mul(outer.attrs.dims[i], Dim(inner.attrs.ints[i]))));
+  const auto &outer = s.node(s.root()).params.as<ops::SliceParams>(),
+             &inner = s.node(s["inner"]).params.as<ops::SliceParams>();
+  ir::Ints steps;
+  std::vector<Dim> starts;
+  for (std::size_t i = 0; i < outer.steps.size(); ++i) {
+    if (outer.steps[i] < 0 || inner.steps[i] < 0) return ir::no_node;
+    steps.push_back(outer.steps[i] * inner.steps[i]);
+    starts.push_back(dims::add(inner.starts[i], dims::mul(outer.starts[i], Dim(inner.steps[i]))));
   }
-  sizes.insert(sizes.end(), outer.type.shape.begin(), outer.type.shape.end());
-  return s.make(ops::slice, {s["x"]}, {.ints = std::move(steps), .dims = std::move(sizes)});
+  return s.make(ops::slice, {s["x"]},
+                ops::SliceParams{std::move(starts), std::move(steps), outer.shape});
 }
 
 /// f(broadcast(x)) is broadcast(f(x)): f is computed on fewer elements.
@@ -141,7 +143,7 @@ NodeId broadcast_after_unary(Site& s) {
   const ir::GraphNode& root = s.node(s.root());
   if (root.inputs.size() != 1 || s.node(root.inputs[0]).op != &ops::broadcast_to)
     return ir::no_node;
-  return s.broadcast(s.make(*root.op, {input_of(s, root.inputs[0])}, root.attrs), root.type.shape);
+  return s.broadcast(s.make(*root.op, {input_of(s, root.inputs[0])}, root.params), root.type.shape);
 }
 
 Expr m() { return tensor<float>({3, 4}, "x"); }

@@ -18,23 +18,23 @@ using namespace dsl;
 
 /// Both reductions as one, over the axes of both.
 NodeId merge(Site& s) {
-  const auto outer = s.node(s.root()).attrs.ints, inner = s.node(s["inner"]).attrs.ints;
+  const ir::Ints &outer = ops::axes_of(s.node(s.root())), &inner = ops::axes_of(s.node(s["inner"]));
   const int rank = s.type(s["x"]).rank();
-  std::vector<std::int64_t> axes = inner;
+  ir::Ints axes = inner;
   std::int64_t left = 0; // the axis' number once the inner ones are gone
   for (std::int64_t axis = 0; axis < rank; ++axis) {
     if (std::ranges::find(inner, axis) != inner.end()) continue;
     if (std::ranges::find(outer, left++) != outer.end()) axes.push_back(axis);
   }
   std::ranges::sort(axes);
-  return s.make(*s.node(s.root()).op, {s["x"]}, {.ints = std::move(axes)});
+  return s.make(*s.node(s.root()).op, {s["x"]}, ops::AxesParams{std::move(axes)});
 }
 
 NodeId drop_unit_axes(Site& s) {
   const ir::GraphNode& n = s.node(s.root());
   if (n.op->gives_position()) return ir::no_node;
   const auto& shape = s.type(n.inputs[0]).shape;
-  for (std::int64_t axis : n.attrs.ints)
+  for (std::int64_t axis : ops::axes_of(n))
     if (!shape[static_cast<std::size_t>(axis)].is(1)) return ir::no_node;
   return s.reshape(n.inputs[0], n.type.shape);
 }
@@ -44,33 +44,34 @@ NodeId drop_unit_axes(Site& s) {
 NodeId sum_of_equal(Site& s) {
   const ir::GraphNode& n = s.node(s.root());
   const auto whole = s.type(n.inputs[0]).shape;
+  const ir::Ints& axes = ops::axes_of(n);
   const NodeId x = s["x"];
   if (!is_float(n.type.dtype) ||
-      !is_constant_along(s.graph(), n.inputs[0], n.attrs.ints, static_cast<int>(whole.size())))
+      !is_constant_along(s.graph(), n.inputs[0], axes, static_cast<int>(whole.size())))
     return ir::no_node;
   double count = 1;
-  for (std::int64_t axis : n.attrs.ints) {
+  for (std::int64_t axis : axes) {
     const Dim& d = whole[static_cast<std::size_t>(axis)];
     if (!d.is_static() || d.is(0)) return ir::no_node;
     count *= static_cast<double>(d.value());
   }
   std::vector<Dim> kept = s.type(x).shape;
   const auto missing = static_cast<std::int64_t>(whole.size() - kept.size());
-  for (auto axis = n.attrs.ints.rbegin(); axis != n.attrs.ints.rend(); ++axis)
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
     if (*axis >= missing) kept.erase(kept.begin() + (*axis - missing));
   return s.make(ops::mul, {s.broadcast(s.reshape(x, std::move(kept)), n.type.shape),
                            s.constant(count, n.type.dtype)});
 }
 
 NodeId sum_of_neg(Site& s) {
-  return s.make(ops::neg, {s.make(ops::sum, {s["x"]}, s.node(s.root()).attrs)});
+  return s.make(ops::neg, {s.make(ops::sum, {s["x"]}, s.node(s.root()).params)});
 }
 
 /// Only a scalar is pulled out: an array would need its own reduced shape.
 NodeId sum_of_scaled(Site& s) {
   const NodeId by = s["y"];
   if (s.type(by).rank() != 0 || s.type(s["x"]).rank() == 0) return ir::no_node;
-  return s.make(ops::mul, {s.make(ops::sum, {s["x"]}, s.node(s.root()).attrs), by});
+  return s.make(ops::mul, {s.make(ops::sum, {s["x"]}, s.node(s.root()).params), by});
 }
 
 /// Functions that grow with their input everywhere, NaN to NaN. (log does not belong here: of a
@@ -85,7 +86,7 @@ bool grows_everywhere(const ir::Op* op) {
 NodeId strip_growing(Site& s) {
   const ir::GraphNode& root = s.node(s.root());
   const ir::GraphNode& n = s.node(root.inputs[0]);
-  const auto& axes = root.attrs.ints;
+  const ir::Ints& axes = ops::axes_of(root);
   const int rank = n.type.rank();
   auto is_row = [&](NodeId id) {
     return s.type(id).rank() == rank && ir::dims::same(s.type(id).shape, n.type.shape);
@@ -107,7 +108,7 @@ NodeId strip_growing(Site& s) {
         inner = n.inputs[side];
   }
   if (inner == ir::no_node || !is_row(inner)) return ir::no_node;
-  return s.make(*root.op, {inner}, root.attrs);
+  return s.make(*root.op, {inner}, root.params);
 }
 
 /// max(f(x)) is f(max(x)) where f does not decrease. Of an empty axis they differ: max is -inf.
@@ -116,13 +117,13 @@ NodeId extreme_of_growing(Site& s) {
   const ir::GraphNode& n = s.node(root.inputs[0]);
   if (!grows_everywhere(n.op) && n.op != &ops::relu) return ir::no_node;
   if (s.uses(root.inputs[0]) != 1) return ir::no_node;
-  for (std::int64_t axis : root.attrs.ints) {
+  for (std::int64_t axis : ops::axes_of(root)) {
     const Dim& d = s.type(n.inputs[0]).shape[static_cast<std::size_t>(axis)];
     if (!d.is_static() || d.is(0)) return ir::no_node;
   }
   const ir::Op &f = *n.op, &reduce = *root.op;
-  const ir::Attrs attrs = root.attrs;
-  return s.make(f, {s.make(reduce, {n.inputs[0]}, attrs)});
+  const ir::Params axes = root.params;
+  return s.make(f, {s.make(reduce, {n.inputs[0]}, axes)});
 }
 
 /// x - mean(x), and its opposite. The mean is rounded, by as much as the whole spread of x where
@@ -137,9 +138,10 @@ NodeId centre_again(Site& s) {
     const Mean mean = mean_at(s.graph(), root.inputs[1 - side]);
     if (mean.of != x || !ir::dims::same(s.type(x).shape, root.type.shape)) continue;
     const DType dtype = root.type.dtype;
-    const ir::Attrs axes{.ints = s.node(mean.sum).attrs.ints};
+    const ir::Params axes = s.node(mean.sum).params;
     std::vector<Dim> kept = s.type(x).shape;
-    for (std::int64_t axis : axes.ints) kept[static_cast<std::size_t>(axis)] = Dim(1);
+    for (std::int64_t axis : axes.as<ops::AxesParams>().axes)
+      kept[static_cast<std::size_t>(axis)] = Dim(1);
     const ir::Op& divide = *s.node(mean.quotient).op;
     const NodeId row = s.reshape(mean.quotient, kept), size = s.make(ops::abs, {row}),
                  zero = s.constant(0, dtype),
@@ -172,7 +174,7 @@ NodeId squares_of_centred(Site& s) {
   for (std::size_t side = 0; side < 2; ++side) {
     const NodeId used = centred.inputs[side];
     const Mean rest = mean_at(g, centred.inputs[1 - side]);
-    if (rest.of == ir::no_node || s.node(rest.sum).attrs.ints != root.attrs.ints) continue;
+    if (rest.of == ir::no_node || !same(s.node(rest.sum).params, root.params)) continue;
     const ir::GraphNode *of_used = shift_of(used), *of_summed = shift_of(rest.of);
     if (!of_used || !of_summed || g[used].inputs[0] != g[rest.of].inputs[0] ||
         of_used->inputs[2] != of_summed->inputs[1] || !is_constant(g, of_used->inputs[1], 0) ||
@@ -180,7 +182,7 @@ NodeId squares_of_centred(Site& s) {
       continue;
     const std::vector<Dim> shape = root.type.shape;
     const NodeId squares =
-        s.make(ops::sum, {s.make(ops::mul, {rest.of, rest.of})}, s.node(s.root()).attrs);
+        s.make(ops::sum, {s.make(ops::mul, {rest.of, rest.of})}, s.node(s.root()).params);
     const NodeId excess =
         s.make(ops::mul, {s.reshape(rest.quotient, shape), s.reshape(rest.sum, shape)});
     return s.make(ops::maximum,

@@ -26,11 +26,12 @@ NodeId log_quotient(Site& s) {
 NodeId log_sum_exp(Site& s) {
   const NodeId exponent = s["x"], reduced = s["sum"];
   if (is_shifted_by_max(s.graph(), exponent)) return ir::no_node;
-  const auto axes = s.node(reduced).attrs.ints;
+  const ir::Params axes = s.node(reduced).params;
   const DType dtype = s.type(exponent).dtype;
   std::vector<Dim> kept = s.type(exponent).shape;
-  for (std::int64_t axis : axes) kept[static_cast<std::size_t>(axis)] = Dim(1);
-  const NodeId top = s.reshape(s.make(ops::max, {exponent}, {.ints = axes}), kept);
+  for (std::int64_t axis : ops::axes_of(s.node(reduced)))
+    kept[static_cast<std::size_t>(axis)] = Dim(1);
+  const NodeId top = s.reshape(s.make(ops::max, {exponent}, axes), kept);
   constexpr double infinity = std::numeric_limits<double>::infinity();
   const NodeId is_finite =
       s.make(ops::less, {s.make(ops::abs, {top}), s.constant(infinity, dtype)});
@@ -41,7 +42,7 @@ NodeId log_sum_exp(Site& s) {
                           s.make(ops::stop_gradient, {exponent})});
   const NodeId shifted = s.make(ops::exp, {s.make(ops::sub, {rows, shift})});
   const std::vector<Dim> shape = s.type(s.root()).shape;
-  const NodeId total = s.reshape(s.make(ops::sum, {shifted}, {.ints = axes}), shape);
+  const NodeId total = s.reshape(s.make(ops::sum, {shifted}, axes), shape);
   return s.make(ops::add, {s.make(ops::log, {total}), s.reshape(shift, shape)});
 }
 
