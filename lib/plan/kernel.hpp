@@ -42,7 +42,7 @@ struct ComputedTerm {
 struct Access {
   int param = -1; ///< or
   int scratch = -1;
-  std::vector<Term> terms;
+  std::vector<Term> terms; ///< one for each axis at most
   Dim offset{0};
   std::vector<ComputedTerm> computed;
 };

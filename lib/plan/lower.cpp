@@ -94,7 +94,11 @@ private:
     if (axis < 0) return;
     Dim c = dims::mul(stride, Dim(std::abs(map.step)));
     if (map.step < 0) c = dims::sub(Dim(0), c);
-    a.terms.push_back({axis, std::move(c)});
+    // A diagonal moves along two axes of its base at once.
+    if (const auto same = std::ranges::find(a.terms, axis, &Term::axis); same != a.terms.end())
+      same->coefficient = dims::add(same->coefficient, c);
+    else
+      a.terms.push_back({axis, std::move(c)});
   }
 
   /// The element of a member's own result at the current position.

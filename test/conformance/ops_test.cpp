@@ -136,6 +136,29 @@ TEST_CASE("indexing, in every dtype, equals the evaluator", "[conformance][anywh
   check(indexing, all_dtypes);
 }
 
+TEST_CASE("a diagonal moves along two axes at once, in loops of vectors too", "[conformance]") {
+  for (DType t : {DType::f32, DType::f64, DType::i32}) {
+    const Expr x = tensor(t, {dim("n"), dim("n")}, "x");
+    const Expr i = arange(x.dim(0));
+    const Expr backwards = slice(x, {{{}, {}, -1}});
+    const std::vector<Expr> outputs{index(x, {i, i}), sum(index(x, {i, i})),
+                                    index(backwards, {i, i}) + 1, sum(index(x * x, {i, i})),
+                                    max(index(backwards, {i, i}))};
+    const Function f = function({x}, outputs);
+    for (std::int64_t n : {1, 7, 20, 100}) {
+      Rng rng(static_cast<std::uint64_t>(n));
+      const Array given = moderate(t, {n, n}, rng);
+      const auto got = f({given}), want = reference({x}, {given}, outputs);
+      for (std::size_t o = 0; o < want.size(); ++o) {
+        INFO(to_string(t) << ", " << n << ", output " << o);
+        CHECK(difference(got[o], want[o],
+                         is_float(t) ? Tolerance{.of_largest = 1e-5, .checks_zero_sign = false}
+                                     : Tolerance{}) == "");
+      }
+    }
+  }
+}
+
 TEST_CASE("leaves, in every dtype, equal the evaluator", "[conformance][anywhere]") {
   check(leaves, all_dtypes);
 }
