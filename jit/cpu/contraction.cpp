@@ -4,6 +4,7 @@
 
 #include "jit/cpu/blas.hpp"
 #include "jit/cpu/program.hpp"
+#include "lib/ops/contraction.hpp"
 #include "lib/support/saturate.hpp"
 
 namespace kroton::jit {
@@ -21,21 +22,32 @@ bool is_for_library(const codegen::ContractionShape& shape,
          s.n > 2 * shape.lanes() && blas();
 }
 
-void library_product(const codegen::ContractionShape& shape,
-                     const codegen::ContractionSizes<std::int64_t>& s, const void* a, const void* b,
-                     void* c, const void* alpha) {
+/// The function that the row of a product names: `out` holds what is added to, if there is a
+/// factor.
+void multiply(const CallArray& a, const CallArray& b, const CallArray& out,
+              const CallArray* factor) {
   const auto product = [&]<class T>(std::type_identity<T>) {
-    gemm(s.m, s.n, s.k, alpha ? *static_cast<const T*>(alpha) : T(1), static_cast<const T*>(a),
-         s.a_row, s.a_col, static_cast<const T*>(b), s.b_row, s.b_col, alpha ? T(1) : T(0),
-         static_cast<T*>(c), s.c_row, 1);
+    const auto elements = [](const CallArray& x) { return reinterpret_cast<T*>(x.data); };
+    gemm(out.shape[0], out.shape[1], a.shape[1], factor ? *elements(*factor) : T(1), elements(a),
+         a.strides[0], a.strides[1], elements(b), b.strides[0], b.strides[1], factor ? T(1) : T(0),
+         elements(out), out.strides[0], 1);
   };
-  if (shape.dtype == DType::f32)
+  if (out.dtype == DType::f32)
     product(std::type_identity<float>{});
   else
     product(std::type_identity<double>{});
 }
 
+constexpr CpuFunction functions[] = {
+    {&ops::matmul, nullptr,
+     [](CpuCall& c) { multiply(c.operands[0], c.operands[1], c.results[0], nullptr); }},
+    {&ops::gemm, nullptr,
+     [](CpuCall& c) { multiply(c.operands[1], c.operands[2], c.results[0], &c.operands[3]); }},
+};
+
 } // namespace
+
+std::span<const CpuFunction> product_functions() { return functions; }
 
 void CpuProgram::run_product(const ProductCode& code, CpuFrame& f, const Runtime* runtime) const {
   const bound::Product& s = code.product;
@@ -71,13 +83,28 @@ void CpuProgram::run_product(const ProductCode& code, CpuFrame& f, const Runtime
     }
     return f.buffers[static_cast<std::size_t>(o.buffer)] + at * item;
   };
-  const void* alpha = s.addend ? f.buffers[static_cast<std::size_t>(s.addend->alpha.buffer)] +
-                                     size(s.addend->alpha.offset) * item
-                               : nullptr;
+  std::byte* const alpha = s.addend ? f.buffers[static_cast<std::size_t>(s.addend->alpha.buffer)] +
+                                          size(s.addend->alpha.offset) * item
+                                    : nullptr;
   const codegen::ContractionShape& shape = s.known;
   if (is_for_library(shape, sizes)) {
-    for (std::int64_t i = 0; i < batches; ++i)
-      library_product(shape, sizes, element(s.a, i), element(s.b, i), out + i * bytes, alpha);
+    const std::array a_shape{sizes.m, sizes.k}, a_strides{sizes.a_row, sizes.a_col},
+        b_shape{sizes.k, sizes.n}, b_strides{sizes.b_row, sizes.b_col}, c_shape{sizes.m, sizes.n},
+        c_strides{sizes.c_row, std::int64_t{1}};
+    const auto run = [&](const ir::Op& op, std::span<const CallArray> operands,
+                         const CallArray& result) {
+      CpuCall call{{&result, 1}, operands, {}, threads_, runtime};
+      cpu_function(op).run(call);
+    };
+    for (std::int64_t i = 0; i < batches; ++i) {
+      const CallArray a{shape.dtype, a_shape, a_strides, element(s.a, i)},
+          b{shape.dtype, b_shape, b_strides, element(s.b, i)},
+          c{shape.dtype, c_shape, c_strides, out + i * bytes};
+      if (alpha)
+        run(ops::gemm, std::array{c, a, b, CallArray{shape.dtype, {}, {}, alpha}}, c);
+      else
+        run(ops::matmul, std::array{a, b}, c);
+    }
     return;
   }
   const ContractionScheme scheme =
@@ -89,8 +116,7 @@ void CpuProgram::run_product(const ProductCode& code, CpuFrame& f, const Runtime
   std::byte* work =
       work_bytes > 0 ? f.scratch.reserve(static_cast<std::size_t>(work_bytes)) : nullptr;
   for (std::int64_t i = 0; i < batches; ++i) {
-    void* buffers[] = {element(s.a, i), element(s.b, i), out + i * bytes, const_cast<void*>(alpha),
-                       work};
+    void* buffers[] = {element(s.a, i), element(s.b, i), out + i * bytes, alpha, work};
     entry(runtime, buffers, arguments.data());
   }
 }

@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 
+#include "jit/runtime_abi.hpp"
 #include "lib/ir/call.hpp"
 
 namespace kroton::jit {
@@ -33,6 +34,8 @@ struct CallArray {
 struct CpuCall {
   std::span<const CallArray> results, operands;
   std::span<const std::int64_t> numbers; ///< see ir::LibraryCall
+  int threads = 1;                       ///< that the function may use
+  const Runtime* runtime = nullptr;      ///< for `parallel_for`
   std::byte* workspace = nullptr;
   std::optional<ir::Failure> failure = std::nullopt; ///< set by the function if it fails
 };
@@ -45,10 +48,11 @@ struct CpuFunction {
   void (*run)(CpuCall&) = nullptr;
 };
 
-/// Every op with a `call` that is computed by nothing else has one.
+/// Every op with a `call` has one; those of products are of use where a CBLAS is.
 const CpuFunction& cpu_function(const ir::Op& op);
 
 /// The tables.
+std::span<const CpuFunction> product_functions();
 std::span<const CpuFunction> scatter_functions();
 
 } // namespace kroton::jit

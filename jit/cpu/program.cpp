@@ -126,7 +126,7 @@ void CpuProgram::lay_out_call(const CallCode& c, CpuFrame& f) const {
         for (int slot : *slots) *to++ = size(f, slot);
   if (c.function->workspace)
     frame.workspace_bytes =
-        c.function->workspace({frame.results, frame.operands, numbers_of(c.call, f)});
+        c.function->workspace({frame.results, frame.operands, numbers_of(c.call, f), threads_});
 }
 
 void CpuProgram::lay_out(Frame& frame) const {
@@ -270,7 +270,7 @@ void CpuProgram::run_step(const BoundStep& s, CpuFrame& f, CallRuntime& runtime)
   support::match(
       s.code, [&](const KernelCode& k) { run_kernel(k, f, runtime.table()); },
       [&](const ProductCode& p) { run_product(p, f, runtime.table()); },
-      [&](const CallCode& c) { run_call(c, s.number, f); });
+      [&](const CallCode& c) { run_call(c, s.number, f, runtime.table()); });
   if (s.is_fallible)
     if (const auto failure = runtime.failure())
       step_failed(s.number, {1, failure->site, failure->value, failure->bound});
@@ -286,7 +286,8 @@ void CpuProgram::run_kernel(const KernelCode& k, CpuFrame& f, const Runtime* run
   k.entry(runtime, f.arguments.data(), f.step_sizes.data() + arguments.first_size);
 }
 
-void CpuProgram::run_call(const CallCode& c, int number, CpuFrame& f) const {
+void CpuProgram::run_call(const CallCode& c, int number, CpuFrame& f,
+                          const Runtime* runtime) const {
   CpuFrame::Call& memory = f.calls[static_cast<std::size_t>(c.number)];
   const auto place = [&](std::vector<CallArray>& arrays,
                          const std::vector<bound::CallArray>& bound) {
@@ -298,7 +299,7 @@ void CpuProgram::run_call(const CallCode& c, int number, CpuFrame& f) const {
   };
   place(memory.results, c.call.results);
   place(memory.operands, c.call.operands);
-  CpuCall call{memory.results, memory.operands, numbers_of(c.call, f)};
+  CpuCall call{memory.results, memory.operands, numbers_of(c.call, f), threads_, runtime};
   if (memory.workspace_bytes > 0) call.workspace = f.scratch.reserve(memory.workspace_bytes);
   c.function->run(call);
   if (call.failure) step_failed(number, *call.failure);

@@ -101,7 +101,7 @@ private:
   void run_step(const BoundStep& step, CpuFrame& frame, CallRuntime& runtime) const;
   void run_kernel(const KernelCode& kernel, CpuFrame& frame, const Runtime* runtime) const;
   void run_product(const ProductCode& product, CpuFrame& frame, const Runtime* runtime) const;
-  void run_call(const CallCode& call, int number, CpuFrame& frame) const;
+  void run_call(const CallCode& call, int number, CpuFrame& frame, const Runtime* runtime) const;
   Array view(int buffer, const CpuFrame& frame) const;
   void watch_step(const BoundStep& step, CpuFrame& frame, CallRuntime& runtime,
                   const Watcher& watcher) const;
