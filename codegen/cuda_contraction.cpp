@@ -493,8 +493,8 @@ CudaStep render_cuda_step(const plan::Plan& plan, const plan::Step& step) {
           support::fail<UnsupportedError>(
               l.op->name,
               {.place = support::describe(plan.graph[step.computes.front()].where),
-               .hint = "compile the function for the CPU (Options::target, KROTON_TARGET), or "
-                       "compute this in a function of its own that is"},
+               .hint = "compile the function for the CPU (Options::target = \"host\"), or compute "
+                       "this in a function of its own that is"},
               "there is no implementation for CUDA devices yet");
         CudaCall call = function->render(plan, l);
         return CudaStep{{std::move(call.text)}, {}, call.clears_results};

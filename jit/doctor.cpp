@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "jit/cpu/blas.hpp"
+#include "jit/cpu/lapack.hpp"
 #include "jit/cpu/compiler.hpp"
 #include "jit/cpu/target.hpp"
 #include "jit/cpus.hpp"
@@ -114,6 +115,7 @@ std::vector<Fact> facts() {
       {"kernels so far", kernels_so_far()},
       {"threads", threads()},
       {"products", jit::blas_description()},
+      {"linear algebra", jit::lapack_description()},
       {"versions for certain sizes", specialisation()},
       {"huge pages", huge_pages()},
       {"memory kept", kept_memory()},

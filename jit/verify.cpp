@@ -251,6 +251,22 @@ void check_passes(const Recipe& recipe, const Compiled& compiled, const Referenc
         wrong->result, wrong->by);
 }
 
+/// Whether the result of a library call satisfies what defines it, though it may be far from the
+/// reference's.
+bool is_near_by_its_row(const ir::Graph& graph, ir::NodeId id, ir::Bindings bindings,
+                        const Array& result) {
+  const ir::GraphNode& n = graph[id];
+  if (!n.op->call || !n.op->call->backward_error) return false;
+  bindings.nudge = 0;
+  const std::vector<Array> operands =
+      ir::evaluate(graph, std::vector<ir::NodeId>(n.inputs.begin(), n.inputs.end()), bindings);
+  std::vector<std::int64_t> numbers;
+  if (n.op->call->numbers)
+    for (const Dim& d : n.op->call->numbers(graph, id))
+      numbers.push_back(ir::dims::evaluate(d, bindings.size_of));
+  return n.op->call->backward_error(operands, {&result, 1}, numbers) <= tolerance(result.dtype());
+}
+
 /// Where the reference finds a position outside its axis, the call itself has to say so.
 template <class F> void unless_index_fails(F check) {
   try {
@@ -328,6 +344,8 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
       const double by = standard->error(i, m.value(m.step.filled[i]).reshape(standard->shape(i)));
       if (by == 0) continue;
       const ir::GraphNode& n = plan.graph[m.step.computes[i]];
+      if (is_near_by_its_row(plan.graph, m.step.computes[i], bindings, m.value(m.step.filled[i])))
+        continue;
       support::fail<InternalError>(
           s.name,
           {.place = support::describe(n.where),

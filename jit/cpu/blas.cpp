@@ -1,15 +1,12 @@
 #include "jit/cpu/blas.hpp"
+#include "jit/cpu/numeric_library.hpp"
 #include "jit/pool.hpp"
 #include "lib/support/environment.hpp"
-#include "lib/support/library.hpp"
 #include "lib/support/log.hpp"
 
 #include <algorithm>
 #include <climits>
-#include <cstdlib>
-#include <cstring>
 #include <optional>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,74 +19,18 @@ namespace {
 constexpr int row_major = 101, no_trans = 111,
               trans = 112; // CblasRowMajor, CblasNoTrans, CblasTrans
 
-/// Tells OpenBLAS which kernels suit, while it is being loaded. A release only knows the CPU models
-/// of its day and takes later ones for something as old as Prescott: 80 instead of 399 GFLOP/s for
-/// Debian 12's 0.3.21 on a Xeon of 2023. A user's own choice is left alone, and the environment is
-/// as before once this is destroyed.
-class CoreTypeHint {
-public:
-  CoreTypeHint() {
-    const char* type = __builtin_cpu_supports("x86-64-v4")   ? "SkylakeX"
-                       : __builtin_cpu_supports("x86-64-v3") ? "Haswell"
-                                                             : nullptr;
-    is_set_ = type && support::variable(variable).empty() && setenv(variable, type, 0) == 0;
-  }
-  ~CoreTypeHint() {
-    if (is_set_) unsetenv(variable);
-  }
-
-private:
-  static constexpr const char* variable = "OPENBLAS_CORETYPE";
-  bool is_set_ = false;
-};
-
-struct Opened {
-  std::optional<Blas> blas;
-  std::string problem; ///< Why there is none.
-};
-
-Opened open(const std::string& file) {
-  const support::LoadedLibrary library = support::load_library(file);
-  void* const handle = library.handle;
-  if (!handle) return {{}, library.problem};
-  Blas found;
-  found.sgemm = reinterpret_cast<Blas::Sgemm>(dlsym(handle, "cblas_sgemm"));
-  found.dgemm = reinterpret_cast<Blas::Dgemm>(dlsym(handle, "cblas_dgemm"));
-  if (!found.sgemm || !found.dgemm) return {{}, "it has no cblas_sgemm or no cblas_dgemm"};
-  using SetThreads = void (*)(int);
-  for (const char* name :
-       {"openblas_set_num_threads", "bli_thread_set_num_threads", "MKL_Set_Num_Threads"})
-    if (auto* set = reinterpret_cast<SetThreads>(dlsym(handle, name))) {
-      set(thread_count());
-      break;
-    }
-  found.name = file;
-  using Text = const char* (*)();
-  if (auto* config = reinterpret_cast<Text>(dlsym(handle, "openblas_get_config"))) {
-    found.name += std::string(" (") + config();
-    if (auto* kernels = reinterpret_cast<Text>(dlsym(handle, "openblas_get_corename")))
-      found.name += std::string(", kernels for ") + kernels();
-    found.name += ")";
-  }
-  return {std::move(found), {}};
-}
-
 std::optional<Blas> find() {
-  const std::string chosen = support::variable("KROTON_BLAS");
-  if (chosen.empty() || chosen == "off") return std::nullopt;
-  const CoreTypeHint hint;
-  if (chosen != "auto") {
-    Opened opened = open(chosen);
-    if (!opened.blas)
-      support::log(support::Area::jit)
-          ->warn("KROTON_BLAS={} cannot be used: {}", chosen, opened.problem);
-    return std::move(opened.blas);
-  }
-  for (const char* file :
-       {"libopenblas.so.0", "libopenblas.so", "libblis.so.4", "libblis.so.3", "libmkl_rt.so.2",
-        "libmkl_rt.so", "libcblas.so.3", "libcblas.so", "libblas.so.3"})
-    if (auto found = open(file).blas) return found;
-  return std::nullopt;
+  static constexpr const char* files[] = {"libopenblas.so.0", "libopenblas.so", "libblis.so.4",
+                                          "libblis.so.3",     "libmkl_rt.so.2", "libmkl_rt.so",
+                                          "libcblas.so.3",    "libcblas.so",    "libblas.so.3"};
+  auto library = find_numeric_library({.variable = "KROTON_BLAS",
+                                       .unless_set = "off",
+                                       .files = files,
+                                       .symbols = {"cblas_sgemm", "cblas_dgemm"}});
+  if (!library) return std::nullopt;
+  return Blas{reinterpret_cast<Blas::Sgemm>(dlsym(library->handle, "cblas_sgemm")),
+              reinterpret_cast<Blas::Dgemm>(dlsym(library->handle, "cblas_dgemm")),
+              std::move(library->name)};
 }
 
 void product(const Blas& b, int ta, int tb, int m, int n, int k, float alpha, const float* a,

@@ -54,5 +54,6 @@ const CpuFunction& cpu_function(const ir::Op& op);
 /// The tables.
 std::span<const CpuFunction> product_functions();
 std::span<const CpuFunction> scatter_functions();
+std::span<const CpuFunction> linear_algebra_functions();
 
 } // namespace kroton::jit

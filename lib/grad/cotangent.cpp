@@ -195,8 +195,8 @@ std::vector<Cotangent> pull_back(const Node& n, const Expr& output, const Cotang
       const bool has_zeros = part.support.node() || c.support.node();
       part = {.value = reduced,
               .support = has_zeros ? is_not_zero(reduced, n.where) : Expr(nullptr),
-              .is_summed =
-                  !is_placed && (c.is_summed || is_reduced || n.op->is(Kind::contraction))};
+              .is_summed = !is_placed && (c.is_summed || is_reduced ||
+                                          n.op->is(Kind::contraction) || n.op->is(Kind::library))};
     }
     if (part.value.dtype() != input.dtype())
       part.value = ops::cast_to(part.value, input.dtype(), n.where);

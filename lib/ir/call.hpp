@@ -61,6 +61,13 @@ struct LibraryCall {
   /// before the call has run, it does not fail. Null: only running it tells.
   std::vector<CheckedPositions> (*positions)(const Graph& graph, NodeId node) = nullptr;
 
+  /// How far the results are from satisfying what defines them, relative to what rounding in a good
+  /// algorithm comes to, given the call's numbers: Mode::verify takes results for right that are
+  /// this near. Where a problem is badly conditioned, or has several solutions, they may be far
+  /// from the reference evaluator's. Null: these are the measure.
+  double (*backward_error)(std::span<const Array> operands, std::span<const Array> results,
+                           std::span<const std::int64_t> numbers) = nullptr;
+
   Layout layout_of(std::size_t operand) const {
     return operands[operand < operands.size() ? operand : operands.size() - 1];
   }

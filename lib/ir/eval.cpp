@@ -80,7 +80,8 @@ struct Value {
 
 /// Whether an op that makes floats of floats only moves them.
 bool moves_elements(const Op& op) {
-  return op.eval && !op.is_reduction() && !op.is(Kind::contraction) && !op.is(Kind::scatter);
+  return op.eval && !op.is_reduction() && !op.is(Kind::contraction) && !op.is(Kind::scatter) &&
+         !op.is(Kind::library);
 }
 
 Value evaluate_node(EvalContext c, Precision precision) {
@@ -219,8 +220,21 @@ Array evaluate_nudged_sum(EvalContext c, std::uint64_t nudge, NodeId id) {
   });
 }
 
+/// Library calls whose results are not sums: all elements are rounded when a call begins and when
+/// it ends.
+Array evaluate_nudged_call(EvalContext c, std::uint64_t nudge, NodeId id) {
+  const auto never = [](std::int64_t) { return false; };
+  std::vector<Array> inputs;
+  for (const Array& a : c.inputs)
+    inputs.push_back(is_float(a.dtype()) ? Nudger(nudge + inputs.size() + 1, id)(a, never, never)
+                                         : a);
+  c.inputs = inputs;
+  return Nudger(nudge, id)(evaluate_node(c, Precision::rounded).nearest, never, never);
+}
+
 /// As evaluate_node does in Precision::rounded, with other roundings.
 Array evaluate_nudged(const EvalContext& c, std::uint64_t nudge, NodeId id, bool is_wanted) {
+  if (is_float(c.dtype) && c.op.is(Kind::library)) return evaluate_nudged_call(c, nudge, id);
   if (is_float(c.dtype) && !moves_elements(c.op) && !c.op.is(Kind::elementwise) &&
       !c.op.is(Kind::generator) && !c.op.is(Kind::random))
     return evaluate_nudged_sum(c, nudge, id);

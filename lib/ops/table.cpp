@@ -7,7 +7,8 @@ std::span<const ir::Op* const> all() {
     std::vector<const ir::Op*> rows;
     for (const auto family :
          {leaf_rows(), arithmetic_rows(), logic_rows(), transcendental_rows(), activation_rows(),
-          reduction_rows(), movement_rows(), contraction_rows(), indexing_rows(), random_rows()})
+          reduction_rows(), movement_rows(), contraction_rows(), linear_algebra_rows(),
+          indexing_rows(), random_rows()})
       rows.insert(rows.end(), family.begin(), family.end());
     return rows;
   }();

@@ -17,6 +17,7 @@ std::span<const ir::Op* const> activation_rows();
 std::span<const ir::Op* const> reduction_rows();
 std::span<const ir::Op* const> movement_rows();
 std::span<const ir::Op* const> contraction_rows();
+std::span<const ir::Op* const> linear_algebra_rows();
 std::span<const ir::Op* const> indexing_rows();
 std::span<const ir::Op* const> random_rows();
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <kroton/ops/contraction.hpp>
+#include <kroton/ops/linear_algebra.hpp>
 
 #include "examples/network/model.hpp"
 #include "test/cuda/on_fakes.hpp"
@@ -46,6 +47,18 @@ Trained train(const Options& options) {
 }
 
 } // namespace
+
+TEST_CASE("what has no implementation for a device is refused when its function is compiled",
+          "[cuda]") {
+  const OnFakes fakes;
+  const Expr a = tensor<float>({3, 3}, "a");
+  const Expr x = solve_triangular(a, a);
+  const std::string error = error_of<UnsupportedError>([&] { function({a}, {exp(x)}, on_cuda()); });
+  CHECK(error.starts_with("solve-triangular: there is no implementation for CUDA devices yet"));
+  CHECK(error.find("function_test.cpp") != std::string::npos);
+  CHECK(error.find("Options::target = \"host\"") != std::string::npos);
+  CHECK_NOTHROW(function({a}, {exp(x)}, on_cpu()));
+}
 
 TEST_CASE("an elementwise function runs on a device, and its result stays there", "[cuda]") {
   const OnFakes fakes;

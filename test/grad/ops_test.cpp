@@ -2,6 +2,7 @@
 #include <kroton/grad.hpp>
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/indexing.hpp>
+#include <kroton/ops/linear_algebra.hpp>
 #include <kroton/ops/reduction.hpp>
 
 #include "lib/ops/arithmetic.hpp"
@@ -9,6 +10,7 @@
 #include "lib/ops/build.hpp"
 #include "lib/ops/contraction.hpp"
 #include "lib/ops/indexing.hpp"
+#include "lib/ops/linear_algebra.hpp"
 #include "lib/ops/movement.hpp"
 #include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"
@@ -120,6 +122,12 @@ void verify_structural(const Op& op) {
              return index_add({Dim(4), Dim(2)}, {positions({0, -1, 0}, {3})}, v[0] * v[0]);
            },
            {{3, 2}});
+  } else if (&op == &ops::solve_triangular) {
+    for (int i = 0; i < 8; ++i) {
+      const Triangular options{(i & 1) != 0, (i & 2) != 0, (i & 4) != 0};
+      verify(op, [&](E v) { return solve_triangular(v[0], v[1], options); }, {{3, 3}, {3, 2}});
+      verify(op, [&](E v) { return solve_triangular(v[0], v[1], options); }, {{2, 3, 3}, {3, 1}});
+    }
   } else {
     INFO(op.name << " has a gradient and no case here");
     CHECK(false);

@@ -1,0 +1,206 @@
+/// Linear algebra on the CPU, matrix by matrix: a LAPACK's routines where there is one and the
+/// matrix is not tiny, else loops of ours.
+///
+/// LAPACK's matrices lie column by column. A row-major matrix is the transpose of what LAPACK sees
+/// in its memory: its lower triangle is LAPACK's upper one, and a product from the left is one from
+/// the right.
+#include <algorithm>
+#include <atomic>
+#include <climits>
+#include <cmath>
+#include <mutex>
+#include <optional>
+#include <type_traits>
+
+#include "jit/cpu/lapack.hpp"
+#include "jit/cpu/library.hpp"
+#include "lib/ops/linear_algebra.hpp"
+
+namespace kroton::jit {
+namespace {
+
+/// Matrices of fewer rows are not worth a call of LAPACK's.
+constexpr std::int64_t library_from = 16;
+/// Threads share the matrices of a stack if each gets so many multiplications.
+constexpr std::int64_t work_of_thread = std::int64_t{1} << 16;
+
+/// One matrix of a stack; distances in elements.
+template <class T> struct Matrix {
+  T* data;
+  std::int64_t rows, cols, row, col;
+
+  T& at(std::int64_t i, std::int64_t j) const { return data[i * row + j * col]; }
+  Matrix transposed() const { return {data, cols, rows, col, row}; }
+};
+
+template <class T> Matrix<T> matrix_of(const CallArray& a, std::int64_t batch) {
+  const std::size_t batch_axes = a.shape.size() - 2;
+  std::int64_t at = 0;
+  for (std::size_t i = batch_axes; i-- > 0;) {
+    at += batch % a.shape[i] * a.strides[i];
+    batch /= a.shape[i];
+  }
+  return {reinterpret_cast<T*>(a.data) + at, a.shape[batch_axes], a.shape[batch_axes + 1],
+          a.strides[batch_axes], a.strides[batch_axes + 1]};
+}
+
+std::int64_t batches_of(const CallArray& a) {
+  std::int64_t n = 1;
+  for (std::size_t i = 0; i + 2 < a.shape.size(); ++i) n *= a.shape[i];
+  return n;
+}
+
+/// Copies where `from` is not `to` itself.
+template <class T> void copy(const Matrix<T>& to, const Matrix<T>& from) {
+  if (to.data == from.data) return;
+  for (std::int64_t i = 0; i < to.rows; ++i)
+    for (std::int64_t j = 0; j < to.cols; ++j) to.at(i, j) = from.at(i, j);
+}
+
+/// `f(batch, worker)` for each matrix of the result, which takes about `work` multiplications. It
+/// gives what failed, as the failure's value; the failure of the first matrix that has one is the
+/// call's.
+template <class F> void for_each_matrix(CpuCall& c, double work, const F& f) {
+  struct Shared {
+    const F& f;
+    std::mutex mutex;
+    std::int64_t first = -1, value = 0;
+  } shared{f, {}, -1, 0};
+  const auto body = [](void* frame, long begin, long end, int worker) {
+    auto& s = *static_cast<Shared*>(frame);
+    for (long batch = begin; batch < end; ++batch) {
+      const std::optional<std::int64_t> failed = s.f(batch, worker);
+      if (!failed) continue;
+      const std::lock_guard lock(s.mutex);
+      if (s.first >= 0 && s.first <= batch) continue;
+      s.first = batch;
+      s.value = *failed;
+    }
+  };
+  const auto grain = static_cast<long>(static_cast<double>(work_of_thread) / (work + 1)) + 1;
+  c.runtime->parallel_for(c.runtime, batches_of(c.results[0]), grain, body, &shared);
+  if (shared.first >= 0) c.failure = ir::Failure{1, 0, shared.value, shared.first};
+}
+
+bool fits_int(std::int64_t n) { return n <= INT_MAX; }
+
+/// The distance between the rows of a matrix whose rows are dense, if LAPACK can be told it.
+template <class T> std::optional<int> leading(const Matrix<T>& m) {
+  const std::int64_t least = std::max<std::int64_t>(m.cols, 1);
+  const std::int64_t distance = m.rows <= 1 ? least : m.row;
+  if ((m.col != 1 && m.cols > 1) || distance < least || !fits_int(distance)) return std::nullopt;
+  return static_cast<int>(distance);
+}
+
+/// The single or the double precision routine.
+template <class T, class Function> Function routine(const char* single, const char* twice) {
+  return lapack_routine<Function>(std::is_same_v<T, float> ? single : twice);
+}
+
+template <class F> void visit_float(DType dtype, F f) {
+  if (dtype == DType::f32)
+    f(std::type_identity<float>{});
+  else
+    f(std::type_identity<double>{});
+}
+
+// ---- triangular systems; numbers: see Triangular
+
+template <class T>
+using Trsm = void (*)(const char* side, const char* uplo, const char* trans, const char* diag,
+                      const int* m, const int* n, const T* alpha, const T* a, const int* lda, T* b,
+                      const int* ldb, std::size_t, std::size_t, std::size_t, std::size_t);
+
+/// a is lower or upper triangular; x holds the right sides.
+template <class T> struct TriangularSystem {
+  Matrix<T> a, x;
+  bool is_lower, has_units;
+
+  std::optional<std::int64_t> zero_on_diagonal() const {
+    if (has_units) return std::nullopt;
+    for (std::int64_t i = 0; i < a.rows; ++i)
+      if (a.at(i, i) == 0) return i;
+    return std::nullopt;
+  }
+
+  /// Rows of x are dense, so that the inner loop runs along them.
+  void solve() const {
+    const std::int64_t n = a.rows;
+    for (std::int64_t step = 0; step < n; ++step) {
+      const std::int64_t i = is_lower ? step : n - 1 - step;
+      T* __restrict row = &x.at(i, 0);
+      for (std::int64_t j = is_lower ? 0 : i + 1; j < (is_lower ? i : n); ++j) {
+        const T factor = a.at(i, j);
+        const T* __restrict known = &x.at(j, 0);
+        for (std::int64_t k = 0; k < x.cols; ++k) row[k] -= factor * known[k];
+      }
+      if (has_units) continue;
+      const T pivot = a.at(i, i);
+      for (std::int64_t k = 0; k < x.cols; ++k) row[k] /= pivot;
+    }
+  }
+
+  /// `room` takes a copy of a where LAPACK cannot be told how that lies.
+  void solve_by(Trsm<T> trsm, T* room) const {
+    Matrix<T> told = a;
+    if (!leading(a) && !leading(a.transposed())) {
+      told = {room, a.rows, a.cols, a.cols, 1};
+      copy(told, a);
+    }
+    const std::optional<int> by_rows = leading(told);
+    const int lda = by_rows ? *by_rows : *leading(told.transposed());
+    const int m = static_cast<int>(x.cols), n = static_cast<int>(x.rows),
+              ldb = static_cast<int>(std::max<std::int64_t>(x.row, 1));
+    const T one = 1;
+    // x by columns is its transpose, and transpose(x) transpose(a) = transpose(b).
+    trsm("R", is_lower == by_rows.has_value() ? "U" : "L", by_rows ? "N" : "T",
+         has_units ? "U" : "N", &m, &n, &one, told.data, &lda, x.data, &ldb, 1, 1, 1, 1);
+  }
+};
+
+/// Whether a triangular system is for LAPACK, as far as sizes tell.
+bool is_large(const CallArray& x) {
+  const std::int64_t n = x.shape[x.shape.size() - 2], k = x.shape.back();
+  return n >= library_from && fits_int(n) && fits_int(k);
+}
+
+std::size_t workspace_of_triangular(const CpuCall& c) {
+  const CallArray& x = c.results[0];
+  if (!is_large(x)) return 0;
+  const auto n = static_cast<std::size_t>(x.shape[x.shape.size() - 2]);
+  return n * n * item_size(x.dtype) * static_cast<std::size_t>(c.threads);
+}
+
+void solve_triangular(CpuCall& c) {
+  visit_float(c.results[0].dtype, [&]<class T>(std::type_identity<T>) {
+    const bool lower = c.numbers[0] != 0, transposed = c.numbers[1] != 0, units = c.numbers[2] != 0;
+    const CallArray& result = c.results[0];
+    const auto trsm = is_large(result) ? routine<T, Trsm<T>>("strsm_", "dtrsm_") : Trsm<T>(nullptr);
+    const std::int64_t n = result.shape[result.shape.size() - 2], k = result.shape.back();
+    const double work =
+        0.5 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(k);
+    for_each_matrix(c, work, [&](std::int64_t batch, int worker) -> std::optional<std::int64_t> {
+      const auto a = matrix_of<T>(c.operands[0], batch), x = matrix_of<T>(result, batch);
+      const TriangularSystem<T> system{transposed ? a.transposed() : a, x, lower != transposed,
+                                       units};
+      if (const auto zero = system.zero_on_diagonal()) return zero;
+      copy(x, matrix_of<T>(c.operands[1], batch));
+      if (x.cols == 0) return std::nullopt;
+      if (trsm)
+        system.solve_by(trsm, reinterpret_cast<T*>(c.workspace) + worker * n * n);
+      else
+        system.solve();
+      return std::nullopt;
+    });
+  });
+}
+
+constexpr CpuFunction functions[] = {
+    {&ops::solve_triangular, workspace_of_triangular, solve_triangular},
+};
+
+} // namespace
+
+std::span<const CpuFunction> linear_algebra_functions() { return functions; }
+
+} // namespace kroton::jit

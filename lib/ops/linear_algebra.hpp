@@ -1,0 +1,9 @@
+#pragma once
+/// The rows of linear algebra.
+#include "lib/ir/op.hpp"
+
+namespace kroton::ops {
+
+extern const ir::Op solve_triangular;
+
+} // namespace kroton::ops
