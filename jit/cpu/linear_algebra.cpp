@@ -195,7 +195,56 @@ void solve_triangular(CpuCall& c) {
   });
 }
 
+// ---- Cholesky factors
+
+template <class T>
+using Potrf = void (*)(const char* uplo, const int* n, T* a, const int* lda, int* info,
+                       std::size_t);
+
+/// Makes the factor of the lower triangle of a dense matrix; gives the order of the first minor
+/// that is not positive.
+template <class T> std::optional<std::int64_t> factor(const Matrix<T>& l) {
+  for (std::int64_t i = 0; i < l.rows; ++i)
+    for (std::int64_t j = 0; j <= i; ++j) {
+      const T *left = &l.at(i, 0), *right = &l.at(j, 0);
+      double v = left[j];
+      for (std::int64_t k = 0; k < j; ++k)
+        v -= static_cast<double>(left[k]) * static_cast<double>(right[k]);
+      if (i == j && !(v > 0)) return i + 1;
+      l.at(i, j) = static_cast<T>(i == j ? std::sqrt(v) : v / static_cast<double>(right[j]));
+    }
+  return std::nullopt;
+}
+
+template <class T> std::optional<std::int64_t> factor_by(Potrf<T> potrf, const Matrix<T>& l) {
+  const int n = static_cast<int>(l.rows), lda = static_cast<int>(l.row);
+  int info = 0;
+  potrf("U", &n, l.data, &lda, &info, 1);
+  if (info > 0) return info;
+  for (std::int64_t i = 0; i < l.rows; ++i) // a NaN is told by some libraries and kept by others
+    if (std::isnan(l.at(i, i))) return i + 1;
+  return std::nullopt;
+}
+
+void cholesky(CpuCall& c) {
+  visit_float(c.results[0].dtype, [&]<class T>(std::type_identity<T>) {
+    const CallArray& result = c.results[0];
+    const std::int64_t n = result.shape.back();
+    const bool is_large = n >= library_from && fits_int(n);
+    const auto potrf = is_large ? routine<T, Potrf<T>>("spotrf_", "dpotrf_") : Potrf<T>(nullptr);
+    const double work =
+        static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / 6;
+    for_each_matrix(c, work, [&](std::int64_t batch, int) {
+      const auto a = matrix_of<T>(c.operands[0], batch), l = matrix_of<T>(result, batch);
+      for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t j = 0; j < n; ++j) l.at(i, j) = j <= i ? a.at(i, j) : T(0);
+      return potrf ? factor_by<T>(potrf, l) : factor(l);
+    });
+  });
+}
+
 constexpr CpuFunction functions[] = {
+    {&ops::cholesky, nullptr, cholesky},
     {&ops::solve_triangular, workspace_of_triangular, solve_triangular},
 };
 

@@ -255,7 +255,104 @@ const ir::LibraryCall triangular_solve{
                 std::size_t numbers) { return numbers == 3 && are_matrices(results, operands, 2); },
     .backward_error = error_of_solve_triangular};
 
+// ---- Cholesky factors
+
+Type infer_cholesky(InferContext& c) {
+  require_square(c, 0);
+  return c.in(0);
+}
+
+/// Column by column; NaN everywhere where the matrix is not positive definite.
+Array eval_cholesky(const EvalContext& c) {
+  return evaluate_matrices(c, [](std::span<const Matrix> in) {
+    const Matrix& a = in[0];
+    Matrix l(a.rows, a.cols);
+    for (std::int64_t j = 0; j < a.rows; ++j)
+      for (std::int64_t i = j; i < a.rows; ++i) {
+        long double v = a.at(i, j);
+        for (std::int64_t k = 0; k < j; ++k) v -= l.at(i, k) * l.at(j, k);
+        if (i == j && !(v > 0)) {
+          std::ranges::fill(l.elements, std::numeric_limits<long double>::quiet_NaN());
+          return l;
+        }
+        l.at(i, j) = i == j ? std::sqrt(v) : v / l.at(j, j);
+      }
+    return l;
+  });
+}
+
+/// Of l transpose(l) - a in the lower triangle, relative to a.
+double error_of_cholesky(std::span<const Array> operands, std::span<const Array> results,
+                         std::span<const std::int64_t>) {
+  return worst_error(operands, results[0], [](std::span<const Matrix> in, const Matrix& l) {
+    const Matrix& a = in[0];
+    Matrix residual(a.rows, a.cols);
+    for (std::int64_t i = 0; i < a.rows; ++i)
+      for (std::int64_t j = 0; j < a.cols; ++j) {
+        long double v = j > i ? l.at(i, j) : -a.at(i, j);
+        for (std::int64_t k = 0; k <= j && j <= i; ++k) v += l.at(i, k) * l.at(j, k);
+        residual.at(i, j) = v;
+      }
+    const long double scale = static_cast<long double>(a.rows) * largest(a);
+    return scale == 0 ? largest(residual) : largest(residual) / scale;
+  });
+}
+
+/// `value` is the order of the minor, `bound` the matrix's number in the stack.
+void not_positive_definite(const ir::FailureContext& c) {
+  const ir::GraphNode& n = c.graph[c.node];
+  const std::string of =
+      n.type.rank() > 2 ? fmt::format(" of matrix {}", c.failure.bound) : std::string();
+  support::fail<LinAlgError>(
+      "cholesky",
+      {.place = support::describe(n.where),
+       .hint = "if rounding alone is to blame, add a small multiple of the identity"},
+      "the matrix is not positive definite: the leading minor of order {}{} is not positive, in a "
+      "call of {}",
+      c.failure.value, of, c.function);
+}
+
+/// The lower triangle, with half of the diagonal.
+Expr half_of(const Expr& e, Location where) {
+  return Operand(0.5, where) * Operand(Operand(triangle_of(e, true, false, where), where) +
+                                           Operand(triangle_of(e, true, true, where), where),
+                                       where);
+}
+
+/// Murray, "Differentiation of the Cholesky decomposition" (2016), equation 10: with
+/// s = l^-T half(l^T g) l^-1, that of the matrix is (s + s^T) / 2, and an element that is read
+/// stands for two of them, but on the diagonal: half(s + s^T).
+std::vector<Expr> gradient_of_cholesky(const GradContext& c) {
+  const Location at = c.where;
+  const Expr& l = c.output;
+  const Triangular transposed{.lower = true, .transposed = true};
+  const auto behind = [&](const Expr& e) {
+    return kroton::solve_triangular({l, at}, {e, at}, transposed);
+  };
+  const Expr p = half_of(kroton::matmul({swapped(l, at), at}, {whole_gradient(c), at}), at);
+  const Expr s = behind(swapped(behind(p), at));
+  const Expr both = Operand(s, at) + Operand(swapped(s, at), at);
+  return {half_of(both, at)};
+}
+
+const ir::LibraryCall cholesky_factor{
+    .operands = {Layout::strided},
+    .results = {{.layout = Layout::dense, .in_place_of = 0}},
+    .takes = [](std::span<const ir::CallType> results, std::span<const ir::CallType> operands,
+                std::size_t numbers) { return numbers == 0 && are_matrices(results, operands, 1); },
+    .backward_error = error_of_cholesky};
+
 } // namespace
+
+const Op cholesky{.name = "cholesky",
+                  .kind = Kind::library,
+                  .properties = Property::fallible,
+                  .dtypes = Dtypes::floating,
+                  .infer = infer_cholesky,
+                  .eval = eval_cholesky,
+                  .gradient = gradient_of_cholesky,
+                  .call = &cholesky_factor,
+                  .fail = not_positive_definite};
 
 const Op solve_triangular{
     .name = "solve-triangular",
@@ -283,7 +380,7 @@ const Op solve_triangular{
     .fail = singular};
 
 std::span<const Op* const> linear_algebra_rows() {
-  static constexpr const Op* rows[] = {&solve_triangular};
+  static constexpr const Op* rows[] = {&cholesky, &solve_triangular};
   return rows;
 }
 
@@ -314,6 +411,8 @@ std::pair<Expr, Expr> broadcast_batches(std::string_view op, Expr a, Expr b, Loc
 
 } // namespace
 } // namespace ops
+
+Expr cholesky(Operand a) { return ir::make(ops::cholesky, {ops::to_floating(a)}, {}, a.where); }
 
 Expr solve_triangular(Operand a, Operand b, Triangular options) {
   const Location at = a.where;

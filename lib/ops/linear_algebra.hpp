@@ -4,6 +4,6 @@
 
 namespace kroton::ops {
 
-extern const ir::Op solve_triangular;
+extern const ir::Op cholesky, solve_triangular;
 
 } // namespace kroton::ops

@@ -126,6 +126,87 @@ TEST_CASE("a singular matrix is an error that names its element, and changes not
   }
 }
 
+TEST_CASE("Cholesky factors of matrices of any order and layout, one by one and in stacks",
+          "[conformance][linear-algebra]") {
+  for (DType t : {DType::f32, DType::f64}) {
+    const Expr a = tensor(t, {dim(), dim("n"), dim("n")}, "a");
+    const std::vector<Expr> outputs{cholesky(a), cholesky(transpose(a, {0, 2, 1})),
+                                    cholesky(slice(a, {{{}, {}, -1}})), cholesky(exp(a)),
+                                    cholesky(a) + sum(a)};
+    for (int threads : {1, 3}) {
+      const Function f = function({a}, outputs, {.threads = threads});
+      for (const Shape& shape : {Shape{1, 0, 0},
+                                 {0, 3, 3},
+                                 {5, 1, 1},
+                                 {3, 2, 2},
+                                 {2, 15, 15},
+                                 {7, 16, 16},
+                                 {2, 70, 70}}) {
+        const Array given = stack_of(t, shape, static_cast<double>(shape[1]) + 2, 5);
+        const auto got = f({given}), want = reference({a}, {given}, outputs);
+        for (std::size_t i = 0; i < want.size(); ++i) {
+          INFO(to_string(t) << ", " << shape[0] << " of order " << shape[1] << ", output " << i);
+          CHECK(difference(got[i], want[i], near(t)) == "");
+        }
+      }
+    }
+  }
+  const Expr m = tensor<double>({dim("n"), dim("n")}, "m");
+  const Function f = function({m}, {cholesky(m)});
+  CHECK(equal(f({Array::from(std::vector<double>{4, 99, 2, 10}, {2, 2})})[0],
+              Array::from(std::vector<double>{2, 0, 1, 3}, {2, 2})));
+}
+
+TEST_CASE("a matrix that is not positive definite is an error that names its minor",
+          "[conformance][linear-algebra]") {
+  for (std::int64_t n : {4, 40}) {
+    const Expr a = tensor<double>({dim(), dim("n"), dim("n")}, "a");
+    const Function f = function({a}, {cholesky(a)}, {.name = "f"});
+    const auto error_with = [&](double value) -> std::string {
+      Array given = stack_of(DType::f64, {3, n, n}, 60, 1);
+      given.data<double>()[1 * n * n + 2 * n + 2] = value;
+      try {
+        f({given});
+      } catch (const LinAlgError& e) {
+        return e.what();
+      }
+      return "";
+    };
+    for (double value : {-1.0, 0.0, std::nan("")}) {
+      const std::string error = error_with(value);
+      INFO(error);
+      CHECK(error.starts_with("cholesky: the matrix is not positive definite: the leading minor of "
+                              "order 3 of matrix 1 is not positive, in a call of f"));
+      CHECK(error.find("linear_algebra_test.cpp") != std::string::npos);
+    }
+    CHECK(error_with(60) == "");
+  }
+  const Expr m = tensor<float>({2, 2}, "m");
+  CHECK_THROWS_AS(function({m}, {cholesky(m)})({Array::zeros<float>({2, 2})}), LinAlgError);
+  CHECK_THROWS_AS(cholesky(tensor<float>({2, 3})), ShapeError);
+  CHECK_THROWS_AS(cholesky(tensor<float>({3})), ShapeError);
+}
+
+TEST_CASE("training through Cholesky factors: the likelihood of a Gaussian process",
+          "[conformance][linear-algebra]") {
+  const std::int64_t n = 20;
+  const Expr k = tensor<double>({n, n}, "k"), y = tensor<double>({n}, "y"),
+             scale = scalar<double>("scale");
+  const Expr l = cholesky(scale * k);
+  const Expr alpha = solve_triangular(l, y, {.lower = true});
+  const Expr diagonal = index(l, {arange(n), arange(n)});
+  const Expr cost = sum(alpha * alpha) / 2 + sum(log(diagonal));
+  const std::vector<Expr> outputs{cost, grad(cost, scale), grad(cost, k)};
+  const Array ks = stack_of(DType::f64, {n, n}, 25, 3),
+              ys = stack_of(DType::f64, {1, n}, 0, 4).reshape({n}), s = Array::scalar<double>(1.5);
+  for (Mode mode : {Mode::fast, Mode::plain, Mode::verify}) {
+    const Function f = function({k, y, scale}, outputs, {.mode = mode});
+    const auto got = f({ks, ys, s}), want = reference({k, y, scale}, {ks, ys, s}, outputs);
+    for (std::size_t i = 0; i < want.size(); ++i)
+      CHECK(difference(got[i], want[i], {.of_largest = 1e-11, .checks_zero_sign = false}) == "");
+  }
+}
+
 TEST_CASE("operands of linear algebra that do not fit are refused",
           "[conformance][linear-algebra]") {
   const Expr a = tensor<double>({3, 3}, "a"), v = tensor<double>({3}, "v");

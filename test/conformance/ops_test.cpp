@@ -81,10 +81,11 @@ std::vector<DType> numbers() {
 
 TEST_CASE("every op is elementwise or has a test of its own here", "[conformance]") {
   const std::vector<const Op*> covered{
-      &ops::input,   &ops::shared,        &ops::constant,  &ops::array,           &ops::size,
-      &ops::iota,    &ops::reshape,       &ops::transpose, &ops::broadcast_to,    &ops::slice,
-      &ops::unslice, &ops::stop_gradient, &ops::copy,      &ops::matmul,          &ops::gemm,
-      &ops::gather,  &ops::index_add,     &ops::uniform,   &ops::solve_triangular};
+      &ops::input,        &ops::shared,  &ops::constant, &ops::array,
+      &ops::size,         &ops::iota,    &ops::reshape,  &ops::transpose,
+      &ops::broadcast_to, &ops::slice,   &ops::unslice,  &ops::stop_gradient,
+      &ops::copy,         &ops::matmul,  &ops::gemm,     &ops::gather,
+      &ops::index_add,    &ops::uniform, &ops::cholesky, &ops::solve_triangular};
   for (const Op* op : ops::all()) {
     INFO(op->name);
     CHECK((op->is(ir::Kind::elementwise) || op->is_reduction() ||

@@ -122,6 +122,14 @@ void verify_structural(const Op& op) {
              return index_add({Dim(4), Dim(2)}, {positions({0, -1, 0}, {3})}, v[0] * v[0]);
            },
            {{3, 2}});
+  } else if (&op == &ops::cholesky) {
+    const auto raised = [](const Expr& e) {
+      const Expr i = arange(3);
+      return e + where(expand_dims(i, {-1}) == i, 12.0, 0.0);
+    };
+    verify(op, [&](E v) { return cholesky(raised(v[0])); }, {{3, 3}});
+    verify(op, [&](E v) { return cholesky(raised(v[0])); }, {{2, 3, 3}});
+    verify(op, [&](E v) { return cholesky(raised(matmul(v[0], transpose(v[0])))); }, {{3, 3}});
   } else if (&op == &ops::solve_triangular) {
     for (int i = 0; i < 8; ++i) {
       const Triangular options{(i & 1) != 0, (i & 2) != 0, (i & 4) != 0};

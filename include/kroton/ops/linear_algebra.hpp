@@ -26,4 +26,10 @@ struct Triangular {
 /// shapes that do not fit, and LinAlgError in a call where an element of a's diagonal is 0.
 Expr solve_triangular(Operand a, Operand b, Triangular options = {});
 
+/// The lower triangular l with positive diagonal for which `a = l transpose(l)`, zeros above its
+/// diagonal, as numpy.linalg.cholesky's. a is [..., n, n], symmetric and positive definite; its
+/// lower triangle alone is read, and the gradient is with respect to that. Throws ShapeError for
+/// matrices that are not square, and LinAlgError in a call where one is not positive definite.
+Expr cholesky(Operand a);
+
 } // namespace kroton
