@@ -1,11 +1,13 @@
 #include "codegen/cuda_library.hpp"
 
 #include "lib/ops/indexing.hpp"
+#include "lib/ops/reduction.hpp"
 
 namespace kroton::codegen {
 namespace {
 
 constexpr CudaFunction functions[] = {
+    {&ops::cumsum, render_cuda_cumsum},
     {&ops::index_add, render_cuda_scatter},
 };
 

@@ -55,5 +55,6 @@ const CpuFunction& cpu_function(const ir::Op& op);
 std::span<const CpuFunction> product_functions();
 std::span<const CpuFunction> scatter_functions();
 std::span<const CpuFunction> linear_algebra_functions();
+std::span<const CpuFunction> cumulative_functions();
 
 } // namespace kroton::jit

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/ir/call.hpp"
 #include "lib/ir/extended.hpp"
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/reduction.hpp>
@@ -245,20 +246,97 @@ Expr without_empty_rows(const Expr& x, const Expr& top, Location at) {
 }
 
 } // namespace
+namespace {
+
+/// attrs.ints are the axis, and 1 if the sums run from its end.
+Array eval_cumsum(const EvalContext& c) {
+  Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
+  const auto axis = static_cast<std::size_t>(c.attrs.ints[0]);
+  std::int64_t outer = 1, inner = 1;
+  for (std::size_t i = 0; i < c.shape.size(); ++i)
+    if (i != axis) (i < axis ? outer : inner) *= c.shape[i];
+  const std::int64_t n = c.shape[axis];
+  support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
+    using Sum = std::conditional_t<std::is_floating_point_v<T>, long double, Wide>;
+    const ir::Terms<T> from(c, 0);
+    const ir::Results<T> to(c, out);
+    for (std::int64_t line = 0; line < outer * inner; ++line) {
+      Sum so_far = 0;
+      for (std::int64_t j = 0; j < n; ++j) {
+        const std::int64_t place = c.attrs.ints[1] != 0 ? n - 1 - j : j;
+        const std::int64_t at = (line / inner * n + place) * inner + line % inner;
+        so_far += static_cast<Sum>(from[at]);
+        to.set(at, so_far);
+      }
+    }
+  });
+  return out;
+}
+
+/// How many elements lie before, on and behind the axis, and whether the sums run from its end.
+std::vector<Dim> numbers_of_cumsum(const ir::Graph& graph, ir::NodeId id) {
+  const ir::GraphNode& n = graph[id];
+  const auto axis = static_cast<std::size_t>(n.attrs.ints[0]);
+  const std::span<const Dim> shape = n.type.shape;
+  return {ir::dims::product(shape.first(axis)), shape[axis],
+          ir::dims::product(shape.subspan(axis + 1)), Dim(n.attrs.ints[1])};
+}
+
+const ir::LibraryCall running_sums{
+    .operands = {ir::Layout::dense},
+    .results = {{ir::Layout::dense}},
+    .numbers = numbers_of_cumsum,
+    .takes = [](std::span<const ir::CallType> results, std::span<const ir::CallType> operands,
+                std::size_t numbers) {
+      return results.size() == 1 && operands.size() == 1 && numbers == 4 &&
+             results[0].dtype == operands[0].dtype && item_size(results[0].dtype) >= 4;
+    }};
+
+} // namespace
+
+const Op cumsum{
+    .name = "cumsum",
+    .kind = Kind::library,
+    .dtypes = Dtypes::numeric,
+    .infer = [](InferContext& c) { return c.in(0); },
+    .eval = eval_cumsum,
+    .gradient =
+        [](const GradContext& c) {
+          const std::vector<std::int64_t>& ints = c.attrs.ints;
+          const Expr g = kroton::broadcast_to({c.grad, c.where}, c.output.shape());
+          return std::vector{ir::make(cumsum, {g}, {.ints = {ints[0], 1 - ints[1]}}, c.where)};
+        },
+    .call = &running_sums};
+
 std::span<const Op* const> reduction_rows() {
-  static constexpr const Op* rows[] = {&sum, &max, &min, &argmax, &argmin};
+  static constexpr const Op* rows[] = {&sum, &max, &min, &argmax, &argmin, &cumsum};
   return rows;
 }
 
+namespace {
+
+/// In the dtype that elements are added up in.
+Expr to_summed(const Operand& a) {
+  const Expr e = to_expr(a);
+  if (is_float(e.dtype())) return e;
+  return cast_to(e, is_unsigned_int(e.dtype()) ? DType::u64 : DType::i64, a.where);
+}
+
+} // namespace
 } // namespace ops
 
 Expr sum(Operand a, Axes axes, bool keepdims) {
-  Expr e = ops::to_expr(a);
-  if (is_unsigned_int(e.dtype()))
-    e = ops::cast_to(e, DType::u64, a.where);
-  else if (!is_float(e.dtype()))
-    e = ops::cast_to(e, DType::i64, a.where);
-  return ops::reduce(ops::sum, e, axes, keepdims, a.where);
+  return ops::reduce(ops::sum, ops::to_summed(a), axes, keepdims, a.where);
+}
+
+Expr cumsum(Operand a, int axis) {
+  const Expr e = ops::to_summed(a);
+  if (e.rank() == 0)
+    support::fail<ShapeError>(
+        "cumsum", {.place = ir::place_of(a.where, {&e, 1}), .hint = "a scalar has no axes"},
+        "takes at least one axis, got {}", e.label());
+  return ir::make(ops::cumsum, {e},
+                  {.ints = {ops::normalize_axes("cumsum", {axis}, e, a.where)[0], 0}}, a.where);
 }
 
 Expr max(Operand a, Axes axes, bool keepdims) {

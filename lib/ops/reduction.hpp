@@ -4,6 +4,6 @@
 
 namespace kroton::ops {
 
-extern const ir::Op argmax, argmin;
+extern const ir::Op argmax, argmin, cumsum;
 
 } // namespace kroton::ops

@@ -12,6 +12,7 @@
 #include "lib/ops/indexing.hpp"
 #include "lib/ops/linear_algebra.hpp"
 #include "lib/ops/movement.hpp"
+#include "lib/ops/reduction.hpp"
 #include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"
@@ -122,6 +123,9 @@ void verify_structural(const Op& op) {
              return index_add({Dim(4), Dim(2)}, {positions({0, -1, 0}, {3})}, v[0] * v[0]);
            },
            {{3, 2}});
+  } else if (&op == &ops::cumsum) {
+    verify(op, [](E v) { return cumsum(v[0] * v[0]); }, {{5}});
+    verify(op, [](E v) { return cumsum(cumsum(v[0] * v[0], 1), 0); }, {{2, 3, 4}});
   } else if (&op == &ops::cholesky) {
     const auto raised = [](const Expr& e) {
       const Expr i = arange(3);
