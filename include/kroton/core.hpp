@@ -20,3 +20,4 @@
 #include <kroton/options.hpp>
 #include <kroton/random.hpp>
 #include <kroton/shared.hpp>
+#include <kroton/vmap.hpp>

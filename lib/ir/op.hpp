@@ -138,6 +138,16 @@ struct GradContext {
   Location where;
 };
 
+/// A node that is to be computed for each element of one more axis, see lib/ops/batch.hpp.
+struct BatchContext {
+  const Op& op;
+  const Params& params;
+  std::span<const Expr> inputs; ///< those that have the axis have it in front
+  const std::vector<bool>& has_axis;
+  const Dim& size; ///< of the axis
+  Location where;
+};
+
 /// Where tests sample an input: finite values in [lo, hi]; `integers` keeps to whole numbers.
 struct Domain {
   double lo = -4, hi = 4;
@@ -167,6 +177,9 @@ struct Op {
   /// Instead of both. Reductions, contractions and scatters compute and write `rest`; the others
   /// move elements, and are called for the inputs and once more for their rests.
   Array (*eval)(const EvalContext&) = nullptr;
+  /// The op over one more axis, which is the result's first. Null: elementwise ops and reductions,
+  /// which follow from their kind; others cannot be mapped (kt::vmap).
+  Expr (*batched)(const BatchContext&) = nullptr;
   /// Elementwise ops on integers and bool: what the result is among before it is wrapped to its
   /// dtype, given what each input is among. Null: nothing is known.
   support::Interval (*range)(const Op&, const support::Interval* inputs) = nullptr;

@@ -4,6 +4,7 @@
 #include <kroton/ops/contraction.hpp>
 
 #include "lib/ops/basic.hpp"
+#include "lib/ops/batch.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/contraction.hpp"
 #include "lib/support/visit_dtype.hpp"
@@ -12,6 +13,7 @@ namespace kroton {
 namespace ops {
 namespace {
 
+using ir::BatchContext;
 using ir::Dtypes;
 using ir::EvalContext;
 using ir::GradContext;
@@ -126,6 +128,38 @@ const ir::LibraryCall product{.operands = {ir::Layout::strided}, .results = {{ir
 const ir::LibraryCall added_product{.operands = {ir::Layout::dense, ir::Layout::strided},
                                     .results = {{.layout = ir::Layout::dense, .in_place_of = 0}}};
 
+/// Inputs `i` and `i + 1`. The axis is one more batch axis; if only the left one has it, and there
+/// are no others, its rows join those of the product, which is then one product still.
+Expr product_over(const BatchContext& c, std::size_t i) {
+  const Expr &a = c.inputs[i], &b = c.inputs[i + 1];
+  if (c.has_axis[i + 1] || b.rank() != 2)
+    return ir::make(matmul, {with_axis_or_one(c, i), with_axis_or_one(c, i + 1)}, {}, c.where);
+  const Dim m = a.shape()[1];
+  const Expr rows =
+      ir::make(reshape, {a}, ShapeParams{{ir::dims::mul(c.size, m), a.shape()[2]}}, c.where);
+  const Expr product = ir::make(matmul, {rows, b}, {}, c.where);
+  return ir::make(reshape, {product}, ShapeParams{{c.size, m, b.shape()[1]}}, c.where);
+}
+
+Expr batched_matmul(const BatchContext& c) { return product_over(c, 0); }
+
+/// The pieces that gemm is made of, one of which has the axis.
+Expr batched_gemm(const BatchContext& c) {
+  const bool is_product_mapped = c.has_axis[1] || c.has_axis[2];
+  const Expr product = is_product_mapped
+                           ? product_over(c, 1)
+                           : ir::make(matmul, {c.inputs[1], c.inputs[2]}, {}, c.where);
+  Expr alpha = c.inputs[3];
+  if (c.has_axis[3]) {
+    std::vector<Dim> shape(static_cast<std::size_t>(c.inputs[0].rank() + (c.has_axis[0] ? 0 : 1)),
+                           Dim(1));
+    shape[0] = c.size;
+    alpha = ir::make(reshape, {alpha}, ShapeParams{std::move(shape)}, c.where);
+  }
+  const Expr scaled = Operand(alpha, c.where) * Operand(product, c.where);
+  return Operand(with_axis_or_one(c, 0), c.where) + Operand(scaled, c.where);
+}
+
 } // namespace
 
 /// [batches…, m, k] @ [batches…, k, n]; ranks are equal, batch dims of 1 broadcast.
@@ -136,6 +170,7 @@ const Op matmul{
     .dtypes = Dtypes::numeric,
     .infer = infer_matmul,
     .eval = eval_matmul,
+    .batched = batched_matmul,
     .gradient =
         [](const GradContext& c) {
           const Expr ga = ir::make(matmul, {c.grad, swapped(c.inputs[1], c.where)}, {}, c.where);
@@ -151,6 +186,7 @@ const Op gemm{.name = "gemm",
               .dtypes = Dtypes::floating,
               .infer = infer_gemm,
               .eval = eval_gemm,
+              .batched = batched_gemm,
               .domain = {{}},
               .call = &added_product};
 

@@ -10,6 +10,7 @@
 
 #include "lib/ops/arithmetic.hpp"
 #include "lib/ops/basic.hpp"
+#include "lib/ops/batch.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/indexing.hpp"
 #include "lib/support/number_text.hpp"
@@ -19,6 +20,7 @@ namespace kroton {
 namespace ops {
 namespace {
 
+using ir::BatchContext;
 using ir::EvalContext;
 using ir::GradContext;
 using ir::InferContext;
@@ -192,6 +194,54 @@ const ir::LibraryCall call_of_index_add{.operands = {ir::Layout::dense},
                                         .takes = index_add_takes,
                                         .positions = positions_of_index_add};
 
+bool are_positions_mapped(const BatchContext& c) {
+  return std::find(c.has_axis.begin() + 1, c.has_axis.end(), true) != c.has_axis.end();
+}
+
+/// Position arrays of one shape that say which element of the axis, and then the op's own.
+void add_positions(const BatchContext& c, std::vector<Expr>& inputs) {
+  const std::size_t first = inputs.size();
+  for (std::size_t i = 1; i < c.inputs.size(); ++i) inputs.push_back(with_axis(c, i));
+  const std::vector<Dim> shape = inputs[first].shape();
+  const Expr numbers = element_numbers(c, static_cast<int>(shape.size()) - 1);
+  inputs.insert(inputs.begin() + static_cast<std::ptrdiff_t>(first),
+                ir::make(broadcast_to, {numbers}, ShapeParams{shape}, c.where));
+}
+
+Expr batched_gather(const BatchContext& c) {
+  std::vector<Expr> inputs{c.inputs[0]};
+  if (!c.has_axis[0]) {
+    for (std::size_t i = 1; i < c.inputs.size(); ++i) inputs.push_back(with_axis(c, i));
+    return ir::make(c.op, std::move(inputs), {}, c.where);
+  }
+  if (are_positions_mapped(c)) {
+    add_positions(c, inputs);
+    return ir::make(c.op, std::move(inputs), {}, c.where);
+  }
+  // The same positions for all: the axis is one that is not indexed, behind those that are.
+  const auto indexed = static_cast<std::int64_t>(c.inputs.size()) - 1;
+  const auto axes = static_cast<std::int64_t>(c.inputs[0].rank());
+  const auto position_axes = static_cast<std::int64_t>(c.inputs[1].rank());
+  ir::Ints to_back, to_front;
+  for (std::int64_t i = 1; i <= indexed; ++i) to_back.push_back(i);
+  to_back.push_back(0);
+  for (std::int64_t i = indexed + 1; i < axes; ++i) to_back.push_back(i);
+  inputs[0] = ir::make(transpose, {c.inputs[0]}, OrderParams{std::move(to_back)}, c.where);
+  inputs.insert(inputs.end(), c.inputs.begin() + 1, c.inputs.end());
+  const Expr found = ir::make(c.op, std::move(inputs), {}, c.where);
+  to_front.push_back(position_axes);
+  for (std::int64_t i = 0; i < found.rank(); ++i)
+    if (i != position_axes) to_front.push_back(i);
+  return ir::make(transpose, {found}, OrderParams{std::move(to_front)}, c.where);
+}
+
+Expr batched_index_add(const BatchContext& c) {
+  std::vector<Expr> inputs{with_axis(c, 0)};
+  add_positions(c, inputs);
+  return ir::make(c.op, std::move(inputs),
+                  ShapeParams{behind(c.size, c.params.as<ShapeParams>().shape)}, c.where);
+}
+
 } // namespace
 
 const Op gather{.name = "gather",
@@ -200,6 +250,7 @@ const Op gather{.name = "gather",
                 .properties = Property::fallible,
                 .infer = infer_gather,
                 .eval = eval_gather,
+                .batched = batched_gather,
                 .gradient =
                     [](const GradContext& c) {
                       std::vector<Expr> grads(c.inputs.size(), Expr(nullptr));
@@ -216,6 +267,7 @@ const Op index_add{.name = "index-add",
                    .params = &ir::params_type<ShapeParams>,
                    .infer = infer_index_add,
                    .eval = eval_index_add,
+                   .batched = batched_index_add,
                    .gradient =
                        [](const GradContext& c) {
                          std::vector<Expr> grads(c.inputs.size(), Expr(nullptr));

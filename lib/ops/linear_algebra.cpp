@@ -12,7 +12,9 @@
 #include "lib/ir/call.hpp"
 #include "lib/ir/extended.hpp"
 #include "lib/ops/basic.hpp"
+#include "lib/ops/batch.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/params.hpp"
 #include "lib/ops/linear_algebra.hpp"
 #include "lib/support/visit_dtype.hpp"
 
@@ -130,7 +132,7 @@ Expr swapped(const Expr& e, Location where) {
 /// The matrices with zeros outside of a triangle, whose diagonal is part of it unless `is_strict`.
 Expr triangle_of(const Expr& e, bool lower, bool is_strict, Location where) {
   const auto positions = [&](int axis) {
-    return ir::make(iota, {}, {.dims = {e.shape()[static_cast<std::size_t>(e.rank() + axis)]}},
+    return ir::make(iota, {}, SizeParams{e.shape()[static_cast<std::size_t>(e.rank() + axis)]},
                     where);
   };
   const Operand row(kroton::expand_dims({positions(-2), where}, {-1}), where),
@@ -143,17 +145,25 @@ Expr triangle_of(const Expr& e, bool lower, bool is_strict, Location where) {
 /// The gradient that arrives, in the shape of the op's result.
 Expr whole_gradient(const GradContext& c) {
   if (ir::same(c.grad.node()->type, c.output.node()->type)) return c.grad;
-  return ir::make(broadcast_to, {c.grad}, {.dims = c.output.node()->type.shape}, c.where);
+  return ir::make(broadcast_to, {c.grad}, ShapeParams{c.output.node()->type.shape}, c.where);
 }
 
 // ---- triangular systems: inputs are the matrices and the right sides
 
-/// attrs.ints: see Triangular, as 0 or 1.
-Triangular options_of(const ir::Attrs& attrs) {
-  return {attrs.ints[0] != 0, attrs.ints[1] != 0, attrs.ints[2] != 0};
-}
-std::vector<std::int64_t> ints_of(const Triangular& t) {
-  return {t.lower ? 1 : 0, t.transposed ? 1 : 0, t.unit_diagonal ? 1 : 0};
+/// Triangular, as parameters.
+struct TriangularParams {
+  bool lower = false, transposed = false, unit_diagonal = false;
+
+  static constexpr std::string_view params_name = "triangular";
+  static constexpr auto fields =
+      std::tuple{ir::field("lower", &TriangularParams::lower),
+                 ir::field("transposed", &TriangularParams::transposed),
+                 ir::field("unit_diagonal", &TriangularParams::unit_diagonal)};
+};
+TriangularParams params_of(const Triangular& t) { return {t.lower, t.transposed, t.unit_diagonal}; }
+template <class N> Triangular options_of(const N& n) {
+  const TriangularParams& p = n.params.template as<TriangularParams>();
+  return {p.lower, p.transposed, p.unit_diagonal};
 }
 
 Type infer_solve_triangular(InferContext& c) {
@@ -176,7 +186,7 @@ Type infer_solve_triangular(InferContext& c) {
 }
 
 Array eval_solve_triangular(const EvalContext& c) {
-  const Triangular t = options_of(c.attrs);
+  const Triangular t = options_of(c);
   return evaluate_matrices(c, [&](std::span<const Matrix> in) {
     const Matrix& a = in[0];
     Matrix x = in[1];
@@ -196,8 +206,8 @@ Array eval_solve_triangular(const EvalContext& c) {
 }
 
 std::vector<Dim> numbers_of_solve_triangular(const ir::Graph& graph, ir::NodeId id) {
-  const std::vector<std::int64_t>& ints = graph[id].attrs.ints;
-  return {Dim(ints[0]), Dim(ints[1]), Dim(ints[2])};
+  const Triangular t = options_of(graph[id]);
+  return {Dim(t.lower ? 1 : 0), Dim(t.transposed ? 1 : 0), Dim(t.unit_diagonal ? 1 : 0)};
 }
 
 /// Stacks of matrices of floats, all of one dtype and rank, as many operands as `operands`.
@@ -344,15 +354,18 @@ const ir::LibraryCall cholesky_factor{
 
 } // namespace
 
-const Op cholesky{.name = "cholesky",
-                  .kind = Kind::library,
-                  .properties = Property::fallible,
-                  .dtypes = Dtypes::floating,
-                  .infer = infer_cholesky,
-                  .eval = eval_cholesky,
-                  .gradient = gradient_of_cholesky,
-                  .call = &cholesky_factor,
-                  .fail = not_positive_definite};
+const Op cholesky{
+    .name = "cholesky",
+    .kind = Kind::library,
+    .properties = Property::fallible,
+    .dtypes = Dtypes::floating,
+    .infer = infer_cholesky,
+    .eval = eval_cholesky,
+    .batched =
+        [](const ir::BatchContext& c) { return ir::make(cholesky, {c.inputs[0]}, {}, c.where); },
+    .gradient = gradient_of_cholesky,
+    .call = &cholesky_factor,
+    .fail = not_positive_definite};
 
 const Op solve_triangular{
     .name = "solve-triangular",
@@ -360,15 +373,20 @@ const Op solve_triangular{
     .kind = Kind::library,
     .properties = Property::fallible,
     .dtypes = Dtypes::floating,
+    .params = &ir::params_type<TriangularParams>,
     .infer = infer_solve_triangular,
     .eval = eval_solve_triangular,
+    .batched =
+        [](const ir::BatchContext& c) {
+          return ir::make(solve_triangular, {with_axis(c, 0), with_axis(c, 1)}, c.params, c.where);
+        },
     .gradient =
         [](const GradContext& c) {
-          const Triangular t = options_of(c.attrs);
+          const Triangular t = options_of(c);
           Triangular other = t;
           other.transposed = !t.transposed;
           const Expr gb = ir::make(solve_triangular, {c.inputs[0], whole_gradient(c)},
-                                   {.ints = ints_of(other)}, c.where);
+                                   params_of(other), c.where);
           const Expr left = t.transposed ? c.output : gb, right = t.transposed ? gb : c.output;
           const Expr product = kroton::matmul({left, c.where}, {swapped(right, c.where), c.where});
           const Expr ga =
@@ -396,7 +414,7 @@ std::pair<Expr, Expr> broadcast_batches(std::string_view op, Expr a, Expr b, Loc
   const Type types[] = {batch_type(a), batch_type(b)};
   const Type* const pointers[] = {&types[0], &types[1]};
   std::vector<ir::Constraint> constraints;
-  const ir::Attrs none;
+  const ir::Params none;
   ir::InferContext context{solve_triangular, pointers, none, both, where, constraints, op};
   const std::vector<Dim> batches = broadcast_shapes(context);
   const auto stretched = [&](const Expr& e) {
@@ -404,7 +422,7 @@ std::pair<Expr, Expr> broadcast_batches(std::string_view op, Expr a, Expr b, Loc
     shape.insert(shape.end(), e.shape().end() - 2, e.shape().end());
     return ir::same(ir::DimList(shape), e.node()->type.shape)
                ? e
-               : ir::make(broadcast_to, {e}, {.dims = std::move(shape)}, where);
+               : ir::make(broadcast_to, {e}, ShapeParams{std::move(shape)}, where);
   };
   return {stretched(a), stretched(b)};
 }
@@ -428,8 +446,7 @@ Expr solve_triangular(Operand a, Operand b, Triangular options) {
   const bool is_vector = y.rank() == 1;
   if (is_vector) y = expand_dims({y, at}, {-1});
   const auto [left, right] = ops::broadcast_batches("solve_triangular", x, y, at);
-  const Expr solution =
-      ir::make(ops::solve_triangular, {left, right}, {.ints = ops::ints_of(options)}, at);
+  const Expr solution = ir::make(ops::solve_triangular, {left, right}, ops::params_of(options), at);
   return is_vector ? squeeze({solution, at}, {-1}) : solution;
 }
 

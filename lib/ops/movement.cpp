@@ -5,6 +5,7 @@
 #include <kroton/ops/movement.hpp>
 
 #include "lib/ops/basic.hpp"
+#include "lib/ops/batch.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/movement.hpp"
 #include "lib/ops/range.hpp"
@@ -14,6 +15,7 @@ namespace kroton {
 namespace ops {
 namespace {
 
+using ir::BatchContext;
 using ir::EvalContext;
 using ir::GradContext;
 using ir::InferContext;
@@ -103,6 +105,33 @@ std::vector<Expr> grad_slice(const GradContext& c, const Op& other) {
   return {ir::make(other, {c.grad}, std::move(params), c.where)};
 }
 
+Expr batched_reshape(const BatchContext& c) {
+  return ir::make(reshape, {c.inputs[0]},
+                  ShapeParams{behind(c.size, c.params.as<ShapeParams>().shape)}, c.where);
+}
+Expr batched_transpose(const BatchContext& c) {
+  ir::Ints order{0};
+  for (std::int64_t axis : c.params.as<OrderParams>().order) order.push_back(axis + 1);
+  return ir::make(transpose, {c.inputs[0]}, OrderParams{std::move(order)}, c.where);
+}
+/// Axes that are new stand between the axis and the input's own.
+Expr batched_broadcast(const BatchContext& c) {
+  const std::vector<Dim> to = c.params.as<ShapeParams>().shape;
+  const Expr& e = c.inputs[0];
+  std::vector<Dim> from = e.shape();
+  from.insert(from.begin() + 1, to.size() + 1 - from.size(), Dim(1));
+  const Expr aligned = ir::make(reshape, {e}, ShapeParams{std::move(from)}, c.where);
+  return ir::make(broadcast_to, {aligned}, ShapeParams{behind(c.size, to)}, c.where);
+}
+/// Of slice and unslice.
+Expr batched_slice(const BatchContext& c) {
+  SliceParams params = c.params.as<SliceParams>();
+  params.starts = behind(Dim(0), params.starts);
+  params.steps.insert(params.steps.begin(), 1);
+  params.shape = behind(c.size, params.shape);
+  return ir::make(c.op, {c.inputs[0]}, std::move(params), c.where);
+}
+
 } // namespace
 
 const Op reshape{.name = "reshape",
@@ -110,6 +139,7 @@ const Op reshape{.name = "reshape",
                  .params = &ir::params_type<ShapeParams>,
                  .infer = infer_reshape,
                  .eval = eval_reshape,
+                 .batched = batched_reshape,
                  .gradient = [](const GradContext& c) {
                    return std::vector{ir::make(
                        reshape, {c.grad}, ShapeParams{c.inputs[0].node()->type.shape}, c.where)};
@@ -119,6 +149,7 @@ const Op transpose{.name = "transpose",
                    .params = &ir::params_type<OrderParams>,
                    .infer = infer_transpose,
                    .eval = eval_transpose,
+                   .batched = batched_transpose,
                    .gradient = [](const GradContext& c) {
                      const ir::Ints& order = c.params.as<OrderParams>().order;
                      ir::Ints inverse(order.size());
@@ -132,6 +163,7 @@ const Op broadcast_to{.name = "broadcast-to",
                       .params = &ir::params_type<ShapeParams>,
                       .infer = infer_broadcast,
                       .eval = eval_broadcast,
+                      .batched = batched_broadcast,
                       .gradient = [](const GradContext& c) {
                         return std::vector{sum_to(c.grad, c.inputs[0], c.where)};
                       }};
@@ -140,6 +172,7 @@ const Op slice{.name = "slice",
                .params = &ir::params_type<SliceParams>,
                .infer = infer_slice,
                .eval = eval_slice,
+               .batched = batched_slice,
                .gradient = [](const GradContext& c) { return grad_slice(c, unslice); }};
 /// Zeros with the input placed at every step-th position from the starts: slice's gradient.
 const Op unslice{.name = "unslice",
@@ -147,12 +180,16 @@ const Op unslice{.name = "unslice",
                  .params = &ir::params_type<SliceParams>,
                  .infer = infer_slice,
                  .eval = eval_unslice,
+                 .batched = batched_slice,
                  .gradient = [](const GradContext& c) { return grad_slice(c, slice); }};
-const Op stop_gradient{.name = "stop-gradient",
-                       .kind = Kind::movement,
-                       .infer = [](InferContext& c) { return c.in(0); },
-                       .eval = eval_identity,
-                       .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; }};
+const Op stop_gradient{
+    .name = "stop-gradient",
+    .kind = Kind::movement,
+    .infer = [](InferContext& c) { return c.in(0); },
+    .eval = eval_identity,
+    .batched =
+        [](const BatchContext& c) { return ir::make(c.op, {c.inputs[0]}, c.params, c.where); },
+    .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; }};
 /// The input's elements in a buffer of their own; the planner puts one where a view must become
 /// dense.
 const Op copy{.name = "copy",

@@ -83,6 +83,16 @@ template <class N> const ir::Ints& reduced_axes(const N& node) {
   return node.params.type() == &ir::params_type<AxesParams> ? axes_of(node) : none;
 }
 
+/// cumsum: the axis that sums run along, and whether they run from its end.
+struct RunningParams {
+  std::int64_t axis = 0;
+  bool is_reversed = false;
+
+  static constexpr std::string_view params_name = "running";
+  static constexpr auto fields = std::tuple{field("axis", &RunningParams::axis),
+                                            field("reversed", &RunningParams::is_reversed)};
+};
+
 /// transpose: the input's axis that each axis of the result is.
 struct OrderParams {
   ir::Ints order = {};

@@ -248,10 +248,10 @@ Expr without_empty_rows(const Expr& x, const Expr& top, Location at) {
 } // namespace
 namespace {
 
-/// attrs.ints are the axis, and 1 if the sums run from its end.
 Array eval_cumsum(const EvalContext& c) {
+  const RunningParams& p = c.params.as<RunningParams>();
   Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
-  const auto axis = static_cast<std::size_t>(c.attrs.ints[0]);
+  const auto axis = static_cast<std::size_t>(p.axis);
   std::int64_t outer = 1, inner = 1;
   for (std::size_t i = 0; i < c.shape.size(); ++i)
     if (i != axis) (i < axis ? outer : inner) *= c.shape[i];
@@ -263,7 +263,7 @@ Array eval_cumsum(const EvalContext& c) {
     for (std::int64_t line = 0; line < outer * inner; ++line) {
       Sum so_far = 0;
       for (std::int64_t j = 0; j < n; ++j) {
-        const std::int64_t place = c.attrs.ints[1] != 0 ? n - 1 - j : j;
+        const std::int64_t place = p.is_reversed ? n - 1 - j : j;
         const std::int64_t at = (line / inner * n + place) * inner + line % inner;
         so_far += static_cast<Sum>(from[at]);
         to.set(at, so_far);
@@ -276,10 +276,11 @@ Array eval_cumsum(const EvalContext& c) {
 /// How many elements lie before, on and behind the axis, and whether the sums run from its end.
 std::vector<Dim> numbers_of_cumsum(const ir::Graph& graph, ir::NodeId id) {
   const ir::GraphNode& n = graph[id];
-  const auto axis = static_cast<std::size_t>(n.attrs.ints[0]);
+  const RunningParams& p = n.params.as<RunningParams>();
+  const auto axis = static_cast<std::size_t>(p.axis);
   const std::span<const Dim> shape = n.type.shape;
   return {ir::dims::product(shape.first(axis)), shape[axis],
-          ir::dims::product(shape.subspan(axis + 1)), Dim(n.attrs.ints[1])};
+          ir::dims::product(shape.subspan(axis + 1)), Dim(p.is_reversed ? 1 : 0)};
 }
 
 const ir::LibraryCall running_sums{
@@ -294,19 +295,26 @@ const ir::LibraryCall running_sums{
 
 } // namespace
 
-const Op cumsum{
-    .name = "cumsum",
-    .kind = Kind::library,
-    .dtypes = Dtypes::numeric,
-    .infer = [](InferContext& c) { return c.in(0); },
-    .eval = eval_cumsum,
-    .gradient =
-        [](const GradContext& c) {
-          const std::vector<std::int64_t>& ints = c.attrs.ints;
-          const Expr g = kroton::broadcast_to({c.grad, c.where}, c.output.shape());
-          return std::vector{ir::make(cumsum, {g}, {.ints = {ints[0], 1 - ints[1]}}, c.where)};
-        },
-    .call = &running_sums};
+const Op cumsum{.name = "cumsum",
+                .kind = Kind::library,
+                .dtypes = Dtypes::numeric,
+                .params = &ir::params_type<RunningParams>,
+                .infer = [](InferContext& c) { return c.in(0); },
+                .eval = eval_cumsum,
+                .batched =
+                    [](const ir::BatchContext& c) {
+                      RunningParams over = c.params.as<RunningParams>();
+                      ++over.axis;
+                      return ir::make(cumsum, {c.inputs[0]}, std::move(over), c.where);
+                    },
+                .gradient =
+                    [](const GradContext& c) {
+                      RunningParams back = c.params.as<RunningParams>();
+                      back.is_reversed = !back.is_reversed;
+                      const Expr g = kroton::broadcast_to({c.grad, c.where}, c.output.shape());
+                      return std::vector{ir::make(cumsum, {g}, std::move(back), c.where)};
+                    },
+                .call = &running_sums};
 
 std::span<const Op* const> reduction_rows() {
   static constexpr const Op* rows[] = {&sum, &max, &min, &argmax, &argmin, &cumsum};
@@ -336,7 +344,8 @@ Expr cumsum(Operand a, int axis) {
         "cumsum", {.place = ir::place_of(a.where, {&e, 1}), .hint = "a scalar has no axes"},
         "takes at least one axis, got {}", e.label());
   return ir::make(ops::cumsum, {e},
-                  {.ints = {ops::normalize_axes("cumsum", {axis}, e, a.where)[0], 0}}, a.where);
+                  ops::RunningParams{ops::normalize_axes("cumsum", {axis}, e, a.where)[0]},
+                  a.where);
 }
 
 Expr max(Operand a, Axes axes, bool keepdims) {
