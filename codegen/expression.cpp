@@ -122,13 +122,12 @@ void Expressions::count_uses() {
   for (const Value& v : k_.values) {
     if (v.kind != ValueKind::op) continue;
     for (std::size_t i = 0; i < v.inputs.size(); ++i)
-      if (places_of(spelling_of(v), i) > 1) ++uses_[static_cast<std::size_t>(v.inputs[i])];
+      if (places_of(spelling_of(v).text, i) > 1) ++uses_[static_cast<std::size_t>(v.inputs[i])];
   }
 }
 
-std::string_view Expressions::spelling_of(const Value& v) const {
-  const DType in = v.inputs.empty() ? v.dtype : value(v.inputs.back()).dtype;
-  return v.op->spell ? v.op->spell(in, v.dtype) : v.op->spelling;
+ir::Spelling Expressions::spelling_of(const Value& v) const {
+  return v.op->spelled(v.inputs.empty() ? v.dtype : value(v.inputs.back()).dtype, v.dtype);
 }
 
 Text Expressions::access_index(const Access& a) const {
@@ -214,20 +213,20 @@ std::string Expressions::store(const Access& a, int axis, const Text& value) con
 
 Text Expressions::folded(const Reduction& r, bool is_vector, const Text& so_far,
                          const Text& value) const {
-  std::string pattern(r.op->fold->spell(r.dtype));
-  if (is_vector && r.op->fold->identity == ir::Identity::zero) pattern = "{0} + {1}";
-  if (is_vector && is_bool(r.dtype))
-    pattern = r.op->fold->identity == ir::Identity::lowest ? "{0} | {1}" : "{0} & {1}";
-  return spell(replaced(std::move(pattern), "{t}", type_name(r.dtype)), {so_far, value});
+  const ir::Spelling spelling = r.op->fold->spell(r.dtype);
+  const std::string pattern(is_vector ? spelling.vectors : spelling.text);
+  KROTON_CHECK(!pattern.empty(), "{} is not folded in vectors of {}", r.op->name,
+               type_name(r.dtype));
+  return spell(replaced(pattern, "{t}", type_name(r.dtype)), {so_far, value});
 }
 
 Text Expressions::better(const Reduction& r, const Text& best, const Text& value) {
-  return spell(r.op->fold->spell(r.dtype), {best, value});
+  return spell(r.op->fold->spell(r.dtype).text, {best, value});
 }
 
 int Expressions::reads_of(const Reduction& r) {
   // Of a position, the value becomes the best one besides.
-  return places_of(r.op->fold->spell(r.dtype), 1) + (r.op->gives_position() ? 1 : 0);
+  return places_of(r.op->fold->spell(r.dtype).text, 1) + (r.op->gives_position() ? 1 : 0);
 }
 
 bool Expressions::is_drawn_for_rows(int id) const {
@@ -258,15 +257,9 @@ Text Expressions::vector_definition(int id) const {
   default:
     break;
   }
-  const DType in = value(v.inputs.back()).dtype;
-  const std::string_view pattern = spelling_of(v);
-  if (pattern == "({o})({0})") return spelled(v, "convert<{o}>({0})");
-  if (pattern == "{0} ? {1} : {2}") return spelled(v, "select({0}, {1}, {2})");
-  if (pattern == "{0} / {1}" && is_float(v.dtype) && !lanes_.is_vector(v.inputs[1]))
-    return spelled(v, "divided({0}, {1})");
-  if (is_bool(v.dtype) && !is_bool(in) && pattern.starts_with("{0} "))
-    return spell("mask_of({0})", {spelled(v, pattern)});
-  return spelled(v, pattern);
+  const ir::Spelling spelling = spelling_of(v);
+  KROTON_CHECK(!spelling.vectors.empty(), "{} is not written for vectors", v.op->name);
+  return spelled(v, lanes_.is_vector(v.inputs.back()) ? spelling.vectors : spelling.by_number);
 }
 
 Text Expressions::definition(int id) const {
@@ -298,7 +291,7 @@ Text Expressions::definition(int id) const {
   case ValueKind::op:
     break;
   }
-  return spelled(v, spelling_of(v));
+  return spelled(v, spelling_of(v).text);
 }
 
 Text Expressions::spelled(const Value& v, std::string_view pattern) const {
@@ -341,7 +334,7 @@ int Expressions::length_of(int id) const {
   if (v.kind == ValueKind::load) return 1 + place + (lanes_.is_vector(id) ? of_call : 0);
   if (v.kind == ValueKind::index) return of_name + place;
   if (v.kind != ValueKind::op) return of_name;
-  int length = static_cast<int>(spelling_of(v).size());
+  int length = static_cast<int>(spelling_of(v).text.size());
   for (int i : v.inputs) length += (is_inline(i) ? length_of(i) : of_name) - of_name;
   return length;
 }

@@ -95,7 +95,7 @@ private:
   void name_params();
   void find_checks();
   void count_uses();
-  std::string_view spelling_of(const Value& v) const;
+  ir::Spelling spelling_of(const Value& v) const;
   bool decide_inline(int id) const;
   /// About how many characters a value's definition has, whatever is known of sizes: a name more or
   /// less decides where the compiler may make one operation of a product and a sum.

@@ -76,6 +76,7 @@ private:
       for (int id : s.row.values) is_of_row[static_cast<std::size_t>(id)] = true;
     for (const Reduction& r : k_.reductions)
       if (r.is_outer && r.kept.empty() && r.reduced.empty() && !r.op->gives_position() &&
+          r.op->fold->combine != ir::Combine::other &&
           is_of_row[static_cast<std::size_t>(r.value)] && is_dear(r.value))
         add_end(r.value, is_of_row);
   }
@@ -173,7 +174,7 @@ private:
       case ValueKind::result: {
         const Reduction& r = k_.reductions[static_cast<std::size_t>(v.reduction)];
         is_vector = r.has_array() && moves(r.array, axis);
-        if (is_vector && r.op->gives_position()) return false;
+        if (is_vector && r.op->fold->spell(r.dtype).vectors.empty()) return false;
         break;
       }
       case ValueKind::op:
@@ -187,26 +188,21 @@ private:
     return std::ranges::all_of(b.stores, [&](const Store& s) { return moves(s.access, axis); });
   }
 
-  /// Comparisons of truth values and the sign of integers are spelled for single elements.
   bool has_vector_form(const Value& v) const {
-    if (v.inputs.empty()) return false;
-    const DType in = value(v.inputs.back()).dtype;
-    const std::string_view text = v.op->spell ? v.op->spell(in, v.dtype) : v.op->spelling;
-    if (text.starts_with("({0} > 0)")) return false;
-    if (!is_bool(in) || v.inputs.size() == 1) return true;
-    return text == "{0} & {1}" || text == "{0} | {1}" || text == "{0} == {1}" ||
-           text == "{0} != {1}" || text.starts_with("{0} ? ");
+    return !v.inputs.empty() &&
+           !v.op->spelled(value(v.inputs.back()).dtype, v.dtype).vectors.empty();
   }
 
-  /// Whether the stage's folds can be made by vectors: the elements of an array that move with the
-  /// loop lie side by side.
+  /// Whether the stage's folds can be made by vectors: of one result, the prelude has a function
+  /// for it; the elements of an array that move with the loop lie side by side.
   bool fits(const Stage& s, int axis) const {
     return std::ranges::all_of(s.reductions, [&](int id) {
       const Reduction& r = k_.reductions[static_cast<std::size_t>(id)];
-      if (r.kept.empty()) return true;
-      if (r.op->gives_position()) return false;
+      const bool has_function = r.op->fold->combine != ir::Combine::other;
+      if (r.kept.empty()) return has_function;
+      if (r.op->fold->spell(r.dtype).vectors.empty()) return false;
       const Dim step = step_along(r.array, axis);
-      return step.is(0) || step.is(1);
+      return step.is(1) || (step.is(0) && has_function);
     });
   }
 

@@ -1,5 +1,6 @@
 #include "codegen/literal.hpp"
 
+#include <bit>
 #include <cmath>
 
 #include "lib/support/error.hpp"
@@ -58,7 +59,17 @@ std::string from_argument(DType dtype, std::string_view name) {
 }
 
 std::string limit(DType dtype, ir::Identity identity) {
-  if (identity == ir::Identity::zero) return literal(dtype, 0);
+  switch (identity) {
+  case ir::Identity::zero:
+    return literal(dtype, 0);
+  case ir::Identity::one:
+    return literal(dtype, dtype == DType::f32   ? std::bit_cast<std::uint32_t>(1.0F)
+                          : dtype == DType::f64 ? std::bit_cast<std::uint64_t>(1.0)
+                                                : 1);
+  case ir::Identity::lowest:
+  case ir::Identity::highest:
+    break;
+  }
   const bool low = identity == ir::Identity::lowest;
   const DTypeRow& row = row_of(dtype);
   const std::uint64_t top = std::uint64_t{1} << (row.digits - 1); // the highest bit of a magnitude

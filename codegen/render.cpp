@@ -306,10 +306,19 @@ private:
   std::string grain() const {
     return rows_of(std::max<std::int64_t>(256, 65536 / (1 + k_.cost / 8)));
   }
-  /// Whether floats are added up over the rows: then the chunks are their order.
+  /// Whether the result of a fold over the rows depends on their order, which is then that of the
+  /// chunks: floats are rounded, and of a fold that we know nothing of we do not know it.
   bool has_ordered_chunks() const {
     return std::ranges::any_of(k_.reductions, [](const Reduction& r) {
-      return r.is_outer && r.op->fold->identity == ir::Identity::zero && is_float(r.dtype);
+      switch (r.op->fold->combine) {
+      case ir::Combine::sum:
+      case ir::Combine::other:
+        return r.is_outer && is_float(r.dtype);
+      case ir::Combine::maximum:
+      case ir::Combine::minimum:
+        break;
+      }
+      return false;
     });
   }
   /// Chunks that the sizes alone decide, whatever the work is; where that is little, one after the

@@ -146,17 +146,26 @@ bool Statements::folds_lanes(int r, int axis) const {
 }
 
 std::string_view Statements::folder(const Reduction& r) {
-  if (r.op->fold->identity == ir::Identity::zero) return "sums";
-  const bool is_max = r.op->fold->identity == ir::Identity::lowest;
-  if (!r.op->gives_position()) return is_max ? "maxima" : "minima";
-  return is_max ? "first_maxima" : "first_minima";
+  const bool is_position = r.op->gives_position();
+  switch (r.op->fold->combine) {
+  case ir::Combine::sum:
+    return "sums";
+  case ir::Combine::maximum:
+    return is_position ? "first_maxima" : "maxima";
+  case ir::Combine::minimum:
+    return is_position ? "first_minima" : "minima";
+  case ir::Combine::other:
+    break;
+  }
+  KROTON_CHECK(false, "{} is not folded in vectors", r.op->name);
+  return {};
 }
 
 std::string Statements::lanes_name(int r) { return result_name(r) + "_in"; }
 
 void Statements::emit_lanes_start(int r, int vectors, std::int64_t longest, int indent) {
   const Reduction& x = reduction(r);
-  const bool is_sum = x.op->fold->identity == ir::Identity::zero;
+  const bool is_sum = x.op->fold->combine == ir::Combine::sum;
   const std::string start = is_sum ? "" : fmt::format("({})", limit(x.dtype, x.op->fold->identity));
   std::int64_t parts = vectors;
   if (is_sum) parts *= lanes().count;

@@ -169,19 +169,39 @@ RangeTable::Origin RangeTable::origin_of_leaf(ir::NodeId id, const ir::GraphNode
 }
 
 RangeTable::Origin RangeTable::origin_of(const ir::GraphNode& n) {
-  if (n.op == &ops::size)
-    return {{.kind = Kind::size, .a = sizes_.slot(n.params.as<ops::SizeParams>().size)}};
-  if (n.op == &ops::iota)
-    return {{.kind = Kind::count, .a = sizes_.slot(n.params.as<ops::SizeParams>().size)}};
-  if (n.op->is(ir::Kind::movement) || n.op->is(ir::Kind::gather))
+  switch (n.op->kind) {
+  case ir::Kind::generator:
+    if (n.op == &ops::size)
+      return {{.kind = Kind::size, .a = sizes_.slot(n.params.as<ops::SizeParams>().size)}};
+    if (n.op == &ops::iota)
+      return {{.kind = Kind::count, .a = sizes_.slot(n.params.as<ops::SizeParams>().size)}};
+    return {};
+  case ir::Kind::movement:
+  case ir::Kind::gather:
     return {.from = {n.inputs[0]}, .is_same = true};
-  if (n.op->is_reduction()) return origin_of_reduction(n);
+  case ir::Kind::reduction:
+    return origin_of_reduction(n);
+  case ir::Kind::elementwise:
+    return origin_of_elementwise(n);
+  case ir::Kind::leaf: // see origin_of_leaf
+  case ir::Kind::random:
+  case ir::Kind::pad:
+  case ir::Kind::scatter:
+  case ir::Kind::contraction:
+  case ir::Kind::library:
+    break;
+  }
+  return {};
+}
+
+RangeTable::Origin RangeTable::origin_of_elementwise(const ir::GraphNode& n) {
   if (const auto front = from_front(n))
     return {.how = {.kind = Kind::from_front}, .from = {front->first, front->second}};
   const bool is_of_integers =
       std::ranges::none_of(n.inputs, [&](ir::NodeId i) { return is_float(graph_[i].type.dtype); });
-  if (!n.op->range || !is_of_integers) return {};
   const auto row = std::ranges::find(ops::all(), n.op) - ops::all().begin();
+  const bool is_listed = row < std::ssize(ops::all());
+  if (!n.op->range || !is_of_integers || !is_listed) return {};
   return {.how = {.kind = Kind::op, .row = static_cast<int>(row)}, .from = n.inputs};
 }
 
@@ -191,8 +211,19 @@ RangeTable::Origin RangeTable::origin_of_reduction(const ir::GraphNode& n) {
     count = ir::dims::mul(count, graph_[n.inputs[0]].type.shape[static_cast<std::size_t>(axis)]);
   const int slot = sizes_.slot(count);
   if (n.op->gives_position()) return {{.kind = Kind::count, .a = slot}};
-  const Kind kind = n.op == &ops::sum ? Kind::total : Kind::extreme;
-  return {.how = {.kind = kind, .b = slot}, .from = {n.inputs[0]}};
+  const auto of_input = [&](Kind kind) {
+    return Origin{.how = {.kind = kind, .b = slot}, .from = {n.inputs[0]}};
+  };
+  switch (n.op->fold->combine) {
+  case ir::Combine::sum:
+    return of_input(Kind::total);
+  case ir::Combine::maximum:
+  case ir::Combine::minimum:
+    return of_input(Kind::extreme);
+  case ir::Combine::other:
+    break;
+  }
+  return {};
 }
 
 std::optional<std::pair<ir::NodeId, ir::NodeId>>

@@ -103,6 +103,7 @@ private:
   };
   Origin origin_of(const ir::GraphNode& n);
   Origin origin_of_leaf(ir::NodeId id, const ir::GraphNode& n) const;
+  Origin origin_of_elementwise(const ir::GraphNode& n);
   Origin origin_of_reduction(const ir::GraphNode& n);
   /// The position p and the size n of where(p < 0, p + n, p).
   std::optional<std::pair<ir::NodeId, ir::NodeId>> from_front(const ir::GraphNode& n) const;

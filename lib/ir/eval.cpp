@@ -78,10 +78,33 @@ struct Value {
   Array nearest, rest;
 };
 
-/// Whether an op that makes floats of floats only moves them.
-bool moves_elements(const Op& op) {
-  return op.eval && !op.is_reduction() && !op.is(Kind::contraction) && !op.is(Kind::scatter) &&
-         !op.is(Kind::library);
+/// How the floats of an op's result come about.
+enum class Making : std::uint8_t {
+  moved,    ///< they are floats of its inputs, and zeros: parts of them are moved alike
+  computed, ///< one by one; the evaluator gives what is missing from an f64
+  summed,   ///< from many terms, in an order that nobody promises; the evaluator as before
+  whole,    ///< from whole arrays by a function that rounds as it likes; the evaluator as before
+};
+
+Making making_of(const Op& op) {
+  switch (op.kind) {
+  case Kind::leaf:
+  case Kind::generator:
+  case Kind::random:
+  case Kind::movement:
+  case Kind::pad:
+  case Kind::gather:
+    return Making::moved;
+  case Kind::elementwise:
+    return op.result == Result::cast ? Making::moved : Making::computed;
+  case Kind::reduction:
+  case Kind::scatter:
+  case Kind::contraction:
+    return Making::summed;
+  case Kind::library:
+    break;
+  }
+  return Making::whole;
 }
 
 Value evaluate_node(EvalContext c, Precision precision) {
@@ -95,13 +118,16 @@ Value evaluate_node(EvalContext c, Precision precision) {
     return {value, Array::zeros(value.dtype(), value.shape())};
   }
   Value value;
-  if (moves_elements(c.op)) {
+  if (making_of(c.op) == Making::moved) {
     value.nearest = eval(c);
     c.inputs = c.rests;
     value.rest = eval(c);
   } else {
+    value.rest = Array::empty(DType::bool_, {}); // is still there if the evaluator writes none
     c.rest = &value.rest;
     value.nearest = eval(c);
+    KROTON_CHECK(value.rest.dtype() == DType::f64 && value.rest.shape() == value.nearest.shape(),
+                 "the evaluator of {} does not say what is missing from its f64", c.op.name);
   }
   return value;
 }
@@ -220,9 +246,8 @@ Array evaluate_nudged_sum(EvalContext c, std::uint64_t nudge, NodeId id) {
   });
 }
 
-/// Library calls whose results are not sums: all elements are rounded when a call begins and when
-/// it ends.
-Array evaluate_nudged_call(EvalContext c, std::uint64_t nudge, NodeId id) {
+/// Roundings within a function are taken for roundings of its inputs and its result.
+Array evaluate_nudged_whole(EvalContext c, std::uint64_t nudge, NodeId id) {
   const auto never = [](std::int64_t) { return false; };
   std::vector<Array> inputs;
   for (const Array& a : c.inputs)
@@ -234,10 +259,9 @@ Array evaluate_nudged_call(EvalContext c, std::uint64_t nudge, NodeId id) {
 
 /// As evaluate_node does in Precision::rounded, with other roundings.
 Array evaluate_nudged(const EvalContext& c, std::uint64_t nudge, NodeId id, bool is_wanted) {
-  if (is_float(c.dtype) && c.op.is(Kind::library)) return evaluate_nudged_call(c, nudge, id);
-  if (is_float(c.dtype) && !moves_elements(c.op) && !c.op.is(Kind::elementwise) &&
-      !c.op.is(Kind::generator) && !c.op.is(Kind::random))
-    return evaluate_nudged_sum(c, nudge, id);
+  const Making making = making_of(c.op);
+  if (is_float(c.dtype) && making == Making::whole) return evaluate_nudged_whole(c, nudge, id);
+  if (is_float(c.dtype) && making == Making::summed) return evaluate_nudged_sum(c, nudge, id);
   const Array value = evaluate_node(c, Precision::rounded).nearest;
   if (!is_float(c.dtype) || !c.op.is(Kind::elementwise)) return value;
   const bool is_cast = c.inputs.size() == 1 && c.inputs[0].dtype() != value.dtype();

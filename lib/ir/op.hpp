@@ -37,26 +37,58 @@ enum class Kind : std::uint8_t {
 enum class Property : std::uint8_t {
   none = 0,
   commutative = 1 << 0,
-  increasing = 1 << 1, ///< non-decreasing in its input
-  fallible = 1 << 2,   ///< may fail while running (an index out of range)
+  fallible = 1 << 1,   ///< may fail while running (an index out of range)
+  increasing = 1 << 2, ///< of any numbers a <= b: f(a) <= f(b); NaN of NaN alone
+  injective = 1 << 3,  ///< different inputs have different results, but for rounding
 };
 constexpr Property operator|(Property a, Property b) {
   return static_cast<Property>(static_cast<std::uint8_t>(a) | static_cast<std::uint8_t>(b));
 }
 
+/// How an op is written in C++ and CUDA C++: {0}, {1}, … stand for the operands, {t} for the dtype
+/// that it computes in, {o} for the result's. Functions named in a text are prelude fragments.
+struct Spelling {
+  std::string_view text = {};
+  /// For vectors of elements; empty: it cannot be written for vectors.
+  std::string_view vectors = {};
+  /// For vectors where the last operand is one number for all of them.
+  std::string_view by_number = {};
+
+  constexpr Spelling() = default;
+  /// The same text serves vectors.
+  constexpr Spelling(const char* all) : Spelling(all, all) {} // NOLINT: a row names its text alone
+  constexpr Spelling(std::string_view text, std::string_view vectors)
+      : Spelling(text, vectors, vectors) {}
+  constexpr Spelling(std::string_view text, std::string_view vectors, std::string_view by_number)
+      : text(text), vectors(vectors), by_number(by_number) {}
+};
+
 /// The value that a fold starts from, and gives for an empty axis.
 enum class Identity : std::uint8_t {
   zero,
+  one,
   lowest,  ///< of the dtype; -inf for floats
   highest, ///< of the dtype; inf for floats
 };
 
-/// How a reduction makes one value of many.
+/// What a fold does, as far as a stage treats it in a way of its own: vector loops have functions
+/// for some, sums of f32 are kept in f64, and ranges of integers follow from it.
+enum class Combine : std::uint8_t {
+  sum,
+  maximum, ///< keeps the larger value, or its position
+  minimum,
+  other, ///< nothing but what the row says is known of it
+};
+
+/// How a reduction makes one value of many. Folding is associative, and the identity is neutral:
+/// partial results are folded as elements are, in whatever groups they come, and the fold of one
+/// element is that element. `check_row` tries it.
 struct Fold {
+  support::Required<Combine> combine;
   support::Required<Identity> identity;
-  /// The text that folds {1} into {0}, in the dtype of the elements. Of reductions that yield a
-  /// position, the text for "{1} takes the place of {0}".
-  support::Required<std::string_view (*)(DType)> spell;
+  /// Folds {1} into {0}, in the dtype of the elements. Of reductions that yield a position: "{1}
+  /// takes the place of {0}".
+  support::Required<Spelling (*)(DType)> spell;
 };
 
 /// Input dtypes that an elementwise op or a reduction computes in; others are promoted or refused.
@@ -162,11 +194,10 @@ struct Op {
   Dtypes dtypes = Dtypes::any;
   Result result = Result::same;
   int cost = 1; ///< scalar operations an element, roughly; 4 and more is worth keeping
-  /// The C++ and CUDA text: {0}, {1} inputs, {t} the dtype it computes in, {o} the result's.
-  /// Functions named in it are prelude fragments.
-  std::string_view spelling = {};
-  /// The text where it differs by dtype: given the dtype it computes in and the result's.
-  std::string_view (*spell)(DType in, DType out) = nullptr;
+  Spelling spelling = {};
+  /// Instead of `spelling` where it differs by dtype: given the dtype it computes in and the
+  /// result's.
+  Spelling (*spell)(DType in, DType out) = nullptr;
   std::optional<Fold> fold = {}; ///< reductions only
 
   /// The struct of parameters that its nodes have; null: none.
@@ -194,6 +225,7 @@ struct Op {
   void (*fail)(const FailureContext&) = nullptr;
 
   bool is(Kind k) const { return kind == k; }
+  Spelling spelled(DType in, DType out) const { return spell ? spell(in, out) : spelling; }
   bool has(Property p) const {
     return (static_cast<std::uint8_t>(properties) & static_cast<std::uint8_t>(p)) != 0;
   }

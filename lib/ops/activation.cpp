@@ -31,7 +31,7 @@ constexpr auto sigmoid_float = []<class T>(const T* v) -> T {
 
 const Op sigmoid{.name = "sigmoid",
                  .kind = Kind::elementwise,
-                 .properties = Property::increasing,
+                 .properties = Property::increasing | Property::injective,
                  .dtypes = Dtypes::floating,
                  .cost = 12,
                  .spelling = "sigmoid_{t}({0})",
@@ -45,7 +45,7 @@ const Op sigmoid{.name = "sigmoid",
 const Op softplus{
     .name = "softplus",
     .kind = Kind::elementwise,
-    .properties = Property::increasing,
+    .properties = Property::increasing | Property::injective,
     .dtypes = Dtypes::floating,
     .cost = 20,
     .spelling = "softplus_{t}({0})",

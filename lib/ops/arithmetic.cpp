@@ -63,6 +63,12 @@ constexpr auto maximum_float = []<class T>(const T* v) -> T {
   return v[0] > v[1] ? v[0] : v[1];
 };
 
+/// Truth values have no order as vectors.
+ir::Spelling extremum(DType t, std::string_view of_floats, std::string_view of_others) {
+  if (is_float(t)) return {of_floats, of_floats};
+  return {of_others, is_bool(t) ? "" : of_others};
+}
+
 /// Half the gradient to each side of a tie, as the subgradient that treats both alike.
 std::vector<Expr> grad_extremum(const GradContext& c, const Expr& first_wins,
                                 const Expr& second_wins) {
@@ -131,7 +137,7 @@ const Op div{.name = "div",
              .kind = Kind::elementwise,
              .dtypes = Dtypes::floating,
              .cost = 3,
-             .spelling = "{0} / {1}",
+             .spelling = {"{0} / {1}", "{0} / {1}", "divided({0}, {1})"},
              .infer = infer_elementwise,
              .eval_float = [](const auto* v) { return v[0] / v[1]; },
              .gradient =
@@ -180,7 +186,7 @@ const Op neg{.name = "neg",
 const Op abs{.name = "abs",
              .kind = Kind::elementwise,
              .dtypes = Dtypes::numeric,
-             .spell = [](DType t, DType) -> std::string_view {
+             .spell = [](DType t, DType) -> ir::Spelling {
                return is_float(t) ? "abs_{t}({0})" : "{0} < 0 ? -{0} : {0}";
              },
              .infer = infer_elementwise,
@@ -200,8 +206,9 @@ const Op sign{
     .properties = Property::increasing,
     .dtypes = Dtypes::numeric,
     .cost = 2,
-    .spell = [](DType t, DType) -> std::string_view {
-      return is_float(t) ? "sign_{t}({0})" : "({0} > 0) - ({0} < 0)";
+    .spell = [](DType t, DType) -> ir::Spelling {
+      if (is_float(t)) return "sign_{t}({0})";
+      return {"({0} > 0) - ({0} < 0)", ""};
     },
     .infer = infer_elementwise,
     .eval_float = []<class T>(const T* v) { return v[0] > 0   ? T(1)
@@ -227,7 +234,7 @@ const Op pow{.name = "pow",
              .kind = Kind::elementwise,
              .dtypes = Dtypes::numeric,
              .cost = 20,
-             .spell = [](DType t, DType) -> std::string_view {
+             .spell = [](DType t, DType) -> ir::Spelling {
                return is_float(t) ? "pow_{t}({0}, {1})" : "ipow_{t}({0}, {1})";
              },
              .infer = infer_elementwise,
@@ -244,45 +251,43 @@ const Op pow{.name = "pow",
                  },
              .domain = {{0.25, 3}, {0, 3}}};
 
-const Op minimum{.name = "minimum",
-                 .arity = 2,
-                 .kind = Kind::elementwise,
-                 .properties = Property::commutative,
-                 .dtypes = Dtypes::any,
-                 .cost = 2,
-                 .spell = [](DType t, DType) -> std::string_view {
-                   return is_float(t) ? "minimum_{t}({0}, {1})" : "{0} < {1} ? {0} : {1}";
-                 },
-                 .infer = infer_elementwise,
-                 .eval_float = minimum_float,
-                 .eval_int = [](const Wide* v) { return v[0] < v[1] ? v[0] : v[1]; },
-                 .range = range_at_ends,
-                 .gradient =
-                     [](const GradContext& c) {
-                       return grad_extremum(c, c.inputs[0] <= c.inputs[1],
-                                            c.inputs[1] <= c.inputs[0]);
-                     },
-                 .domain = {{}}};
+const Op minimum{
+    .name = "minimum",
+    .arity = 2,
+    .kind = Kind::elementwise,
+    .properties = Property::commutative,
+    .dtypes = Dtypes::any,
+    .cost = 2,
+    .spell = [](DType t,
+                DType) { return extremum(t, "minimum_{t}({0}, {1})", "{0} < {1} ? {0} : {1}"); },
+    .infer = infer_elementwise,
+    .eval_float = minimum_float,
+    .eval_int = [](const Wide* v) { return v[0] < v[1] ? v[0] : v[1]; },
+    .range = range_at_ends,
+    .gradient =
+        [](const GradContext& c) {
+          return grad_extremum(c, c.inputs[0] <= c.inputs[1], c.inputs[1] <= c.inputs[0]);
+        },
+    .domain = {{}}};
 
-const Op maximum{.name = "maximum",
-                 .arity = 2,
-                 .kind = Kind::elementwise,
-                 .properties = Property::commutative,
-                 .dtypes = Dtypes::any,
-                 .cost = 2,
-                 .spell = [](DType t, DType) -> std::string_view {
-                   return is_float(t) ? "maximum_{t}({0}, {1})" : "{0} > {1} ? {0} : {1}";
-                 },
-                 .infer = infer_elementwise,
-                 .eval_float = maximum_float,
-                 .eval_int = [](const Wide* v) { return v[0] > v[1] ? v[0] : v[1]; },
-                 .range = range_at_ends,
-                 .gradient =
-                     [](const GradContext& c) {
-                       return grad_extremum(c, c.inputs[0] >= c.inputs[1],
-                                            c.inputs[1] >= c.inputs[0]);
-                     },
-                 .domain = {{}}};
+const Op maximum{
+    .name = "maximum",
+    .arity = 2,
+    .kind = Kind::elementwise,
+    .properties = Property::commutative,
+    .dtypes = Dtypes::any,
+    .cost = 2,
+    .spell = [](DType t,
+                DType) { return extremum(t, "maximum_{t}({0}, {1})", "{0} > {1} ? {0} : {1}"); },
+    .infer = infer_elementwise,
+    .eval_float = maximum_float,
+    .eval_int = [](const Wide* v) { return v[0] > v[1] ? v[0] : v[1]; },
+    .range = range_at_ends,
+    .gradient =
+        [](const GradContext& c) {
+          return grad_extremum(c, c.inputs[0] >= c.inputs[1], c.inputs[1] >= c.inputs[0]);
+        },
+    .domain = {{}}};
 
 std::span<const Op* const> arithmetic_rows() {
   static constexpr const Op* rows[] = {&add, &sub,  &mul,   &div, &floor_div, &mod,    &neg,

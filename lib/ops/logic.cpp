@@ -35,78 +35,93 @@ Array eval_cast(const ir::EvalContext& c) {
   return c.inputs[0].astype(c.dtype);
 }
 
+/// Of vectors of numbers, comparisons are masks. Those of truth values are compared as bits, but
+/// have no order.
+ir::Spelling equality(DType in, std::string_view text, std::string_view mask) {
+  return {text, is_bool(in) ? text : mask};
+}
+ir::Spelling ordering(DType in, std::string_view text, std::string_view mask) {
+  return {text, is_bool(in) ? "" : mask};
+}
+
 std::vector<Expr> no_gradient(const GradContext& c) {
   return std::vector<Expr>(c.inputs.size(), Expr(nullptr));
 }
 
 } // namespace
 
-const Op equal{.name = "equal",
-               .arity = 2,
-               .kind = Kind::elementwise,
-               .properties = Property::commutative,
-               .result = Result::boolean,
-               .spelling = "{0} == {1}",
-               .infer = infer_elementwise,
-               .eval_float = []<class T>(const T* v) { return T(v[0] == v[1]); },
-               .eval_int = [](const Wide* v) { return Wide(v[0] == v[1]); },
-               .gradient = no_gradient,
-               .domain = {{-2, 2, false}}};
-const Op not_equal{.name = "not-equal",
-                   .arity = 2,
-                   .kind = Kind::elementwise,
-                   .properties = Property::commutative,
-                   .result = Result::boolean,
-                   .spelling = "{0} != {1}",
-                   .infer = infer_elementwise,
-                   .eval_float = []<class T>(const T* v) { return T(v[0] != v[1]); },
-                   .eval_int = [](const Wide* v) { return Wide(v[0] != v[1]); },
-                   .gradient = no_gradient,
-                   .domain = {{-2, 2, false}}};
-const Op less{.name = "less",
-              .arity = 2,
-              .kind = Kind::elementwise,
-              .result = Result::boolean,
-              .spelling = "{0} < {1}",
-              .infer = infer_elementwise,
-              .eval_float = []<class T>(const T* v) { return T(v[0] < v[1]); },
-              .eval_int = [](const Wide* v) { return Wide(v[0] < v[1]); },
-              .range = range_at_ends,
-              .gradient = no_gradient,
-              .domain = {{-2, 2, false}}};
-const Op less_equal{.name = "less-equal",
-                    .arity = 2,
-                    .kind = Kind::elementwise,
-                    .result = Result::boolean,
-                    .spelling = "{0} <= {1}",
-                    .infer = infer_elementwise,
-                    .eval_float = []<class T>(const T* v) { return T(v[0] <= v[1]); },
-                    .eval_int = [](const Wide* v) { return Wide(v[0] <= v[1]); },
-                    .range = range_at_ends,
-                    .gradient = no_gradient,
-                    .domain = {{-2, 2, false}}};
-const Op greater{.name = "greater",
-                 .arity = 2,
-                 .kind = Kind::elementwise,
-                 .result = Result::boolean,
-                 .spelling = "{0} > {1}",
-                 .infer = infer_elementwise,
-                 .eval_float = []<class T>(const T* v) { return T(v[0] > v[1]); },
-                 .eval_int = [](const Wide* v) { return Wide(v[0] > v[1]); },
-                 .range = range_at_ends,
-                 .gradient = no_gradient,
-                 .domain = {{-2, 2, false}}};
-const Op greater_equal{.name = "greater-equal",
-                       .arity = 2,
-                       .kind = Kind::elementwise,
-                       .result = Result::boolean,
-                       .spelling = "{0} >= {1}",
-                       .infer = infer_elementwise,
-                       .eval_float = []<class T>(const T* v) { return T(v[0] >= v[1]); },
-                       .eval_int = [](const Wide* v) { return Wide(v[0] >= v[1]); },
-                       .range = range_at_ends,
-                       .gradient = no_gradient,
-                       .domain = {{-2, 2, false}}};
+const Op equal{
+    .name = "equal",
+    .arity = 2,
+    .kind = Kind::elementwise,
+    .properties = Property::commutative,
+    .result = Result::boolean,
+    .spell = [](DType in, DType) { return equality(in, "{0} == {1}", "mask_of({0} == {1})"); },
+    .infer = infer_elementwise,
+    .eval_float = []<class T>(const T* v) { return T(v[0] == v[1]); },
+    .eval_int = [](const Wide* v) { return Wide(v[0] == v[1]); },
+    .gradient = no_gradient,
+    .domain = {{-2, 2, false}}};
+const Op not_equal{
+    .name = "not-equal",
+    .arity = 2,
+    .kind = Kind::elementwise,
+    .properties = Property::commutative,
+    .result = Result::boolean,
+    .spell = [](DType in, DType) { return equality(in, "{0} != {1}", "mask_of({0} != {1})"); },
+    .infer = infer_elementwise,
+    .eval_float = []<class T>(const T* v) { return T(v[0] != v[1]); },
+    .eval_int = [](const Wide* v) { return Wide(v[0] != v[1]); },
+    .gradient = no_gradient,
+    .domain = {{-2, 2, false}}};
+const Op less{
+    .name = "less",
+    .arity = 2,
+    .kind = Kind::elementwise,
+    .result = Result::boolean,
+    .spell = [](DType in, DType) { return ordering(in, "{0} < {1}", "mask_of({0} < {1})"); },
+    .infer = infer_elementwise,
+    .eval_float = []<class T>(const T* v) { return T(v[0] < v[1]); },
+    .eval_int = [](const Wide* v) { return Wide(v[0] < v[1]); },
+    .range = range_at_ends,
+    .gradient = no_gradient,
+    .domain = {{-2, 2, false}}};
+const Op less_equal{
+    .name = "less-equal",
+    .arity = 2,
+    .kind = Kind::elementwise,
+    .result = Result::boolean,
+    .spell = [](DType in, DType) { return ordering(in, "{0} <= {1}", "mask_of({0} <= {1})"); },
+    .infer = infer_elementwise,
+    .eval_float = []<class T>(const T* v) { return T(v[0] <= v[1]); },
+    .eval_int = [](const Wide* v) { return Wide(v[0] <= v[1]); },
+    .range = range_at_ends,
+    .gradient = no_gradient,
+    .domain = {{-2, 2, false}}};
+const Op greater{
+    .name = "greater",
+    .arity = 2,
+    .kind = Kind::elementwise,
+    .result = Result::boolean,
+    .spell = [](DType in, DType) { return ordering(in, "{0} > {1}", "mask_of({0} > {1})"); },
+    .infer = infer_elementwise,
+    .eval_float = []<class T>(const T* v) { return T(v[0] > v[1]); },
+    .eval_int = [](const Wide* v) { return Wide(v[0] > v[1]); },
+    .range = range_at_ends,
+    .gradient = no_gradient,
+    .domain = {{-2, 2, false}}};
+const Op greater_equal{
+    .name = "greater-equal",
+    .arity = 2,
+    .kind = Kind::elementwise,
+    .result = Result::boolean,
+    .spell = [](DType in, DType) { return ordering(in, "{0} >= {1}", "mask_of({0} >= {1})"); },
+    .infer = infer_elementwise,
+    .eval_float = []<class T>(const T* v) { return T(v[0] >= v[1]); },
+    .eval_int = [](const Wide* v) { return Wide(v[0] >= v[1]); },
+    .range = range_at_ends,
+    .gradient = no_gradient,
+    .domain = {{-2, 2, false}}};
 const Op logical_and{.name = "logical-and",
                      .arity = 2,
                      .kind = Kind::elementwise,
@@ -142,7 +157,7 @@ const Op logical_not{.name = "logical-not",
 const Op where{.name = "where",
                .arity = 3,
                .kind = Kind::elementwise,
-               .spelling = "{0} ? {1} : {2}",
+               .spelling = {"{0} ? {1} : {2}", "select({0}, {1}, {2})"},
                .infer = infer_where,
                .eval_float = [](const auto* v) { return v[0] != 0 ? v[1] : v[2]; },
                .eval_int = [](const Wide* v) { return v[0] != 0 ? v[1] : v[2]; },
@@ -158,10 +173,10 @@ const Op where{.name = "where",
 const Op cast{.name = "cast",
               .kind = Kind::elementwise,
               .result = Result::cast,
-              .spell = [](DType from, DType to) -> std::string_view {
-                return is_bool(to)                       ? "to_bool({0})"
-                       : is_float(from) && !is_float(to) ? "to_{o}({0})"
-                                                         : "({o})({0})";
+              .spell = [](DType from, DType to) -> ir::Spelling {
+                if (is_bool(to)) return "to_bool({0})";
+                if (is_float(from) && !is_float(to)) return "to_{o}({0})";
+                return {"({o})({0})", "convert<{o}>({0})"};
               },
               .params = &ir::params_type<CastParams>,
               .infer = infer_cast,

@@ -17,6 +17,7 @@ namespace kroton {
 namespace ops {
 namespace {
 
+using ir::Combine;
 using ir::Dtypes;
 using ir::EvalContext;
 using ir::GradContext;
@@ -24,6 +25,7 @@ using ir::Identity;
 using ir::InferContext;
 using ir::Kind;
 using ir::Result;
+using ir::Spelling;
 using ir::Type;
 using ir::Wide;
 
@@ -132,23 +134,33 @@ std::vector<Expr> grad_extreme(const GradContext& c) {
 
 std::vector<Expr> no_gradient(const GradContext&) { return {Expr(nullptr)}; }
 
-using Text = std::string_view;
+constexpr ir::Fold of_sum{
+    .combine = Combine::sum, .identity = Identity::zero, .spell = [](DType t) {
+      return is_float(t) ? Spelling("sum_{t}({0}, {1})", "{0} + {1}") : "{0} + {1}";
+    }};
 
-constexpr ir::Fold of_sum{.identity = Identity::zero, .spell = [](DType t) -> Text {
-                            return is_float(t) ? "sum_{t}({0}, {1})" : "{0} + {1}";
-                          }};
-constexpr ir::Fold of_max{.identity = Identity::lowest, .spell = [](DType t) -> Text {
-                            return is_float(t) ? "maximum_{t}({0}, {1})" : "{1} > {0} ? {1} : {0}";
-                          }};
-constexpr ir::Fold of_min{.identity = Identity::highest, .spell = [](DType t) -> Text {
-                            return is_float(t) ? "minimum_{t}({0}, {1})" : "{1} < {0} ? {1} : {0}";
-                          }};
-constexpr ir::Fold of_argmax{.identity = Identity::lowest, .spell = [](DType) -> Text {
-                               return "{1} > {0} || ({1} != {1} && {0} == {0})";
-                             }};
-constexpr ir::Fold of_argmin{.identity = Identity::highest, .spell = [](DType) -> Text {
-                               return "{1} < {0} || ({1} != {1} && {0} == {0})";
-                             }};
+/// Truth values are their own bits. `of_numbers` is of integers.
+Spelling extreme(DType t, const char* of_floats, std::string_view of_numbers,
+                 std::string_view of_bits) {
+  if (is_float(t)) return of_floats;
+  return {of_numbers, is_bool(t) ? of_bits : of_numbers};
+}
+constexpr ir::Fold of_max{
+    .combine = Combine::maximum, .identity = Identity::lowest, .spell = [](DType t) {
+      return extreme(t, "maximum_{t}({0}, {1})", "{1} > {0} ? {1} : {0}", "{0} | {1}");
+    }};
+constexpr ir::Fold of_min{
+    .combine = Combine::minimum, .identity = Identity::highest, .spell = [](DType t) {
+      return extreme(t, "minimum_{t}({0}, {1})", "{1} < {0} ? {1} : {0}", "{0} & {1}");
+    }};
+constexpr ir::Fold of_argmax{
+    .combine = Combine::maximum, .identity = Identity::lowest, .spell = [](DType) {
+      return Spelling("{1} > {0} || ({1} != {1} && {0} == {0})", "");
+    }};
+constexpr ir::Fold of_argmin{
+    .combine = Combine::minimum, .identity = Identity::highest, .spell = [](DType) {
+      return Spelling("{1} < {0} || ({1} != {1} && {0} == {0})", "");
+    }};
 
 } // namespace
 

@@ -119,7 +119,7 @@ private:
     if (group.levels != 1 || !has_axes_of(group, product)) return false;
     return std::ranges::all_of(group.members, [&](const Member& m) {
       const ir::Op& op = *graph_[m.id].op;
-      if (!op.is(ir::Kind::elementwise) && &op != &ops::uniform) return false;
+      if (!op.is(ir::Kind::elementwise) && !op.is(ir::Kind::random)) return false;
       if (m.site == Site::finish) return false;
       if (is_read_outside_.contains(m.id) && !has_all_axes(group, m.axes)) return false;
       return std::ranges::all_of(edges_.of(m.id), [&](const Edge& e) {

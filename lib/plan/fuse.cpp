@@ -257,7 +257,7 @@ private:
   /// Whether the loops walk all random numbers front to back, if there are any.
   bool draws_in_order(const Group& group) const {
     return std::ranges::all_of(group.members, [&](const Member& m) {
-      if (graph_[m.id].op != &ops::uniform || group.members.size() == 1) return true;
+      if (!graph_[m.id].op->is(ir::Kind::random) || group.members.size() == 1) return true;
       std::vector<int> moving;
       std::ranges::copy_if(m.axes, std::back_inserter(moving), [](int a) { return a >= 0; });
       return m.site == Site::main && moving.size() == group.axes.size() &&

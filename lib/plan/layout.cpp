@@ -17,22 +17,50 @@ const Member* Group::find(NodeId id) const {
 }
 
 bool is_fusable(const Graph& graph, NodeId id) {
-  const ir::Op& op = *graph[id].op;
-  return op.is(Kind::elementwise) || op.is_reduction() || op.is(Kind::gather) ||
-         op.is(Kind::random);
+  switch (graph[id].op->kind) {
+  case Kind::elementwise:
+  case Kind::reduction:
+  case Kind::gather:
+  case Kind::random:
+    return true;
+  case Kind::leaf:      // there already
+  case Kind::generator: // made of positions by whoever reads it
+  case Kind::movement:  // a view, or a name for the same memory
+  case Kind::pad:       // taken apart by a rule
+  case Kind::scatter:   // steps of their own
+  case Kind::contraction:
+  case Kind::library:
+    break;
+  }
+  return false;
 }
 
 Edges elementwise_edges(const Graph& graph, NodeId id) {
   const ir::GraphNode& n = graph[id];
+  const auto of_own_rank = [&](std::size_t i) {
+    return Edge{i, resolve_view(graph, n.inputs[i], graph[n.inputs[i]].type.rank())};
+  };
   Edges edges;
-  if (n.op->is(Kind::elementwise)) {
+  switch (n.op->kind) {
+  case Kind::elementwise:
     for (std::size_t i = 0; i < n.inputs.size(); ++i)
       edges.push_back({i, resolve_view(graph, n.inputs[i], n.type.rank())});
-  } else if (n.op->is_reduction()) {
-    edges.push_back({0, resolve_view(graph, n.inputs[0], graph[n.inputs[0]].type.rank())});
-  } else if (n.op->is(Kind::gather)) {
-    for (std::size_t i = 1; i < n.inputs.size(); ++i)
-      edges.push_back({i, resolve_view(graph, n.inputs[i], graph[n.inputs[i]].type.rank())});
+    break;
+  case Kind::reduction:
+    edges.push_back(of_own_rank(0));
+    break;
+  case Kind::gather:
+    for (std::size_t i = 1; i < n.inputs.size(); ++i) edges.push_back(of_own_rank(i));
+    break;
+  case Kind::random: // the state is read as a whole
+  case Kind::leaf:
+  case Kind::generator:
+  case Kind::movement:
+  case Kind::pad:
+  case Kind::scatter:
+  case Kind::contraction:
+  case Kind::library:
+    break;
   }
   return edges;
 }

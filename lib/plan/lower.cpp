@@ -135,6 +135,7 @@ private:
           *scope.block,
           {.kind = ValueKind::index, .dtype = DType::i64, .access = std::move(position)});
     }
+    KROTON_CHECK(!n.op->is(Kind::generator), "no kernel makes {} of positions", n.op->name);
     return load(access_of(view.base, view.axes, reader_axes, true), n.type.dtype, view.base, scope);
   }
 
@@ -211,8 +212,29 @@ private:
 
   int compute(const Member& m, Scope& scope) {
     const ir::GraphNode& n = graph_[m.id];
-    if (n.op->is(Kind::gather)) return gather(m, scope);
-    if (n.op == &ops::uniform) return uniform(m, scope);
+    switch (n.op->kind) {
+    case Kind::elementwise:
+      return elementwise(m, scope);
+    case Kind::gather:
+      return gather(m, scope);
+    case Kind::random:
+      return uniform(m, scope);
+    case Kind::reduction: // of which there is a result already
+    case Kind::leaf:
+    case Kind::generator:
+    case Kind::movement:
+    case Kind::pad:
+    case Kind::scatter:
+    case Kind::contraction:
+    case Kind::library:
+      break;
+    }
+    KROTON_CHECK(false, "{} is computed by no kernel", n.op->name);
+    return {};
+  }
+
+  int elementwise(const Member& m, Scope& scope) {
+    const ir::GraphNode& n = graph_[m.id];
     support::SmallVector<int, 2> inputs;
     for (const Edge& e : elementwise_edges(graph_, m.id))
       inputs.push_back(read(e.view, m.axes, scope));
@@ -287,6 +309,7 @@ private:
   /// Its bits say whether logarithms are taken of the numbers.
   int uniform(const Member& m, Scope& scope) {
     const ir::GraphNode& n = graph_[m.id];
+    KROTON_CHECK(n.op == &ops::uniform, "no kernel draws {}", n.op->name);
     const auto& params = n.params.as<ops::UniformParams>();
     const View state = resolve_view(graph_, n.inputs[0], 1);
     Access seed, step;
@@ -409,7 +432,7 @@ private:
     for (int a : r.reduced) folded = dims::mul(folded, group_.axes[static_cast<std::size_t>(a)]);
     const bool is_short =
         !shares_sums_ && !r.is_outer && folded.is_static() && folded.value() <= longest_stretch;
-    const bool is_wide = r.dtype == DType::f32 && n.op->fold->identity == ir::Identity::zero &&
+    const bool is_wide = r.dtype == DType::f32 && n.op->fold->combine == ir::Combine::sum &&
                          (r.kept.empty() || r.is_outer) && !is_short;
     r.accumulator = is_wide ? DType::f64 : r.dtype;
     r.array_dtype = gives_position(m) ? r.result_dtype : r.accumulator;

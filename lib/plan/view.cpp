@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/ops/basic.hpp"
+#include "lib/ops/movement.hpp"
 
 namespace kroton::plan {
 namespace dims = ir::dims;
@@ -82,7 +83,8 @@ View resolve_view(const Graph& graph, NodeId operand, AxisMaps axes) {
       for (std::size_t i = 0; i < from.size(); ++i)
         if (out_of_in[i] >= 0) next[i] = axes[static_cast<std::size_t>(out_of_in[i])];
     } else {
-      next = axes; // an identity
+      KROTON_CHECK(n.op == &ops::stop_gradient, "no view is known of {}", n.op->name);
+      next = axes;
     }
     axes = std::move(next);
     id = input;

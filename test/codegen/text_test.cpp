@@ -73,7 +73,7 @@ TEST_CASE("numbers know their signs and casts", "[codegen][text]") {
   CHECK(number("infinity_f32()").strength() == Strength::atom);
   for (const DType t : {DType::bool_, DType::i8, DType::i64, DType::u16, DType::f32, DType::f64})
     for (const ir::Identity identity :
-         {ir::Identity::zero, ir::Identity::lowest, ir::Identity::highest}) {
+         {ir::Identity::zero, ir::Identity::one, ir::Identity::lowest, ir::Identity::highest}) {
       const std::string text = limit(t, identity);
       INFO(text);
       CHECK(number(text).strength() ==
@@ -86,7 +86,7 @@ TEST_CASE("numbers know their signs and casts", "[codegen][text]") {
 TEST_CASE("every row's spelling takes any expression in each of its places", "[codegen][text]") {
   // An operand in its place, without the parentheses that are of no use, is what it was between
   // parentheses: shown by the strength that the place asks for.
-  const auto check = [](std::string_view spelling, std::size_t arity) {
+  const auto check_text = [](std::string_view spelling, std::size_t arity) {
     const std::string pattern =
         replaced(replaced(std::string(spelling), "{t}", "f32"), "{o}", "i64");
     INFO(pattern);
@@ -100,9 +100,13 @@ TEST_CASE("every row's spelling takes any expression in each of its places", "[c
       CHECK((is_open && is_closed));
     }
   };
+  const auto check = [&](const ir::Spelling& s, std::size_t arity) {
+    for (const std::string_view text : {s.text, s.vectors, s.by_number})
+      if (!text.empty()) check_text(text, arity);
+  };
   for (const ir::Op* op : ops::all()) {
     const auto arity = static_cast<std::size_t>(std::max(op->arity, 2));
-    if (!op->spelling.empty()) check(op->spelling, arity);
+    check(op->spelling, arity);
     for (int i = 0; i < dtype_count; ++i) {
       const auto t = static_cast<DType>(i);
       if (op->spell)

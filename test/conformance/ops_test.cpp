@@ -17,6 +17,7 @@
 #include "test/conformance/oracle.hpp"
 #include "test/conformance/subjects.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/unfamiliar_ops.hpp"
 
 namespace kroton::test {
 namespace {
@@ -104,6 +105,43 @@ TEST_CASE("every reduction over every set of axes, in every dtype, equals the ev
     for (DType t : all_dtypes)
       if (takes(*op, t)) dtypes.push_back(t);
     check([op](DType t) { return reductions(*op, t); }, dtypes);
+  }
+}
+
+TEST_CASE("a fold that no stage was written for equals the evaluator", "[conformance][anywhere]") {
+  for (const Op* op : unfamiliar_folds())
+    for (DType t : {DType::i8, DType::i32, DType::u32, DType::i64}) {
+      INFO(op->name);
+      check(reductions(*op, t), Mode::fast, t);
+    }
+}
+
+TEST_CASE("a fold that no stage was written for is fused with what is around it",
+          "[conformance][anywhere]") {
+  const Expr x = tensor(DType::i32, {dim(), dim()}, "x"), y = tensor(DType::i32, {70, 1}, "y");
+  const auto folded = [](const Op& op, const Expr& e, std::vector<std::int64_t> axes) {
+    return ir::make(op, {e}, {.ints = std::move(axes)}, Location::current());
+  };
+  Rng rng(5);
+  const std::vector<Array> arguments{moderate(DType::i32, {70, 33}, rng),
+                                     moderate(DType::i32, {70, 1}, rng)};
+  for (const Op* op : unfamiliar_folds()) {
+    const Expr row = folded(*op, 2 * x + 1, {1}), spread = expand_dims(row, {1});
+    const std::vector<Expr> outputs{
+        row,
+        x - spread,                // read by a later stage
+        folded(*op, row + 1, {0}), // of what was folded
+        sum(x * spread, {1}),      // beside a fold with a function for vectors
+        folded(*op, x, {0}) + 3,   // columns, and what follows from them
+        folded(*op, cast(x > 0, DType::i32), {0, 1}),
+        folded(*op, y, {1}) - 1, // of one element
+    };
+    const Function f = function({x, y}, outputs);
+    const auto want = reference({x, y}, arguments, outputs), got = f(arguments);
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      INFO(op->name << ", output " << i);
+      CHECK(difference(got[i], want[i], {}) == "");
+    }
   }
 }
 

@@ -190,7 +190,7 @@ private:
     const auto first = below(static_cast<std::size_t>(p.expr.rank()));
     for (std::int64_t a = 0; a < p.expr.rank(); ++a)
       if (a == first || (!is_position && rng_.below(2) == 0)) axes.push_back(a);
-    const bool sums = op.fold->identity == ir::Identity::zero;
+    const bool sums = op.fold->combine == ir::Combine::sum;
     Expr e = folded(op, p.expr, axes);
     if (rng_.below(2) == 0) {
       std::vector<int> kept;

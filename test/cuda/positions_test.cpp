@@ -7,6 +7,7 @@
 
 #include "examples/network/model.hpp"
 #include "test/cuda/on_fakes.hpp"
+#include "test/support/unfamiliar_ops.hpp"
 
 namespace kroton::test {
 namespace {
@@ -99,6 +100,20 @@ TEST_CASE("labels that cannot be told to be in range are waited for, and may be 
           std::vector{xs.at<float>({1}), xs.at<float>({3}), xs.at<float>({0})});
   }
   CHECK_THROWS_AS(f({xs, Array::from<double>({2.0})}), IndexError);
+}
+
+TEST_CASE("positions folded in a way that no stage knows of are looked at", "[cuda]") {
+  const OnFakes fakes;
+  const Expr x = vector<float>("x"), v = vector<std::int64_t>("v");
+  const Expr at = ir::make(product, {v}, {.ints = {0}}, Location::current());
+  const Function f = function({x, v}, index(x, {expand_dims(at, {0})}), on_one_version());
+  const Array xs = ramp({classes});
+  CHECK(f({xs, Array::from<std::int64_t>({2, 2})})[0].to_host().item<float>() ==
+        xs.data<float>()[4]);
+  // Each factor is a position, and their product is none.
+  for (const Array& factors :
+       {Array::from<std::int64_t>({2, 4}), to_cuda(Array::from<std::int64_t>({2, 4}))})
+    CHECK_THROWS_AS(f({xs, factors}), IndexError);
 }
 
 TEST_CASE("labels on the device are looked at once", "[cuda]") {

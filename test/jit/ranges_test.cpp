@@ -9,6 +9,7 @@
 #include "lib/ops/basic.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"
+#include "test/support/unfamiliar_ops.hpp"
 
 namespace kroton::jit {
 namespace {
@@ -52,6 +53,10 @@ private:
     return at;
   }
 };
+
+Expr folded(const ir::Op& op, const Expr& e) {
+  return ir::make(op, {e}, {.ints = {0}}, Location::current());
+}
 
 /// Expressions on integers over arrays of shape [n,4], [4] and []. Every op's result stays in the
 /// pool.
@@ -101,7 +106,7 @@ private:
   Expr next() {
     const Expr a = number(any());
     const Expr b = number(like(a));
-    switch (rng_.below(22)) {
+    switch (rng_.below(23)) {
     case 0:
       return a + b;
     case 1:
@@ -147,6 +152,10 @@ private:
     case 19:
       return a.rank() == 0 ? a : min(a, {a.rank() - 1});
     case 20:
+      return a.rank() == 0 || is_bool(a.dtype())
+                 ? a
+                 : folded(*test::unfamiliar_folds()[static_cast<std::size_t>(rng_.below(3))], a);
+    case 21:
       return a.rank() == 0 || a.shape().back().is(0) ? a : argmax(a, a.rank() - 1);
     default:
       return index(arange(5) * 3 - 4, {mod(cast(a, DType::i64), 5)});
@@ -247,6 +256,8 @@ TEST_CASE("intervals of what makes positions are exact", "[jit][ranges]") {
       {sum(cast(x > 0, DType::i64)), {0, 6}},
       {index(x, {arange(3)}), {-3, 4}},
       {cast(x, DType::u8), {0, 255}},
+      {folded(test::product, wide), support::integers_of(DType::i64)},
+      {folded(test::bits_xor, wide), support::integers_of(DType::i64)},
       {cast(cast(x, DType::f32), DType::i32), support::integers_of(DType::i32)},
   };
   int at = 0;

@@ -74,11 +74,11 @@ NodeId sum_of_scaled(Site& s) {
   return s.make(ops::mul, {s.make(ops::sum, {s["x"]}, s.node(s.root()).params), by});
 }
 
-/// Functions that grow with their input everywhere, NaN to NaN. (log does not belong here: of a
-/// negative number it is NaN, which a position counts as largest; nor relu, which merges values.)
-bool grows_everywhere(const ir::Op* op) {
-  return op == &ops::exp || op == &ops::expm1 || op == &ops::tanh || op == &ops::sigmoid ||
-         op == &ops::softplus;
+/// Whether the elements of f(row) have the order of the row's own. (Those of log have not: of a
+/// negative number it is NaN, which a position counts as largest; nor those of relu, which makes
+/// one of many.)
+bool keeps_order(const ir::Op& f) {
+  return f.has(ir::Property::increasing) && f.has(ir::Property::injective);
 }
 
 /// The position of the extreme of f(row) where f grows; of row / s, row * s with s > 0, row + t
@@ -93,7 +93,7 @@ NodeId strip_growing(Site& s) {
   };
   auto is_per_row = [&](NodeId id) { return is_constant_along(s.graph(), id, axes, rank); };
   NodeId inner = ir::no_node;
-  if (grows_everywhere(n.op)) {
+  if (keeps_order(*n.op)) {
     inner = n.inputs[0];
   } else if (!is_float(n.type.dtype)) {
     return ir::no_node;
@@ -115,7 +115,7 @@ NodeId strip_growing(Site& s) {
 NodeId extreme_of_growing(Site& s) {
   const ir::GraphNode& root = s.node(s.root());
   const ir::GraphNode& n = s.node(root.inputs[0]);
-  if (!grows_everywhere(n.op) && n.op != &ops::relu) return ir::no_node;
+  if (!n.op->has(ir::Property::increasing)) return ir::no_node;
   if (s.uses(root.inputs[0]) != 1) return ir::no_node;
   for (std::int64_t axis : ops::axes_of(root)) {
     const Dim& d = s.type(n.inputs[0]).shape[static_cast<std::size_t>(axis)];
