@@ -30,6 +30,7 @@ plan::PlanOptions plan_options(const ir::Graph& g, const Signature& signature,
   p.has_epilogues = for_device && !p.one_kernel_each;
   p.shares_sums = for_device;
   p.deterministic = options.deterministic;
+  p.is_checked = p.is_checked || options.mode == Mode::verify;
   for (const Update& u : signature.updates) p.updated.push_back(g.find(u.first));
   return p;
 }
@@ -149,6 +150,7 @@ Derivation Recipe::plan(const Assumptions& assumptions, bool for_device,
                                      .minimal = options.mode == Mode::plain,
                                      .is_timed = is_dumped,
                                      .extra = sabotage.rules};
+  rewriting.is_checked = rewriting.is_checked || options.mode == Mode::verify;
   if (is_dumped) {
     d.passes.emplace_back("capture", graph.to_string());
     rewriting.on_pass = [&](std::string_view pass, const ir::Graph& g) {

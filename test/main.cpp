@@ -2,6 +2,8 @@
 ///
 /// - KROTON_CACHE_DIR is a fresh directory of this process, removed at the end: no test reads or
 ///   writes the user's cache, and none sees what another executable left behind.
+/// - KROTON_CHECK_STAGES is 1, unless it is set: what each stage of the compiler hands on is
+/// checked.
 /// - KROTON_TEST_PATTERN narrows the run to test cases whose name contains it ("[tag]" selects by
 ///   tag); `./dev test PATTERN` sets it.
 /// - KROTON_TEST_RESULTS names a file that gets a line for each test case, "start NAME" and then
@@ -102,6 +104,7 @@ extern "C" int __lsan_is_turned_off() { return getpid() != main_process; }
 
 int main(int argc, char** argv) {
   const TemporaryCache cache;
+  setenv("KROTON_CHECK_STAGES", "1", 0);
   if (const char* path = std::getenv("KROTON_TEST_RESULTS")) std::ofstream(path, std::ios::trunc);
   std::vector<const char*> args(argv, argv + argc);
   std::string filter;

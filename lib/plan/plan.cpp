@@ -8,6 +8,7 @@
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/contraction.hpp"
+#include "lib/plan/check.hpp"
 #include "lib/plan/constants.hpp"
 #include "lib/plan/epilogue.hpp"
 #include "lib/plan/known_epilogue.hpp"
@@ -35,8 +36,7 @@ struct Item {
 void collect_needs(const Graph& g, NodeId id, const Group* group, std::set<NodeId>& needs) {
   auto need = [&](NodeId base) {
     if (group && group->find(base)) return;
-    const ir::Op* op = g[base].op;
-    if (op == &ops::iota || op == &ops::size) return;
+    if (g[base].op->is(ir::Kind::generator)) return;
     needs.insert(storage_of(g, base));
   };
   for (NodeId i : g[id].inputs) {
@@ -205,6 +205,7 @@ private:
     for (const Member& m : group.members)
       if (needed_.contains(m.id)) stored.insert(m.id);
     Lowered lowered = lower(g_, group, stored, padding_, options_.shares_sums);
+    if (options_.is_checked) check_kernel(lowered.kernel);
     step.computes.insert(step.computes.end(), stored.begin(), stored.end());
     KernelStep k;
     k.kernel = static_cast<int>(plan_.kernels.size());
@@ -365,6 +366,7 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   for (const Item& item : items)
     plan.steps.push_back(maker.make(item, static_cast<int>(plan.steps.size())));
   share_constants(plan.kernels);
+  if (options.is_checked) check_plan(plan, options);
   return plan;
 }
 

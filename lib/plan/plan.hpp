@@ -11,6 +11,7 @@
 #include "lib/ir/call.hpp"
 #include "lib/plan/group.hpp"
 #include "lib/plan/kernel.hpp"
+#include "lib/support/stage_checks.hpp"
 
 namespace kroton::plan {
 
@@ -116,6 +117,7 @@ struct PlanOptions {
                                 ///< element; see Epilogue
   bool deterministic = true;    ///< see LibraryStep::is_ordered
   bool shares_sums = false;     ///< many threads fold a sum, each a part of it; see lower
+  bool is_checked = support::are_stages_checked(); ///< kernels and the plan are; see lib/plan/check
 };
 
 /// Fuses, lowers, orders and assigns buffers. The graph's outputs are the function's, then the

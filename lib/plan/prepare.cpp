@@ -2,6 +2,7 @@
 #include <set>
 
 #include "lib/ops/basic.hpp"
+#include "lib/ir/check.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/contraction.hpp"
 #include "lib/plan/plan.hpp"
@@ -25,9 +26,10 @@ NodeId base_of(const Graph& g, NodeId id) {
   return id;
 }
 
-/// A reduction over axes of size 1 alone moves nothing.
+/// A reduction over axes of size 1 alone moves nothing: the fold of one element is that element.
 NodeId trivial_reduction(Graph& g, NodeId id) {
   const ir::GraphNode& n = g[id];
+  ir::check_fold(*n.op);
   if (n.op->gives_position()) {
     const NodeId zero =
         g.add(ops::constant, {}, ops::ConstantParams{ir::scalar_of(DType::i64, 0)}, n.where);
@@ -42,6 +44,8 @@ void prepare(Graph& g) {
   for (NodeId id : g.order()) {
     const ir::GraphNode& n = g[id];
     if (n.replaced_by != ir::no_node) continue;
+    KROTON_CHECK(!n.op->is(ir::Kind::pad), "{} has no kernel, and no rule has taken it apart",
+                 n.op->name);
     if (n.op->is_reduction()) {
       const auto& shape = g[n.inputs[0]].type.shape;
       if (std::ranges::all_of(ops::axes_of(n), [&](std::int64_t a) {

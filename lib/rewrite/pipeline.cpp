@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/ir/check.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 #include "lib/support/log.hpp"
 
@@ -39,6 +40,10 @@ std::vector<const Rule*> rules_of(const Pass& pass, const RuleSet* extra) {
 PipelineReport run_pipeline(ir::Graph& graph, const PipelineOptions& options) {
   using Clock = std::chrono::steady_clock;
   PipelineReport report;
+  const auto check = [&](std::string_view after) {
+    if (options.is_checked) ir::check_graph(graph, after);
+  };
+  check("capture");
   Engine engine(graph, {.fp = options.fp,
                         .contract = options.contract,
                         .minimal = options.minimal,
@@ -57,12 +62,14 @@ PipelineReport run_pipeline(ir::Graph& graph, const PipelineOptions& options) {
     support::log(support::Area::rewrite)
         ->debug("{}: {} applications in {} us", pass.name, report.passes.back().applications,
                 report.passes.back().ns / 1000);
+    check(pass.name);
     if (has_changed && options.on_pass) options.on_pass(pass.name, graph);
   }
   report.rules = engine.counts();
   std::erase_if(report.rules, [](const RuleCount& c) { return c.tries == 0; });
   report.applications = engine.applications();
   graph.compact();
+  check("compact");
   return report;
 }
 
@@ -70,7 +77,9 @@ bool stabilize(ir::Graph& graph) {
   Engine engine(graph, {});
   std::vector<const Rule*> rules;
   for (const Rule& r : rules::stability().rules) rules.push_back(&r);
-  return engine.run(rules);
+  const bool has_changed = engine.run(rules);
+  if (support::are_stages_checked()) ir::check_graph(graph, "stabilize");
+  return has_changed;
 }
 
 } // namespace kroton::rewrite

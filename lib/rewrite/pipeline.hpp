@@ -14,6 +14,7 @@
 #include <functional>
 
 #include "lib/rewrite/engine.hpp"
+#include "lib/support/stage_checks.hpp"
 
 namespace kroton::rewrite {
 
@@ -40,6 +41,8 @@ struct PipelineOptions {
   std::function<void(std::string_view pass, const ir::Graph&)> on_pass = {};
   /// Rules tried in every pass besides its own.
   const RuleSet* extra = nullptr;
+  /// The graph is checked before the first pass and after each one; see ir::check_graph.
+  bool is_checked = support::are_stages_checked();
 };
 
 struct PassReport {
