@@ -34,14 +34,15 @@ public:
   double operator()(std::span<const double> row) const {
     const Array in = Array::from(row, {static_cast<std::int64_t>(row.size())}).astype(dtype_);
     const DType out = op_.gives_position() ? DType::i64 : dtype_;
-    const Attrs attrs{.ints = {0}};
+    const Params params = AxesParams{{0}};
+    const std::function<std::int64_t(const DimNode&)> no_sizes;
     const EvalContext context{.op = op_,
                               .inputs = {&in, 1},
-                              .attrs = attrs,
+                              .params = params,
                               .dtype = out,
                               .declared = out,
                               .shape = {},
-                              .dims = {}};
+                              .size_of = no_sizes};
     return op_.eval(context).astype(DType::f64).item<double>();
   }
   double identity() const {
@@ -132,9 +133,10 @@ private:
   void check_axes(NodeId id) const {
     const GraphNode& n = graph_[id];
     if (!n.op->is_reduction()) return;
-    require_axes(id, n.attrs.ints);
-    require(std::ranges::is_sorted(n.attrs.ints), id, "names the axes [{}], which are not sorted",
-            fmt::join(n.attrs.ints, ","));
+    const Ints& axes = axes_of(n);
+    require_axes(id, axes);
+    require(std::ranges::is_sorted(axes), id, "names the axes [{}], which are not sorted",
+            fmt::join(axes, ","));
   }
 
   void check_type(NodeId id) const {
@@ -143,7 +145,7 @@ private:
     support::SmallVector<const Type*, 4> types;
     for (NodeId i : n.inputs) types.push_back(&graph_[i].type);
     std::vector<Constraint> implied;
-    InferContext context{*n.op, types, n.attrs, {}, n.where, implied};
+    InferContext context{*n.op, types, n.params, {}, n.where, implied};
     Type inferred = infer_type(context);
     inferred.shape = graph_.canonical(inferred.shape);
     require(same(inferred, n.type), id, "is inferred to be {}", inferred.to_string());
@@ -151,12 +153,12 @@ private:
 
   void check_unique(NodeId id) {
     const GraphNode& n = graph_[id];
-    std::size_t key = hash(n.attrs) ^ (reinterpret_cast<std::uintptr_t>(n.op) >> 4);
+    std::size_t key = hash(n.params) ^ (reinterpret_cast<std::uintptr_t>(n.op) >> 4);
     for (NodeId i : n.inputs) key = (key ^ at(i)) * 0x100000001B3u;
     const auto [first, last] = by_key_.equal_range(key);
     for (auto it = first; it != last; ++it) {
       const GraphNode& other = graph_[it->second];
-      require(other.op != n.op || !(other.inputs == n.inputs) || !same(other.attrs, n.attrs), id,
+      require(other.op != n.op || !(other.inputs == n.inputs) || !same(other.params, n.params), id,
               "is equal to node {}", it->second);
     }
     by_key_.emplace(key, id);

@@ -257,4 +257,33 @@ template <ParamsStruct T> const T& Params::as() const {
   return detail::value_in<T>(*held_);
 }
 
+/// Of every reduction: the axes that leave the shape, in ascending order.
+struct AxesParams {
+  Ints axes = {};
+
+  static constexpr std::string_view params_name = "axes";
+  static constexpr auto fields = std::tuple{field("axes", &AxesParams::axes)};
+};
+
+/// Of a node, or the context of one, whose op is a reduction.
+template <class N> const Ints& axes_of(const N& reduction) {
+  return reduction.params.template as<AxesParams>().axes;
+}
+
+/// The same; no axes for any other op.
+template <class N> const Ints& reduced_axes(const N& node) {
+  static const Ints none;
+  return node.params.type() == &params_type<AxesParams> ? axes_of(node) : none;
+}
+
+/// cumsum: the axis that sums run along, and whether they run from its end.
+struct RunningParams {
+  std::int64_t axis = 0;
+  bool is_reversed = false;
+
+  static constexpr std::string_view params_name = "running";
+  static constexpr auto fields = std::tuple{field("axis", &RunningParams::axis),
+                                            field("reversed", &RunningParams::is_reversed)};
+};
+
 } // namespace kroton::ir

@@ -64,34 +64,9 @@ struct SizeParams {
   static constexpr auto fields = std::tuple{field("size", &SizeParams::size)};
 };
 
-/// Every reduction: the axes that leave the shape, in ascending order.
-struct AxesParams {
-  ir::Ints axes = {};
-
-  static constexpr std::string_view params_name = "axes";
-  static constexpr auto fields = std::tuple{field("axes", &AxesParams::axes)};
-};
-
-/// Of a node, or the context of one, whose op is a reduction.
-template <class N> const ir::Ints& axes_of(const N& reduction) {
-  return reduction.params.template as<AxesParams>().axes;
-}
-
-/// The same; no axes for any other op.
-template <class N> const ir::Ints& reduced_axes(const N& node) {
-  static const ir::Ints none;
-  return node.params.type() == &ir::params_type<AxesParams> ? axes_of(node) : none;
-}
-
-/// cumsum: the axis that sums run along, and whether they run from its end.
-struct RunningParams {
-  std::int64_t axis = 0;
-  bool is_reversed = false;
-
-  static constexpr std::string_view params_name = "running";
-  static constexpr auto fields = std::tuple{field("axis", &RunningParams::axis),
-                                            field("reversed", &RunningParams::is_reversed)};
-};
+using ir::axes_of;
+using ir::AxesParams;
+using ir::reduced_axes;
 
 /// transpose: the input's axis that each axis of the result is.
 struct OrderParams {

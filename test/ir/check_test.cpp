@@ -118,16 +118,16 @@ TEST_CASE("a type that the row does not infer is found", "[ir][check]") {
 }
 
 TEST_CASE("axes that an input does not have are found", "[ir][check]") {
-  CHECK(says(found(sum(x, {1}), [](Graph& g) { node(g, ops::sum).attrs.ints = {2}; }),
+  CHECK(says(found(sum(x, {1}), [](Graph& g) { node(g, ops::sum).params = ops::AxesParams{{2}}; }),
              "names the axes [2] of an input of 2 axes"));
   CHECK(says(found(sum(x, {1}),
                    [](Graph& g) {
-                     node(g, ops::sum).attrs.ints = {1, 1};
+                     node(g, ops::sum).params = ops::AxesParams{{1, 1}};
                    }),
              "names an axis twice"));
   CHECK(says(found(sum(x),
                    [](Graph& g) {
-                     node(g, ops::sum).attrs.ints = {1, 0};
+                     node(g, ops::sum).params = ops::AxesParams{{1, 0}};
                    }),
              "which are not sorted"));
 }

@@ -16,11 +16,12 @@ namespace kroton::test {
 /// its length for each element of the result.
 template <class F> Array folded_rows(const ir::EvalContext& c, F fold) {
   const Array& a = c.inputs[0];
+  const ir::Ints& axes = ir::axes_of(c);
   std::vector<int> order;
   std::int64_t length = 1;
   for (int i = 0; i < a.rank(); ++i)
-    if (std::ranges::find(c.attrs.ints, i) == c.attrs.ints.end()) order.push_back(i);
-  for (std::int64_t axis : c.attrs.ints) {
+    if (std::ranges::find(axes, i) == axes.end()) order.push_back(i);
+  for (std::int64_t axis : axes) {
     order.push_back(static_cast<int>(axis));
     length *= a.shape()[static_cast<std::size_t>(axis)];
   }
@@ -42,6 +43,7 @@ ir::Op unfamiliar_fold(std::string_view name, ir::Identity identity, ir::Spellin
           .kind = ir::Kind::reduction,
           .dtypes = ir::Dtypes::integral,
           .fold = ir::Fold{.combine = ir::Combine::other, .identity = identity, .spell = spell},
+          .params = &ir::params_type<ir::AxesParams>,
           .infer = ops::sum.infer,
           .eval = [](const ir::EvalContext& c) {
             return folded_rows(c, [&]<class T>(const T* row, std::int64_t length) {
