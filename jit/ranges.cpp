@@ -189,6 +189,8 @@ RangeTable::Origin RangeTable::origin_of(const ir::GraphNode& n) {
   case ir::Kind::scatter:
   case ir::Kind::contraction:
   case ir::Kind::library:
+  case ir::Kind::several:
+  case ir::Kind::part:
     break;
   }
   return {};

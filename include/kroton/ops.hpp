@@ -9,5 +9,6 @@
 #include <kroton/ops/indexing.hpp>
 #include <kroton/ops/linear_algebra.hpp>
 #include <kroton/ops/movement.hpp>
+#include <kroton/ops/parts.hpp>
 #include <kroton/ops/reduction.hpp>
 #include <kroton/ops/transcendental.hpp>

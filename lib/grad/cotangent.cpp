@@ -128,8 +128,9 @@ Cotangent taken_apart(const Expr& made, Location at) {
 /// Gives the nodes that a row has just built the place of the op it differentiates: messages and
 /// comments then point at the user's line. What the row was handed keeps its own.
 void relocate(const Expr& made, const ir::GradContext& c) {
-  std::unordered_set<const Node*> seen{c.output.node().get(), c.grad.node().get()};
-  for (const Expr& e : c.inputs) seen.insert(e.node().get());
+  std::unordered_set<const Node*> seen;
+  for (const std::span<const Expr> handed : {c.outputs, c.grads, c.inputs})
+    for (const Expr& e : handed) seen.insert(e.node().get());
   std::vector<const Node*> stack{made.node().get()};
   while (!stack.empty()) {
     const Node* n = stack.back();
@@ -172,10 +173,17 @@ Cotangent sum_of(const Cotangent& a, const Cotangent& b, Location where) {
   return sum;
 }
 
-std::vector<Cotangent> pull_back(const Node& n, const Expr& output, const Cotangent& c) {
+std::vector<Cotangent> pull_back(const Node& n, std::span<const Expr> outputs,
+                                 std::span<const Cotangent> cotangents) {
+  const Cotangent& c = cotangents[0]; // of an elementwise op, the only one
   const bool is_elementwise = n.op->is(Kind::elementwise);
-  const Expr given = is_elementwise ? c.value : selected(c, n.where);
-  const ir::GradContext context{n.inputs, n.params, output, given, n.where};
+  std::vector<Expr> given;
+  for (const Cotangent& one : cotangents)
+    given.push_back(is_elementwise || !one.value.node() ? one.value : selected(one, n.where));
+  const bool has_support = std::ranges::any_of(
+      cotangents, [](const Cotangent& one) { return one.support.node() != nullptr; });
+  const bool is_summed = std::ranges::any_of(cotangents, &Cotangent::is_summed);
+  const ir::GradContext context{n.inputs, n.params, outputs[0], given[0], n.where, outputs, given};
   const std::vector<Expr> made = n.op->gradient(context);
   KROTON_CHECK(made.size() == n.inputs.size(), "{} gives {} gradients for {} inputs", n.op->name,
                made.size(), n.inputs.size());
@@ -190,13 +198,13 @@ std::vector<Cotangent> pull_back(const Node& n, const Expr& output, const Cotang
     if (is_elementwise) part = joined(std::move(part), c, n, i);
     const Expr whole = selected(part, n.where), reduced = ops::sum_to(whole, input, n.where);
     const bool is_reduced = !reduced.is(whole);
-    if (is_reduced || (!is_elementwise && c.support.node())) {
+    if (is_reduced || (!is_elementwise && has_support)) {
       // What arrives was added up or moved: where nothing but zeros did, the gradient is zero.
-      const bool has_zeros = part.support.node() || c.support.node();
+      const bool has_zeros = part.support.node() || has_support;
       part = {.value = reduced,
               .support = has_zeros ? is_not_zero(reduced, n.where) : Expr(nullptr),
-              .is_summed = !is_placed && (c.is_summed || is_reduced ||
-                                          n.op->is(Kind::contraction) || n.op->is(Kind::library))};
+              .is_summed = !is_placed && (is_summed || is_reduced || n.op->is(Kind::contraction) ||
+                                          n.op->is(Kind::library))};
     }
     if (part.value.dtype() != input.dtype())
       part.value = ops::cast_to(part.value, input.dtype(), n.where);

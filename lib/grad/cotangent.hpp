@@ -27,8 +27,10 @@ struct Cotangent {
 /// The gradient itself.
 Expr selected(const Cotangent& c, Location where);
 Cotangent sum_of(const Cotangent& a, const Cotangent& b, Location where);
-/// What the row of `output`'s op gives to each input: sums over broadcast axes taken, cast to the
-/// input's dtype. Null values where an input has none.
-std::vector<Cotangent> pull_back(const ir::Node& n, const Expr& output, const Cotangent& c);
+/// What the row of a node's op gives to each input: sums over broadcast axes taken, cast to the
+/// input's dtype. Null values where an input has none. `outputs` is the node itself, or the parts
+/// of one with several results, of which those with null values are not part of the cost.
+std::vector<Cotangent> pull_back(const ir::Node& n, std::span<const Expr> outputs,
+                                 std::span<const Cotangent> cotangents);
 
 } // namespace kroton::reverse

@@ -8,6 +8,7 @@
 #include "lib/grad/cotangent.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/parts.hpp"
 #include "lib/rewrite/pipeline.hpp"
 
 namespace kroton {
@@ -128,9 +129,20 @@ public:
   void run() {
     for (auto it = order_.rbegin(); it != order_.rend(); ++it) {
       const Node& n = **it;
+      if (!n.type.is_array()) {
+        if (const auto found = of_parts_.find(&n); found != of_parts_.end()) {
+          pass_on(n, parts_of(n), found->second);
+          of_parts_.erase(&n);
+        }
+        continue;
+      }
       const auto found = gradients_.find(&n);
       if (found == gradients_.end() || n.inputs.empty() || !has_needed_input(n)) continue;
-      pass_on(n, Cotangent(found->second)); // the map may grow
+      const Cotangent g = found->second; // the map may grow
+      if (n.op->is(ir::Kind::part))
+        keep_part(n, g);
+      else
+        pass_on(n, {&handles_.at(&n), 1}, {&g, 1});
       if (!targets_.contains(&n)) gradients_.erase(&n);
     }
   }
@@ -148,14 +160,31 @@ private:
     return std::ranges::any_of(n.inputs, [&](const Expr& i) { return is_needed(i); });
   }
 
-  /// Adds what the gradient `g` of a node gives to those of its inputs.
-  void pass_on(const Node& n, const Cotangent& g) {
+  /// The parts of a node with several results.
+  std::vector<Expr> parts_of(const Node& n) const {
+    std::vector<Expr> parts;
+    for (std::size_t k = 0; k < n.type.parts->size(); ++k)
+      parts.push_back(ops::part_at(handles_.at(&n), k, n.where));
+    return parts;
+  }
+
+  /// Keeps the gradient of a part until those of all the node's parts are known.
+  void keep_part(const Node& part, const Cotangent& g) {
+    const Node* of = part.inputs[0].node().get();
+    const std::size_t k = ir::part_of(part);
+    auto& parts = of_parts_[of];
+    parts.resize(of->type.parts->size(), Cotangent{.value = Expr(nullptr)});
+    parts[k] = parts[k].value.node() ? reverse::sum_of(parts[k], g, part.where) : g;
+  }
+
+  /// Adds what the gradients of a node, or of its parts, give to those of its inputs.
+  void pass_on(const Node& n, std::span<const Expr> outputs, std::span<const Cotangent> given) {
     if (!n.op->gradient)
       support::fail<UnsupportedError>("grad",
                                       {.place = ir::place_of(n.where, n.inputs),
                                        .hint = "stop_gradient(…) treats it as a constant"},
                                       "{} has no gradient", handles_.at(&n).label());
-    std::vector<Cotangent> parts = reverse::pull_back(n, handles_.at(&n), g);
+    std::vector<Cotangent> parts = reverse::pull_back(n, outputs, given);
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const Expr& input = n.inputs[i];
       if (!parts[i].value.node() || !is_needed(input)) continue;
@@ -169,6 +198,7 @@ private:
   std::unordered_set<const Node*> targets_, is_needed_;
   std::unordered_map<const Node*, Expr> handles_; ///< rows are given expressions
   std::unordered_map<const Node*, Cotangent> gradients_;
+  std::unordered_map<const Node*, std::vector<Cotangent>> of_parts_; ///< several results each
 };
 
 } // namespace

@@ -147,7 +147,7 @@ private:
     std::vector<Constraint> implied;
     InferContext context{*n.op, types, n.params, {}, n.where, implied};
     Type inferred = infer_type(context);
-    inferred.shape = graph_.canonical(inferred.shape);
+    inferred = graph_.canonical(inferred);
     require(same(inferred, n.type), id, "is inferred to be {}", inferred.to_string());
   }
 
@@ -233,7 +233,15 @@ void check_row(const Op& op) {
     require_row(op.call != nullptr, op, "does not say how its step is called");
     is_called = true;
     break;
+  case Kind::several:
+    require_row(op.eval_all != nullptr, op, "has no evaluator");
+    break;
+  case Kind::part:
+    require_row(takes(op, 1), op, "takes {} inputs instead of one", op.arity);
+    break;
   }
+  require_row(op.is(Kind::several) == (op.eval_all != nullptr), op,
+              "is evaluated to several results, and has one");
   require_row(is_called || op.call == nullptr, op, "says how its step is called, and has none");
   require_row(op.has(Property::fallible) == (op.fail != nullptr), op, "{}",
               op.fail ? "has an error for what cannot fail" : "has no error for what may fail");

@@ -57,6 +57,8 @@ template <class V, class F> void apply(const EvalContext& c, Array& out, F f) {
   });
 }
 
+} // namespace
+
 Array evaluate_elementwise(const EvalContext& c) {
   KROTON_CHECK(c.inputs.size() <= max_arity, "{} has {} inputs", c.op.name, c.inputs.size());
   Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
@@ -72,6 +74,22 @@ Array evaluate_elementwise(const EvalContext& c) {
   }
   return out;
 }
+
+EvalContext EvalContext::of_result(std::size_t k, const Op& by) const {
+  EvalContext c{.op = by,
+                .inputs = inputs,
+                .params = params,
+                .dtype = results[k].dtype,
+                .declared = results[k].declared,
+                .shape = results[k].shape,
+                .size_of = size_of,
+                .rests = rests};
+  c.rest = results[k].rest;
+  c.flushes = flushes;
+  return c;
+}
+
+namespace {
 
 /// Evaluated widened, a float is the sum of both; any other value is `nearest`, and `rest` again.
 struct Value {
@@ -102,6 +120,8 @@ Making making_of(const Op& op) {
   case Kind::contraction:
     return Making::summed;
   case Kind::library:
+  case Kind::several: // see evaluate_parts
+  case Kind::part:
     break;
   }
   return Making::whole;
@@ -130,6 +150,28 @@ Value evaluate_node(EvalContext c, Precision precision) {
                  "the evaluator of {} does not say what is missing from its f64", c.op.name);
   }
   return value;
+}
+
+/// The results of a node that has several, each as of a node of its own.
+std::vector<Value> evaluate_parts(const EvalContext& c, std::vector<EvalResult> results,
+                                  Precision precision) {
+  const bool has_rests = precision != Precision::rounded && has_float(c.inputs);
+  std::vector<Value> values(results.size());
+  for (std::size_t k = 0; k < results.size(); ++k)
+    results[k].rest = has_rests && is_float(results[k].dtype) ? &values[k].rest : nullptr;
+  EvalContext all = c;
+  all.results = results;
+  std::vector<Array> arrays = c.op.eval_all(all);
+  KROTON_CHECK(arrays.size() == values.size(), "{} gives {} of {} results", c.op.name,
+               arrays.size(), values.size());
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    values[k].nearest = std::move(arrays[k]);
+    if (results[k].rest) continue;
+    values[k].rest = precision != Precision::rounded && is_float(results[k].dtype)
+                         ? Array::zeros(results[k].dtype, results[k].shape)
+                         : values[k].nearest;
+  }
+  return values;
 }
 
 /// Moves some floats of an array by some units in the last place; see Bindings::nudge.
@@ -257,6 +299,20 @@ Array evaluate_nudged_whole(EvalContext c, std::uint64_t nudge, NodeId id) {
   return Nudger(nudge, id)(evaluate_node(c, Precision::rounded).nearest, never, never);
 }
 
+/// As evaluate_parts does in Precision::rounded, with other roundings.
+std::vector<Value> evaluate_nudged_parts(const EvalContext& c, std::vector<EvalResult> results,
+                                         std::uint64_t nudge, NodeId id) {
+  std::vector<Value> values = evaluate_parts(c, std::move(results), Precision::rounded);
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    if (!is_float(values[k].nearest.dtype())) continue;
+    const Elements elements({&values[k].nearest, 1}, values[k].nearest.shape());
+    values[k].nearest = values[k].rest = Nudger(nudge + k, id)(
+        values[k].nearest, [&](std::int64_t i) { return elements.are_whole(i); },
+        [](std::int64_t) { return false; });
+  }
+  return values;
+}
+
 /// As evaluate_node does in Precision::rounded, with other roundings.
 Array evaluate_nudged(const EvalContext& c, std::uint64_t nudge, NodeId id, bool is_wanted) {
   const Making making = making_of(c.op);
@@ -279,6 +335,7 @@ Array evaluate_nudged(const EvalContext& c, std::uint64_t nudge, NodeId id, bool
 std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
                             const Bindings& bindings, Precision precision) {
   std::unordered_map<NodeId, Value> values;
+  std::unordered_map<NodeId, std::vector<Value>> parts; // of nodes with several results
   const bool is_widened = precision != Precision::rounded;
   auto stored = [&](DType t) { return is_widened && is_float(t) ? DType::f64 : t; };
   auto size = [&](const Dim& d) { return dims::evaluate(d, bindings.size_of); };
@@ -316,6 +373,12 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
 
   for (NodeId id : order) {
     const GraphNode& n = graph[id];
+    if (n.op->is(Kind::part)) {
+      const NodeId of = n.inputs[0];
+      values.emplace(id, parts.at(of)[part_of(n)]);
+      if (--uses[of] == 0) parts.erase(of);
+      continue;
+    }
     std::vector<Array> inputs, rests;
     for (NodeId i : n.inputs) {
       inputs.push_back(values.at(i).nearest);
@@ -332,10 +395,20 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
                               .size_of = bindings.size_of,
                               .rests = rests,
                               .flushes = precision == Precision::flushed};
-    KROTON_CHECK(n.op->eval || n.op->is(Kind::elementwise), "{} {} has no value", n.op->name,
-                 n.name);
+    KROTON_CHECK(n.op->eval || n.op->eval_all || n.op->is(Kind::elementwise), "{} {} has no value",
+                 n.op->name, n.name);
     try {
-      if (bindings.nudge != 0) {
+      if (!n.type.is_array()) {
+        std::vector<EvalResult> results;
+        for (const Type& t : *n.type.parts) {
+          results.push_back({stored(t.dtype), t.dtype, {}, nullptr});
+          for (const Dim& d : t.shape) results.back().shape.push_back(size(d));
+        }
+        parts.emplace(id,
+                      bindings.nudge != 0
+                          ? evaluate_nudged_parts(context, std::move(results), bindings.nudge, id)
+                          : evaluate_parts(context, std::move(results), precision));
+      } else if (bindings.nudge != 0) {
         const Array value = evaluate_nudged(context, bindings.nudge, id,
                                             std::ranges::find(wanted, id) != wanted.end());
         values.emplace(id, Value{value, value});

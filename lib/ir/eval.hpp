@@ -30,7 +30,10 @@ struct Bindings {
   std::uint64_t nudge = 0;
 };
 
-/// The values of `wanted`; throws IndexError where an op does.
+/// What the row's eval_float or eval_int makes of each element.
+Array evaluate_elementwise(const EvalContext& context);
+
+/// The values of `wanted`, which are arrays; throws IndexError where an op does.
 std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
                             const Bindings& bindings, Precision precision = Precision::rounded);
 

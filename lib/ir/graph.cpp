@@ -76,6 +76,16 @@ DimList Graph::canonical(const DimList& shape) const {
   return has_changed ? DimList(std::move(dims)) : shape;
 }
 
+Type Graph::canonical(Type type) const {
+  if (type.is_array()) {
+    type.shape = canonical(type.shape);
+    return type;
+  }
+  std::vector<Type> parts;
+  for (const Type& part : *type.parts) parts.push_back(canonical(part));
+  return type_of_parts(std::move(parts));
+}
+
 Params Graph::canonical(const Params& params) const {
   if (dim_of_.empty() || !params.has_unknown_dims()) return params;
   Canonical editor(*this);
@@ -154,7 +164,7 @@ NodeId Graph::add(const Op& op, NodeIds inputs, Params params, Location where) {
   std::vector<Constraint> implied; // by those captured: rewrites keep shapes
   InferContext context{op, types, node.params, {}, where, implied};
   node.type = infer_type(context);
-  node.type.shape = canonical(node.type.shape);
+  node.type = canonical(node.type);
   node.where = where;
   const NodeId id = insert(std::move(node));
   by_key_.insert(key, id);

@@ -79,6 +79,7 @@ public:
   /// The dim that stands for `d` after unification.
   Dim canonical(const Dim& d) const;
   DimList canonical(const DimList& shape) const;
+  Type canonical(Type type) const;
   Params canonical(const Params& params) const;
 
   /// Live nodes, inputs before users; depends on the graph's structure alone.

@@ -23,12 +23,26 @@ std::string Expr::label() const {
 namespace ir {
 
 std::string Type::to_string() const {
-  return std::string(kroton::to_string(dtype)) + dims::to_string(shape);
+  if (is_array()) return std::string(kroton::to_string(dtype)) + dims::to_string(shape);
+  std::string text;
+  for (const Type& part : *parts) text += (text.empty() ? "(" : ", ") + part.to_string();
+  return text + ")";
+}
+
+Type type_of_parts(std::vector<Type> parts) {
+  return {.dtype = DType::bool_,
+          .parts = std::make_shared<const std::vector<Type>>(std::move(parts))};
 }
 
 bool same(const DimList& a, const DimList& b) { return a.is(b) || dims::same(a.dims(), b.dims()); }
 
-bool same(const Type& a, const Type& b) { return a.dtype == b.dtype && same(a.shape, b.shape); }
+bool same(const Type& a, const Type& b) {
+  if (a.is_array() != b.is_array()) return false;
+  if (!a.is_array())
+    return std::ranges::equal(*a.parts, *b.parts,
+                              [](const Type& x, const Type& y) { return same(x, y); });
+  return a.dtype == b.dtype && same(a.shape, b.shape);
+}
 
 bool is_countable(const Type& type) {
   auto bytes = static_cast<std::int64_t>(item_size(type.dtype));
@@ -125,13 +139,21 @@ std::string InferContext::label(std::size_t i) const {
 Type infer_type(InferContext& c) {
   KROTON_CHECK(c.params.type() == c.op.params, "{} takes the parameters {}, got {}", c.op.name,
                name_of(c.op.params), name_of(c.params.type()));
+  for (const Type* t : c.inputs)
+    KROTON_CHECK(t->is_array() != c.op.is(Kind::part), "{} of {}", c.op.name, t->to_string());
   return with_place(c.written.empty() ? c.op.name : c.written, c.where, c.exprs, [&] {
     Type type = c.op.infer(c);
-    const bool has_shape_of_input = std::ranges::any_of(
-        c.inputs, [&](const Type* t) { return t->shape.is(type.shape) && t->dtype == type.dtype; });
-    if (!has_shape_of_input && !is_countable(type))
-      c.fail<ShapeError>("an array has at most 2^63 - 1 bytes",
-                         "{} has more bytes than an int64 counts", type.to_string());
+    const auto check = [&](const Type& t) {
+      const bool has_type_of_input = std::ranges::any_of(
+          c.inputs, [&](const Type* in) { return in->shape.is(t.shape) && in->dtype == t.dtype; });
+      if (!has_type_of_input && !is_countable(t))
+        c.fail<ShapeError>("an array has at most 2^63 - 1 bytes",
+                           "{} has more bytes than an int64 counts", t.to_string());
+    };
+    if (type.is_array())
+      check(type);
+    else
+      std::ranges::for_each(*type.parts, check);
     return type;
   });
 }

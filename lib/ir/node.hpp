@@ -19,13 +19,18 @@ namespace kroton::ir {
 
 struct Op;
 
+/// Of an array; or of a node with several results, which is no array: its parts are (ops::part).
 struct Type {
   DType dtype = DType::f32;
   DimList shape;
+  std::shared_ptr<const std::vector<Type>> parts = nullptr; ///< of several results; else null
 
   int rank() const { return static_cast<int>(shape.size()); }
-  std::string to_string() const; ///< "f32[?,784]"
+  bool is_array() const { return parts == nullptr; }
+  std::string to_string() const; ///< "f32[?,784]", "(f32[?], i64[?])"
 };
+/// Of a node with these results.
+Type type_of_parts(std::vector<Type> parts);
 bool same(const DimList& a, const DimList& b);
 bool same(const Type& a, const Type& b);
 /// Whether an int64 counts the bytes of a dense array of this type, taking unknown dims for 1 and

@@ -31,6 +31,8 @@ enum class Kind : std::uint8_t {
   scatter,     ///< adds the first input up at the positions in the others; elsewhere it is zero
   contraction, ///< sums products of two inputs' elements over an axis
   library,     ///< whole arrays from whole arrays, by a function that no loop of ours is
+  several, ///< several results, which are no array but each a part; rules make other ops of them
+  part,    ///< one of the results of its input, which has several
 };
 
 /// What else is true of an op. A property is here because some stage asks for it.
@@ -143,6 +145,14 @@ private:
   long double (*extended_)(const long double*) = nullptr;
 };
 
+/// One of several results of a node that is evaluated.
+struct EvalResult {
+  DType dtype;    ///< f64 for every float when evaluating widened
+  DType declared; ///< the result's own dtype
+  Shape shape;
+  Array* rest; ///< what is missing from it, as EvalContext::rest
+};
+
 struct EvalContext {
   const Op& op;
   std::span<const Array> inputs;
@@ -157,7 +167,13 @@ struct EvalContext {
   Array* rest = nullptr;
   bool flushes = false; ///< results below the normal numbers of f64 to zero
 
+  /// Of a node with several results, which `eval_all` gives; `dtype`, `declared`, `shape` and
+  /// `rest` say nothing then.
+  std::span<const EvalResult> results = {};
+
   std::int64_t size(const Dim& d) const { return dims::evaluate(d, size_of); }
+  /// The context in which `by`, an op of one result, evaluates result `k` of the same inputs.
+  EvalContext of_result(std::size_t k, const Op& by) const;
 };
 
 struct GradContext {
@@ -168,6 +184,10 @@ struct GradContext {
   /// elementwise op it may be anything where the gradient is known to be 0 (lib/grad/cotangent).
   const Expr& grad;
   Location where;
+  /// Of an op with several results: its parts, and the gradient of the cost by each of them, null
+  /// where there is none; `output` and `grad` are those of the first part then.
+  std::span<const Expr> outputs = {};
+  std::span<const Expr> grads = {};
 };
 
 /// A node that is to be computed for each element of one more axis, see lib/ops/batch.hpp.
@@ -208,6 +228,9 @@ struct Op {
   /// Instead of both. Reductions, contractions and scatters compute and write `rest`; the others
   /// move elements, and are called for the inputs and once more for their rests.
   Array (*eval)(const EvalContext&) = nullptr;
+  /// Instead of all three, of an op with several results: an array for each, and the rest of each
+  /// that has one to be written.
+  std::vector<Array> (*eval_all)(const EvalContext&) = nullptr;
   /// The op over one more axis, which is the result's first. Null: elementwise ops and reductions,
   /// which follow from their kind; others cannot be mapped (kt::vmap).
   Expr (*batched)(const BatchContext&) = nullptr;

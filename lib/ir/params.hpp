@@ -197,6 +197,18 @@ private:
   std::shared_ptr<const detail::ParamsHead> held_;
 };
 
+/// Of an op that takes one result of a node with several: which one.
+struct PartParams {
+  std::int64_t index = 0;
+
+  static constexpr std::string_view params_name = "part";
+  static constexpr auto fields = std::tuple{field("index", &PartParams::index)};
+};
+/// Of a node, or the context of one, with these.
+template <class N> std::size_t part_of(const N& part) {
+  return static_cast<std::size_t>(part.params.template as<PartParams>().index);
+}
+
 /// Calls `visit` with each dim in the fields, in their order.
 void for_each_dim(const Params& params, const std::function<void(const Dim&)>& visit);
 

@@ -22,7 +22,8 @@ Expr reshaped(const Expr& e, ir::DimList shape, Location where) {
   return ir::make(reshape, {e}, ShapeParams{std::move(shape)}, where);
 }
 
-/// Axes are matched from the last, so an input of lower rank gets axes of size 1 behind its first.
+} // namespace
+
 Expr elementwise_over(const BatchContext& c) {
   int rank = 0;
   for (std::size_t i = 0; i < c.inputs.size(); ++i) rank = std::max(rank, own_rank(c, i));
@@ -46,8 +47,6 @@ Expr reduction_over(const BatchContext& c) {
   for (std::int64_t& axis : params.axes) ++axis;
   return ir::make(c.op, {c.inputs[0]}, std::move(params), c.where);
 }
-
-} // namespace
 
 ir::DimList behind(const Dim& size, const std::vector<Dim>& shape) {
   std::vector<Dim> result{size};
@@ -90,7 +89,10 @@ Expr batched(const BatchContext& c) {
   case Kind::scatter:
   case Kind::contraction:
   case Kind::library:
+  case Kind::several:
     break;
+  case Kind::part:
+    return ir::make(c.op, {c.inputs[0]}, c.params, c.where);
   }
   support::fail<UnsupportedError>(
       "vmap",

@@ -15,6 +15,11 @@ Expr batched(const ir::BatchContext& context);
 
 // What rows are written with.
 
+/// Of a row whose results are elementwise. Axes are matched from the last, so an input of lower rank
+/// gets axes of size 1 behind its first.
+Expr elementwise_over(const ir::BatchContext& context);
+/// Of a row whose results are reductions over the axes of its AxesParams.
+Expr reduction_over(const ir::BatchContext& context);
 /// Input `i` with the axis in front: broadcast over it if it has none.
 Expr with_axis(const ir::BatchContext& context, std::size_t i);
 /// The same, but an axis that the input lacks has size 1.

@@ -35,6 +35,9 @@ inline ir::Wide int_value(const ir::Scalar& s) { return int_value(s.dtype, s.bit
 std::uint64_t float_bits(DType dtype, double value);
 std::uint64_t int_bits(DType dtype, ir::Wide value);
 
+/// One result of an expression that has several.
+Expr part_at(const Expr& several, std::size_t index, Location where);
+
 /// Axes made non-negative, sorted, checked; all of them when empty.
 std::vector<std::int64_t> normalize_axes(std::string_view op, const Axes& axes, const Expr& a,
                                          Location where);

@@ -6,10 +6,12 @@
 #include "lib/ir/call.hpp"
 #include "lib/ir/extended.hpp"
 #include <kroton/ops/movement.hpp>
+#include <kroton/ops/parts.hpp>
 #include <kroton/ops/reduction.hpp>
 
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/parts.hpp"
 #include "lib/ops/reduction.hpp"
 #include "lib/support/visit_dtype.hpp"
 
@@ -371,6 +373,15 @@ Expr argmax(Operand a, int axis, bool keepdims) {
 }
 Expr argmin(Operand a, int axis, bool keepdims) {
   return ops::reduce_position(ops::argmin, a, axis, keepdims);
+}
+
+MaxAndArgmax max_and_argmax(Operand a, int axis, bool keepdims) {
+  const Expr both = ops::reduce_position(ops::max_and_argmax, a, axis, false);
+  const auto part = [&](std::size_t k) {
+    const Expr e = ops::part_at(both, k, a.where);
+    return keepdims ? ops::restore_axes(e, ops::axes_of(*both.node()), a.where) : e;
+  };
+  return {part(0), part(1)};
 }
 
 Expr mean(Operand a, Axes axes, bool keepdims) {

@@ -20,6 +20,7 @@ std::span<const ir::Op* const> contraction_rows();
 std::span<const ir::Op* const> linear_algebra_rows();
 std::span<const ir::Op* const> indexing_rows();
 std::span<const ir::Op* const> random_rows();
+std::span<const ir::Op* const> parts_rows();
 
 /// Every op, in a fixed order.
 std::span<const ir::Op* const> all();

@@ -30,6 +30,8 @@ bool is_fusable(const Graph& graph, NodeId id) {
   case Kind::scatter:   // steps of their own
   case Kind::contraction:
   case Kind::library:
+  case Kind::several: // made other ops by rules
+  case Kind::part:
     break;
   }
   return false;
@@ -60,6 +62,8 @@ Edges elementwise_edges(const Graph& graph, NodeId id) {
   case Kind::scatter:
   case Kind::contraction:
   case Kind::library:
+  case Kind::several: // made other ops by rules
+  case Kind::part:
     break;
   }
   return edges;

@@ -227,6 +227,8 @@ private:
     case Kind::scatter:
     case Kind::contraction:
     case Kind::library:
+    case Kind::several:
+    case Kind::part:
       break;
     }
     KROTON_CHECK(false, "{} is computed by no kernel", n.op->name);

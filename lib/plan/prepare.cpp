@@ -46,6 +46,7 @@ void prepare(Graph& g) {
     if (n.replaced_by != ir::no_node) continue;
     KROTON_CHECK(!n.op->is(ir::Kind::pad), "{} has no kernel, and no rule has taken it apart",
                  n.op->name);
+    KROTON_CHECK(n.type.is_array(), "no step computes {}, which has several results", n.op->name);
     if (n.op->is_reduction()) {
       const auto& shape = g[n.inputs[0]].type.shape;
       if (std::ranges::all_of(ops::axes_of(n), [&](std::int64_t a) {

@@ -17,7 +17,7 @@ struct Pass {
 std::vector<Pass> passes() {
   using namespace rules;
   return {
-      {"canonicalize", {&canonical(), &movement()}},
+      {"canonicalize", {&parts(), &canonical(), &movement()}},
       {"simplify", {&fold(), &canonical(), &algebra(), &movement(), &reduction()}},
       {"stabilize", {&stability(), &fold(), &canonical(), &algebra(), &movement(), &reduction()}},
       {"specialize",

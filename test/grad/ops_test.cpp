@@ -3,6 +3,7 @@
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/indexing.hpp>
 #include <kroton/ops/linear_algebra.hpp>
+#include <kroton/ops/parts.hpp>
 #include <kroton/ops/reduction.hpp>
 
 #include "lib/ops/arithmetic.hpp"
@@ -13,6 +14,7 @@
 #include "lib/ops/linear_algebra.hpp"
 #include "lib/ops/movement.hpp"
 #include "lib/ops/reduction.hpp"
+#include "lib/ops/parts.hpp"
 #include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"
@@ -140,6 +142,17 @@ void verify_structural(const Op& op) {
       verify(op, [&](E v) { return solve_triangular(v[0], v[1], options); }, {{3, 3}, {3, 2}});
       verify(op, [&](E v) { return solve_triangular(v[0], v[1], options); }, {{2, 3, 3}, {3, 1}});
     }
+  } else if (&op == &ops::max_and_argmax) {
+    verify(op,
+           [](E v) {
+             const auto [top, at] = max_and_argmax(v[0] * v[0], 1);
+             return top * (cast(at, DType::f64) + 1);
+           },
+           {{3, 4}});
+  } else if (&op == &ops::divmod) {
+    verify(op, [](E v) { return divmod(v[0], v[1]).remainder * v[1]; }, {{3, 4}, {4}});
+  } else if (&op == &ops::frexp) {
+    verify(op, [](E v) { return frexp(v[0]).mantissa * v[0]; }, {{3, 4}});
   } else {
     INFO(op.name << " has a gradient and no case here");
     CHECK(false);
