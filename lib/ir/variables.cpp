@@ -58,7 +58,7 @@ private:
   /// Takes all variables as a call does that reads them.
   void before_fork() {
     using Clock = std::chrono::steady_clock;
-    constexpr std::chrono::milliseconds longest{100};
+    constexpr std::chrono::seconds longest{1};
     constexpr std::chrono::microseconds between{50};
     forking_.lock();
     is_forking_here = true;

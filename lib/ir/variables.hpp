@@ -6,7 +6,7 @@
 ///   const std::shared_lock reading(state->mutex);
 ///   check_whole(*state);
 ///
-/// A fork waits until no call updates a variable, for a tenth of a second at most; calls that begin
+/// A fork waits until no call updates a variable, for a second at most; calls that begin
 /// meanwhile wait for the fork. In the child all variables' locks are free. A variable that was
 /// being updated even then is torn there until it is set: its value may be half of one update and
 /// half of another.
