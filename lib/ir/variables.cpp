@@ -48,8 +48,8 @@ public:
   }
 
 private:
-  /// After that of the gate of fork mutexes (lib/support/fork.cpp), so before it when a fork begins:
-  /// the calls that are waited for take such mutexes.
+  /// After that of the gate of fork mutexes (lib/support/fork.cpp), so before it when a fork
+  /// begins: the calls that are waited for take such mutexes.
   Registry() {
     ::pthread_atfork([] { process().before_fork(); }, [] { process().after_fork_in_parent(); },
                      [] { process().after_fork_in_child(); });
@@ -100,8 +100,8 @@ private:
     forking_.unlock();
   }
 
-  std::mutex forking_;       ///< held during a fork
-  support::ForkMutex mutex_; ///< of what follows
+  std::mutex forking_;         ///< held during a fork
+  support::ForkMutex mutex_;   ///< of what follows
   std::set<SharedState*> all_; ///< in the order in which calls lock them
   std::set<SharedState*> locked_;
   std::set<const SharedState*> torn_;
