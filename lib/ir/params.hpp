@@ -288,14 +288,4 @@ template <class N> const Ints& reduced_axes(const N& node) {
   return node.params.type() == &params_type<AxesParams> ? axes_of(node) : none;
 }
 
-/// cumsum: the axis that sums run along, and whether they run from its end.
-struct RunningParams {
-  std::int64_t axis = 0;
-  bool is_reversed = false;
-
-  static constexpr std::string_view params_name = "running";
-  static constexpr auto fields = std::tuple{field("axis", &RunningParams::axis),
-                                            field("reversed", &RunningParams::is_reversed)};
-};
-
 } // namespace kroton::ir

@@ -68,6 +68,16 @@ using ir::axes_of;
 using ir::AxesParams;
 using ir::reduced_axes;
 
+/// cumsum: the axis that sums run along, and whether they run from its end.
+struct RunningParams {
+  std::int64_t axis = 0;
+  bool is_reversed = false;
+
+  static constexpr std::string_view params_name = "running";
+  static constexpr auto fields = std::tuple{field("axis", &RunningParams::axis),
+                                            field("reversed", &RunningParams::is_reversed)};
+};
+
 /// transpose: the input's axis that each axis of the result is.
 struct OrderParams {
   ir::Ints order = {};

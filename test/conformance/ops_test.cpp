@@ -121,7 +121,7 @@ TEST_CASE("a fold that no stage was written for is fused with what is around it"
           "[conformance][anywhere]") {
   const Expr x = tensor(DType::i32, {dim(), dim()}, "x"), y = tensor(DType::i32, {70, 1}, "y");
   const auto folded = [](const Op& op, const Expr& e, std::vector<std::int64_t> axes) {
-    return ir::make(op, {e}, {.ints = std::move(axes)}, Location::current());
+    return ir::make(op, {e}, ir::AxesParams{std::move(axes)}, Location::current());
   };
   Rng rng(5);
   const std::vector<Array> arguments{moderate(DType::i32, {70, 33}, rng),

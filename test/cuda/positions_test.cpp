@@ -105,7 +105,7 @@ TEST_CASE("labels that cannot be told to be in range are waited for, and may be 
 TEST_CASE("positions folded in a way that no stage knows of are looked at", "[cuda]") {
   const OnFakes fakes;
   const Expr x = vector<float>("x"), v = vector<std::int64_t>("v");
-  const Expr at = ir::make(product, {v}, {.ints = {0}}, Location::current());
+  const Expr at = ir::make(product, {v}, ir::AxesParams{{0}}, Location::current());
   const Function f = function({x, v}, index(x, {expand_dims(at, {0})}), on_one_version());
   const Array xs = ramp({classes});
   CHECK(f({xs, Array::from<std::int64_t>({2, 2})})[0].to_host().item<float>() ==

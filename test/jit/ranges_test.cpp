@@ -55,7 +55,7 @@ private:
 };
 
 Expr folded(const ir::Op& op, const Expr& e) {
-  return ir::make(op, {e}, {.ints = {0}}, Location::current());
+  return ir::make(op, {e}, ir::AxesParams{{0}}, Location::current());
 }
 
 /// Expressions on integers over arrays of shape [n,4], [4] and []. Every op's result stays in the

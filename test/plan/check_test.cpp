@@ -208,7 +208,7 @@ TEST_CASE("a group's members are laid out as kernels rely on", "[plan][check]") 
 TEST_CASE("one element is not folded by what is no fold", "[plan][check]") {
   const Expr u = tensor<std::int64_t>({3, 1}, "u");
   const auto over_one = [&](const ir::Op& op) {
-    return ir::make(op, {u}, {.ints = {1}}, Location::current());
+    return ir::make(op, {u}, ir::AxesParams{{1}}, Location::current());
   };
   const auto message = message_of<InternalError>([&] { planned({over_one(test::squares)}); });
   CHECK(says(message, "the row of squares is no fold's: of 3 alone it gives 9 instead of 3"));

@@ -2,7 +2,7 @@
 /// Rows that the library does not have: what stages make of ops that they were not written for.
 ///
 ///   for (const ir::Op* op : unfamiliar_folds())
-///     ir::make(*op, {x}, {.ints = {1}}, Location::current());
+///     ir::make(*op, {x}, ir::AxesParams{{1}}, Location::current());
 #include <algorithm>
 #include <numeric>
 #include <vector>
