@@ -132,6 +132,15 @@ TEST_CASE("1 * x - 0 is x; x + 0 is not where x is -0", "[rewrite]") {
   CHECK_UNCHANGED(f("x") + 0.0f);
 }
 
+TEST_CASE("the sign is taken off before abs where there is one", "[rewrite]") {
+  const Expr f = tensor<float>({3}, "f"), i = tensor<std::int8_t>({3}, "i"),
+             u = tensor<std::uint8_t>({3}, "u");
+  CHECK_REWRITE(abs(-f), abs(f));
+  CHECK_REWRITE(abs(-i), abs(i));
+  // It used to make 8 of u8 8, whose negative is 248.
+  CHECK_UNCHANGED(abs(-u));
+}
+
 TEST_CASE("stabilize turns log(1 + exp(x)) into softplus", "[rewrite]") {
   const Expr v = f("x");
   CHECK_REWRITE(log(1 + exp(v)), softplus(v));

@@ -20,6 +20,11 @@ Pattern pow(Pattern base, Pattern exponent) {
   return any(ops::pow, {std::move(base), std::move(exponent)});
 }
 
+/// Without a sign -x is 2^n - x, which is its own absolute value.
+NodeId abs_of_neg(Site& s) {
+  return is_unsigned_int(s.type(s.root()).dtype) ? ir::no_node : s.make(ops::abs, {s["x"]});
+}
+
 bool is_integral(const Site& s) { return !is_float(s.type(s.root()).dtype); }
 
 NodeId zero_of_integers(Site& s) {
@@ -172,7 +177,9 @@ std::vector<Rule> exact() {
       }),
       rule("relu-relu", relu(relu(x)), relu(x)),
       rule("abs-abs", abs(abs(x)), abs(x)),
-      rule("abs-neg", abs(-x), abs(x)),
+      rule("abs-neg", abs(-x), abs_of_neg).on([] { return kroton::abs(-f("x")); }).but_not([] {
+        return kroton::abs(-tensor<std::uint8_t>({3, 4}, "x"));
+      }),
       rule("where-true", where(1, x, y), x),
       rule("where-false", where(0, x, y), y),
       rule("where-same", where(z, x, x), x).on([] {
