@@ -137,6 +137,33 @@ TEST_CASE("gradients of parts equal those of the ops that they are",
   }
 }
 
+TEST_CASE("a function with parts, mapped over an axis, equals it on each element",
+          "[conformance][anywhere][parts]") {
+  const Expr x = tensor<float>({3, 4, 5}, "x"), y = tensor<float>({3, 5}, "y");
+  const auto f = [](const std::vector<Expr>& v) {
+    const auto [top, at] = max_and_argmax(v[0], 0);
+    const auto [q, r] = divmod(v[0], v[1]);
+    const auto [m, e] = frexp(v[0]);
+    return std::vector<Expr>{top, at, q, r, m, e};
+  };
+  std::vector<Expr> outputs = vmap(f)({x, y});
+  const std::size_t results = outputs.size();
+  for (std::int64_t i = 0; i < 3; ++i)
+    for (const Expr& e : f({index(x, {i}), index(y, {i})})) outputs.push_back(e);
+  Rng rng(6);
+  const auto got = function({x, y}, outputs)(
+      {moderate(DType::f32, {3, 4, 5}, rng), moderate(DType::f32, {3, 5}, rng)});
+  for (std::size_t k = 0; k < results; ++k)
+    for (std::size_t i = 0; i < 3; ++i) {
+      const auto at = static_cast<std::int64_t>(i);
+      Shape shape = got[k].shape();
+      shape.erase(shape.begin());
+      CAPTURE(k, i);
+      CHECK(difference(got[k].slice(0, at, at + 1).reshape(shape), got[results * (i + 1) + k]) ==
+            "");
+    }
+}
+
 TEST_CASE("frexp takes every kind of float apart exactly", "[conformance][anywhere][parts]") {
   const auto check = []<class T>(std::type_identity<T>) {
     using Limits = std::numeric_limits<T>;
