@@ -5,6 +5,7 @@
 #include <kroton/grad.hpp>
 #include <kroton/shared.hpp>
 #include <kroton/ops/activation.hpp>
+#include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/reduction.hpp>
 
 #include "lib/ops/basic.hpp"
@@ -145,6 +146,22 @@ TEST_CASE("stabilize turns log(1 + exp(x)) into softplus", "[rewrite]") {
   const Expr v = f("x");
   CHECK_REWRITE(log(1 + exp(v)), softplus(v));
   CHECK_REWRITE(log(1 - sigmoid(v)), 0.0 - softplus(v));
+}
+
+TEST_CASE("functions that do not decrease are taken of the extreme alone", "[rewrite]") {
+  const Expr v = f("x");
+  CHECK_REWRITE(max(floor(v), {1}), floor(max(v, {1})));
+  CHECK_REWRITE(min(sign(v), {0}), sign(min(v, {0})));
+  CHECK_UNCHANGED(max(sqrt(v), {1})); // NaN of what is below 0
+  CHECK_UNCHANGED(max(abs(v), {1}));
+}
+
+TEST_CASE("positions are those of the row itself only where no two elements become one",
+          "[rewrite]") {
+  const Expr v = f("x");
+  CHECK_REWRITE(argmax(tanh(v), 1), argmax(v, 1));
+  CHECK_UNCHANGED(argmax(floor(v), 1));
+  CHECK_UNCHANGED(argmin(log(v), 1));
 }
 
 TEST_CASE("log of softmax is log-softmax", "[rewrite]") {
