@@ -225,8 +225,9 @@ struct Op {
   Type (*infer)(InferContext&) = nullptr;
   FloatEvaluator eval_float = {};
   Wide (*eval_int)(const Wide*) = nullptr;
-  /// Instead of both. Reductions, contractions and scatters compute and write `rest`; the others
-  /// move elements, and are called for the inputs and once more for their rests.
+  /// Instead of both. Reductions, scatters, contractions, library functions and elementwise ops
+  /// that are no casts compute, and write `rest`; the others move elements, and are called for the
+  /// inputs and once more for their rests.
   Array (*eval)(const EvalContext&) = nullptr;
   /// Instead of all three, of an op with several results: an array for each, and the rest of each
   /// that has one to be written.
