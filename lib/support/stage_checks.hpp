@@ -1,6 +1,6 @@
 #pragma once
 /// Whether each stage of the compiler checks what it hands to the next: lib/ir/check and
-/// lib/plan/check say what. They cost about as much as the stages do.
+/// lib/plan/check say what. They cost about half of what the stages do.
 ///
 ///   PlanOptions options{.is_checked = support::are_stages_checked()};
 
