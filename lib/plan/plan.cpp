@@ -181,7 +181,6 @@ public:
 
   Step make(const Item& item, int number) {
     Step step;
-    step.is_fallible = item.is_fallible;
     placement_.begin_step(number, item.is_fallible);
     if (item.group >= 0 && item.node != ir::no_node)
       add_product_with_epilogue(step, item.node, group_of(item));
@@ -193,10 +192,22 @@ public:
       step.what = add_call(step, item.node);
     for (NodeId id : step.computes) step.filled.push_back(placement_.buffer_of(id));
     placement_.end_step();
+    step.is_fallible = can_fail(step);
     return step;
   }
 
 private:
+  /// A gather whose positions are all known to be in range checks none.
+  bool can_fail(const Step& step) const {
+    const auto checks = [&](const KernelStep& k) {
+      return plan_.kernels[static_cast<std::size_t>(k.kernel)].is_fallible();
+    };
+    return support::match(
+        step.what, checks,
+        [&](const ContractionStep& c) { return c.epilogue && checks(c.epilogue->kernel); },
+        [](const LibraryStep& l) { return l.op->has(ir::Property::fallible); });
+  }
+
   Group& group_of(const Item& item) { return groups_[static_cast<std::size_t>(item.group)]; }
 
   /// Nothing is stored where `held` lie.

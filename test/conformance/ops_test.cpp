@@ -180,7 +180,8 @@ TEST_CASE("indexing, in every dtype, equals the evaluator", "[conformance][anywh
   check(indexing, all_dtypes);
 }
 
-TEST_CASE("a diagonal moves along two axes at once, in loops of vectors too", "[conformance]") {
+TEST_CASE("a diagonal moves along two axes at once, in loops of vectors too",
+          "[conformance][anywhere]") {
   for (DType t : {DType::f32, DType::f64, DType::i32}) {
     const Expr x = tensor(t, {dim("n"), dim("n")}, "x");
     const Expr i = arange(x.dim(0));

@@ -55,6 +55,17 @@ TEST_CASE("nothing is written in place where a position may be out of range", "[
       for (int b : s.filled) CHECK(p.buffers[static_cast<std::size_t>(b)].kind != BufferKind::leaf);
 }
 
+TEST_CASE("a step can fail if its kernel checks a position, and only then", "[plan]") {
+  const Expr x = tensor<float>({8, 8}, "x"), at = vector<std::int64_t>("at");
+  const Expr all = arange(8);
+  for (const Step& s : plan_with_updates({sum(index(x, {all, all}))}, {}).steps)
+    CHECK_FALSE(s.is_fallible);
+  int fallible = 0;
+  for (const Step& s : plan_with_updates({sum(index(x, {at}))}, {}).steps)
+    fallible += s.is_fallible ? 1 : 0;
+  CHECK(fallible == 1);
+}
+
 TEST_CASE("values that live one after the other share a slot", "[plan]") {
   const Expr x = tensor<float>({64, 64}, "x");
   Expr e = x;
