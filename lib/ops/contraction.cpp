@@ -143,23 +143,6 @@ Expr product_over(const BatchContext& c, std::size_t i) {
 
 Expr batched_matmul(const BatchContext& c) { return product_over(c, 0); }
 
-/// The pieces that gemm is made of, one of which has the axis.
-Expr batched_gemm(const BatchContext& c) {
-  const bool is_product_mapped = c.has_axis[1] || c.has_axis[2];
-  const Expr product = is_product_mapped
-                           ? product_over(c, 1)
-                           : ir::make(matmul, {c.inputs[1], c.inputs[2]}, {}, c.where);
-  Expr alpha = c.inputs[3];
-  if (c.has_axis[3]) {
-    std::vector<Dim> shape(static_cast<std::size_t>(c.inputs[0].rank() + (c.has_axis[0] ? 0 : 1)),
-                           Dim(1));
-    shape[0] = c.size;
-    alpha = ir::make(reshape, {alpha}, ShapeParams{std::move(shape)}, c.where);
-  }
-  const Expr scaled = Operand(alpha, c.where) * Operand(product, c.where);
-  return Operand(with_axis_or_one(c, 0), c.where) + Operand(scaled, c.where);
-}
-
 } // namespace
 
 /// [batches…, m, k] @ [batches…, k, n]; ranks are equal, batch dims of 1 broadcast.
@@ -186,7 +169,6 @@ const Op gemm{.name = "gemm",
               .dtypes = Dtypes::floating,
               .infer = infer_gemm,
               .eval = eval_gemm,
-              .batched = batched_gemm,
               .domain = {{}},
               .call = &added_product};
 
