@@ -15,8 +15,8 @@ Expr batched(const ir::BatchContext& context);
 
 // What rows are written with.
 
-/// Of a row whose results are elementwise. Axes are matched from the last, so an input of lower rank
-/// gets axes of size 1 behind its first.
+/// Of a row whose results are elementwise. Axes are matched from the last, so an input of lower
+/// rank gets axes of size 1 behind its first.
 Expr elementwise_over(const ir::BatchContext& context);
 /// Of a row whose results are reductions over the axes of its AxesParams.
 Expr reduction_over(const ir::BatchContext& context);
