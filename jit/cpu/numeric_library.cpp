@@ -38,12 +38,12 @@ private:
   bool is_set_ = false;
 };
 
-struct Opened {
-  std::optional<NumericLibrary> library;
+struct Attempt {
+  std::optional<NumericLibrary> found;
   std::string problem; ///< why there is none
 };
 
-Opened open(const std::string& file, std::span<const char* const> symbols) {
+Attempt open(const std::string& file, std::span<const char* const> symbols) {
   const support::LoadedLibrary library = support::load_library(file);
   void* const handle = library.handle;
   if (!handle) return {{}, library.problem};
@@ -75,14 +75,15 @@ std::optional<NumericLibrary> find_numeric_library(const NumericLibraryChoice& c
   if (chosen == "off") return std::nullopt;
   const CoreTypeHint hint;
   if (chosen != "auto") {
-    Opened opened = open(chosen, choice.symbols);
-    if (!opened.library)
+    Attempt attempt = open(chosen, choice.symbols);
+    if (!attempt.found)
       support::log(support::Area::jit)
-          ->warn("{}={} cannot be used: {}", choice.variable, chosen, opened.problem);
-    return std::move(opened.library);
+          ->warn("{}={} cannot be used: {}", choice.variable, chosen, attempt.problem);
+    return std::move(attempt.found);
   }
   for (const char* file : choice.files)
-    if (auto found = open(file, choice.symbols).library) return found;
+    if (Attempt attempt = open(file, choice.symbols); attempt.found)
+      return std::move(attempt.found);
   return std::nullopt;
 }
 

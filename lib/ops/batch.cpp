@@ -1,7 +1,6 @@
 #include "lib/ops/batch.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
