@@ -35,7 +35,8 @@ std::size_t checked_axis(const Expr& argument, int axis, std::size_t number, Loc
     support::fail<ShapeError>(
         "vmap",
         {.place = place_of(where, {&argument, 1}),
-         .hint = rank == 0 ? "a scalar is the same for every element: {} as its axis says so"
+         .hint = rank == 0 ? "a scalar has none to map over: give std::nullopt as its axis, and it "
+                             "is the same for every element"
                            : fmt::format("axes run from {} to {}", -rank, rank - 1)},
         "axis {} of argument {}, {}, which has {} axes", axis, number, argument.label(), rank);
   return static_cast<std::size_t>(axis < 0 ? axis + rank : axis);
@@ -142,7 +143,8 @@ Expr with_size_of_first(const Expr& whole, const Expr& first, std::size_t number
   const std::string what =
       fmt::format("mapped axes differ: {} has {}, argument {}, {}, has {}", first.label(),
                   other.to_string(), number, whole.label(), own.to_string());
-  const std::string hint = "an argument that is the same for every element has {} as its axis";
+  const std::string hint =
+      "give std::nullopt as the axis of an argument that is the same for every element";
   if (own.is_static() && other.is_static()) {
     const std::vector<Expr> both{first, whole};
     support::fail<ShapeError>("vmap", {.place = place_of(where, both), .hint = hint}, "{}", what);
