@@ -200,7 +200,26 @@ struct BatchContext {
   Location where;
 };
 
-/// Where tests sample an input: finite values in [lo, hi]; `integers` keeps to whole numbers.
+/// How far a kernel's elements may be from the exact result, of scalars and vectors alike.
+struct Accuracy {
+  /// In units in the last place of the exact result, denormal ones included; 0.5 is correct
+  /// rounding.
+  double f32 = 0.5, f64 = 0.5;
+  std::string_view method = {}; ///< how it is computed, for docs/numerics.md
+};
+
+/// A use of an op on inputs: what tests compile, differentiate and compose.
+struct Example {
+  /// An input whose elements are positions on an axis of that size, negative ones included.
+  struct Positions {
+    Expr input;
+    Dim size;
+  };
+  Expr expr;
+  std::vector<Positions> positions = {};
+};
+
+/// Where tests sample an input: finite values in [lo, hi].
 struct Domain {
   double lo = -4, hi = 4;
   bool smooth = true; ///< gradients can be checked by finite differences
@@ -247,6 +266,15 @@ struct Op {
   const LibraryCall* call = nullptr;
   /// Fallible ops: throws the error of a failure that was met while running.
   void (*fail)(const FailureContext&) = nullptr;
+  /// Elementwise ops on floats.
+  Accuracy accuracy = {};
+  /// Ops that attributes say more of than their inputs do: small uses of every kind, the input's
+  /// elements of that dtype as far as the op takes it; its unknown dims have any sizes.
+  std::vector<Example> (*examples)(DType) = nullptr;
+  /// What it gives, in a line, for docs/ops.md.
+  std::string_view doc = {};
+  /// The public function that makes it, if that is not named like the op.
+  std::string_view function = {};
 
   bool is(Kind k) const { return kind == k; }
   Spelling spelled(DType in, DType out) const { return spell ? spell(in, out) : spelling; }

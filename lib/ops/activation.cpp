@@ -41,7 +41,11 @@ const Op sigmoid{.name = "sigmoid",
                      [](const GradContext& c) {
                        return Grads{c.grad * (c.output * kroton::sigmoid(-c.inputs[0]))};
                      },
-                 .domain = {{-8, 8}}};
+                 .domain = {{-8, 8}},
+                 .accuracy = {.f32 = 2.0,
+                              .f64 = 2.0,
+                              .method = "z = e^-abs(x), q = z / (1 + z): z - z q or 1 - q"},
+                 .doc = "1 / (1 + e^-a)"};
 const Op softplus{
     .name = "softplus",
     .kind = Kind::elementwise,
@@ -52,7 +56,11 @@ const Op softplus{
     .infer = infer_elementwise,
     .eval_float = softplus_float,
     .gradient = [](const GradContext& c) { return Grads{c.grad * kroton::sigmoid(c.inputs[0])}; },
-    .domain = {{-8, 8}}};
+    .domain = {{-8, 8}},
+    .accuracy = {.f32 = 2.0,
+                 .f64 = 2.0,
+                 .method = "max(x, 0) + log(1 + z), z = e^-abs(x), by a polynomial in z"},
+    .doc = "log(1 + e^a), without overflow"};
 const Op relu{
     .name = "relu",
     .kind = Kind::elementwise,
@@ -64,7 +72,8 @@ const Op relu{
     .eval_float = []<class T>(const T* v) { return std::isnan(v[0]) || v[0] > 0 ? v[0] : T(0); },
     .gradient =
         [](const GradContext& c) { return Grads{kroton::where(c.inputs[0] > 0, c.grad, 0.0)}; },
-    .domain = {{0.1, 4}}};
+    .domain = {{0.1, 4}},
+    .doc = "max(a, 0)"};
 
 std::span<const Op* const> activation_rows() {
   static constexpr const Op* rows[] = {&sigmoid, &softplus, &relu};

@@ -99,7 +99,9 @@ const Op add{.name = "add",
                  [](const GradContext& c) {
                    return std::vector{c.grad, c.grad};
                  },
-             .domain = {{}}};
+             .domain = {{}},
+             .doc = "a + b",
+             .function = "operator+"};
 
 const Op sub{.name = "sub",
              .arity = 2,
@@ -114,7 +116,9 @@ const Op sub{.name = "sub",
                  [](const GradContext& c) {
                    return std::vector{c.grad, -c.grad};
                  },
-             .domain = {{}}};
+             .domain = {{}},
+             .doc = "a - b",
+             .function = "operator-"};
 
 const Op mul{.name = "mul",
              .arity = 2,
@@ -130,7 +134,9 @@ const Op mul{.name = "mul",
                  [](const GradContext& c) {
                    return std::vector{scaled(c.grad, c.inputs[1]), scaled(c.grad, c.inputs[0])};
                  },
-             .domain = {{}}};
+             .domain = {{}},
+             .doc = "a b",
+             .function = "operator*"};
 
 const Op div{.name = "div",
              .arity = 2,
@@ -145,7 +151,9 @@ const Op div{.name = "div",
                    const Expr to_first = c.grad / c.inputs[1];
                    return std::vector{to_first, -(to_first * c.output)};
                  },
-             .domain = {{}, {0.5, 4}}};
+             .domain = {{}, {0.5, 4}},
+             .doc = "a / b; integers give f64",
+             .function = "operator/"};
 
 const Op floor_div{.name = "floor-div",
                    .arity = 2,
@@ -157,7 +165,9 @@ const Op floor_div{.name = "floor-div",
                    .eval_float = floor_div_float,
                    .eval_int = floor_div_wide,
                    .range = range_of_floor_div,
-                   .domain = {{-20, 20, false}, {1, 5, false}}};
+                   .domain = {{-20, 20, false}, {1, 5, false}},
+                   .accuracy = {.f64 = 2.0},
+                   .doc = "the quotient rounded down; of integers, 0 where b is 0"};
 
 const Op mod{
     .name = "mod",
@@ -170,7 +180,8 @@ const Op mod{
     .eval_float = mod_float,
     .eval_int = [](const Wide* v) { return v[1] == 0 ? Wide(0) : v[0] - v[1] * floor_div_wide(v); },
     .range = range_of_mod,
-    .domain = {{-20, 20, false}, {1, 5, false}}};
+    .domain = {{-20, 20, false}, {1, 5, false}},
+    .doc = "the remainder of floor_div, with the sign of b; of integers, 0 where b is 0"};
 
 const Op neg{.name = "neg",
              .kind = Kind::elementwise,
@@ -181,7 +192,9 @@ const Op neg{.name = "neg",
              .eval_int = [](const Wide* v) { return -v[0]; },
              .range = range_at_ends,
              .gradient = [](const GradContext& c) { return std::vector{-c.grad}; },
-             .domain = {{}}};
+             .domain = {{}},
+             .doc = "-a",
+             .function = "operator-"};
 
 const Op abs{.name = "abs",
              .kind = Kind::elementwise,
@@ -198,7 +211,8 @@ const Op abs{.name = "abs",
                    const Expr& x = c.inputs[0];
                    return std::vector{kroton::where(x != 0, c.grad * kroton::sign(x), 0)};
                  },
-             .domain = {{0.25, 4}}};
+             .domain = {{0.25, 4}},
+             .doc = "the absolute value"};
 
 const Op sign{
     .name = "sign",
@@ -217,7 +231,8 @@ const Op sign{
     .eval_int = [](const Wide* v) { return Wide((v[0] > 0) - (v[0] < 0)); },
     .range = range_at_ends,
     .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
-    .domain = {{0.25, 4}}};
+    .domain = {{0.25, 4, false}},
+    .doc = "-1, 0 or 1; NaN stays NaN"};
 
 const Op floor{.name = "floor",
                .kind = Kind::elementwise,
@@ -227,29 +242,35 @@ const Op floor{.name = "floor",
                .infer = infer_elementwise,
                .eval_float = [](const auto* v) { return std::floor(v[0]); },
                .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
-               .domain = {{0.1, 0.9}}};
+               .domain = {{0.1, 0.9, false}},
+               .doc = "the largest whole number not above a"};
 
-const Op pow{.name = "pow",
-             .arity = 2,
-             .kind = Kind::elementwise,
-             .dtypes = Dtypes::numeric,
-             .cost = 20,
-             .spell = [](DType t, DType) -> ir::Spelling {
-               return is_float(t) ? "pow_{t}({0}, {1})" : "ipow_{t}({0}, {1})";
-             },
-             .infer = infer_elementwise,
-             .eval_float = [](const auto* v) { return std::pow(v[0], v[1]); },
-             .eval_int = pow_wide,
-             .gradient =
-                 [](const GradContext& c) {
-                   // x^0 is 1 for every x, and 0^y is 0 for every y > 0: neither grows, though x^-1
-                   // and log(x) are infinite at 0.
-                   const Expr &x = c.inputs[0], &y = c.inputs[1];
-                   return std::vector{
-                       kroton::where(y != 0, c.grad * y * kroton::pow(x, y - 1), 0),
-                       kroton::where(x == 0 && y >= 0, 0, c.grad * c.output * kroton::log(x))};
-                 },
-             .domain = {{0.25, 3}, {0, 3}}};
+const Op pow{
+    .name = "pow",
+    .arity = 2,
+    .kind = Kind::elementwise,
+    .dtypes = Dtypes::numeric,
+    .cost = 20,
+    .spell = [](DType t, DType) -> ir::Spelling {
+      return is_float(t) ? "pow_{t}({0}, {1})" : "ipow_{t}({0}, {1})";
+    },
+    .infer = infer_elementwise,
+    .eval_float = [](const auto* v) { return std::pow(v[0], v[1]); },
+    .eval_int = pow_wide,
+    .gradient =
+        [](const GradContext& c) {
+          // x^0 is 1 for every x, and 0^y is 0 for every y > 0: neither grows, though x^-1
+          // and log(x) are infinite at 0.
+          const Expr &x = c.inputs[0], &y = c.inputs[1];
+          return std::vector{
+              kroton::where(y != 0, c.grad * y * kroton::pow(x, y - 1), 0),
+              kroton::where(x == 0 && y >= 0, 0, c.grad * c.output * kroton::log(x))};
+        },
+    .domain = {{0.25, 3}, {0, 3}},
+    .accuracy = {.f32 = 0.75,
+                 .f64 = 1.25,
+                 .method = "f32 in f64 arithmetic; f64 with the logarithm in two parts"},
+    .doc = "a to the power b, as C has it; of integers, 0 for a negative b unless a is 1 or -1"};
 
 const Op minimum{
     .name = "minimum",
@@ -268,7 +289,8 @@ const Op minimum{
         [](const GradContext& c) {
           return grad_extremum(c, c.inputs[0] <= c.inputs[1], c.inputs[1] <= c.inputs[0]);
         },
-    .domain = {{}}};
+    .domain = {{}},
+    .doc = "the smaller; NaN if either is NaN"};
 
 const Op maximum{
     .name = "maximum",
@@ -287,7 +309,8 @@ const Op maximum{
         [](const GradContext& c) {
           return grad_extremum(c, c.inputs[0] >= c.inputs[1], c.inputs[1] >= c.inputs[0]);
         },
-    .domain = {{}}};
+    .domain = {{}},
+    .doc = "the larger; NaN if either is NaN"};
 
 std::span<const Op* const> arithmetic_rows() {
   static constexpr const Op* rows[] = {&add, &sub,  &mul,   &div, &floor_div, &mod,    &neg,

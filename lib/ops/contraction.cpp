@@ -143,6 +143,37 @@ Expr product_over(const BatchContext& c, std::size_t i) {
 
 Expr batched_matmul(const BatchContext& c) { return product_over(c, 0); }
 
+using ir::Example;
+
+std::vector<Example> examples_of_matmul(DType t) {
+  if (is_bool(t)) return {};
+  const Dim n = dim("n"), m = dim("m"), k = dim("k"), l = dim("l");
+  const Expr a = tensor(t, {n, k}, "a"), b = tensor(t, {k, m}, "b"),
+             turned = tensor(t, {m, k}, "c"), v = tensor(t, {k}, "v"),
+             p = tensor(t, {l, n, k}, "p"), q = tensor(t, {l, k, m}, "q"),
+             one = tensor(t, {1, k, 3}, "one");
+  const Expr reversed = kroton::slice(a, {{{}, {}, -1}, {{}, {}, -1}});
+  return {{dot(a, b)},
+          {dot(a, kroton::transpose(turned))},
+          {dot(reversed, b)},
+          {kroton::transpose(dot(kroton::transpose(b), kroton::transpose(a)))},
+          {dot(a, v)},
+          {dot(v, b)},
+          {dot(v, v)},
+          {kroton::matmul(p, q)},
+          {kroton::matmul(p, b)},
+          {kroton::matmul(p, one)}};
+}
+std::vector<Example> examples_of_gemm(DType t) {
+  if (!is_float(t)) return {};
+  const Dim n = dim("n"), m = dim("m"), k = dim("k");
+  const Expr c = tensor(t, {n, m}, "c"), a = tensor(t, {n, k}, "a"), b = tensor(t, {k, m}, "b"),
+             s = tensor(t, {}, "s");
+  return {{ir::make(gemm, {c, a, b, s}, {}, Location::current())},
+          {c + dot(a, b)},
+          {c - dot(a, b) * s}};
+}
+
 } // namespace
 
 /// [batches…, m, k] @ [batches…, k, n]; ranks are equal, batch dims of 1 broadcast.
@@ -161,7 +192,9 @@ const Op matmul{
           return std::vector{sum_to(ga, c.inputs[0], c.where), sum_to(gb, c.inputs[1], c.where)};
         },
     .domain = {{}},
-    .call = &product};
+    .call = &product,
+    .examples = examples_of_matmul,
+    .doc = "the matrix product of the last two axes; leading axes are batches and broadcast"};
 /// so_far + alpha * (a @ b): what `w - lr * dot(x, d)` becomes. Made by rewrites only.
 const Op gemm{.name = "gemm",
               .arity = 4,
@@ -170,7 +203,9 @@ const Op gemm{.name = "gemm",
               .infer = infer_gemm,
               .eval = eval_gemm,
               .domain = {{}},
-              .call = &added_product};
+              .call = &added_product,
+              .examples = examples_of_gemm,
+              .doc = "c + s a b: a matrix, plus a scaled product"};
 
 std::span<const Op* const> contraction_rows() {
   static constexpr const Op* rows[] = {&matmul, &gemm};

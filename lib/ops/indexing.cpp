@@ -242,6 +242,42 @@ Expr batched_index_add(const BatchContext& c) {
                   ShapeParams{behind(c.size, c.params.as<ShapeParams>().shape)}, c.where);
 }
 
+using ir::Example;
+
+std::vector<Example> examples_of_gather(DType t) {
+  const Dim n = dim("n"), m = dim("m"), l = dim("l");
+  const Expr x = tensor(t, {n, m}, "x"), rows = tensor(DType::i64, {l}, "rows"),
+             columns = tensor(DType::i32, {l}, "columns"),
+             block = tensor(DType::i64, {2, 3}, "block"),
+             of_each = tensor(DType::i8, {n}, "of_each"), cube = tensor(t, {3, 4, 5}, "cube"),
+             of_cube = tensor(DType::i64, {2, 3}, "of_cube");
+  const Example::Positions by_row{rows, n}, by_column{columns, m}, by_block{block, n},
+      by_each{of_each, m}, by_cube{of_cube, Dim(3)};
+  const Range backwards{{}, {}, -1};
+  return {{index(x, {rows}), {by_row}},
+          {index(x, {Range{}, columns}), {by_column}},
+          {index(x, {rows, columns}), {by_row, by_column}},
+          {index(x, {arange(x.dim(0)), of_each}), {by_each}},
+          {index(x, {block}), {by_block}},
+          {index(x, {Range{}, kroton::cast(columns, DType::i64)}), {by_column}},
+          {index(kroton::slice(x, {backwards, backwards}), {rows}), {by_row}},
+          {index(kroton::transpose(x), {Range{}, rows}), {by_row}},
+          {index(cube, {std::int64_t{-1}, std::int64_t{0}})},
+          {index(cube, {backwards, of_cube, Range{1, {}, 2}}), {by_cube}},
+          {index(cube, {of_cube, Range{1, 3}, of_cube}), {by_cube}}};
+}
+std::vector<Example> examples_of_index_add(DType t) {
+  if (is_bool(t)) return {};
+  const Dim n = dim("n"), m = dim("m"), l = dim("l");
+  const Expr rows = tensor(DType::i64, {l}, "rows"), columns = tensor(DType::i32, {l}, "columns"),
+             g = tensor(t, {l, m}, "g"), h = tensor(t, {l}, "h"), x = tensor(t, {n, m}, "x"),
+             of_nine = tensor(DType::i64, {l}, "of_nine");
+  const Example::Positions by_row{rows, n}, by_column{columns, m}, by_nine{of_nine, Dim(9)};
+  return {{kroton::index_add(x.shape(), {rows}, g), {by_row}},
+          {x + kroton::index_add(x.shape(), {rows, columns}, h), {by_row, by_column}},
+          {kroton::index_add({Dim(9)}, {of_nine}, h * h), {by_nine}}};
+}
+
 } // namespace
 
 const Op gather{.name = "gather",
@@ -258,7 +294,11 @@ const Op gather{.name = "gather",
                                           ShapeParams{c.inputs[0].node()->type.shape}, c.where);
                       return grads;
                     },
-                .fail = position_failed};
+                .fail = position_failed,
+                .examples = examples_of_gather,
+                .doc =
+                    "the elements at positions of leading axes, negative ones counted from the end",
+                .function = "index"};
 const Op index_add{.name = "index-add",
                    .arity = -1,
                    .kind = Kind::scatter,
@@ -275,7 +315,9 @@ const Op index_add{.name = "index-add",
                          return grads;
                        },
                    .call = &call_of_index_add,
-                   .fail = position_failed};
+                   .fail = position_failed,
+                   .examples = examples_of_index_add,
+                   .doc = "zeros with g added at positions of leading axes; the gradient of index"};
 
 namespace {
 

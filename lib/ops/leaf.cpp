@@ -48,44 +48,92 @@ Array eval_size(const EvalContext& c) {
 
 Array eval_iota(const EvalContext& c) { return Array::arange<std::int64_t>(c.shape[0]); }
 
+using ir::Example;
+
+/// 0, 1, … in a dtype.
+Array counted(DType t, std::int64_t rows, std::int64_t columns) {
+  return Array::arange<std::int64_t>(rows * columns).reshape({rows, columns}).astype(t);
+}
+
+/// 0, of an array that gives an example its sizes.
+Expr nothing_of(const Expr& x) { return kroton::sum(kroton::cast(x != x, DType::i64)); }
+
+std::vector<Example> examples_of_input(DType t) {
+  const Expr x = tensor(t, {dim("n"), dim("m")}, "x");
+  return {{x}, {x + 1}};
+}
+std::vector<Example> examples_of_shared(DType t) {
+  return {{kroton::shared(counted(t, 2, 3), "w")}};
+}
+std::vector<Example> examples_of_constant(DType t) {
+  const Expr x = tensor(t, {dim("n"), dim("m")}, "x"),
+             three = kroton::constant(Array::scalar<std::int64_t>(3).astype(t));
+  return {{three}, {kroton::where(x == x, kroton::broadcast_to(three, x.shape()), x)}};
+}
+std::vector<Example> examples_of_array(DType t) {
+  const Expr baked = kroton::constant(counted(t, 3, 2));
+  return {{baked}, {kroton::transpose(baked)}};
+}
+std::vector<Example> examples_of_size(DType t) {
+  const Expr x = tensor(t, {dim("n"), dim("m")}, "x");
+  return {{x.dim(1) + nothing_of(x)}, {x.dim(0) * 2 + x.dim(-1) + nothing_of(x)}};
+}
+std::vector<Example> examples_of_iota(DType t) {
+  const Expr x = tensor(t, {dim("n"), dim("m")}, "x");
+  return {{arange(x.dim(0)) + nothing_of(x)}, {arange(7, -3, -2)}};
+}
+
 } // namespace
 
 const Op input{.name = "input",
                .arity = 0,
                .kind = Kind::leaf,
                .params = &ir::params_type<InputParams>,
-               .infer = infer_leaf<InputParams>};
+               .infer = infer_leaf<InputParams>,
+               .examples = examples_of_input,
+               .doc = "an input of the function"};
 const Op shared{.name = "shared",
                 .arity = 0,
                 .kind = Kind::leaf,
                 .params = &ir::params_type<SharedParams>,
-                .infer = infer_leaf<SharedParams>};
+                .infer = infer_leaf<SharedParams>,
+                .examples = examples_of_shared,
+                .doc = "a shared variable's value"};
 const Op constant{.name = "constant",
                   .arity = 0,
                   .kind = Kind::leaf,
                   .params = &ir::params_type<ConstantParams>,
                   .infer = infer_constant,
-                  .eval = eval_constant};
+                  .eval = eval_constant,
+                  .examples = examples_of_constant,
+                  .doc = "a number"};
 const Op array{.name = "array",
                .arity = 0,
                .kind = Kind::leaf,
                .params = &ir::params_type<ArrayParams>,
                .infer = infer_leaf<ArrayParams>,
-               .eval = eval_array};
+               .eval = eval_array,
+               .examples = examples_of_array,
+               .doc = "an array that is part of the expression"};
 /// A dim as an i64 scalar.
 const Op size{.name = "size",
               .arity = 0,
               .kind = Kind::generator,
               .params = &ir::params_type<SizeParams>,
               .infer = infer_size,
-              .eval = eval_size};
+              .eval = eval_size,
+              .examples = examples_of_size,
+              .doc = "the size of an axis, as an i64 scalar"};
 /// 0 … size-1.
 const Op iota{.name = "iota",
               .arity = 0,
               .kind = Kind::generator,
               .params = &ir::params_type<SizeParams>,
               .infer = infer_iota,
-              .eval = eval_iota};
+              .eval = eval_iota,
+              .examples = examples_of_iota,
+              .doc = "0, 1, … n - 1 as i64",
+              .function = "arange"};
 
 double float_value(DType dtype, std::uint64_t bits) {
   if (!is_float(dtype)) return static_cast<double>(int_value(dtype, bits));

@@ -1,5 +1,4 @@
 /// Linear algebra that library calls compute.
-#include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/linear_algebra.hpp>
 #include <kroton/ops/movement.hpp>
@@ -352,6 +351,25 @@ const ir::LibraryCall cholesky_factor{
                 std::size_t numbers) { return numbers == 0 && are_matrices(results, operands, 1); },
     .backward_error = error_of_cholesky};
 
+/// 3 by 3: `on` on the diagonal, `off` beside it.
+Expr with_diagonal(double on, const Expr& off) {
+  const Expr i = arange(3);
+  return kroton::where(kroton::expand_dims(i, {-1}) == i, on, off);
+}
+std::vector<ir::Example> examples_of_cholesky(DType t) {
+  if (!is_float(t)) return {};
+  const Expr a = kroton::tanh(tensor(t, {3, 3}, "a"));
+  const Expr positive = with_diagonal(8, kroton::dot(a, kroton::transpose(a)));
+  return {{kroton::cholesky(positive)}};
+}
+std::vector<ir::Example> examples_of_solve_triangular(DType t) {
+  if (!is_float(t)) return {};
+  const Expr a = with_diagonal(4, kroton::tanh(tensor(t, {3, 3}, "a"))), b = tensor(t, {3, 2}, "b");
+  return {{kroton::solve_triangular(a, b)},
+          {kroton::solve_triangular(a, b, {.lower = true})},
+          {kroton::solve_triangular(a, b, {.lower = true, .transposed = true})}};
+}
+
 } // namespace
 
 const Op cholesky{
@@ -365,7 +383,10 @@ const Op cholesky{
         [](const ir::BatchContext& c) { return ir::make(cholesky, {c.inputs[0]}, {}, c.where); },
     .gradient = gradient_of_cholesky,
     .call = &cholesky_factor,
-    .fail = not_positive_definite};
+    .fail = not_positive_definite,
+    .examples = examples_of_cholesky,
+    .doc =
+        "the lower triangular l with l transpose(l) = a, of symmetric positive definite matrices"};
 
 const Op solve_triangular{
     .name = "solve-triangular",
@@ -390,12 +411,14 @@ const Op solve_triangular{
           const Expr left = t.transposed ? c.output : gb, right = t.transposed ? gb : c.output;
           const Expr product = kroton::matmul({left, c.where}, {swapped(right, c.where), c.where});
           const Expr ga =
-              triangle_of(kroton::neg({product, c.where}), t.lower, t.unit_diagonal, c.where);
+              triangle_of(-Operand(product, c.where), t.lower, t.unit_diagonal, c.where);
           return std::vector{ga, gb};
         },
     .domain = {{0.5, 2}, {}},
     .call = &triangular_solve,
-    .fail = singular};
+    .fail = singular,
+    .examples = examples_of_solve_triangular,
+    .doc = "the x with a x = b for triangular matrices a"};
 
 std::span<const Op* const> linear_algebra_rows() {
   static constexpr const Op* rows[] = {&cholesky, &solve_triangular};

@@ -61,7 +61,9 @@ const Op equal{
     .eval_float = []<class T>(const T* v) { return T(v[0] == v[1]); },
     .eval_int = [](const Wide* v) { return Wide(v[0] == v[1]); },
     .gradient = no_gradient,
-    .domain = {{-2, 2, false}}};
+    .domain = {{-2, 2, false}},
+    .doc = "whether a and b are equal, as numbers",
+    .function = "operator=="};
 const Op not_equal{
     .name = "not-equal",
     .arity = 2,
@@ -73,7 +75,9 @@ const Op not_equal{
     .eval_float = []<class T>(const T* v) { return T(v[0] != v[1]); },
     .eval_int = [](const Wide* v) { return Wide(v[0] != v[1]); },
     .gradient = no_gradient,
-    .domain = {{-2, 2, false}}};
+    .domain = {{-2, 2, false}},
+    .doc = "whether a and b differ, as numbers",
+    .function = "operator!="};
 const Op less{
     .name = "less",
     .arity = 2,
@@ -85,7 +89,9 @@ const Op less{
     .eval_int = [](const Wide* v) { return Wide(v[0] < v[1]); },
     .range = range_at_ends,
     .gradient = no_gradient,
-    .domain = {{-2, 2, false}}};
+    .domain = {{-2, 2, false}},
+    .doc = "whether a is below b, as numbers",
+    .function = "operator<"};
 const Op less_equal{
     .name = "less-equal",
     .arity = 2,
@@ -97,7 +103,9 @@ const Op less_equal{
     .eval_int = [](const Wide* v) { return Wide(v[0] <= v[1]); },
     .range = range_at_ends,
     .gradient = no_gradient,
-    .domain = {{-2, 2, false}}};
+    .domain = {{-2, 2, false}},
+    .doc = "whether a is not above b, as numbers; false for NaN",
+    .function = "operator<="};
 const Op greater{
     .name = "greater",
     .arity = 2,
@@ -109,7 +117,9 @@ const Op greater{
     .eval_int = [](const Wide* v) { return Wide(v[0] > v[1]); },
     .range = range_at_ends,
     .gradient = no_gradient,
-    .domain = {{-2, 2, false}}};
+    .domain = {{-2, 2, false}},
+    .doc = "whether a is above b, as numbers",
+    .function = "operator>"};
 const Op greater_equal{
     .name = "greater-equal",
     .arity = 2,
@@ -121,7 +131,9 @@ const Op greater_equal{
     .eval_int = [](const Wide* v) { return Wide(v[0] >= v[1]); },
     .range = range_at_ends,
     .gradient = no_gradient,
-    .domain = {{-2, 2, false}}};
+    .domain = {{-2, 2, false}},
+    .doc = "whether a is not below b, as numbers; false for NaN",
+    .function = "operator>="};
 const Op logical_and{.name = "logical-and",
                      .arity = 2,
                      .kind = Kind::elementwise,
@@ -132,7 +144,9 @@ const Op logical_and{.name = "logical-and",
                      .eval_int = [](const Wide* v) { return Wide(v[0] != 0 && v[1] != 0); },
                      .range = range_at_ends,
                      .gradient = no_gradient,
-                     .domain = {{0, 1, false}}};
+                     .domain = {{0, 1, false}},
+                     .doc = "whether both hold",
+                     .function = "operator&&"};
 const Op logical_or{.name = "logical-or",
                     .arity = 2,
                     .kind = Kind::elementwise,
@@ -143,7 +157,9 @@ const Op logical_or{.name = "logical-or",
                     .eval_int = [](const Wide* v) { return Wide(v[0] != 0 || v[1] != 0); },
                     .range = range_at_ends,
                     .gradient = no_gradient,
-                    .domain = {{0, 1, false}}};
+                    .domain = {{0, 1, false}},
+                    .doc = "whether one of them holds",
+                    .function = "operator||"};
 const Op logical_not{.name = "logical-not",
                      .kind = Kind::elementwise,
                      .dtypes = Dtypes::boolean,
@@ -152,7 +168,9 @@ const Op logical_not{.name = "logical-not",
                      .eval_int = [](const Wide* v) { return Wide(v[0] == 0); },
                      .range = range_at_ends,
                      .gradient = no_gradient,
-                     .domain = {{0, 1, false}}};
+                     .domain = {{0, 1, false}},
+                     .doc = "whether a does not hold",
+                     .function = "operator!"};
 
 const Op where{.name = "where",
                .arity = 3,
@@ -168,28 +186,30 @@ const Op where{.name = "where",
                      return std::vector{Expr(nullptr), kroton::where(c.inputs[0], c.grad, zero),
                                         kroton::where(c.inputs[0], zero, c.grad)};
                    },
-               .domain = {{0, 1, false}, {}}};
+               .domain = {{0, 1, false}, {}},
+               .doc = "a where the condition holds, else b"};
 
-const Op cast{.name = "cast",
-              .kind = Kind::elementwise,
-              .result = Result::cast,
-              .spell = [](DType from, DType to) -> ir::Spelling {
-                if (is_bool(to)) return "to_bool({0})";
-                if (is_float(from) && !is_float(to)) return "to_{o}({0})";
-                return {"({o})({0})", "convert<{o}>({0})"};
-              },
-              .params = &ir::params_type<CastParams>,
-              .infer = infer_cast,
-              .eval = eval_cast,
-              .range = range_of_input,
-              .gradient =
-                  [](const GradContext& c) {
-                    const DType from = c.inputs[0].dtype();
-                    return std::vector{is_float(from) && is_float(c.grad.dtype())
-                                           ? kroton::cast(c.grad, from)
-                                           : Expr(nullptr)};
-                  },
-              .domain = {{-100, 100}}};
+const Op cast{
+    .name = "cast",
+    .kind = Kind::elementwise,
+    .result = Result::cast,
+    .spell = [](DType from, DType to) -> ir::Spelling {
+      if (is_bool(to)) return "to_bool({0})";
+      if (is_float(from) && !is_float(to)) return "to_{o}({0})";
+      return {"({o})({0})", "convert<{o}>({0})"};
+    },
+    .params = &ir::params_type<CastParams>,
+    .infer = infer_cast,
+    .eval = eval_cast,
+    .range = range_of_input,
+    .gradient =
+        [](const GradContext& c) {
+          const DType from = c.inputs[0].dtype();
+          return std::vector{is_float(from) && is_float(c.grad.dtype()) ? kroton::cast(c.grad, from)
+                                                                        : Expr(nullptr)};
+        },
+    .domain = {{-100, 100}},
+    .doc = "the nearest value of another dtype; floats to integers toward zero, saturating"};
 
 Expr cast_to(const Expr& e, DType dtype, Location where) {
   if (e.dtype() == dtype) return e;

@@ -132,6 +132,67 @@ Expr batched_slice(const BatchContext& c) {
   return ir::make(c.op, {c.inputs[0]}, std::move(params), c.where);
 }
 
+using ir::Example;
+
+std::vector<Example> examples_of_reshape(DType t) {
+  const Dim n = dim("n"), m = dim("m");
+  const Expr x = tensor(t, {n, m}, "x"), c = tensor(t, {4, 6}, "c"), o = tensor(t, {}, "o");
+  return {{kroton::reshape(x, {-1})},
+          {kroton::reshape(c, {3, 8})},
+          {kroton::reshape(kroton::transpose(c), {2, 12})},
+          {kroton::reshape(o, {1, 1})},
+          {kroton::expand_dims(x, {0, 2})},
+          {squeeze(kroton::expand_dims(x, {0, 2}), {0})}};
+}
+std::vector<Example> examples_of_transpose(DType t) {
+  const Expr x = tensor(t, {dim("n"), dim("m")}, "x"), k = tensor(t, {3, 2, 5}, "k");
+  std::vector<Example> examples{{kroton::transpose(x)}};
+  for (const std::vector<int>& order :
+       {std::vector<int>{0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}})
+    examples.push_back({kroton::transpose(k, order)});
+  return examples;
+}
+std::vector<Example> examples_of_broadcast_to(DType t) {
+  const Dim n = dim("n"), m = dim("m");
+  const Expr v = tensor(t, {n}, "v"), o = tensor(t, {}, "o"), x = tensor(t, {n, m}, "x");
+  const auto as_wide_as_x = [&](const Expr& e) {
+    return kroton::where(x == x, kroton::broadcast_to(e, x.shape()), x);
+  };
+  return {{kroton::broadcast_to(o, {Dim(2), Dim(3)})},
+          {kroton::broadcast_to(v, {Dim(2), n})},
+          {kroton::broadcast_to(kroton::expand_dims(v, {1}), {n, Dim(3)})},
+          {as_wide_as_x(o)},
+          {as_wide_as_x(kroton::expand_dims(v, {1}))}};
+}
+std::vector<Example> examples_of_slice(DType t) {
+  const Expr x = tensor(t, {dim("n"), dim("m")}, "x"), c = tensor(t, {4, 6}, "c");
+  const std::vector<std::vector<Range>> slices{
+      {{1, {}}},    {{{}, -1}},  {{{}, {}, -1}}, {{-2, {}, -1}}, {{{}, {}, 2}, {1, {}, 3}},
+      {{2, 0, -1}}, {{100, {}}}, {{-100, 100}},  {{3, 1}},       {{{}, {}, -2}, {-1, {}, -3}}};
+  std::vector<Example> examples;
+  for (const auto& ranges : slices) {
+    examples.push_back({kroton::slice(x, ranges)});
+    examples.push_back({kroton::slice(c, ranges)});
+  }
+  examples.push_back({kroton::slice(kroton::slice(x, {{{}, {}, -1}}), {{1, {}, 2}})});
+  return examples;
+}
+std::vector<Example> examples_of_unslice(DType t) {
+  if (is_bool(t)) return {};
+  const Expr c = tensor(t, {4, 6}, "c");
+  const auto put_back = [&](SliceParams params) {
+    return ir::make(unslice, {c}, std::move(params), Location::current());
+  };
+  return {{put_back({{1, 2}, {2, 1}, {9, 10}})}, {put_back({{7, 5}, {-2, -1}, {9, 6}})}};
+}
+std::vector<Example> examples_of_stop_gradient(DType t) {
+  return {{kroton::stop_gradient(tensor(t, {dim("n"), dim("m")}, "x"))}};
+}
+std::vector<Example> examples_of_copy(DType t) {
+  const Expr x = tensor(t, {dim("n"), dim("m")}, "x");
+  return {{ir::make(copy, {kroton::transpose(x)}, CopyParams{}, Location::current())}};
+}
+
 } // namespace
 
 const Op reshape{.name = "reshape",
@@ -140,40 +201,52 @@ const Op reshape{.name = "reshape",
                  .infer = infer_reshape,
                  .eval = eval_reshape,
                  .batched = batched_reshape,
-                 .gradient = [](const GradContext& c) {
-                   return std::vector{ir::make(
-                       reshape, {c.grad}, ShapeParams{c.inputs[0].node()->type.shape}, c.where)};
-                 }};
+                 .gradient =
+                     [](const GradContext& c) {
+                       return std::vector{ir::make(reshape, {c.grad},
+                                                   ShapeParams{c.inputs[0].node()->type.shape},
+                                                   c.where)};
+                     },
+                 .examples = examples_of_reshape,
+                 .doc = "the same elements, in order, under another shape"};
 const Op transpose{.name = "transpose",
                    .kind = Kind::movement,
                    .params = &ir::params_type<OrderParams>,
                    .infer = infer_transpose,
                    .eval = eval_transpose,
                    .batched = batched_transpose,
-                   .gradient = [](const GradContext& c) {
-                     const ir::Ints& order = c.params.as<OrderParams>().order;
-                     ir::Ints inverse(order.size());
-                     for (std::size_t i = 0; i < order.size(); ++i)
-                       inverse[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
-                     return std::vector{
-                         ir::make(transpose, {c.grad}, OrderParams{std::move(inverse)}, c.where)};
-                   }};
-const Op broadcast_to{.name = "broadcast-to",
-                      .kind = Kind::movement,
-                      .params = &ir::params_type<ShapeParams>,
-                      .infer = infer_broadcast,
-                      .eval = eval_broadcast,
-                      .batched = batched_broadcast,
-                      .gradient = [](const GradContext& c) {
-                        return std::vector{sum_to(c.grad, c.inputs[0], c.where)};
-                      }};
+                   .gradient =
+                       [](const GradContext& c) {
+                         const ir::Ints& order = c.params.as<OrderParams>().order;
+                         ir::Ints inverse(order.size());
+                         for (std::size_t i = 0; i < order.size(); ++i)
+                           inverse[static_cast<std::size_t>(order[i])] =
+                               static_cast<std::int64_t>(i);
+                         return std::vector{ir::make(transpose, {c.grad},
+                                                     OrderParams{std::move(inverse)}, c.where)};
+                       },
+                   .examples = examples_of_transpose,
+                   .doc = "the axes in another order"};
+const Op broadcast_to{
+    .name = "broadcast-to",
+    .kind = Kind::movement,
+    .params = &ir::params_type<ShapeParams>,
+    .infer = infer_broadcast,
+    .eval = eval_broadcast,
+    .batched = batched_broadcast,
+    .gradient =
+        [](const GradContext& c) { return std::vector{sum_to(c.grad, c.inputs[0], c.where)}; },
+    .examples = examples_of_broadcast_to,
+    .doc = "elements repeated along axes of size 1 and new leading ones"};
 const Op slice{.name = "slice",
                .kind = Kind::movement,
                .params = &ir::params_type<SliceParams>,
                .infer = infer_slice,
                .eval = eval_slice,
                .batched = batched_slice,
-               .gradient = [](const GradContext& c) { return grad_slice(c, unslice); }};
+               .gradient = [](const GradContext& c) { return grad_slice(c, unslice); },
+               .examples = examples_of_slice,
+               .doc = "start:stop:step of each axis"};
 /// Zeros with the input placed at every step-th position from the starts: slice's gradient.
 const Op unslice{.name = "unslice",
                  .kind = Kind::pad,
@@ -181,7 +254,9 @@ const Op unslice{.name = "unslice",
                  .infer = infer_slice,
                  .eval = eval_unslice,
                  .batched = batched_slice,
-                 .gradient = [](const GradContext& c) { return grad_slice(c, slice); }};
+                 .gradient = [](const GradContext& c) { return grad_slice(c, slice); },
+                 .examples = examples_of_unslice,
+                 .doc = "the elements at the positions of a slice of zeros, the gradient of slice"};
 const Op stop_gradient{
     .name = "stop-gradient",
     .kind = Kind::movement,
@@ -189,7 +264,10 @@ const Op stop_gradient{
     .eval = eval_identity,
     .batched =
         [](const BatchContext& c) { return ir::make(c.op, {c.inputs[0]}, c.params, c.where); },
-    .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; }};
+    .gradient = [](const GradContext&) { return std::vector{Expr(nullptr)}; },
+    .domain = {{-4, 4, false}},
+    .examples = examples_of_stop_gradient,
+    .doc = "a, through which no gradient flows"};
 /// The input's elements in a buffer of their own; the planner puts one where a view must become
 /// dense.
 const Op copy{.name = "copy",
@@ -201,7 +279,9 @@ const Op copy{.name = "copy",
               .eval_int = [](const ir::Wide* v) { return v[0]; },
               .range = range_at_ends,
               .gradient = [](const GradContext& c) { return std::vector{c.grad}; },
-              .domain = {{}}};
+              .domain = {{}},
+              .examples = examples_of_copy,
+              .doc = "the same elements in memory of their own"};
 
 std::span<const Op* const> movement_rows() {
   static constexpr const Op* rows[] = {&reshape, &transpose,     &broadcast_to, &slice,

@@ -95,12 +95,31 @@ constexpr auto exponent_of = []<class T>(const T* v) -> T {
   return std::isfinite(v[0]) ? static_cast<T>(exponent) : T(0);
 };
 
+std::vector<ir::Example> examples_of_max_and_argmax(DType t) {
+  const Expr x = tensor(t, {3, dim("m")}, "x");
+  const auto [top, at] = kroton::max_and_argmax(x, 0);
+  return {{top}, {at}};
+}
+std::vector<ir::Example> examples_of_divmod(DType t) {
+  if (is_bool(t)) return {};
+  const Expr a = tensor(t, {dim("n"), dim("m")}, "a"), b = tensor(t, {dim("m")}, "b");
+  const auto [quotient, remainder] = kroton::divmod(a, b);
+  return {{quotient}, {remainder}};
+}
+std::vector<ir::Example> examples_of_frexp(DType t) {
+  if (!is_float(t)) return {};
+  const auto [mantissa, exponent] = kroton::frexp(tensor(t, {dim("n"), dim("m")}, "x"));
+  return {{mantissa}, {exponent}};
+}
+
 } // namespace
 
 const Op part{.name = "part",
               .kind = Kind::part,
               .params = &ir::params_type<ir::PartParams>,
-              .infer = infer_part};
+              .infer = infer_part,
+              .examples = examples_of_max_and_argmax,
+              .doc = "one of the results of an op with several"};
 const Op max_and_argmax{.name = "max-and-argmax",
                         .kind = Kind::several,
                         .params = &ir::params_type<AxesParams>,
@@ -108,7 +127,9 @@ const Op max_and_argmax{.name = "max-and-argmax",
                         .eval_all = eval_max_and_argmax,
                         .batched = reduction_over,
                         .gradient = grad_max_and_argmax,
-                        .domain = {{}}};
+                        .domain = {{}},
+                        .examples = examples_of_max_and_argmax,
+                        .doc = "the largest element of an axis, and its position"};
 const Op divmod{.name = "divmod",
                 .arity = 2,
                 .kind = Kind::several,
@@ -117,7 +138,9 @@ const Op divmod{.name = "divmod",
                 .eval_all = eval_divmod,
                 .batched = elementwise_over,
                 .gradient = grad_divmod,
-                .domain = {{-20, 20, false}, {1, 5, false}}};
+                .domain = {{-20, 20, false}, {1, 5, false}},
+                .examples = examples_of_divmod,
+                .doc = "floor_div and mod at once"};
 const Op frexp{.name = "frexp",
                .kind = Kind::several,
                .dtypes = Dtypes::floating,
@@ -125,7 +148,9 @@ const Op frexp{.name = "frexp",
                .eval_all = eval_frexp,
                .batched = elementwise_over,
                .gradient = grad_frexp,
-               .domain = {{-8, 8, false}}};
+               .domain = {{-8, 8, false}},
+               .examples = examples_of_frexp,
+               .doc = "the m and e with a = m 2^e, m in [1/2, 1)"};
 const Op frexp_mantissa{.name = "frexp-mantissa",
                         .kind = Kind::elementwise,
                         .dtypes = Dtypes::floating,
@@ -133,7 +158,8 @@ const Op frexp_mantissa{.name = "frexp-mantissa",
                         .spelling = "frexp_mantissa_{t}({0})",
                         .infer = infer_elementwise,
                         .eval_float = mantissa_of,
-                        .domain = {{-8, 8, false}}};
+                        .domain = {{-8, 8, false}},
+                        .doc = "the m of a = m 2^e, m in [1/2, 1)"};
 /// A whole number in the input's dtype.
 const Op frexp_exponent{.name = "frexp-exponent",
                         .kind = Kind::elementwise,
@@ -142,7 +168,8 @@ const Op frexp_exponent{.name = "frexp-exponent",
                         .spelling = "frexp_exponent_{t}({0})",
                         .infer = infer_elementwise,
                         .eval_float = exponent_of,
-                        .domain = {{-8, 8, false}}};
+                        .domain = {{-8, 8, false}},
+                        .doc = "the e of a = m 2^e, m in [1/2, 1)"};
 
 std::span<const Op* const> parts_rows() {
   static constexpr const Op* rows[] = {&part,  &max_and_argmax, &divmod,

@@ -76,6 +76,15 @@ Array eval_uniform(const EvalContext& c) {
   return out;
 }
 
+std::vector<ir::Example> examples_of_uniform(DType t) {
+  if (t != DType::f32 && t != DType::f64) return {};
+  const Expr x = tensor(t, {dim("n"), dim("m")}, "x");
+  Random rng(42);
+  return {{rng.uniform({7, 30}, t)},
+          {x + rng.uniform(x.shape(), t)},
+          {x + kroton::transpose(rng.uniform({x.shape()[1], x.shape()[0]}, t))}};
+}
+
 } // namespace
 
 const Op uniform{.name = "uniform",
@@ -85,7 +94,9 @@ const Op uniform{.name = "uniform",
                  .params = &ir::params_type<UniformParams>,
                  .infer = infer_uniform,
                  .eval = eval_uniform,
-                 .gradient = [](const ir::GradContext&) { return std::vector{Expr(nullptr)}; }};
+                 .gradient = [](const ir::GradContext&) { return std::vector{Expr(nullptr)}; },
+                 .examples = examples_of_uniform,
+                 .doc = "numbers drawn evenly from [0, 1)"};
 
 std::span<const Op* const> random_rows() {
   static constexpr const Op* rows[] = {&uniform};

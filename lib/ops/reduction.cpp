@@ -164,6 +164,12 @@ constexpr ir::Fold of_argmin{
       return Spelling("{1} < {0} || ({1} != {1} && {0} == {0})", "");
     }};
 
+std::vector<ir::Example> examples_of_cumsum(DType t) {
+  if (is_bool(t)) return {};
+  const Expr x = tensor(t, {dim("n"), dim("m")}, "x");
+  return {{kroton::cumsum(x)}, {kroton::cumsum(x, 0)}, {kroton::cumsum(kroton::transpose(x), 0)}};
+}
+
 } // namespace
 
 const Op sum{.name = "sum",
@@ -174,7 +180,8 @@ const Op sum{.name = "sum",
              .infer = infer_reduction,
              .eval = eval_sum,
              .gradient = [](const GradContext& c) { return std::vector{spread(c.grad, c)}; },
-             .domain = {{}}};
+             .domain = {{}},
+             .doc = "the sum over axes; integers and bool in i64, unsigned ones in u64"};
 const Op max{.name = "max",
              .kind = Kind::reduction,
              .fold = of_max,
@@ -182,7 +189,8 @@ const Op max{.name = "max",
              .infer = infer_reduction,
              .eval = eval_max,
              .gradient = grad_extreme,
-             .domain = {{}}};
+             .domain = {{}},
+             .doc = "the largest element over axes; NaN if any is NaN"};
 const Op min{.name = "min",
              .kind = Kind::reduction,
              .fold = of_min,
@@ -190,35 +198,38 @@ const Op min{.name = "min",
              .infer = infer_reduction,
              .eval = eval_min,
              .gradient = grad_extreme,
-             .domain = {{}}};
-const Op argmax{.name = "argmax",
-                .kind = Kind::reduction,
-                .result = Result::position,
-                .fold = of_argmax,
-                .params = &ir::params_type<AxesParams>,
-                .infer = infer_reduction,
-                .eval =
-                    [](const EvalContext& c) {
-                      return eval_position(c, [](auto v, auto best) {
-                        return v > best || (v != v && best == best);
-                      });
-                    },
-                .gradient = no_gradient,
-                .domain = {{-4, 4, false}}};
-const Op argmin{.name = "argmin",
-                .kind = Kind::reduction,
-                .result = Result::position,
-                .fold = of_argmin,
-                .params = &ir::params_type<AxesParams>,
-                .infer = infer_reduction,
-                .eval =
-                    [](const EvalContext& c) {
-                      return eval_position(c, [](auto v, auto best) {
-                        return v < best || (v != v && best == best);
-                      });
-                    },
-                .gradient = no_gradient,
-                .domain = {{-4, 4, false}}};
+             .domain = {{}},
+             .doc = "the smallest element over axes; NaN if any is NaN"};
+const Op argmax{
+    .name = "argmax",
+    .kind = Kind::reduction,
+    .result = Result::position,
+    .fold = of_argmax,
+    .params = &ir::params_type<AxesParams>,
+    .infer = infer_reduction,
+    .eval =
+        [](const EvalContext& c) {
+          return eval_position(
+              c, [](auto v, auto best) { return v > best || (v != v && best == best); });
+        },
+    .gradient = no_gradient,
+    .domain = {{-4, 4, false}},
+    .doc = "the position (i64) of the first largest element of an axis; NaN counts as largest"};
+const Op argmin{
+    .name = "argmin",
+    .kind = Kind::reduction,
+    .result = Result::position,
+    .fold = of_argmin,
+    .params = &ir::params_type<AxesParams>,
+    .infer = infer_reduction,
+    .eval =
+        [](const EvalContext& c) {
+          return eval_position(
+              c, [](auto v, auto best) { return v < best || (v != v && best == best); });
+        },
+    .gradient = no_gradient,
+    .domain = {{-4, 4, false}},
+    .doc = "the position (i64) of the first smallest element of an axis; NaN counts as smallest"};
 
 namespace {
 
@@ -328,7 +339,9 @@ const Op cumsum{.name = "cumsum",
                       const Expr g = kroton::broadcast_to({c.grad, c.where}, c.output.shape());
                       return std::vector{ir::make(cumsum, {g}, std::move(back), c.where)};
                     },
-                .call = &running_sums};
+                .call = &running_sums,
+                .examples = examples_of_cumsum,
+                .doc = "running sums along an axis"};
 
 std::span<const Op* const> reduction_rows() {
   static constexpr const Op* rows[] = {&sum, &max, &min, &argmax, &argmin, &cumsum};

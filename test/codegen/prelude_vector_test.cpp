@@ -2,6 +2,7 @@
 // compiled as kernels are.
 #include "test/codegen/prelude_kernels.hpp"
 #include "test/codegen/prelude_samples.hpp"
+#include "test/codegen/row_functions.hpp"
 #include "test/support/catch.hpp"
 
 #include <cstring>
@@ -145,43 +146,35 @@ std::vector<Sample> with_dtype(std::initializer_list<std::string_view> expressio
   return samples;
 }
 
+/// What rows name for a dtype, of operands in memory and of one that is a number.
+std::vector<Sample> row_samples(const std::string& dtype) {
+  const DType t = parse_dtype(dtype);
+  const auto functions = is_float(t) ? test::float_functions : test::integer_functions;
+  std::vector<Sample> samples;
+  const auto add = [&](const ir::Op& op, const std::string& a, const std::string& b) {
+    const std::string text = test::spelled(op, t, a, b);
+    // Of integers the others are operators, or choices, which are not written so of vectors.
+    if (is_float(t) || text.find('_' + dtype + '(') != text.npos) samples.push_back({text, dtype});
+  };
+  for (const ir::Op* op : functions(1)) add(*op, "a", "");
+  for (const ir::Op* op : functions(2)) {
+    add(*op, "a", "b");
+    for (const char* number : {"1", "2", "3", "100"}) {
+      add(*op, "a", dtype + "(" + number + ")");
+      add(*op, dtype + "(" + number + ")", "b");
+    }
+  }
+  return samples;
+}
+
+/// The functions of floats that other fragments and folds use, and those of rows.
 std::vector<Sample> float_samples(const std::string& dtype) {
-  return with_dtype({"exp_{t}(a)",
-                     "expm1_{t}(a)",
-                     "log_{t}(a)",
-                     "log1p_{t}(a)",
-                     "tanh_{t}(a)",
-                     "tanh_slope_{t}(a)",
-                     "sigmoid_{t}(a)",
-                     "softplus_{t}(a)",
-                     "sinpi_{t}(a)",
-                     "cospi_{t}(a)",
-                     "sqrt_{t}(a)",
-                     "abs_{t}(a)",
-                     "floor_{t}(a)",
-                     "ceil_{t}(a)",
-                     "trunc_{t}(a)",
-                     "rint_{t}(a)",
-                     "relu_{t}(a)",
-                     "sign_{t}(a)",
-                     "maximum_{t}(a, b)",
-                     "minimum_{t}(a, b)",
-                     "copysign_{t}(a, b)",
-                     "pow_{t}(a, b)",
-                     "mod_{t}(a, b)",
-                     "floor_div_{t}(a, b)",
-                     "fma_{t}(a, b, a)",
-                     "sum_{t}(a, b)",
-                     "maximum_{t}({t}(1), b)",
-                     "minimum_{t}(a, {t}(2))",
-                     "pow_{t}(a, {t}(3))",
-                     "pow_{t}({t}(2), b)",
-                     "mod_{t}(a, {t}(3))",
-                     "mod_{t}({t}(3), b)",
-                     "fma_{t}({t}(2), b, {t}(1))",
-                     "copysign_{t}({t}(3), b)",
-                     "floor_div_{t}({t}(100), b)"},
-                    dtype);
+  std::vector<Sample> samples = with_dtype(
+      {"ceil_{t}(a)", "trunc_{t}(a)", "rint_{t}(a)", "copysign_{t}(a, b)", "fma_{t}(a, b, a)",
+       "sum_{t}(a, b)", "fma_{t}({t}(2), b, {t}(1))", "copysign_{t}({t}(3), b)"},
+      dtype);
+  for (Sample& sample : row_samples(dtype)) samples.push_back(std::move(sample));
+  return samples;
 }
 
 /// Casts of a dtype to all others, comparisons and choices.
@@ -223,12 +216,7 @@ TEST_CASE("prelude functions of f64 give vectors lane for lane what they give sc
 
 TEST_CASE("prelude functions of integers give vectors lane for lane what they give scalars",
           "[codegen][prelude][jit]") {
-  const auto samples = [](const std::string& dtype) {
-    return with_dtype({"floor_div_{t}(a, b)", "mod_{t}(a, b)", "ipow_{t}(a, b)",
-                       "floor_div_{t}(a, {t}(3))", "mod_{t}({t}(100), b)"},
-                      dtype);
-  };
-#define KROTON_CHECK_LANES(t, type) check_lanes(samples(#t), #t, integer_arguments<type>());
+#define KROTON_CHECK_LANES(t, type) check_lanes(row_samples(#t), #t, integer_arguments<type>());
   KROTON_EACH_INTEGER(KROTON_CHECK_LANES)
 }
 

@@ -16,6 +16,7 @@
 #include "test/conformance/oracle.hpp"
 #include "test/conformance/random_composition.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/evaluate.hpp"
 #include "test/support/random_graph.hpp"
 
 namespace kroton::test {

@@ -48,6 +48,7 @@ public:
     for (const plan::Step& s : d.plan.steps) add(codegen::render_cuda_step(d.plan, s));
   }
   void add(const Subject& s, Mode mode) {
+    if (s.cases.empty()) return;
     std::vector<Expr> outputs;
     for (const Case& c : s.cases) outputs.push_back(c.expr);
     add(s.inputs, outputs, mode);
@@ -174,10 +175,10 @@ void add_elementwise(Bodies& bodies, DType t, Mode mode) {
 }
 
 void add_others(Bodies& bodies, DType t, Mode mode) {
-  for (const Op* op : ops::all())
+  for (const Op* op : ops::all()) {
     if (op->is_reduction() && takes(*op, t)) bodies.add(reductions(*op, t), mode);
-  for (const Subject& s : {movement(t), indexing(t), leaves(t)}) bodies.add(s, mode);
-  if (!is_bool(t)) bodies.add(products(t), mode);
+    if (op->examples && !op->examples(t).empty()) bodies.add(examples(*op, t, true), mode);
+  }
 }
 
 /// Composed functions, with sizes that are known and that are not.

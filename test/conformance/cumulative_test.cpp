@@ -1,5 +1,6 @@
 /// Running sums through library calls, in every dtype and along every axis.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/reduction.hpp>
 
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/oracle.hpp"

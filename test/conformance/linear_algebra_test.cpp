@@ -1,5 +1,6 @@
 /// Linear algebra through library calls, against the evaluator and against what it has to satisfy.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/linear_algebra.hpp>
 
 #include <cmath>
 

@@ -1,6 +1,8 @@
 /// Ops with several results, compiled: whichever of their parts are used, in outputs, updates and
 /// further expressions, on either target.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/ops/arithmetic.hpp>
+#include <kroton/ops/parts.hpp>
 
 #include <cmath>
 #include <limits>

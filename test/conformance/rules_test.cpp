@@ -1,7 +1,7 @@
 /// What every rewrite rule fires on, compiled: what the rule makes of it has a kernel, and that has
 /// the value of what was written.
 #include "lib/rewrite/rules/rules.hpp"
-#include "test/conformance/inputs.hpp"
+#include "test/support/inputs.hpp"
 #include "test/conformance/oracle.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"

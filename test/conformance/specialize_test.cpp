@@ -11,6 +11,7 @@
 #include "test/conformance/compositions.hpp"
 #include "test/conformance/oracle.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/evaluate.hpp"
 #include "test/support/random_graph.hpp"
 
 namespace kroton::test {

@@ -4,12 +4,15 @@
 #include <kroton/ops/indexing.hpp>
 #include <kroton/ops/movement.hpp>
 
+#include "codegen/cuda_library.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/contraction.hpp"
 #include "lib/ops/movement.hpp"
 #include "lib/ops/table.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/support/params.hpp"
+#include "test/support/catch.hpp"
+#include "test/support/inputs.hpp"
 
 namespace kroton::test {
 
@@ -35,6 +38,13 @@ Location here() { return Location::current(); }
 
 Expr backwards(const Expr& e) { return slice(e, {{{}, {}, -1}, {{}, {}, -1}}); }
 Expr inner_part(const Expr& e) { return slice(e, {{1, {}, 2}, {2, -1, 3}}); }
+
+/// Whether an op is computed that has no kernels for devices.
+bool calls_absent_library(const Expr& e) {
+  return std::ranges::any_of(ir::topological_order({&e, 1}), [](const ir::Node* n) {
+    return n->op->is(ir::Kind::library) && codegen::cuda_function(*n->op) == nullptr;
+  });
+}
 
 } // namespace
 
@@ -68,128 +78,48 @@ Subject reductions(const Op& op, DType t) {
         add("a repeated array", broadcast_to(expand_dims(x, {1}), {x.shape()[0], Dim(3)}));
     }
   }
-  s.calls = {{{70}, {9, 33}, {5, 6, 7}}, {{1}, {1, 1}, {1, 1, 1}}, {{2}, {40, 3}, {2, 1, 9}}};
-  if (!is_position) s.calls.push_back({{0}, {3, 0}, {2, 0, 4}});
+  s.calls = {{{{70}, {9, 33}, {5, 6, 7}}}, {{{1}, {1, 1}, {1, 1, 1}}}, {{{2}, {40, 3}, {2, 1, 9}}}};
+  if (!is_position) s.calls.push_back({{{0}, {3, 0}, {2, 0, 4}}});
   return s;
 }
 
-Subject movement(DType t) {
-  const Dim n = dim("n"), m = dim("m");
-  const Expr x = tensor(t, {n, m}, "x"), c = tensor(t, {4, 6}, "c"), k = tensor(t, {3, 2, 5}, "k"),
-             v = tensor(t, {n}, "v"), o = tensor(t, {}, "o");
-  Subject s{{x, c, k, v, o}, {}, {}};
-  auto add = [&](std::string what, const Expr& e) { s.cases.push_back({std::move(what), e}); };
-  add("reshape to one axis", reshape(x, {-1}));
-  add("reshape of a static array", reshape(c, {3, 8}));
-  add("reshape of a transposed array", reshape(transpose(c), {2, 12}));
-  add("reshape of a scalar", reshape(o, {1, 1}));
-  add("transpose", transpose(x));
-  for (auto p : {std::vector<int>{0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}})
-    add(fmt::format("transpose to {}{}{}", p[0], p[1], p[2]), transpose(k, p));
-  add("broadcast of a scalar", broadcast_to(o, {n, Dim(3)}));
-  add("broadcast of a vector", broadcast_to(v, {Dim(2), n}));
-  add("broadcast of a column", broadcast_to(expand_dims(v, {1}), {n, m}));
-  add("expand and squeeze", squeeze(expand_dims(x, {0, 2}), {0}));
-  const std::vector<std::vector<Range>> slices{
-      {{1, {}}},    {{{}, -1}},  {{{}, {}, -1}}, {{-2, {}, -1}}, {{{}, {}, 2}, {1, {}, 3}},
-      {{2, 0, -1}}, {{100, {}}}, {{-100, 100}},  {{3, 1}},       {{{}, {}, -2}, {-1, {}, -3}}};
-  for (std::size_t i = 0; i < slices.size(); ++i) {
-    add(fmt::format("slice {}", i), slice(x, slices[i]));
-    add(fmt::format("slice {} of a static array", i), slice(c, slices[i]));
+Subject examples(const Op& op, DType t, bool for_device) {
+  Subject s;
+  std::vector<ir::Example::Positions> positions;
+  for (const ir::Example& example : op.examples(t)) {
+    if (for_device && calls_absent_library(example.expr)) continue;
+    for (const Expr& input : inputs_of(example.expr)) {
+      const auto is_known = [&](const Expr& e) { return e.is(input); };
+      if (std::ranges::none_of(s.inputs, is_known)) s.inputs.push_back(input);
+    }
+    s.cases.push_back({fmt::format("example {} of {}", s.cases.size(), op.name), example.expr});
+    positions.insert(positions.end(), example.positions.begin(), example.positions.end());
   }
-  add("a slice of a slice", slice(slice(x, {{{}, {}, -1}}), {{1, {}, 2}}));
-  add("stop-gradient", stop_gradient(x));
-  add("copy", ir::make(ops::copy, {transpose(x)}, ops::CopyParams{}, here()));
-  if (!is_bool(t)) {
-    // Put back among zeros: start 1, step 2.
-    add("unslice", ir::make(ops::unslice, {c}, ops::SliceParams{{1, 2}, {2, 1}, {9, 10}}, here()));
-    add("unslice backwards",
-        ir::make(ops::unslice, {c}, ops::SliceParams{{7, 5}, {-2, -1}, {9, 6}}, here()));
-  }
-  s.calls = {{{5, 7}, {4, 6}, {3, 2, 5}, {5}, {}},
-             {{1, 1}, {4, 6}, {3, 2, 5}, {1}, {}},
-             {{0, 3}, {4, 6}, {3, 2, 5}, {0}, {}},
-             {{2, 40}, {4, 6}, {3, 2, 5}, {2}, {}}};
-  return s;
-}
-
-Subject products(DType t) {
-  const Dim n = dim("n"), m = dim("m"), k = dim("k"), l = dim("l");
-  const Expr a = tensor(t, {n, k}, "a"), b = tensor(t, {k, m}, "b"), bt = tensor(t, {m, k}, "bt"),
-             v = tensor(t, {k}, "v"), p = tensor(t, {l, n, k}, "p"), q = tensor(t, {l, k, m}, "q"),
-             c = tensor(t, {n, m}, "c"), one = tensor(t, {1, k, 3}, "one"), s0 = tensor(t, {}, "s");
-  Subject s{{a, b, bt, v, p, q, c, one, s0}, {}, {}};
-  auto add = [&](std::string what, const Expr& e) { s.cases.push_back({std::move(what), e}); };
-  add("dot", dot(a, b));
-  add("dot with a transposed matrix", dot(a, transpose(bt)));
-  add("dot of a reversed matrix", dot(slice(a, {{{}, {}, -1}, {{}, {}, -1}}), b));
-  add("transposed product", transpose(dot(transpose(b), transpose(a))));
-  add("matrix times vector", dot(a, v));
-  add("vector times matrix", dot(v, b));
-  add("inner product", dot(v, v));
-  add("batched", matmul(p, q));
-  add("batched, one side shared", matmul(p, b));
-  add("batched, broadcast", matmul(p, one));
-  if (is_float(t)) add("gemm", ir::make(ops::gemm, {c, a, b, s0}, {}, here()));
-  add("added", c + dot(a, b));
-  add("subtracted and scaled", c - dot(a, b) * s0);
-  for (auto [N, M, K, L] : {std::array<std::int64_t, 4>{5, 7, 3, 2},
+  for (auto [n, m, k, l] : {std::array<std::int64_t, 4>{5, 7, 3, 9},
+                            {4, 5, 2, 9},
                             {1, 1, 1, 1},
-                            {0, 3, 2, 2},
+                            {0, 3, 2, 0},
                             {3, 2, 0, 1},
+                            {2, 40, 6, 3},
                             {33, 40, 17, 3},
-                            {8, 64, 9, 1}})
-    s.calls.push_back({{N, K}, {K, M}, {M, K}, {K}, {L, N, K}, {L, K, M}, {N, M}, {1, K, 3}, {}});
-  return s;
-}
-
-Subject indexing(DType t) {
-  const Dim n = dim("n"), m = dim("m"), l = dim("l");
-  const Expr x = tensor(t, {n, m}, "x"), i = tensor(DType::i64, {l}, "i"),
-             j = tensor(DType::i32, {l}, "j"), k = tensor(DType::i64, {2, 3}, "k"),
-             y = tensor(DType::u8, {n}, "y"), cube = tensor(t, {3, 4, 5}, "cube"),
-             g = tensor(t, {l, m}, "g"), h = tensor(t, {l}, "h");
-  Subject s{{x, i, j, k, y, cube, g, h}, {}, {}};
-  auto add = [&](std::string what, const Expr& e) { s.cases.push_back({std::move(what), e}); };
-  add("rows", index(x, {i}));
-  add("columns", index(x, {Range{}, j}));
-  add("elements", index(x, {i, j}));
-  add("one of each row", index(x, {arange(x.dim(0)), y}));
-  add("a block of positions", index(x, {k}));
-  add("a block of columns", index(x, {Range{}, k}));
-  add("a row by number", index(x, {std::int64_t{-1}}));
-  add("an element by number", index(x, {std::int64_t{0}, std::int64_t{1}}));
-  add("rows of a reversed array", index(slice(x, {{{}, {}, -1}, {{}, {}, -1}}), {i}));
-  add("columns of a transposed array", index(transpose(x), {Range{}, i}));
-  add("ranges and positions", index(cube, {Range{{}, {}, -1}, k, Range{1, {}, 2}}));
-  add("positions around a range", index(cube, {k, Range{1, 3}, k}));
-  if (!is_bool(t)) {
-    add("add to rows", index_add({x.shape()[0], x.shape()[1]}, {i}, g));
-    add("add to elements", index_add({x.shape()[0], x.shape()[1]}, {i, j}, h));
-    add("add to a vector", index_add({Dim(9)}, {i}, h * h));
+                            {8, 64, 9, 1}}) {
+    const Sizes sizes{.by_name = {{"n", n}, {"m", m}, {"k", k}, {"l", l}}};
+    Call call;
+    for (const Expr& input : s.inputs) {
+      Shape& shape = call.shapes.emplace_back();
+      for (const Dim& d : input.shape()) shape.push_back(ir::dims::evaluate(d, sizes));
+    }
+    const bool has_places = std::ranges::all_of(positions, [&](const ir::Example::Positions& p) {
+      return ir::dims::evaluate(p.size, sizes) > 0;
+    });
+    if (!has_places) continue; // positions on an axis without elements
+    for (const ir::Example::Positions& p : positions) {
+      const std::int64_t size = ir::dims::evaluate(p.size, sizes);
+      const auto [range, is_new] = call.ranges.try_emplace(p.input.name(), -size, size);
+      REQUIRE((is_new || range->second.second == size));
+    }
+    s.calls.push_back(std::move(call));
   }
-  s.calls = {{{4, 5}, {9}, {9}, {2, 3}, {4}, {3, 4, 5}, {9, 5}, {9}},
-             {{3, 3}, {1}, {1}, {2, 3}, {3}, {3, 4, 5}, {1, 3}, {1}},
-             {{30, 3}, {0}, {0}, {2, 3}, {30}, {3, 4, 5}, {0, 3}, {0}}};
-  s.ranges = {{"i", {-3, 3}}, {"j", {-3, 3}}, {"k", {-3, 3}}, {"y", {0, 3}}};
-  return s;
-}
-
-Subject leaves(DType t) {
-  const Expr x = tensor(t, {dim(), dim()}, "x");
-  Rng rng(5);
-  const Expr baked = constant(moderate(t, {3, 2}, rng)), one = constant(moderate(t, {}, rng));
-  Subject s{{x}, {}, {{{4, 5}}, {{0, 1}}}};
-  s.cases = {{"the input", x},
-             {"an array", baked},
-             {"an array, moved", transpose(baked)},
-             {"a constant", one},
-             {"a constant, repeated", broadcast_to(one, x.shape())},
-             {"a size", x.dim(1)},
-             {"positions", arange(x.dim(0))},
-             {"a range", arange(7, -3, -2)},
-             {"shared", kroton::shared(moderate(t, {2, 2}, rng), "w")},
-             {"one-hot", one_hot(arange(x.dim(1)) - 1, 4, t)}};
   return s;
 }
 

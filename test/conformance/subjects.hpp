@@ -22,13 +22,17 @@ struct Case {
   std::string what;
   Expr expr;
 };
-/// Inputs, what is made of them, and the shapes of the inputs in each call.
+/// The shapes of a subject's inputs in a call.
+struct Call {
+  std::vector<Shape> shapes;
+  /// Elements of integer inputs, by name: [lo, hi); moderate ones if they are not here.
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>> ranges = {};
+};
+/// Inputs, what is made of them, and calls.
 struct Subject {
   std::vector<Expr> inputs;
   std::vector<Case> cases;
-  std::vector<std::vector<Shape>> calls;
-  /// Elements of integer inputs: [lo, hi); moderate ones if empty.
-  std::map<std::string, std::pair<std::int64_t, std::int64_t>> ranges = {};
+  std::vector<Call> calls;
 };
 
 using Builder = std::function<Subject(DType)>;
@@ -37,10 +41,9 @@ using Builder = std::function<Subject(DType)>;
 bool takes(const Op& op, DType t);
 
 Subject reductions(const Op& op, DType t);
-Subject movement(DType t);
-Subject products(DType t);
-Subject indexing(DType t);
-Subject leaves(DType t);
+/// The examples in an op's row. Without cases if the op does not take the dtype, or if they call
+/// libraries that there is nothing instead of on the target, a device or the CPU.
+Subject examples(const Op& op, DType t, bool for_device);
 
 /// Where the operands of one op come from.
 struct Operands {

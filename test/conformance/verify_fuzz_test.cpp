@@ -2,14 +2,16 @@
 /// of plan, random graphs and gradients. KROTON_FUZZ_SEED replays one seed, KROTON_FUZZ_COUNT says
 /// how many to try.
 #include <kroton/grad.hpp>
+#include <kroton/ops/indexing.hpp>
 
 #include "jit/capture.hpp"
 #include "jit/function_state.hpp"
 #include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 #include "test/conformance/arrays.hpp"
-#include "test/conformance/inputs.hpp"
+#include "test/support/inputs.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/evaluate.hpp"
 #include "test/support/random_graph.hpp"
 
 namespace kroton::test {

@@ -4,11 +4,6 @@
 
 #include <kroton/grad.hpp>
 #include <kroton/ops/basic.hpp>
-#include <kroton/ops/contraction.hpp>
-#include <kroton/ops/indexing.hpp>
-#include <kroton/ops/linear_algebra.hpp>
-#include <kroton/ops/movement.hpp>
-#include <kroton/ops/reduction.hpp>
 #include <kroton/vmap.hpp>
 
 #include "lib/ops/basic.hpp"
@@ -18,7 +13,7 @@
 #include "test/data/message_of.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"
-#include "test/conformance/inputs.hpp"
+#include "test/support/inputs.hpp"
 
 namespace kroton::test {
 namespace {
@@ -27,12 +22,6 @@ using ir::Kind;
 using ir::Op;
 
 constexpr std::int64_t elements = 3;
-
-/// An input whose elements are positions on an axis of that size.
-struct Positions {
-  Expr input;
-  Dim size;
-};
 
 /// `root` with other expressions for its inputs.
 Expr rebuilt(const Expr& root, const std::vector<Expr>& inputs, const std::vector<Expr>& by) {
@@ -66,7 +55,7 @@ Array evaluated(const Expr& e, const std::vector<Expr>& inputs, const std::vecto
 }
 
 /// Compares `e` over an axis of its inputs, of those that `is_mapped` names, with `e` itself.
-void check_mapped(const Expr& e, const std::vector<Positions>& positions,
+void check_mapped(const Expr& e, const std::vector<ir::Example::Positions>& positions,
                   const std::vector<Expr>& inputs, const std::vector<bool>& is_mapped) {
   const Sizes sizes{.by_name = {{"n", 3}, {"m", 4}, {"k", 2}, {"l", 3}}};
   Rng rng(7);
@@ -88,7 +77,7 @@ void check_mapped(const Expr& e, const std::vector<Positions>& positions,
       double& v = a.data<double>()[k];
       v = is_float(inputs[i].dtype()) ? draw(rng, Values::small_special)
                                       : static_cast<double>(rng.below(2));
-      for (const Positions& p : positions)
+      for (const ir::Example::Positions& p : positions)
         if (p.input.is(inputs[i])) {
           const std::int64_t size = ir::dims::evaluate(p.size, sizes);
           v = static_cast<double>(rng.below(2 * size) - size);
@@ -121,7 +110,7 @@ void check_mapped(const Expr& e, const std::vector<Positions>& positions,
   }
 }
 
-void check(const Expr& e, const std::vector<Positions>& positions = {}) {
+void check(const Expr& e, const std::vector<ir::Example::Positions>& positions = {}) {
   const std::vector<Expr> inputs = inputs_of(e);
   if (inputs.empty()) return;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
@@ -173,6 +162,10 @@ void check_elementwise(const Op& op) {
 TEST_CASE("each op over one more axis gives what it gives for each element", "[vmap]") {
   for (const Op* op : ops::all()) {
     INFO(op->name);
+    if (op->examples != nullptr)
+      for (const ir::Example& example : op->examples(dtype_for(*op)))
+        if (op->kind != Kind::random && !is_of_rewrites(*op))
+          check(example.expr, example.positions);
     switch (op->kind) {
     case Kind::elementwise:
       check_elementwise(*op);
@@ -186,7 +179,7 @@ TEST_CASE("each op over one more axis gives what it gives for each element", "[v
     case Kind::generator:
     case Kind::random:
       break;            // they have no inputs that could be mapped over, or one that may not be
-    case Kind::several: // mapped in test/conformance/parts_test.cpp
+    case Kind::several: // by the examples above
     case Kind::part:
       break;
     case Kind::movement:
@@ -196,51 +189,10 @@ TEST_CASE("each op over one more axis gives what it gives for each element", "[v
     case Kind::contraction:
     case Kind::library:
       CHECK((op->batched != nullptr || is_of_rewrites(*op)));
+      CHECK(op->examples != nullptr);
       break;
     }
   }
-}
-
-TEST_CASE("views, products, positions and library calls are mapped bit for bit", "[vmap]") {
-  const Dim n = dim("n"), m = dim("m"), k = dim("k"), l = dim("l");
-  const auto f = DType::f32;
-  const Expr x = tensor(f, {n, m}, "x"), c = tensor(f, {4, 6}, "c"), v = tensor(f, {n}, "v"),
-             cube = tensor(f, {3, 2, 5}, "cube"), o = tensor(f, {}, "o");
-  check(reshape(x, {-1}));
-  check(reshape(c, {3, 8}));
-  check(expand_dims(x, {0, 2}));
-  check(transpose(x));
-  check(transpose(cube, {2, 0, 1}));
-  check(broadcast_to(o, {Dim(2), Dim(3)}));
-  check(broadcast_to(v, {Dim(2), n}));
-  check(broadcast_to(expand_dims(v, {1}), {Dim(2), n, Dim(3)}));
-  check(slice(x, {{1, {}}, {{}, {}, -1}}));
-  check(slice(c, {{{}, {}, -2}, {-1, {}, -3}}));
-  check(stop_gradient(x));
-  check(grad(sum(tanh(slice(c, {{1, {}}, {{}, {}, -2}}))), c)); // unslice
-  const Expr a = tensor(f, {n, k}, "a"), b = tensor(f, {k, m}, "b"), p = tensor(f, {l, n, k}, "p"),
-             q = tensor(f, {l, k, m}, "q"), w = tensor(f, {k}, "w");
-  check(dot(a, b));
-  check(dot(a, w));
-  check(dot(w, w));
-  check(matmul(p, q));
-  check(matmul(p, b));
-  const Expr rows = tensor(DType::i64, {l}, "rows"), columns = tensor(DType::i32, {l}, "columns"),
-             block = tensor(DType::i64, {2, 3}, "block"), g = tensor(f, {l, m}, "g"),
-             h = tensor(f, {l}, "h");
-  const Positions by_row{rows, n}, by_column{columns, m}, by_block{block, n};
-  check(index(x, {rows}), {by_row});
-  check(index(x, {Range{}, columns}), {by_column});
-  check(index(x, {rows, columns}), {by_row, by_column});
-  check(index(x, {block}), {by_block});
-  check(index(cube, {std::int64_t{-1}, std::int64_t{0}}));
-  check(index_add({n, m}, {rows}, g), {by_row});
-  check(index_add({n, m}, {rows, columns}, h), {by_row, by_column});
-  check(cumsum(x, 0));
-  check(cumsum(cube, -1));
-  const Expr s = tensor(f, {3, 3}, "s"), right = tensor(f, {3, 2}, "right");
-  check(solve_triangular(s, right));
-  check(cholesky(dot(s, transpose(s)) + where(expand_dims(arange(3), {1}) == arange(3), 9.0, 0.0)));
 }
 
 TEST_CASE("mapped functions can be differentiated, nested and mapped over any axis", "[vmap]") {

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/basic.hpp>
 
 #include "lib/ops/basic.hpp"
 #include "lib/ops/contraction.hpp"

@@ -9,7 +9,7 @@
 #include "test/data/message_of.hpp"
 #include "test/support/catch.hpp"
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/basic.hpp>
 
 using namespace kroton;
 

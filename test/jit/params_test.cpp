@@ -1,6 +1,7 @@
 /// Every field of every op's parameters counts: for equality, for the hash, for the key of a plan,
 /// and when dims are replaced.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+
 
 #include "jit/backend.hpp"
 #include "jit/plan_key.hpp"

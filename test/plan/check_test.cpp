@@ -5,7 +5,7 @@
 #include <functional>
 #include <string>
 
-#include <kroton/ops.hpp>
+#include <kroton/ops/basic.hpp>
 #include <kroton/shared.hpp>
 
 #include "lib/ops/basic.hpp"

@@ -1,7 +1,9 @@
 /// Random graphs: what the pipeline makes of them has the value of what was written.
 #include <kroton/grad.hpp>
+#include <kroton/ops/basic.hpp>
 
 #include "test/support/catch.hpp"
+#include "test/support/evaluate.hpp"
 #include "test/support/random_graph.hpp"
 #include "test/support/rewrite.hpp"
 
