@@ -17,7 +17,7 @@ ENTRY = ["cache/artifact.cpp", "cache/entry.cpp", "cache/key.cpp", "cache/sign.c
 TARGETS = {  # name -> what is compiled besides test/fuzz/NAME.cpp, what is linked
     "entry": (SUPPORT + ENTRY, ["-lfmt", "-lsodium", "-lz"]),
     "bundle": (SUPPORT + ["cache/bundle.cpp"], ["-lfmt", "-lsodium"]),
-    "plan": (SUPPORT + ["jit/plan_file.cpp"], ["-lfmt", "-lsodium"]),
+    "plan": (SUPPORT + ["jit/bound/plan_file.cpp"], ["-lfmt", "-lsodium"]),
     "object": (["tools/kroton/elf.cpp", "tools/kroton/disassemble.cpp"], ["-lfmt", "-lZydis"]),
 }
 FLAGS = ["-std=c++20", "-O1", "-g1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all", "-w"]

@@ -5,6 +5,8 @@
 
     include <- lib <- codegen <- jit          lib/support <- cache <- jit, tools/kroton
     lib: support < data < ir < ops < rewrite < grad < plan; lib/nn and examples see the public API alone
+    codegen: prelude, loop < cpp < product; prelude, loop < cuda
+    jit: compile < bound < run < cpu, cuda < function < report
     LLVM headers only in jit/cpu, CUDA headers only in jit/cuda, and no fmt or spdlog in include
     Kinds of step are told apart by support::match, which does not compile where one is left out
 """
@@ -15,30 +17,38 @@ from pathlib import Path
 
 LIB_ORDER = ["support", "data", "ir", "ops", "rewrite", "grad", "plan"]
 LIB = [f"lib/{room}" for room in LIB_ORDER]
+CODEGEN = [f"codegen/{room}" for room in ["prelude", "loop", "cpp", "product", "cuda"]]
+JIT = [f"jit/{room}" for room in ["compile", "bound", "run", "cpu", "cuda", "function", "report"]]
+BELOW_JIT = ["include", "cache"] + LIB + CODEGEN
 
 # room -> the rooms it may include, besides itself. The longest matching prefix of a path is its room.
 ALLOWED = {
     "include": [],
     **{room: ["include"] + LIB[:i] for i, room in enumerate(LIB)},
     "lib/nn": ["include"],
-    "codegen": ["include"] + LIB,
+    "codegen/prelude": ["include"] + LIB,
+    "codegen/loop": ["include"] + LIB,
+    "codegen/cpp": ["include", "codegen/prelude", "codegen/loop"] + LIB,
+    "codegen/product": ["include", "codegen/prelude", "codegen/cpp"] + LIB,
+    "codegen/cuda": ["include", "codegen/prelude", "codegen/loop"] + LIB,
     "cache": ["include", "lib/support"],
     "tools/kroton": ["include", "lib/support", "cache"],
-    "jit": ["include", "codegen", "cache", "jit/cpu", "jit/cuda"] + LIB,
-    "jit/cpu": ["include", "codegen", "cache", "jit"] + LIB,
-    "jit/cuda": ["include", "codegen", "cache", "jit"] + LIB,
+    **{room: BELOW_JIT + JIT[:i] for i, room in enumerate(JIT)},
+    "jit/cuda": BELOW_JIT + JIT[:JIT.index("jit/cpu")],  # beside jit/cpu
     "examples": ["include"],
     "bench": None,  # sees everything, as test does
     "test": None,
 }
 
+FOLDERS = sorted({room.split("/")[0] for room in ALLOWED})
+
 # what -> (how its headers are spelt, the rooms that may include it)
 OUTSIDE = {
     "LLVM": (r"(llvm|llvm-c|clang|clang-c|lld)/", ["jit/cpu", "test", "bench"]),
     "CUDA": (r"(cuda|cudaTypedefs|cuda_\w+|nvrtc|nvJitLink|nvPTXCompiler|cublas\w*|cudnn\w*)\.h", ["jit/cuda", "test", "bench"]),
-    "fmt or spdlog": (r"(fmt|spdlog)/", [*LIB, "codegen", "cache", "jit", "jit/cpu", "jit/cuda", "tools/kroton", "test", "bench"]),
+    "fmt or spdlog": (r"(fmt|spdlog)/", [*LIB, *CODEGEN, *JIT, "cache", "tools/kroton", "test", "bench"]),
     "I/O, clocks or threads": (r"(fstream|iostream|filesystem|chrono|thread|mutex)$",
-                               [room for room in ALLOWED if room != "codegen"]),
+                               [room for room in ALLOWED if room not in CODEGEN]),
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -65,8 +75,7 @@ def target_of(root, source, quote, name):
 
 def problems(root):
     root = Path(root).resolve()
-    folders = sorted({room.split("/")[0] for room in ALLOWED})
-    for source in (f for folder in folders for f in sorted((root / folder).rglob("*"))):
+    for source in (f for folder in FOLDERS for f in sorted((root / folder).rglob("*"))):
         path = source.relative_to(root).as_posix()
         room = room_of(path)
         if source.suffix not in (".hpp", ".cpp", ".h", ".cu", ".inc"):
@@ -106,9 +115,9 @@ def self_test():
         "lib/support/error.hpp": "#include <fmt/format.h>\n#include <kroton/dtype.hpp>\n",
         "lib/ir/node.hpp": '#include "lib/support/error.hpp"\n',
         "lib/plan/plan.cpp": '#include "lib/ir/node.hpp"\n#include <thread>\n',
-        "codegen/render.cpp": '#include "lib/plan/plan.cpp"\n',
+        "codegen/cpp/render.cpp": '#include "lib/plan/plan.cpp"\n',
         "cache/store.hpp": '#include "lib/support/error.hpp"\n#include <filesystem>\n',
-        "jit/function.cpp": '#include "codegen/render.cpp"\n#include "cache/store.hpp"\n#include "cpu/clang.cpp"\n',
+        "jit/function/function.cpp": '#include "codegen/cpp/render.cpp"\n#include "cache/store.hpp"\n#include "jit/cpu/clang.cpp"\n',
         "jit/cpu/clang.cpp": '#include <clang/Basic/Version.h>\n#if LLVM_VERSION_MAJOR > 20\n#endif\n',
         "jit/cuda/driver.cpp": "#include <cuda.h>\n",
         "tools/kroton/main.cpp": '#include "cache/store.hpp"\n#include <fmt/format.h>\n',
@@ -121,16 +130,20 @@ def self_test():
         "lib/support/bad.cpp": ['#include "lib/ir/node.hpp"', '#include "../ir/node.hpp"'],
         "lib/plan/bad.cpp": ["if (auto* k = std::get_if<KernelStep>(&s.what)) run(*k);",
                              "return std::holds_alternative<const plan::LibraryStep>(s.what);"],
-        "lib/ir/bad.cpp": ['#include "lib/plan/plan.cpp"', '# include "codegen/render.cpp"', "#ifdef KROTON_CUDA"],
+        "lib/ir/bad.cpp": ['#include "lib/plan/plan.cpp"', '# include "codegen/cpp/render.cpp"', "#ifdef KROTON_CUDA"],
         "lib/nn/bad.cpp": ['#include "lib/ir/node.hpp"'],
-        "codegen/bad.cpp": ['#include "jit/function.cpp"', '#include "cache/store.hpp"', "#include <chrono>"],
-        "cache/bad.cpp": ['#include "lib/ir/node.hpp"', '#include "codegen/render.cpp"'],
-        "jit/bad.cpp": ["#include <llvm/IR/Module.h>", "#include <nvrtc.h>", '#include "examples/demo.cpp"'],
-        "jit/cpu/bad.cpp": ["#include <cuda_runtime.h>"],
-        "jit/cuda/bad.cpp": ["#include <clang/Basic/Version.h>"],
-        "tools/kroton/bad.cpp": ['#include "jit/function.cpp"', "#include <llvm/IR/Module.h>"],
+        "codegen/bad.cpp": [""],
+        "codegen/loop/bad.cpp": ['#include "jit/function/function.cpp"', '#include "cache/store.hpp"', "#include <chrono>",
+                                 '#include "codegen/cpp/render.cpp"'],
+        "cache/bad.cpp": ['#include "lib/ir/node.hpp"', '#include "codegen/cpp/render.cpp"'],
+        "jit/bad.cpp": [""],
+        "jit/function/bad.cpp": ["#include <llvm/IR/Module.h>", "#include <nvrtc.h>", '#include "examples/demo.cpp"'],
+        "jit/run/bad.cpp": ['#include "jit/function/function.cpp"', '#include "jit/cpu/clang.cpp"'],
+        "jit/cpu/bad.cpp": ["#include <cuda_runtime.h>", '#include "jit/cuda/driver.cpp"'],
+        "jit/cuda/bad.cpp": ["#include <clang/Basic/Version.h>", '#include "jit/cpu/clang.cpp"'],
+        "tools/kroton/bad.cpp": ['#include "jit/function/function.cpp"', "#include <llvm/IR/Module.h>"],
         "lib/newroom/bad.cpp": [""],
-        "examples/bad.cpp": ['#include "lib/ir/node.hpp"', '#include "jit/not_written_yet.hpp"'],
+        "examples/bad.cpp": ['#include "lib/ir/node.hpp"', '#include "jit/run/not_written_yet.hpp"'],
     }
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)

@@ -19,7 +19,8 @@
 #include "cache/store.hpp"
 #include "examples/network/model.hpp"
 #include "jit/cpu/target.hpp"
-#include "jit/kernels.hpp"
+#include "jit/compile/kernels.hpp"
+#include "jit/function/backends.hpp"
 #include "test/cache/servers.hpp"
 #include "test/support/temp_dir.hpp"
 

@@ -3,10 +3,10 @@
 #include "bench/suites/suites.hpp"
 #include "bench/training.hpp"
 #include "examples/network/model.hpp"
-#include "jit/capture.hpp"
+#include "jit/compile/capture.hpp"
 #include "jit/cuda/nvrtc.hpp"
 #include "jit/cuda/texts.hpp"
-#include "jit/recipe.hpp"
+#include "jit/function/recipe.hpp"
 
 #include <algorithm>
 #include <atomic>

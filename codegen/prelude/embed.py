@@ -120,7 +120,7 @@ def main():
     fragments = read_fragments([path for path in rest if not path.startswith("-D")], macros)
     if macros:
         fragments = keep_branches(fragments)
-    lines = ["// Written by codegen/prelude/embed.py.", '#include "codegen/prelude_table.hpp"', "",
+    lines = ["// Written by codegen/prelude/embed.py.", '#include "codegen/prelude/prelude_table.hpp"', "",
              "namespace kroton::codegen {", "namespace {", "", "constexpr PreludeEntry entries[] = {"]
     for name, fragment in fragments.items():
         check(name, fragment, fragments)

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "jit/cpu/program.hpp"
-#include "jit/pool.hpp"
+#include "jit/run/pool.hpp"
 #include "lib/support/error.hpp"
 
 namespace kroton::jit {

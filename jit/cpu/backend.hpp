@@ -1,10 +1,12 @@
 #pragma once
 /// The CPU as a target: C++ text, objects by Clang, linked into the process.
-#include "jit/backend.hpp"
+#include <kroton/options.hpp>
+
+#include "jit/compile/backend.hpp"
 #include "jit/cpu/compiler.hpp"
 #include "jit/cpu/loader.hpp"
 #include "jit/cpu/target.hpp"
-#include "jit/runtime_abi.hpp"
+#include "jit/run/runtime_abi.hpp"
 
 namespace kroton::jit {
 

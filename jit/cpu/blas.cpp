@@ -1,6 +1,6 @@
 #include "jit/cpu/blas.hpp"
 #include "jit/cpu/numeric_library.hpp"
-#include "jit/pool.hpp"
+#include "jit/run/pool.hpp"
 #include "lib/support/environment.hpp"
 #include "lib/support/log.hpp"
 

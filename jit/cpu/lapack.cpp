@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "jit/cpu/numeric_library.hpp"
-#include "jit/pool.hpp"
+#include "jit/run/pool.hpp"
 #include "lib/support/environment.hpp"
 #include "lib/support/log.hpp"
 

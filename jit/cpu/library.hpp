@@ -13,7 +13,7 @@
 #include <optional>
 #include <span>
 
-#include "jit/runtime_abi.hpp"
+#include "jit/run/runtime_abi.hpp"
 #include "lib/ir/call.hpp"
 
 namespace kroton::jit {

@@ -7,7 +7,7 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
-#include "jit/pool.hpp"
+#include "jit/run/pool.hpp"
 #include "lib/support/environment.hpp"
 #include "lib/support/library.hpp"
 #include "lib/support/log.hpp"

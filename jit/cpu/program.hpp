@@ -11,7 +11,7 @@
 #include "jit/cpu/backend.hpp"
 #include "jit/cpu/library.hpp"
 #include "jit/cpu/runtime.hpp"
-#include "jit/program.hpp"
+#include "jit/run/program.hpp"
 #include "lib/data/memory.hpp"
 #include "lib/support/match.hpp"
 

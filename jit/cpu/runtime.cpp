@@ -1,6 +1,6 @@
 #include "jit/cpu/runtime.hpp"
 #include "jit/cpu/blas.hpp"
-#include "jit/pool.hpp"
+#include "jit/run/pool.hpp"
 
 namespace kroton::jit {
 namespace {

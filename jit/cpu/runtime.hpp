@@ -7,7 +7,7 @@
 #include <atomic>
 #include <optional>
 
-#include "jit/runtime_abi.hpp"
+#include "jit/run/runtime_abi.hpp"
 
 namespace kroton::jit {
 

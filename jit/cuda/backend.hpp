@@ -3,7 +3,9 @@
 #include <string>
 #include <string_view>
 
-#include "jit/backend.hpp"
+#include <kroton/options.hpp>
+
+#include "jit/compile/backend.hpp"
 #include "jit/cuda/target.hpp"
 
 namespace kroton::jit::cuda {

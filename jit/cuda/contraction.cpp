@@ -107,7 +107,7 @@ void CudaProgram::ask_library(const bound::DeviceProduct& s, const LtShape& shap
   if (!p.by_library) p.by_library = lt->plan(gpu_, shape);
 }
 
-/// See codegen/cuda_contraction.hpp for the kernels' arguments.
+/// See codegen/cuda/contraction.hpp for the kernels' arguments.
 void CudaProgram::Call::contract(std::size_t step, const bound::DeviceProduct& product,
                                  Sink& sink) {
   const BoundStep& bound = p_.steps_[step];

@@ -10,7 +10,7 @@
 
 namespace kroton::jit::cuda {
 
-/// The failure records that kernels fill in (codegen/cuda.hpp) are read as these.
+/// The failure records that kernels fill in (codegen/cuda/cuda.hpp) are read as these.
 static_assert(sizeof(ir::Failure) == 24 && offsetof(ir::Failure, kind) == 0 &&
               offsetof(ir::Failure, site) == 4 && offsetof(ir::Failure, value) == 8 &&
               offsetof(ir::Failure, bound) == 16);

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "jit/ranges.hpp"
+#include "jit/bound/ranges.hpp"
 #include "lib/data/strided.hpp"
 
 namespace kroton::jit::cuda {

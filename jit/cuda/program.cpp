@@ -6,7 +6,7 @@
 #include <map>
 #include <string_view>
 
-#include "codegen/cuda.hpp"
+#include "codegen/cuda/cuda.hpp"
 #include "jit/cuda/frame.hpp"
 #include "lib/support/environment.hpp"
 #include "lib/support/error.hpp"

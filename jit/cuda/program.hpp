@@ -17,7 +17,7 @@
 #include "jit/cuda/backend.hpp"
 #include "jit/cuda/cublaslt.hpp"
 #include "jit/cuda/memory.hpp"
-#include "jit/program.hpp"
+#include "jit/run/program.hpp"
 
 namespace kroton::jit::cuda {
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <set>
 
-#include "codegen/cuda_contraction.hpp"
+#include "codegen/cuda/contraction.hpp"
 #include "jit/cuda/cublaslt.hpp"
 #include "lib/plan/known_epilogue.hpp"
 #include "lib/support/match.hpp"

@@ -5,7 +5,7 @@
 ///   texts.kernels[0].is_deferred;
 #include <cstdint>
 
-#include "jit/derivation.hpp"
+#include "jit/compile/derivation.hpp"
 
 namespace kroton::jit::cuda {
 

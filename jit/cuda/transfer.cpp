@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "jit/ranges.hpp"
+#include "jit/bound/ranges.hpp"
 
 namespace kroton::jit::cuda {
 namespace {

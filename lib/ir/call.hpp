@@ -9,7 +9,7 @@
 ///   const Op index_add{.name = "index-add", …, .call = &addition_of_rows};
 ///
 /// The functions themselves belong to the backends: `jit/cpu/library.cpp` lists those of the CPU,
-/// `codegen/cuda_library.cpp` those of CUDA devices, one line an op.
+/// `codegen/cuda/library.cpp` those of CUDA devices, one line an op.
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -74,7 +74,7 @@ struct LibraryCall {
 };
 
 /// What a running step met that it could not go on with. On devices this is the failure record's
-/// layout, see codegen/cuda.hpp.
+/// layout, see codegen/cuda/cuda.hpp.
 struct Failure {
   std::int32_t kind = 0; ///< 0: nothing failed. Kernels know 1 alone; calls, what their row says
   std::int32_t site = 0; ///< which of several checks

@@ -1,6 +1,6 @@
 // CUDA's quick divisions give the bits of IEEE's whatever the instruction rcp.approx gives within
 // the ulp that is promised of it: its result is tried with all errors that it may have.
-#include "codegen/prelude.hpp"
+#include "codegen/prelude/prelude.hpp"
 #include "test/codegen/prelude_kernels.hpp"
 #include "test/support/catch.hpp"
 

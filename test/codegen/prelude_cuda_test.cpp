@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "codegen/prelude.hpp"
+#include "codegen/prelude/prelude.hpp"
 #include "test/support/catch.hpp"
 
 using namespace kroton::codegen;

@@ -6,7 +6,7 @@
 ///     const jit::Module m = build_with_prelude("extern \"C\" f32 f(f32 x) { return exp_f32(x); }",
 ///     target); function_of<float(float)>(m, "f")(1.0f);
 ///   }
-#include "codegen/prelude.hpp"
+#include "codegen/prelude/prelude.hpp"
 #include "test/jit/cpu_support.hpp"
 
 #include <string>

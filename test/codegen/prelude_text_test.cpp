@@ -1,5 +1,5 @@
 // The table of fragments.
-#include "codegen/prelude.hpp"
+#include "codegen/prelude/prelude.hpp"
 #include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"
 

@@ -1,8 +1,8 @@
 // Expressions in expressions: parentheses where an operator would take an operand apart, and
 // nowhere else.
-#include "codegen/expression.hpp"
-#include "codegen/literal.hpp"
-#include "codegen/text.hpp"
+#include "codegen/loop/expression.hpp"
+#include "codegen/loop/literal.hpp"
+#include "codegen/loop/text.hpp"
 #include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"
 

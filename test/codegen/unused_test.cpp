@@ -1,5 +1,5 @@
 // Definitions that nothing uses, and what keeps one.
-#include "codegen/unused.hpp"
+#include "codegen/loop/unused.hpp"
 #include "test/support/catch.hpp"
 
 using kroton::codegen::without_unused;

@@ -10,11 +10,11 @@
 #include <kroton/ops/activation.hpp>
 #include <kroton/ops/indexing.hpp>
 
-#include "codegen/cuda_contraction.hpp"
-#include "codegen/prelude.hpp"
-#include "jit/capture.hpp"
+#include "codegen/cuda/contraction.hpp"
+#include "codegen/prelude/prelude.hpp"
+#include "jit/compile/capture.hpp"
 #include "jit/cuda/nvrtc.hpp"
-#include "jit/recipe.hpp"
+#include "jit/function/recipe.hpp"
 #include "lib/ops/table.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/subjects.hpp"

@@ -7,9 +7,9 @@
 #include <kroton/core.hpp>
 #include <kroton/ops/transcendental.hpp>
 
-#include "codegen/cuda_contraction.hpp"
-#include "jit/capture.hpp"
-#include "jit/recipe.hpp"
+#include "codegen/cuda/contraction.hpp"
+#include "jit/compile/capture.hpp"
+#include "jit/function/recipe.hpp"
 #include "test/data/source_root.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/temp_dir.hpp"

@@ -6,10 +6,10 @@
 #include <kroton/core.hpp>
 #include <kroton/ops/transcendental.hpp>
 
-#include "codegen/cuda_contraction.hpp"
-#include "jit/capture.hpp"
+#include "codegen/cuda/contraction.hpp"
+#include "jit/compile/capture.hpp"
 #include "jit/cuda/nvrtc.hpp"
-#include "jit/recipe.hpp"
+#include "jit/function/recipe.hpp"
 #include "test/support/catch.hpp"
 
 namespace kroton::test {

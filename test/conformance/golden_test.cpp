@@ -5,8 +5,8 @@
 
 #include <kroton/core.hpp>
 
-#include "jit/capture.hpp"
-#include "jit/function_state.hpp"
+#include "jit/compile/capture.hpp"
+#include "jit/function/function_state.hpp"
 #include "test/data/source_root.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/temp_dir.hpp"

@@ -3,8 +3,8 @@
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/reduction.hpp>
 
-#include "jit/capture.hpp"
-#include "jit/function_state.hpp"
+#include "jit/compile/capture.hpp"
+#include "jit/function/function_state.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/oracle.hpp"
 #include "test/support/catch.hpp"

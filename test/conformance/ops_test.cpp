@@ -4,7 +4,7 @@
 #include <kroton/random.hpp>
 #include <kroton/ops/reduction.hpp>
 
-#include "jit/backend.hpp"
+#include "jit/function/backends.hpp"
 #include "lib/ops/random.hpp"
 #include "lib/ops/reduction.hpp"
 #include "lib/ops/table.hpp"

@@ -4,7 +4,7 @@
 #include <kroton/ops/indexing.hpp>
 #include <kroton/ops/movement.hpp>
 
-#include "codegen/cuda_library.hpp"
+#include "codegen/cuda/library.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/contraction.hpp"
 #include "lib/ops/movement.hpp"

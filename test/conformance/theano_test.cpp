@@ -1,6 +1,6 @@
 /// What Theano's papers claim of their first example, softmax regression, on the compiled function.
-#include "jit/capture.hpp"
-#include "jit/function_state.hpp"
+#include "jit/compile/capture.hpp"
+#include "jit/function/function_state.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/oracle.hpp"
 #include "test/support/catch.hpp"

@@ -4,8 +4,8 @@
 #include <kroton/grad.hpp>
 #include <kroton/ops/indexing.hpp>
 
-#include "jit/capture.hpp"
-#include "jit/function_state.hpp"
+#include "jit/compile/capture.hpp"
+#include "jit/function/function_state.hpp"
 #include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/rules.hpp"
 #include "test/conformance/arrays.hpp"

@@ -3,8 +3,8 @@
 
 #include <kroton/grad.hpp>
 
-#include "jit/capture.hpp"
-#include "jit/function_state.hpp"
+#include "jit/compile/capture.hpp"
+#include "jit/function/function_state.hpp"
 #include "lib/rewrite/dsl.hpp"
 #include "test/conformance/arrays.hpp"
 #include "test/support/catch.hpp"

@@ -5,8 +5,9 @@
 #include <kroton/core.hpp>
 #include <kroton/devices.hpp>
 
-#include "jit/capture.hpp"
-#include "jit/function_state.hpp"
+#include "jit/compile/capture.hpp"
+#include "jit/function/backends.hpp"
+#include "jit/function/function_state.hpp"
 #include "test/cuda/fake/control.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/temp_dir.hpp"

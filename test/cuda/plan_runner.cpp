@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "jit/capture.hpp"
+#include "jit/compile/capture.hpp"
 #include "lib/ir/dim.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/support/match.hpp"

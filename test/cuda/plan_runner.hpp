@@ -8,13 +8,13 @@
 #include <string>
 #include <vector>
 
-#include "codegen/cuda_contraction.hpp"
-#include "jit/recipe.hpp"
+#include "codegen/cuda/contraction.hpp"
+#include "jit/function/recipe.hpp"
 #include "test/cuda/emulator/module.hpp"
 
 namespace kroton::test {
 
-/// What a kernel reports, as codegen/cuda.hpp has it.
+/// What a kernel reports, as codegen/cuda/cuda.hpp has it.
 struct FailureRecord {
   std::int32_t state = 0, site = 0;
   std::int64_t value = 0, bound = 0;

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "jit/background.hpp"
+#include "jit/run/background.hpp"
 #include "lib/ir/node.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/child.hpp"

@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "jit/background.hpp"
+#include "jit/run/background.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/child.hpp"
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "codegen/contraction.hpp"
+#include "codegen/product/contraction.hpp"
 #include "test/data/message_of.hpp"
 #include "test/support/catch.hpp"
 

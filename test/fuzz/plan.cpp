@@ -3,7 +3,7 @@
 #include <span>
 #include <string>
 
-#include "jit/plan_file.hpp"
+#include "jit/bound/plan_file.hpp"
 
 using namespace kroton;
 

@@ -4,7 +4,7 @@
 #include <map>
 #include <random>
 
-#include "codegen/contraction.hpp"
+#include "codegen/product/contraction.hpp"
 #include "jit/cpu/runtime.hpp"
 #include "test/jit/cpu_support.hpp"
 #include "test/support/catch.hpp"

@@ -1,5 +1,5 @@
 #include "jit/cpu/runtime.hpp"
-#include "jit/pool.hpp"
+#include "jit/run/pool.hpp"
 #include "test/jit/cpu_support.hpp"
 #include "test/support/catch.hpp"
 
@@ -10,8 +10,8 @@ using namespace kroton::test;
 
 namespace {
 
-/// The declaration of jit/runtime_abi.hpp as generated source carries it, and a kernel that uses
-/// all.
+/// The declaration of jit/run/runtime_abi.hpp as generated source carries it, and a kernel that
+/// uses all.
 constexpr std::string_view kernel_text = R"(
 struct Runtime {
   void* state;

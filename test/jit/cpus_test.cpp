@@ -1,5 +1,5 @@
 /// Made-up trees of /proc and of control groups; the affinity is this process's own.
-#include "jit/cpus.hpp"
+#include "jit/compile/cpus.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/temp_dir.hpp"
 

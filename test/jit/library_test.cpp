@@ -1,7 +1,7 @@
 /// The rows of library calls, and the functions that the backends have for them.
-#include "codegen/cuda_library.hpp"
+#include "codegen/cuda/library.hpp"
 #include "jit/cpu/library.hpp"
-#include "jit/ranges.hpp"
+#include "jit/bound/ranges.hpp"
 #include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"
 

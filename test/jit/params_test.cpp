@@ -2,9 +2,8 @@
 /// and when dims are replaced.
 #include <kroton/core.hpp>
 
-
-#include "jit/backend.hpp"
-#include "jit/plan_key.hpp"
+#include "jit/compile/backend.hpp"
+#include "jit/bound/plan_key.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"

@@ -4,10 +4,10 @@
 #include <functional>
 #include <stdexcept>
 
-#include "jit/bind.hpp"
-#include "jit/capture.hpp"
-#include "jit/plan_file.hpp"
-#include "jit/recipe.hpp"
+#include "jit/bound/bind.hpp"
+#include "jit/compile/capture.hpp"
+#include "jit/bound/plan_file.hpp"
+#include "jit/function/recipe.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/table.hpp"
 #include "test/support/catch.hpp"

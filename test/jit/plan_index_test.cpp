@@ -1,10 +1,11 @@
 /// Plans in the cache, and the code that stays with them.
 #include <kroton/core.hpp>
 
-#include "jit/bind.hpp"
-#include "jit/capture.hpp"
-#include "jit/plan_index.hpp"
-#include "jit/recipe.hpp"
+#include "jit/bound/bind.hpp"
+#include "jit/compile/capture.hpp"
+#include "jit/bound/plan_index.hpp"
+#include "jit/function/backends.hpp"
+#include "jit/function/recipe.hpp"
 #include "test/support/catch.hpp"
 
 namespace kroton::jit {
@@ -26,7 +27,7 @@ TEST_CASE("the code of a plan stays in the process with its artifact", "[jit][pl
   cache::Store store({.memory_only = true});
   std::weak_ptr<const Code> made;
   {
-    const auto kernels = get_kernels(d.texts.kernels, *backend, {.store = &store});
+    const auto kernels = get_kernels(d.texts.kernels, *backend, store);
     std::vector<BoundPlan::Kernel> bound;
     for (const LoadedKernel& k : kernels) bound.push_back({k.digest, "of this test"});
     made = kernels[0].code;

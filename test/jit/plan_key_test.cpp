@@ -1,9 +1,9 @@
 /// What a plan's key covers, and what it does not.
 #include <kroton/core.hpp>
 
-#include "jit/backend.hpp"
-#include "jit/capture.hpp"
-#include "jit/plan_key.hpp"
+#include "jit/function/backends.hpp"
+#include "jit/compile/capture.hpp"
+#include "jit/bound/plan_key.hpp"
 #include "test/support/catch.hpp"
 
 namespace kroton::jit {

@@ -1,4 +1,4 @@
-#include "jit/pool.hpp"
+#include "jit/run/pool.hpp"
 #include "test/support/catch.hpp"
 
 #include <array>

@@ -5,7 +5,7 @@
 #include <kroton/core.hpp>
 #include <kroton/ops/arithmetic.hpp>
 
-#include "jit/ranges.hpp"
+#include "jit/bound/ranges.hpp"
 #include "lib/ops/basic.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/evaluate.hpp"

@@ -1,0 +1,422 @@
+#include "codegen/cpp/render.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "codegen/loop/literal.hpp"
+#include "codegen/prelude/prelude.hpp"
+#include "codegen/cpp/statements.hpp"
+#include "lib/support/error.hpp"
+
+namespace kroton::codegen {
+namespace {
+
+/// Results of this many bytes and more are not worth a place in the caches.
+constexpr std::int64_t streams_from = std::int64_t{16} << 20;
+
+class Renderer : Statements {
+public:
+  /// `streaming` are the lanes of a second text, for results larger than the caches.
+  Renderer(const Kernel& kernel, Lanes lanes, Lanes streaming)
+      : Statements(kernel, std::move(lanes)), k_(kernel), offsets_(scratch_offsets(kernel)),
+        streaming_(std::move(streaming)) {}
+
+  KernelSource run() {
+    std::string body = rows_function();
+    if (can_stream()) body += Renderer(k_, streaming_, {}).streamed_function();
+    body += finish_function();
+    body += entry_points();
+    std::string head = header();
+    const std::string prelude = prelude_for(prelude_names_in(body));
+    head += prelude + "\n" + runtime_declaration(k_.is_fallible());
+    const int shift = static_cast<int>(std::ranges::count(head, '\n'));
+    KernelSource source{head + body, {}};
+    for (const auto& [line, node] : lines()) source.lines.emplace_back(line + shift, node);
+    return source;
+  }
+
+private:
+  std::string parameters() const {
+    std::string text;
+    if (k_.is_fallible()) text += ", const Runtime* rt";
+    for (std::size_t i = 0; i < k_.params.size(); ++i)
+      text += fmt::format(", {}{}* __restrict {}", k_.params[i].is_written ? "" : "const ",
+                          type_name(k_.params[i].dtype), param_name(static_cast<int>(i)));
+    for (const std::string& name : number_names()) text += ", i64 " + name;
+    return text;
+  }
+  std::string scratch_parameters() const {
+    std::string text;
+    for (std::size_t i = 0; i < k_.scratch.size(); ++i)
+      text += fmt::format(", {}* __restrict {}", type_name(k_.scratch[i].dtype),
+                          scratch_name(static_cast<int>(i)));
+    return text;
+  }
+  std::string arguments() const {
+    std::string text;
+    if (k_.is_fallible()) text += ", f.rt";
+    for (std::size_t i = 0; i < k_.params.size(); ++i)
+      text += fmt::format(", ({}{}*)f.buffers[{}]", k_.params[i].is_written ? "" : "const ",
+                          type_name(k_.params[i].dtype), i);
+    for (std::size_t i = 0; i < number_names().size(); ++i) text += fmt::format(", f.sizes[{}]", i);
+    return text;
+  }
+  /// Scratch pointers of chunk 0 (`worker` empty) or of a chunk.
+  std::string scratch_arguments(const std::string& worker) const {
+    std::string text;
+    for (std::size_t i = 0; i < k_.scratch.size(); ++i) {
+      std::string at = fmt::format("(char*)f.buffers[{}]", k_.params.size());
+      if (!worker.empty()) at += fmt::format(" + {} * {}", worker, frame_dim(offsets_.back()));
+      if (!offsets_[i].is(0)) at += " + " + frame_dim(offsets_[i]);
+      text += fmt::format(", ({}*)({})", type_name(k_.scratch[i].dtype), at);
+    }
+    return text;
+  }
+  /// A dim where the arguments have no names yet.
+  std::string frame_dim(const Dim& d) const {
+    std::string text = dim_text(d);
+    return text.starts_with("n") ? fmt::format("f.sizes[{}]", text.substr(1)) : text;
+  }
+
+  /// Inlined whatever its size, as `finish` is: left to Clang, it would be optimised by itself and
+  /// again where it was inlined, a tenth of the time of compiling.
+  std::string rows_function() {
+    if (k_.axes.empty()) return {};
+    line(0, "");
+    line(0, fmt::format("KROTON_INLINE void rows(i64 begin, i64 end{}{}) {{", parameters(),
+                        scratch_parameters()));
+    emit_values(k_.prologue, 1);
+    for (std::size_t r = 0; r < k_.reductions.size(); ++r)
+      if (k_.reductions[r].is_outer) emit_start(static_cast<int>(r), 1);
+    if (!has_inner() && lanes().count > 0) {
+      emit_vector_loop(k_.stages, 0, "begin", "end", false, false, 1);
+    } else if (!has_inner()) {
+      emit_loop(k_.stages, 0, "begin", "end", false, 1, [&](int depth) {
+        for (const Stage& s : k_.stages) emit_stage(s, depth);
+      });
+    } else {
+      emit_row_loop();
+    }
+    for (std::size_t r = 0; r < k_.reductions.size(); ++r) {
+      const Reduction& x = reduction(static_cast<int>(r));
+      if (!x.is_outer || !x.kept.empty()) continue;
+      line(1, fmt::format("{} = {};", element(x.array), result_name(static_cast<int>(r))));
+      if (x.op->gives_position())
+        line(1, fmt::format("{} = {}_best;", element(x.best), result_name(static_cast<int>(r))));
+    }
+    line(0, "}");
+    return take();
+  }
+
+  /// Whether the kernel does little but write one array, front to back: then large results are
+  /// written past the caches, which saves reading each line before it is overwritten.
+  bool can_stream() const {
+    constexpr std::int64_t little_work = 24;
+    const auto is_random = [](const Value& v) { return v.kind == ValueKind::uniform; };
+    if (streaming_.count == 0 || has_inner() || k_.axes.size() != 1 ||
+        std::ranges::any_of(k_.values, is_random) || !k_.reductions.empty() || !k_.finish.empty() ||
+        k_.stages.size() != 1 || k_.cost > little_work)
+      return false;
+    const Stage& s = k_.stages[0];
+    if (!s.row.stores.empty() || s.loop.stores.size() != 1) return false;
+    const Access& a = s.loop.stores[0].access;
+    const Param& p = k_.params[static_cast<std::size_t>(a.param)];
+    return is_float(p.dtype) && !p.is_read && a.offset.is(0) && a.terms.size() == 1 &&
+           a.terms[0].coefficient.is(1) &&
+           !(k_.axes[0].is_static() && result_bytes() < streams_from);
+  }
+  std::int64_t result_bytes() const {
+    const Access& a = k_.stages[0].loop.stores[0].access;
+    return k_.axes[0].value() *
+           static_cast<std::int64_t>(item_size(k_.params[static_cast<std::size_t>(a.param)].dtype));
+  }
+
+  /// The rows a vector at a time, each written once.
+  std::string streamed_function() {
+    const Store& result = k_.stages[0].loop.stores[0];
+    line(0, "");
+    line(0, fmt::format("KROTON_INLINE void rows_streamed(i64 begin, i64 end{}) {{", parameters()));
+    emit_values(k_.prologue, 1);
+    line(1, fmt::format("stream_vectors<{}>({}, begin, end, [&](i64 i0, auto m) {{", lanes().count,
+                        param_name(result.access.param)));
+    emit_values(k_.stages[0].loop, 2);
+    line(2, fmt::format("return {};", vector_operand(result.value).whole()));
+    line(1, "});");
+    line(0, "}");
+    return take();
+  }
+
+  /// The rows, in stretches if sums of f32 over them are kept in parts, random numbers
+  /// drawn, or the ends of rows computed for many.
+  void emit_row_loop() {
+    std::vector<int> parts, runs;
+    for (std::size_t r = 0; r < k_.reductions.size(); ++r)
+      if (k_.reductions[r].has_part()) parts.push_back(static_cast<int>(r));
+    for (const Stage& s : k_.stages)
+      std::ranges::copy_if(runs_of(s), std::back_inserter(runs),
+                           [&](int id) { return is_drawn_for_rows(id); });
+    if (parts.empty() && runs.empty() && lanes().ends.empty()) return emit_rows("begin", "end", 1);
+    const std::string row = row_name();
+    for (int id : runs)
+      emit_array(value(id).dtype, run_name(id), longest_row_stretch * k_.axes.back().value(), 1);
+    for (int id : lanes().saved)
+      emit_array(value(id).dtype, saved_name(id), longest_row_stretch, 1);
+    line(1, fmt::format("for (i64 {0}_from = begin; {0}_from < end; {0}_from += {1}) {{", row,
+                        longest_row_stretch));
+    line(2, fmt::format("const i64 {0}_to = {0}_from + {1} < end ? {0}_from + {1} : end;", row,
+                        longest_row_stretch));
+    for (int id : runs) emit_run(id, 0, 2);
+    for_kept(parts, [&](const Reduction& x) {
+      return fmt::format("{} = {};", element(x.part), limit(x.dtype, x.op->fold->identity));
+    });
+    emit_rows(row + "_from", row + "_to", 2);
+    emit_row_ends(2);
+    for_kept(parts, [&](const Reduction& x) {
+      return fmt::format("{0} = {0} + {1};", element(x.array), element(x.part));
+    });
+    line(1, "}");
+  }
+  template <class Text> void for_kept(const std::vector<int>& reductions, Text text) {
+    for (int r : reductions) {
+      int depth = 2;
+      for (int a : reduction(r).kept) line(depth++, loop_over(a));
+      line(depth, text(reduction(r)));
+      while (depth > 2) line(--depth, "}");
+    }
+  }
+  std::string row_name() const { return k_.rows == 1 ? "i0" : "row"; }
+
+  void emit_rows(const std::string& begin, const std::string& end, int indent) {
+    if (is_column_fold()) return emit_column_folds(begin, end, indent);
+    line(indent, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", row_name(), begin, end));
+    // Several row axes are recovered from the running number, the last one fastest.
+    std::string rest = "row";
+    for (int a = k_.rows - 1; a >= 0 && k_.rows > 1; --a) {
+      const std::string n = dim_text(k_.axes[static_cast<std::size_t>(a)]);
+      line(indent + 1, a == 0 ? fmt::format("const i64 i0 = {};", rest)
+                              : fmt::format("const i64 i{} = {} % {};", a, rest, n));
+      rest = fmt::format("{} / {}", rest, n);
+    }
+    for (const Stage& s : k_.stages) emit_stage(s, indent + 1);
+    emit_saves(indent + 1);
+    line(indent, "}");
+  }
+
+  /// A reduction over rows: the chunks' parts are folded in their order. Along `axis` of a loop
+  /// with vectors, a vector of results at a time.
+  void emit_combine(int r, bool is_vector, int indent) {
+    const Reduction& x = reduction(r);
+    const bool is_position = x.op->gives_position();
+    auto type = [&](DType t) {
+      return is_vector ? fmt::format("vec<{}, {}>", type_name(t), lanes().count) : type_name(t);
+    };
+    line(indent, fmt::format("{} {} = {};", type(is_position ? x.result_dtype : x.accumulator),
+                             result_name(r),
+                             is_position ? literal(DType::i64, 0)
+                                         : limit(x.accumulator, x.op->fold->identity)));
+    if (is_position)
+      line(indent, fmt::format("{} {}_best = {};", type(x.dtype), result_name(r),
+                               limit(x.dtype, x.op->fold->identity)));
+    // A few chunks at most: not worth vectors, nor the compiler's time.
+    line(indent, "#pragma clang loop vectorize(disable) unroll(disable)");
+    line(indent, "for (i64 c = 0; c < chunks; ++c) {");
+    auto part = [&](const Access& a, DType t) {
+      const std::string array = fmt::format("(const {}*)((const char*){} + c * {})", type_name(t),
+                                            scratch_name(a.scratch), dim_text(offsets_.back()));
+      const std::string index = access_index(a).whole();
+      return atom(is_vector ? fmt::format("load_from<{}>({} + {})", lanes().count, array, index)
+                            : fmt::format("({})[{}]", array, index));
+    };
+    const std::string so_far = result_name(r);
+    if (is_position) {
+      line(indent + 1,
+           fmt::format("const {} part = {};", type_name(x.dtype), part(x.best, x.dtype).whole()));
+      emit_fold(x, so_far, so_far + "_best", atom("part"), part(x.array, x.result_dtype),
+                indent + 1);
+    } else if (is_stretched(r)) {
+      const Text of_chunk = part(x.array, x.array_dtype);
+      emit_addition(
+          so_far,
+          is_vector && x.array_dtype != x.accumulator
+              ? atom(fmt::format("convert<{}>({})", type_name(x.accumulator), of_chunk.whole()))
+              : of_chunk,
+          indent + 1);
+    } else {
+      line(indent + 1,
+           fmt::format("const {} part = {};", type(x.dtype), part(x.array, x.dtype).whole()));
+      line(indent + 1, fmt::format("{} = {};", so_far,
+                                   folded(x, is_vector, atom(so_far), atom("part")).whole()));
+    }
+    line(indent, "}");
+  }
+
+  std::string finish_function() {
+    if (k_.finish.empty()) return {};
+    line(0, "");
+    line(0, fmt::format("KROTON_INLINE void finish(i64 chunks{}{}) {{", parameters(),
+                        scratch_parameters()));
+    emit_values(k_.prologue, 1);
+    for (const Finish& f : k_.finish) {
+      int depth = 1;
+      const bool has_vectors = lanes().count > 0 && !f.axes.empty();
+      for (int a : f.axes) {
+        if (has_vectors && a == f.axes.back())
+          open_vector_loop(a, 1, "0", dim_text(k_.axes[static_cast<std::size_t>(a)]), false,
+                           depth++);
+        else
+          open_loop(a, depth++);
+      }
+      for (int id : f.block.values)
+        if (value(id).kind == ValueKind::result)
+          emit_combine(value(id).reduction, lanes().is_vector(id), depth);
+      emit_values(f.block, depth);
+      if (has_vectors) {
+        emit_vector_stores(f.block, f.axes.back(), depth);
+        line(--depth, "});");
+      } else {
+        emit_stores(f.block, depth);
+      }
+      while (depth > 1) line(--depth, "}");
+    }
+    if (!k_.axes.empty())
+      line(0, "}");
+    else {
+      line(1, "(void)chunks;");
+      line(0, "}");
+    }
+    return take();
+  }
+
+  /// Iterations of the row loop, and the fewest that are worth a thread of their own.
+  std::string row_count() const {
+    std::string text;
+    for (int a = 0; a < k_.rows; ++a)
+      text += (a ? " * " : "") + frame_dim(k_.axes[static_cast<std::size_t>(a)]);
+    return text;
+  }
+  /// The fewest iterations of so many elements.
+  std::string rows_of(std::int64_t elements) const {
+    std::string inner;
+    for (std::size_t a = static_cast<std::size_t>(k_.rows); a < k_.axes.size(); ++a)
+      inner += (inner.empty() ? "" : " * ") + frame_dim(k_.axes[a]);
+    return inner.empty() ? std::to_string(elements)
+                         : fmt::format("{} / (1 + {}) + 1", elements, inner);
+  }
+  /// About 20 us of work: five times what handing out chunks costs.
+  std::string grain() const {
+    return rows_of(std::max<std::int64_t>(256, 65536 / (1 + k_.cost / 8)));
+  }
+  /// Whether the result of a fold over the rows depends on their order, which is then that of the
+  /// chunks: floats are rounded, and of a fold that we know nothing of we do not know it.
+  bool has_ordered_chunks() const {
+    return std::ranges::any_of(k_.reductions, [](const Reduction& r) {
+      switch (r.op->fold->combine) {
+      case ir::Combine::sum:
+      case ir::Combine::other:
+        return r.is_outer && is_float(r.dtype);
+      case ir::Combine::maximum:
+      case ir::Combine::minimum:
+        break;
+      }
+      return false;
+    });
+  }
+  /// Chunks that the sizes alone decide, whatever the work is; where that is little, one after the
+  /// other.
+  void emit_ordered_chunks() {
+    constexpr std::int64_t elements = 8192;
+    line(1, fmt::format("const i64 grain = {};", rows_of(elements)));
+    emit_chunk_count();
+    line(1, fmt::format("if (n > {})", grain()));
+    line(2, "rt->parallel_for(rt, n, grain, chunk, &f);");
+    line(1, "else");
+    line(2, "for (i64 c = 0; c < chunks; ++c) chunk(&f, n * c / chunks, n * (c + 1) / chunks, "
+            "(int)c);");
+  }
+  void emit_chunk_count() {
+    line(1, "const i64 wanted = n <= 0 ? 0 : (n - 1) / grain + 1;");
+    line(1, "const i64 chunks = wanted < rt->threads ? wanted : rt->threads;");
+  }
+
+  std::string entry_points() {
+    line(0, "");
+    line(0, "struct Frame {");
+    line(1, "const Runtime* rt;");
+    line(1, "void* const* buffers;");
+    line(1, "const i64* sizes;");
+    line(0, "};");
+    if (!k_.axes.empty()) {
+      line(0, "");
+      const bool uses_worker = !k_.scratch.empty();
+      line(0, fmt::format("static void chunk(void* frame, i64 begin, i64 end, int{}) {{",
+                          uses_worker ? " worker" : ""));
+      line(1, "const Frame& f = *(const Frame*)frame;");
+      const std::string call =
+          fmt::format("(begin, end{}{});", arguments(), scratch_arguments("worker"));
+      if (can_stream()) {
+        const Param& p =
+            k_.params[static_cast<std::size_t>(k_.stages[0].loop.stores[0].access.param)];
+        line(1, fmt::format("if ({} >= {}) return rows_streamed{}", frame_dim(k_.axes[0]),
+                            streams_from / static_cast<std::int64_t>(item_size(p.dtype)), call));
+      }
+      line(1, "rows" + call);
+      line(0, "}");
+    }
+    line(0, "");
+    line(0,
+         "extern \"C\" void kernel(const Runtime* rt, void* const* buffers, const i64* sizes) {");
+    line(1, "Frame f{rt, buffers, sizes};");
+    if (!k_.axes.empty()) {
+      line(1, fmt::format("const i64 n = {};", row_count()));
+      if (has_ordered_chunks()) {
+        emit_ordered_chunks();
+      } else {
+        line(1, fmt::format("const i64 grain = {};", grain()));
+        line(1, "rt->parallel_for(rt, n, grain, chunk, &f);");
+        if (!k_.finish.empty()) emit_chunk_count();
+      }
+    }
+    if (!k_.finish.empty())
+      line(1, fmt::format("finish({}{}{});", k_.axes.empty() ? "0" : "chunks", arguments(),
+                          scratch_arguments({})));
+    line(0, "}");
+    return take();
+  }
+
+  const Kernel& k_;
+  std::vector<Dim> offsets_;
+  Lanes streaming_;
+};
+
+} // namespace
+
+std::string runtime_declaration(bool is_fallible) {
+  std::string text = R"(struct Runtime {
+  void* state;
+  void (*parallel_for)(const Runtime*, i64 n, i64 grain, void (*body)(void*, i64, i64, int), void* frame);
+  void (*fail)(const Runtime*, int site, i64 value, i64 bound);
+  void (*gemm_f32)();
+  void (*gemm_f64)();
+  int threads;
+};
+)";
+  if (is_fallible) {
+    text += R"(
+// The position that `at` stands for on an axis of `bound`; -1, and a report, if there is none.
+static inline i64 checked(const Runtime* rt, int site, i64 at, i64 bound) {
+  const i64 position = at < 0 ? at + bound : at;
+  if (position >= 0 && position < bound) return position;
+  rt->fail(rt, site, at, bound);
+  return -1;
+}
+)";
+  }
+  return text;
+}
+
+KernelSource render(const plan::Kernel& kernel, int vector_bytes) {
+  return Renderer(kernel, choose_lanes(kernel, vector_bytes), flat_lanes(kernel, vector_bytes))
+      .run();
+}
+
+} // namespace kroton::codegen

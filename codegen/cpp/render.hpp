@@ -1,0 +1,33 @@
+#pragma once
+/// Loop IR to C++ text that a person can read.
+///
+///   KernelSource s = render(kernel, 64);
+///   // s.text is what is compiled and what the cache key covers
+///
+/// The text defines `extern "C" void kernel(const Runtime*, void* const* buffers, const i64*
+/// sizes)`. `buffers` holds one pointer for each parameter and then, if the kernel has scratch
+/// arrays, one to `threads` times scratch_offsets(kernel).back() bytes, aligned to 64. `sizes`
+/// holds size_arguments(kernel), draw_arguments(kernel) and constant_arguments(kernel). Names come
+/// from positions alone, so that equal kernels are equal text.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/plan/kernel.hpp"
+
+namespace kroton::codegen {
+
+struct KernelSource {
+  std::string text;
+  /// Line numbers (from 1) and the graph node each line computes: for people, not for the key.
+  std::vector<std::pair<int, ir::NodeId>> lines;
+};
+
+/// `vector_bytes` is the width of the target's registers.
+KernelSource render(const plan::Kernel& kernel, int vector_bytes);
+
+/// What every kernel begins with: the table that it is handed, spelled as in
+/// jit/run/runtime_abi.hpp.
+std::string runtime_declaration(bool is_fallible);
+
+} // namespace kroton::codegen

@@ -1,0 +1,22 @@
+#include "codegen/cuda/library.hpp"
+
+#include "lib/ops/indexing.hpp"
+#include "lib/ops/reduction.hpp"
+
+namespace kroton::codegen {
+namespace {
+
+constexpr CudaFunction functions[] = {
+    {&ops::cumsum, render_cuda_cumsum},
+    {&ops::index_add, render_cuda_scatter},
+};
+
+} // namespace
+
+const CudaFunction* cuda_function(const ir::Op& op) {
+  for (const CudaFunction& f : functions)
+    if (f.op == &op) return &f;
+  return nullptr;
+}
+
+} // namespace kroton::codegen

@@ -1,0 +1,206 @@
+/// How a product is computed: the scheme for its sizes, tiles, blocks, work memory.
+#include "codegen/product/contraction_tile.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "lib/support/saturate.hpp"
+
+namespace kroton::codegen {
+namespace {
+
+using support::saturating_add;
+using support::saturating_mul;
+using Size = std::int64_t;
+
+/// Accumulators that leave room for the operands among the 32 vector registers of AVX-512, or the
+/// 16 of older targets; without FMA a product takes one more.
+int accumulators(const ContractionShape& shape) {
+  return shape.vector_bytes >= 64 ? 24 : shape.vector_bytes >= 32 ? 12 : 8;
+}
+
+/// The size of equal pieces of n, none of them above `most`; the last may be smaller.
+int balanced(Size n, Size most) {
+  return static_cast<int>(ceil_div(n, std::max<Size>(ceil_div(n, most), 1)));
+}
+
+/// Up to how many columns the schemes for narrow results are considered, and from which k on
+/// vectors along k are.
+constexpr Size narrow = 16, long_k = 128;
+
+/// From here on copying both sides to where they are read in order pays, unless most of a tile were
+/// padding. Below, tiles made for known sizes are faster (192 GFLOP/s instead of 181 at 256 square,
+/// of 200 that an Intel Xeon of 2023 can do), those for any sizes as fast.
+bool is_large(Size m, Size n, Size k) {
+  return m >= 16 && n >= 32 && k >= 16 &&
+         saturating_mul(saturating_mul(m, n), k) > Size{256} * 256 * 256;
+}
+
+// Costs, counted in products of vectors. Lanes of a vector change places at a cost of
+// `transposing`.
+constexpr Size transposing = 5;
+
+Size cost_of_rows(Size m, Size n, Size k, Size lanes) {
+  return saturating_mul(saturating_mul(m, ceil_div(n, lanes)), k);
+}
+
+Size cost_of_columns(Size m, Size n, Size k, Size lanes) {
+  return saturating_mul(ceil_div(m, lanes),
+                        saturating_add(saturating_mul(n, k), transposing * lanes));
+}
+
+Size cost_of_dots(Size m, Size n, Size k, Size lanes, bool copies) {
+  const Size steps = ceil_div(k, lanes);
+  const Size rows =
+      saturating_mul(m, saturating_add(saturating_mul(n, steps), transposing * lanes));
+  return copies ? saturating_add(rows, saturating_mul(transposing * lanes, steps)) : rows;
+}
+
+ContractionTile rows_tile(const ContractionShape& shape) {
+  const auto& s = shape.known;
+  const Size m = s.m.value_or(0), vectors = ceil_div(s.n.value_or(0), shape.lanes());
+  const int most = accumulators(shape);
+  ContractionTile t;
+  // Few rows leave registers to more vectors; powers of two, as whose multiples Clang splits them.
+  const Size wanted = m > 0 && 2 * m < most ? std::clamp<Size>(most / m, 2, 8) : 2;
+  t.vectors = static_cast<int>(std::bit_floor(static_cast<std::size_t>(wanted)));
+  if (vectors > 0)
+    t.vectors =
+        std::min(t.vectors, static_cast<int>(std::bit_ceil(static_cast<std::size_t>(vectors))));
+  int rows = std::min(most / t.vectors, most * 2 / 3);
+  // Rows whose distance or number is not known need a pointer each.
+  if (m == 0 || !s.a_row) rows = std::min(rows, shape.vector_bytes >= 64 ? 8 : 4);
+  t.rows = m > 0 ? balanced(m, rows) : rows;
+  return t;
+}
+
+} // namespace
+
+ContractionScheme contraction_scheme(const ContractionShape& shape,
+                                     const ContractionSizes<Size>& s) {
+  if (!is_float(shape.dtype)) return ContractionScheme::rows;
+  if (s.n <= narrow) {
+    const Size lanes = shape.lanes();
+    if (s.a_row == 1 && s.a_col != 1 &&
+        cost_of_columns(s.m, s.n, s.k, lanes) < cost_of_rows(s.m, s.n, s.k, lanes))
+      return ContractionScheme::columns;
+    if (s.a_col == 1 && s.k >= long_k &&
+        cost_of_dots(s.m, s.n, s.k, lanes, s.b_row != 1) < cost_of_rows(s.m, s.n, s.k, lanes))
+      return ContractionScheme::dots;
+  }
+  return is_large(s.m, s.n, s.k) ? ContractionScheme::packed : ContractionScheme::rows;
+}
+
+std::optional<ContractionSizes<Size>> ContractionShape::known_sizes() const {
+  const auto all = known.in_order();
+  if (!std::ranges::all_of(all, [](const auto& size) { return size.has_value(); })) return {};
+  return ContractionSizes<Size>{*known.m,     *known.n,     *known.k,     *known.a_row,
+                                *known.a_col, *known.b_row, *known.b_col, *known.c_row};
+}
+
+std::vector<ContractionScheme> possible_schemes(const ContractionShape& shape) {
+  const auto& s = shape.known;
+  if (const auto sizes = shape.known_sizes()) return {contraction_scheme(shape, *sizes)};
+  if (!is_float(shape.dtype)) return {ContractionScheme::rows};
+  constexpr Size many = Size{1} << 20; // beyond every threshold
+  const bool is_narrow = s.n.value_or(1) <= narrow;
+  const bool may_be_columns = is_narrow && s.a_row.value_or(1) == 1 && s.a_col.value_or(many) != 1;
+  const bool may_be_dots = is_narrow && s.a_col.value_or(1) == 1 && s.k.value_or(many) >= long_k;
+  const bool may_be_large = is_large(s.m.value_or(many), s.n.value_or(many), s.k.value_or(many));
+  const bool is_surely_large = is_large(s.m.value_or(1), s.n.value_or(1), s.k.value_or(1));
+  std::vector<ContractionScheme> schemes;
+  if (!is_surely_large) schemes.push_back(ContractionScheme::rows);
+  if (may_be_columns) schemes.push_back(ContractionScheme::columns);
+  if (may_be_dots) schemes.push_back(ContractionScheme::dots);
+  if (may_be_large) schemes.push_back(ContractionScheme::packed);
+  return schemes;
+}
+
+ContractionTile contraction_tile(const ContractionShape& shape, ContractionScheme scheme) {
+  const auto& s = shape.known;
+  const int most = accumulators(shape);
+  const Size few = std::max<Size>(s.n.value_or(5), 1); // columns, for the narrow schemes
+  switch (scheme) {
+  case ContractionScheme::rows:
+    return rows_tile(shape);
+  case ContractionScheme::columns: {
+    const int rows = balanced(few, std::min(most, shape.lanes()));
+    const Size wide = ceil_div(s.m.value_or(most * shape.lanes()), shape.lanes());
+    const Size most_vectors = std::min<Size>(s.n ? most / rows : 2, std::max<Size>(wide, 1));
+    return {rows, most_vectors >= 4 ? 4 : most_vectors >= 2 ? 2 : 1};
+  }
+  case ContractionScheme::dots: {
+    const int columns = balanced(few, std::min({12, most / 2, shape.lanes()}));
+    const auto rows = static_cast<int>(std::clamp<Size>(s.m.value_or(8), 1, 8));
+    return {std::clamp(most / columns, 1, rows), columns};
+  }
+  case ContractionScheme::packed:
+    return {most / 2, 2};
+  }
+  return {};
+}
+
+std::int64_t most_terms(const ContractionShape& shape, ContractionScheme scheme) {
+  constexpr Size most = 4096, no_limit = std::numeric_limits<Size>::max();
+  if (!is_float(shape.dtype) || scheme == ContractionScheme::packed) return no_limit;
+  // Of a dot each lane has a sum of its own.
+  return scheme == ContractionScheme::dots ? std::min(most, most_at_once * shape.lanes()) : most;
+}
+
+bool may_have_parts(const ContractionShape& shape, ContractionScheme scheme) {
+  const Size most = most_terms(shape, scheme);
+  return most < std::numeric_limits<Size>::max() && shape.known.k.value_or(most + 1) > most;
+}
+
+PackedBlocks packed_blocks(const ContractionShape& shape) {
+  return {.columns = 2048 / static_cast<Size>(item_size(shape.dtype)),
+          .k = 384,
+          .together = 10,
+          .rows = 2048};
+}
+
+bool reads_right_directly(const ContractionShape& shape) {
+  // A line's last vector is loaded with a mask, which SSE has not.
+  return shape.known.b_col == 1 && shape.vector_bytes >= 32;
+}
+
+std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionScheme scheme,
+                                    const ContractionSizes<Size>& s, int threads) {
+  const Size lanes = shape.lanes();
+  const auto padded = [](Size n, Size to) { return ceil_div(n, to) * to; };
+  const Size of_part = most_terms(shape, scheme), k = std::min(s.k, of_part);
+  Size elements = 0;
+  switch (scheme) {
+  case ContractionScheme::rows:
+    if (!reads_right_directly(shape))
+      elements = saturating_mul(padded(s.n, contraction_tile(shape, scheme).vectors * lanes), k);
+    break;
+  case ContractionScheme::columns:
+    break;
+  case ContractionScheme::dots:
+    if (shape.known.b_row != 1) elements = saturating_mul(padded(k, lanes), s.n);
+    break;
+  case ContractionScheme::packed: {
+    const ContractionTile tile = contraction_tile(shape, scheme);
+    const PackedBlocks most = packed_blocks(shape);
+    const Size width = tile.vectors * lanes, panels = most.columns / width;
+    elements =
+        panels * (width * std::min(s.k, most.k) + lanes) + threads * tile.rows * (most.k + lanes);
+    const Size depth = ceil_div(s.k, ceil_div(s.k, most.k));
+    if (ceil_div(s.k, depth) > most.together) {
+      const Size columns = padded(ceil_div(s.n, ceil_div(s.n, most.columns)), width);
+      const Size f64s = static_cast<Size>(sizeof(double) / item_size(shape.dtype));
+      elements += std::min(s.m, most.rows) * columns * (1 + f64s);
+    }
+    break;
+  }
+  }
+  if (s.k > of_part) {
+    const Size results = saturating_mul(ceil_div(s.k, of_part), saturating_mul(s.m, s.n));
+    elements = saturating_add(padded(results, lanes), saturating_mul<Size>(threads, elements));
+  }
+  return saturating_mul(elements, static_cast<Size>(item_size(shape.dtype)));
+}
+
+} // namespace kroton::codegen

@@ -1,0 +1,177 @@
+/// What a Function says about itself: source, statistics, the story of its compilation.
+#include <map>
+#include <set>
+
+#include "jit/function/function_state.hpp"
+
+namespace kroton::jit {
+
+namespace {
+
+/// Indices of kernels, equal ones once.
+std::vector<std::size_t> distinct_kernels(std::span<const LoadedKernel> kernels) {
+  std::vector<std::size_t> distinct;
+  std::set<support::Digest> seen;
+  for (std::size_t i = 0; i < kernels.size(); ++i)
+    if (seen.insert(kernels[i].digest).second) distinct.push_back(i);
+  return distinct;
+}
+
+bool is_made(const LoadedKernel& k) { return k.code && k.outcome == cache::Outcome::made; }
+
+/// "compiled", "disk", the shared level that had it, or "deferred".
+std::string origin_of(const LoadedKernel& k) {
+  if (!k.code) return "deferred";
+  if (k.outcome == cache::Outcome::shared) return k.level;
+  return is_made(k) ? "compiled" : std::string(cache::to_string(k.outcome));
+}
+
+/// "batch=32, x axis 1=16": what a version is for.
+std::string describe_sizes(const Assumptions& assumptions, const Signature& signature) {
+  std::string text;
+  std::set<std::string> seen;
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < signature.inputs.size(); ++i) {
+    const Expr& input = signature.inputs[i];
+    for (std::size_t a = 0; a < input.shape().size(); ++a) {
+      const Dim& d = input.shape()[a];
+      if (next == assumptions.sizes.size() || d.node() != assumptions.sizes[next].dim.node())
+        continue;
+      const std::int64_t value = assumptions.sizes[next++].value;
+      const std::string& name = input.node()->name;
+      const std::string label =
+          !d.node()->name.empty()
+              ? d.node()->name
+              : fmt::format("{} axis {}", name.empty() ? fmt::format("argument {}", i) : name, a);
+      if (seen.insert(label).second)
+        text += fmt::format("{}{}={}", text.empty() ? "" : ", ", label, value);
+    }
+  }
+  return text;
+}
+
+VersionStats stats_of(const Compiled& version, const Signature& signature) {
+  VersionStats s;
+  s.sizes = describe_sizes(version.assumptions, signature);
+  const std::vector<LoadedKernel> loaded = version.program->loaded();
+  for (std::size_t i : distinct_kernels(loaded)) {
+    ++s.kernels;
+    if (is_made(loaded[i])) ++s.compiled;
+  }
+  s.ms = version.total_ms;
+  s.is_background = version.is_background;
+  return s;
+}
+
+std::string source_of(const Program& p) {
+  std::string text;
+  const std::vector<LoadedKernel> loaded = p.loaded();
+  for (std::size_t i : distinct_kernels(loaded)) {
+    text += fmt::format("{}// ---- kernel {:.12}{}\n", text.empty() ? "" : "\n",
+                        loaded[i].digest.hex(), loaded[i].code ? "" : ", deferred");
+    text += *p.texts().kernels[i].text;
+    if (p.texts().notes[i].empty()) continue;
+    text += "\n// Where the lines of this kernel come from:\n";
+    for (const auto& [line, what] : p.texts().notes[i])
+      text += fmt::format("//   line {}: {}\n", line, what);
+  }
+  return text;
+}
+
+} // namespace
+
+FunctionStats FunctionState::stats() const {
+  const Compiled& general = compiled();
+  FunctionStats s;
+  s.name = signature().name;
+  s.plan_origin = general.plan_outcome == cache::Outcome::shared
+                      ? general.plan_level
+                      : cache::to_string(general.plan_outcome);
+  s.plan_miss_reason = general.plan_miss_reason;
+  if (const Derivation* d = general.origin->known()) {
+    s.rewrite_ms = d->rewrite_ms;
+    s.plan_ms = d->plan_ms;
+  }
+  s.compile_ms = general.compile_ms;
+  s.total_ms = general.total_ms;
+  s.calls = calls_.load(std::memory_order_relaxed);
+  s.packed_arguments = versions_->packed_arguments();
+  const Program& program = *general.program;
+  const std::vector<LoadedKernel> loaded = program.loaded();
+  for (std::size_t i : distinct_kernels(loaded)) {
+    const LoadedKernel& k = loaded[i];
+    ++s.kernels;
+    (!k.code ? s.deferred : is_made(k) ? s.compiled : s.loaded_from_cache) += 1;
+    s.per_kernel.push_back({program.kernels()[i].title, k.digest.hex(), is_made(k), origin_of(k),
+                            std::chrono::duration<double, std::milli>(k.took).count(),
+                            k.miss_reason});
+  }
+  for (const auto& version : versions_->special())
+    s.versions.push_back(stats_of(*version, signature()));
+  return s;
+}
+
+std::string FunctionState::source() const {
+  std::string text = source_of(*compiled().program);
+  for (const auto& version : versions_->special())
+    text += fmt::format("\n// ==== version for {}\n\n{}",
+                        describe_sizes(version->assumptions, signature()),
+                        source_of(*version->program));
+  return text;
+}
+
+std::string FunctionState::explain() const {
+  const FunctionStats told = stats();
+  const Program& p = *compiled().program;
+  const plan::Plan& plan = p.plan();
+  std::string text = fmt::format("function {} ({})\n\nrules fired\n", signature().name,
+                                 support::describe(signature().where));
+  std::map<std::string_view, std::pair<int, std::set<std::string>>> fired;
+  for (const rewrite::Application& a : compiled().origin->get().report.applications) {
+    auto& [count, places] = fired[a.rule];
+    ++count;
+    if (places.size() < 4) places.insert(fmt::format("{} at {}", a.op, support::describe(a.where)));
+  }
+  if (fired.empty()) text += "  none\n";
+  for (const auto& [rule, what] : fired)
+    text += fmt::format("  {:<28} {:>4} x   {}\n", rule, what.first, fmt::join(what.second, ", "));
+
+  text += "\noptimised graph\n" + plan.graph.to_string();
+  text += "\nfusion groups\n";
+  for (std::size_t i = 0; i < plan.groups.size(); ++i) {
+    const plan::Group& g = plan.groups[i];
+    std::vector<std::string> members;
+    for (const plan::Member& m : g.members)
+      members.push_back(std::string(plan.graph[m.id].op->name));
+    text += fmt::format("  kernel {}: {} over {}, {} row ax{}, {} stage{}: {}\n", i,
+                        plan.kernels[i].title, ir::dims::to_string(g.axes), g.rows,
+                        g.rows == 1 ? "is" : "es", g.levels, g.levels == 1 ? "" : "s",
+                        fmt::join(members, " "));
+  }
+  if (!plan.cuts.empty()) text += "\nnot fused\n";
+  for (const plan::Cut& c : plan.cuts)
+    text += fmt::format("  {} ({}) into {} ({}): {}\n", plan.graph[c.producer].op->name,
+                        support::describe(plan.graph[c.producer].where),
+                        plan.graph[c.consumer].op->name,
+                        support::describe(plan.graph[c.consumer].where), c.why);
+  text += "\n" + plan.to_string();
+  text += "\nkernels\n";
+  for (const KernelStats& k : told.per_kernel)
+    text += k.origin == "deferred"
+                ? fmt::format("  {:.12} {:<18} deferred until sizes want it\n", k.digest, k.title)
+                : fmt::format("  {:.12} {:<18} {} in {:.2f} ms{}\n", k.digest, k.title, k.origin,
+                              k.ms, k.miss_reason.empty() ? "" : " (" + k.miss_reason + ")");
+  text += fmt::format("\nplan {}{}\n", told.plan_origin,
+                      told.plan_miss_reason.empty() ? "" : " (" + told.plan_miss_reason + ")");
+  text +=
+      fmt::format("\ntimes: rewrite {:.2f} ms, plan {:.2f} ms, code {:.2f} ms, in all {:.2f} ms\n",
+                  told.rewrite_ms, told.plan_ms, told.compile_ms, told.total_ms);
+  if (!told.versions.empty()) text += "\nversions for certain sizes\n";
+  for (const VersionStats& v : told.versions)
+    text += fmt::format("  {}: {} kernel{}, {} compiled, {:.2f} ms {}\n", v.sizes, v.kernels,
+                        v.kernels == 1 ? "" : "s", v.compiled, v.ms,
+                        v.is_background ? "in the background" : "while a call waited");
+  return text;
+}
+
+} // namespace kroton::jit
