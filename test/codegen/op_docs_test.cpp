@@ -64,7 +64,7 @@ std::string first_sentence(std::string text) {
 /// What a header declares, in its order.
 std::vector<Function> functions_of(const std::string& header) {
   std::vector<Function> functions;
-  const std::regex declaration("^Expr ([a-z_]+|operator[^(]+)\\(([^;]*)\\);(?: *///< (.*))?");
+  const std::regex declaration("^Expr ([a-z_0-9]+|operator[^(]+)\\(([^;]*)\\);(?: *///< (.*))?");
   std::string comment, pending;
   std::istringstream lines(header);
   for (std::string line; std::getline(lines, line);) {
