@@ -158,6 +158,16 @@ sin_tail = lambda z: series(lambda k: (-1) ** (k + 1) * mp.pi ** (2 * k + 3) / m
 cos_tail = lambda z: series(lambda k: (-1) ** (k + 1) * mp.pi ** (2 * k + 2) / mp.factorial(2 * k + 2), z)
 
 
+erf_tail = lambda z: series(lambda k: 2 / mp.sqrt(mp.pi) * (-1) ** k / (mp.factorial(k) * (2 * k + 1)), z) - 1  # erf(x)/x - 1, z = x^2
+erfc_argument = lambda a: (mp.mpf(a) - 1.5) / (mp.mpf(a) + 1.5)
+
+
+def erfc_exponent(t):                                                        # log((2a + 5/8) e^(a^2) erfc(a)), t = erfc_argument(a)
+    a = mp.mpf(3) / 2 * (1 + t) / (1 - t)
+    with mp.workdps(400):
+        return mp.log((2 * a + mp.mpf("0.625")) * mp.exp(a * a) * mp.erfc(a))
+
+
 def tanh_tail(z):                                                            # (tanh(x)/x - 1) / z, z = x^2
     if z < mp.mpf("1e-12"):
         return mp.mpf(-1) / 3 + 2 * z / 15
@@ -206,6 +216,10 @@ fits = {
     "pow_f32 exp2": lambda: fit("pow_f32 exp2", lambda x: mp.mpf(2) ** x, lambda x: mp.mpf(2) ** -x,
                                 -0.50001, 0.50001, 6, round_f64),
     "pow_f64 log": lambda: fit("pow_f64 log", atanh_tail2, lambda z: z * z / 2, 0, atanh_end, 7, round_f64),
+    "erf_f32": lambda: fit("erf_f32", erf_tail, lambda z: 1, 0, 0.2501, 5, round_f32),
+    "erf_f64": lambda: fit("erf_f64", erf_tail, lambda z: 1, 0, 0.2501, 9, round_f64),
+    "erfc_f32": lambda: fit("erfc_f32", erfc_exponent, lambda t: 1, erfc_argument(0.5), erfc_argument(10.25), 10, round_f32),
+    "erfc_f64": lambda: fit("erfc_f64", erfc_exponent, lambda t: 1, erfc_argument(0.5), erfc_argument(27.5), 24, round_f64),
 }
 
 if __name__ == "__main__":

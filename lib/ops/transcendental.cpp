@@ -34,6 +34,9 @@ constexpr auto cospi_float = []<class T>(const T* v) -> T {
   return r <= 0.25 ? std::cos(pi * r) : std::sin(pi * (T(0.5) - r));
 };
 
+/// The derivative of erf, 2 / sqrt(pi) e^(-x^2).
+Expr bell(const Expr& x) { return 2 * std::numbers::inv_sqrtpi * kroton::exp(-(x * x)); }
+
 } // namespace
 
 const Op exp{.name = "exp",
@@ -175,9 +178,37 @@ const Op cospi{.name = "cospi",
                .accuracy = {.f32 = 1.75, .f64 = 1.75, .method = "the same"},
                .doc = "cos(pi a)"};
 
+const Op erf{
+    .name = "erf",
+    .kind = Kind::elementwise,
+    .properties = Property::increasing,
+    .dtypes = Dtypes::floating,
+    .cost = 24,
+    .spelling = "erf_{t}({0})",
+    .infer = infer_elementwise,
+    .eval_float = [](const auto* v) { return std::erf(v[0]); },
+    .gradient = [](const GradContext& c) { return Grads{c.grad * bell(c.inputs[0])}; },
+    .domain = {{-3, 3}},
+    .accuracy = {.f32 = 1.75, .f64 = 1.75, .method = "odd polynomial below 1/2, else 1 - erfc"},
+    .doc = "the error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to a"};
+const Op erfc{.name = "erfc",
+              .kind = Kind::elementwise,
+              .dtypes = Dtypes::floating,
+              .cost = 24,
+              .spelling = "erfc_{t}({0})",
+              .infer = infer_elementwise,
+              .eval_float = [](const auto* v) { return std::erfc(v[0]); },
+              .gradient = [](const GradContext& c) { return Grads{-(c.grad * bell(c.inputs[0]))}; },
+              .domain = {{-3, 3}},
+              .accuracy = {.f32 = 2.25,
+                           .f64 = 2.5,
+                           .method = "e^(m - x²) / (2x + 5/8) from 1/2 on, m a polynomial of "
+                                     "(x - 3/2)/(x + 3/2) and x² in two parts; 1 - erf below"},
+              .doc = "1 - erf(a), accurate where that is near 0"};
+
 std::span<const Op* const> transcendental_rows() {
-  static constexpr const Op* rows[] = {&exp,  &expm1,      &log,   &log1p, &sqrt,
-                                       &tanh, &tanh_slope, &sinpi, &cospi};
+  static constexpr const Op* rows[] = {&exp,        &expm1, &log,   &log1p, &sqrt, &tanh,
+                                       &tanh_slope, &sinpi, &cospi, &erf,   &erfc};
   return rows;
 }
 
@@ -189,6 +220,8 @@ Expr log(Operand a) { return ops::elementwise(ops::log, {&a}); }
 Expr log1p(Operand a) { return ops::elementwise(ops::log1p, {&a}); }
 Expr sqrt(Operand a) { return ops::elementwise(ops::sqrt, {&a}); }
 Expr tanh(Operand a) { return ops::elementwise(ops::tanh, {&a}); }
+Expr erf(Operand a) { return ops::elementwise(ops::erf, {&a}); }
+Expr erfc(Operand a) { return ops::elementwise(ops::erfc, {&a}); }
 Expr sinpi(Operand a) { return ops::elementwise(ops::sinpi, {&a}); }
 Expr cospi(Operand a) { return ops::elementwise(ops::cospi, {&a}); }
 
