@@ -1,7 +1,5 @@
 #include "cache/chores.hpp"
 
-#include <pthread.h>
-
 #include "lib/support/at_exit.hpp"
 #include "lib/support/threads.hpp"
 
@@ -16,7 +14,9 @@ constexpr std::chrono::seconds time_at_exit{2};
 
 } // namespace
 
-Chores::Chores() : state_(new State) { ::pthread_atfork(nullptr, nullptr, &renew_in_child); }
+Chores::Chores() : state_(new State) {}
+
+const support::ForkHandler Chores::renews_in_child_({.in_child = renew_in_child});
 
 /// Never destroyed: threads may publish until the very end of the process.
 Chores& Chores::process() {

@@ -17,6 +17,8 @@
 #include <mutex>
 #include <thread>
 
+#include "lib/support/fork.hpp"
+
 namespace kroton::cache {
 
 class Chores {
@@ -57,6 +59,7 @@ private:
   static bool start(State&);
   static void serve(State&) noexcept;
   static void renew_in_child();
+  static const support::ForkHandler renews_in_child_;
 
   std::atomic<State*> state_; // of a forked parent's, the child keeps no more than the memory
 };

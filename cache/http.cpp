@@ -6,7 +6,6 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
-#include <pthread.h>
 
 #include "cache/bounded_call.hpp"
 #include "cache/chores.hpp"
@@ -14,6 +13,7 @@
 #include "cache/layout.hpp"
 #include "cache/patience.hpp"
 #include "lib/support/at_exit.hpp"
+#include "lib/support/fork.hpp"
 #include "lib/support/digest.hpp"
 #include "lib/support/library.hpp"
 #include "lib/support/log.hpp"
@@ -52,11 +52,7 @@ public:
   /// A request that is under way while it lives.
   class Guard {
   public:
-    Guard() {
-      static const int registered = ::pthread_atfork(nullptr, nullptr, [] { count_ = 0; });
-      static_cast<void>(registered);
-      ++count_;
-    }
+    Guard() { ++count_; }
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
     ~Guard() { --count_; }
@@ -72,6 +68,7 @@ public:
 private:
   inline static std::atomic<int> count_ = 0;
   inline static std::atomic<bool> is_over_ = false;
+  inline static const support::ForkHandler forgets_in_child_{{.in_child = [] { count_ = 0; }}};
 };
 
 Plugin open_plugin() {
@@ -80,7 +77,11 @@ Plugin open_plugin() {
   const support::LoadedLibrary library = support::load_library(place.path);
   if (!library.handle) return {nullptr, library.problem};
   auto* get = reinterpret_cast<kroton_http_api_fn*>(::dlsym(library.handle, "kroton_http_api"));
-  const KrotonHttpApi* api = get ? get() : nullptr;
+  const KrotonHttpApi* api = nullptr;
+  if (get) {
+    const support::ForkBlocker blocker; // libcurl sets itself up
+    api = get();
+  }
   if (!api || api->abi_version != kroton_http_abi_version)
     return {nullptr, fmt::format("{} is of another version of Kroton", place.path.string())};
   log(Area::cache)->debug("loaded {} ({})", place.path.string(), api->library);

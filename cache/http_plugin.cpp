@@ -3,6 +3,7 @@
 #include "cache/http_abi.hpp"
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -10,7 +11,6 @@
 #include <vector>
 
 #include <curl/curl.h>
-#include <pthread.h>
 #include <strings.h>
 #include <unistd.h>
 
@@ -20,24 +20,22 @@ constexpr long max_redirects = 3;
 
 using Handle = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
 
-/// Connections that are kept for the next request. A child of fork leaves its parent's alone:
-/// closing one would end it for the parent too. No fork catches the list locked.
+/// Connections that are kept for the next request. A child of fork leaves its parent's alone, with
+/// their lock: closing one would end it for the parent too.
 class Handles {
 public:
   /// Never destroyed: requests may run until the very end of the process.
   static Handles& process() {
-    static auto& instance = *new Handles;
-    return instance;
+    static constinit std::atomic<Handles*> current{nullptr};
+    Handles* known = current.load();
+    if (known && known->process_ == ::getpid()) return *known;
+    auto made = std::make_unique<Handles>();
+    return current.compare_exchange_strong(known, made.get()) ? *made.release() : *known;
   }
 
   Handle take() {
     {
       const std::lock_guard lock(mutex_);
-      if (process_ != ::getpid()) {
-        for (Handle& handle : idle_) static_cast<void>(handle.release());
-        idle_.clear();
-        process_ = ::getpid();
-      }
       if (!idle_.empty()) {
         Handle handle = std::move(idle_.back());
         idle_.pop_back();
@@ -49,19 +47,14 @@ public:
 
   void give_back(Handle handle) {
     const std::lock_guard lock(mutex_);
-    if (process_ == ::getpid() && idle_.size() < max_idle) idle_.push_back(std::move(handle));
+    if (idle_.size() < max_idle) idle_.push_back(std::move(handle));
   }
 
 private:
-  Handles() {
-    ::pthread_atfork([] { process().mutex_.lock(); }, [] { process().mutex_.unlock(); },
-                     [] { process().mutex_.unlock(); });
-  }
-
   static constexpr std::size_t max_idle = 8;
   std::mutex mutex_;
   std::vector<Handle> idle_;
-  pid_t process_ = ::getpid();
+  const pid_t process_ = ::getpid();
 };
 
 struct Result : KrotonHttpResult {

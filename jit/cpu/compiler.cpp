@@ -18,7 +18,6 @@
 
 #include <dlfcn.h>
 #include <llvm/Config/llvm-config.h>
-#include <pthread.h>
 #include <sys/mman.h>
 
 namespace kroton::jit {
@@ -43,10 +42,10 @@ void retire(Instance& instance) {
   usable_instance.compare_exchange_strong(expected, nullptr);
 }
 
-void retire_in_child() {
+const support::ForkHandler retires_instance({.in_child = [] {
   Instance* instance = usable_instance.load();
   if (instance && instance->at_work.load() != 0) retire(*instance);
-}
+}});
 
 /// What Clang takes, in bytes. Its static objects are made while it is loaded, where nothing can be
 /// done about a shortage; a large kernel may need more than most to compile.
@@ -83,7 +82,11 @@ const KrotonClangApi* open_plugin(const std::filesystem::path& path, bool was_lo
         "jit", {.hint = std::string(library.is_untrusted ? who_is_trusted : reinstall)},
         "the compiler plugin {} cannot be loaded: {}", path.string(), library.problem);
   auto* get = reinterpret_cast<kroton_clang_api_fn*>(dlsym(library.handle, "kroton_clang_api"));
-  const KrotonClangApi* api = get ? get() : nullptr;
+  const KrotonClangApi* api = nullptr;
+  if (get) {
+    const support::ForkBlocker blocker; // the plugin makes static objects
+    api = get();
+  }
   if (!api || api->abi_version != kroton_clang_abi_version)
     support::fail<CompileError>("jit", {.hint = std::string(reinstall)},
                                 "the compiler plugin {} has interface version {}, expected {}",
@@ -110,7 +113,7 @@ Instance& instance() {
         "no compiler: {}", place.problem);
   const auto start = std::chrono::steady_clock::now();
   const KrotonClangApi* api = open_plugin(place.path, has_loaded);
-  if (!std::exchange(has_loaded, true)) ::pthread_atfork(nullptr, nullptr, retire_in_child);
+  has_loaded = true;
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
   support::log(support::Area::jit)
       ->debug("loaded {} ({}) in {:.1f} ms", place.path.string(), api->compiler, took.count());
@@ -229,6 +232,11 @@ std::string compiler_problem() {
     return error.what();
   }
   return {};
+}
+
+int compilations_under_way() noexcept {
+  const Instance* known = usable_instance.load();
+  return known ? known->at_work.load() : 0;
 }
 
 bool compiler_is_loaded() noexcept { return usable_instance.load(std::memory_order_acquire); }

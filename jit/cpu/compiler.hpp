@@ -69,6 +69,9 @@ std::string compiler_description();
 /// Why nothing can be compiled; empty if the plugin and what it needs are there. Loads Clang.
 std::string compiler_problem();
 
+/// How many threads are compiling with the copy of Clang that the next compilation will use.
+int compilations_under_way() noexcept;
+
 /// Whether Clang is in the process yet.
 bool compiler_is_loaded() noexcept;
 

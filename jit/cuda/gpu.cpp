@@ -4,8 +4,6 @@
 #include <map>
 #include <utility>
 
-#include <pthread.h>
-
 #include "lib/support/error.hpp"
 #include "lib/support/fork.hpp"
 #include "lib/support/log.hpp"
@@ -22,13 +20,12 @@ struct Gpus {
 };
 
 Gpus& gpus() {
-  static Gpus& instance = []() -> Gpus& {
-    auto* made = new Gpus;
-    ::pthread_atfork(nullptr, nullptr, [] { gpus().is_forked = !gpus().by_index.empty(); });
-    return *made;
-  }();
+  static Gpus& instance = *new Gpus;
   return instance;
 }
+
+const support::ForkHandler
+    notes_fork({.in_child = [] { gpus().is_forked = !gpus().by_index.empty(); }});
 
 int attribute(DeviceNumber device, DeviceAttribute which) {
   int value = 0;

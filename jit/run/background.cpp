@@ -3,7 +3,6 @@
 #include <mutex>
 #include <utility>
 
-#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,11 +24,12 @@ void lower_priority() {
 
 } // namespace
 
+const support::ForkHandler Background::renews_in_child_({.in_child = renew_in_child});
+
 Background& Background::process() {
   if (Background* known = process_background.load(std::memory_order_acquire)) return *known;
   static Background& first = []() -> Background& {
     auto* made = new Background;
-    pthread_atfork(nullptr, nullptr, renew_in_child);
     support::at_exit([] {
       if (auto* last = process_background.load(std::memory_order_acquire)) last->stop();
     });

@@ -45,6 +45,7 @@ private:
   void run_next() noexcept;
   void stop();
   static void renew_in_child();
+  static const support::ForkHandler renews_in_child_;
 
   support::ForkMutex mutex_; ///< guards what follows
   std::condition_variable_any changed_;

@@ -1,6 +1,7 @@
 #include "jit/run/pool.hpp"
 #include "jit/compile/cpus.hpp"
 #include "lib/support/environment.hpp"
+#include "lib/support/fork.hpp"
 #include "lib/support/log.hpp"
 #include "lib/support/threads.hpp"
 
@@ -18,7 +19,6 @@
 
 #include <immintrin.h>
 #include <linux/futex.h>
-#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -191,14 +191,13 @@ namespace {
 std::atomic<Pool*> process_pool{nullptr};
 
 /// The child's copy of the pool has no threads and may be locked for good; it is left behind.
-void forget_pool_in_child() { process_pool.store(nullptr, std::memory_order_relaxed); }
+const support::ForkHandler
+    forgets_pool({.in_child = [] { process_pool.store(nullptr, std::memory_order_relaxed); }});
 
 } // namespace
 
 Pool& Pool::process() {
   if (Pool* pool = process_pool.load(std::memory_order_acquire)) return *pool;
-  static const int registered = pthread_atfork(nullptr, nullptr, forget_pool_in_child);
-  static_cast<void>(registered);
   auto made = std::make_unique<Pool>(thread_count());
   Pool* expected = nullptr;
   if (process_pool.compare_exchange_strong(expected, made.get(), std::memory_order_acq_rel))

@@ -5,8 +5,6 @@
 #include <set>
 #include <thread>
 
-#include <pthread.h>
-
 #include "lib/support/error.hpp"
 #include "lib/support/fork.hpp"
 
@@ -47,14 +45,6 @@ public:
     detail::is_any_torn = !torn_.empty();
   }
 
-private:
-  /// After that of the gate of fork mutexes (lib/support/fork.cpp), so before it when a fork
-  /// begins: the calls that are waited for take such mutexes.
-  Registry() {
-    ::pthread_atfork([] { process().before_fork(); }, [] { process().after_fork_in_parent(); },
-                     [] { process().after_fork_in_child(); });
-  }
-
   /// Takes all variables as a call does that reads them.
   void before_fork() {
     using Clock = std::chrono::steady_clock;
@@ -93,6 +83,7 @@ private:
     let_calls_on();
   }
 
+private:
   void let_calls_on() {
     detail::is_forking = 0;
     detail::is_forking.notify_all();
@@ -106,6 +97,11 @@ private:
   std::set<SharedState*> locked_;
   std::set<const SharedState*> torn_;
 };
+
+const support::ForkHandler
+    looks_after_variables({.before = [] { Registry::process().before_fork(); },
+                           .in_parent = [] { Registry::process().after_fork_in_parent(); },
+                           .in_child = [] { Registry::process().after_fork_in_child(); }});
 
 } // namespace
 

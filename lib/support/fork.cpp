@@ -88,15 +88,36 @@ private:
 
 constinit Gate gate;
 
-/// While the library is loaded, so before any other handler of Kroton's. Those that run before a
-/// fork do so in the reverse order: this one last, since the others may take locks.
-const int is_registered = ::pthread_atfork([] { gate.close(); }, [] { gate.open(); },
-                                           [] {
-                                             detail::fork_generation.fetch_add(1);
-                                             gate.open_in_child();
-                                           });
+/// All that Kroton does around a fork; the steps of handlers may take locks.
+const int is_registered = ::pthread_atfork(
+    [] {
+      ForkHandler::run(&ForkSteps::before);
+      gate.close();
+    },
+    [] {
+      gate.open();
+      ForkHandler::run(&ForkSteps::in_parent);
+    },
+    [] {
+      detail::fork_generation.fetch_add(1);
+      gate.open_in_child();
+      ForkHandler::run(&ForkSteps::in_child);
+    });
+
+/// Initialised before any handler is made.
+constinit std::atomic<const ForkHandler*> last_handler{nullptr};
 
 } // namespace
+
+ForkHandler::ForkHandler(ForkSteps steps) noexcept : steps_(steps), next_(last_handler.load()) {
+  while (!last_handler.compare_exchange_weak(next_, this)) {
+  }
+}
+
+void ForkHandler::run(void (*ForkSteps::*step)()) noexcept {
+  for (const ForkHandler* h = last_handler.load(); h; h = h->next_)
+    if (const auto f = h->steps_.*step) f();
+}
 
 ForkBlocker::ForkBlocker() noexcept { gate.enter(); }
 ForkBlocker::~ForkBlocker() { gate.leave(); }

@@ -5,6 +5,8 @@
 ///   ProcessMutex making;  // what they guard is whole in the child. For as long as it takes: a
 ///                         // child finds it free, and what was begun under it was never begun
 ///
+///   const ForkHandler forgets_pool({.in_child = [] { pool = nullptr; }});
+///
 /// What is made under a ProcessMutex is put in place under a ForkMutex, or by one atomic store. A
 /// std::mutex, std::call_once and the like are for objects that a child does not touch.
 #include <atomic>
@@ -23,6 +25,30 @@ extern std::atomic<std::uint32_t> fork_generation;
 inline std::uint32_t fork_generation() noexcept {
   return detail::fork_generation.load(std::memory_order_relaxed);
 }
+
+/// What is to be done around each fork, by the thread that forks.
+struct ForkSteps {
+  void (*before)() = nullptr;    ///< while other threads still lock and unlock ForkMutexes
+  void (*in_parent)() = nullptr; ///< afterwards
+  void (*in_child)() = nullptr;
+};
+
+/// Registers steps for the rest of the process, in no particular order. For static objects at
+/// namespace scope, so that the steps are known before what they look after is used: a handler that
+/// is given to pthread_atfork while another thread is inside `fork` is not run in that child.
+class ForkHandler {
+public:
+  explicit ForkHandler(ForkSteps steps) noexcept;
+  ForkHandler(const ForkHandler&) = delete;
+  ForkHandler& operator=(const ForkHandler&) = delete;
+
+  /// Of all handlers, which are never removed.
+  static void run(void (*ForkSteps::*step)()) noexcept;
+
+private:
+  ForkSteps steps_;
+  const ForkHandler* next_;
+};
 
 /// What a fork waits for: threads that are inside one of these. A thread may be inside several. Not
 /// for what takes long, since other threads that want to come in wait for the fork.

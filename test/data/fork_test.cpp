@@ -14,6 +14,11 @@
 namespace kroton::test {
 namespace {
 
+int forks_begun = 0, forks_in_parent = 0, forks_in_child = 0;
+const support::ForkHandler counts_forks({.before = [] { ++forks_begun; },
+                                         .in_parent = [] { ++forks_in_parent; },
+                                         .in_child = [] { ++forks_in_child; }});
+
 /// A forked child that hangs ends by a signal.
 template <class F> int in_bounded_child(F body) {
   return wait_for(in_child([&] {
@@ -23,6 +28,19 @@ template <class F> int in_bounded_child(F body) {
 }
 
 } // namespace
+
+TEST_CASE("the steps of a handler are done once before and once after a fork, on each side",
+          "[data][fork]") {
+  forks_begun = forks_in_parent = forks_in_child = 0;
+  const auto are = [](int begun, int in_parent, int in_child) {
+    return forks_begun == begun && forks_in_parent == in_parent && forks_in_child == in_child;
+  };
+  CHECK(in_bounded_child([&] {
+          return are(1, 0, 1) && in_bounded_child([&] { return are(2, 0, 2); }) == 0 &&
+                 are(2, 1, 1);
+        }) == 0);
+  CHECK(are(1, 1, 0));
+}
 
 TEST_CASE("a child finds what fork mutexes guard whole, however they are nested and destroyed",
           "[data][fork]") {

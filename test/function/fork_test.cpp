@@ -12,10 +12,12 @@
 #include <thread>
 #include <vector>
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "jit/cpu/compiler.hpp"
 #include "jit/run/background.hpp"
 #include "lib/ir/node.hpp"
 #include "test/support/catch.hpp"
@@ -190,6 +192,41 @@ TEST_CASE("a process may fork at any time while its first function is made",
     CAPTURE(us, r.output);
     CHECK(r.status == 0);
   }
+}
+
+namespace {
+
+std::atomic<bool> fork_has_begun = false;
+
+/// Holds a fork up, before any handler of Kroton's, until another thread compiles.
+void wait_for_first_compilation() {
+  fork_has_begun = true;
+  while (kt::jit::compilations_under_way() == 0) std::this_thread::yield();
+}
+
+} // namespace
+
+TEST_CASE("child: a fork begins before the compiler is loaded and ends while it compiles",
+          "[.fork-first]") {
+  kt::test::use_given_cache();
+  std::jthread first([] {
+    while (!fork_has_begun) std::this_thread::yield();
+    CHECK(is_right(new_function(1), 1, 3));
+  });
+  ::pthread_atfork(wait_for_first_compilation, nullptr, nullptr);
+  CHECK(in_fork([] {
+          // Of that compilation the child has neither the thread nor its copy of the compiler.
+          return kt::jit::compilations_under_way() == 0 && is_right(new_function(2), 2, 3);
+        }) == 0);
+}
+
+TEST_CASE("the compiler may be used for the first time while another thread is inside fork",
+          "[function][fork][host]") {
+  const kt::test::TempDir cache;
+  const auto r =
+      kt::test::run_child("[.fork-first]", {{"KROTON_TEST_CACHE_DIR", cache.path().string()}});
+  CAPTURE(r.output);
+  CHECK(r.status == 0);
 }
 
 TEST_CASE("a variable that is being updated for long when a process forks is refused in the child",
