@@ -35,6 +35,8 @@ void check_group(const Graph& graph, const Group& group);
 /// what
 ///   an earlier one has written over, in the same buffer or in another of the same slot
 /// - a step's `reads` and `writes` are what its kernel or library call reads and writes
+/// - a step writes over what its aliases say and nothing else, and its kernel or library call reads
+///   each element of that no later than it writes it
 /// - buffers fit their slots, and have the dtype and shape of their node
 /// - a shared variable's memory is overwritten by its own new value alone, in a step that cannot
 ///   fail and that no step that can fail follows

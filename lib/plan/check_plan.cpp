@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "lib/ir/check.hpp"
+#include "lib/plan/alias.hpp"
 #include "lib/plan/check.hpp"
 #include "lib/support/match.hpp"
 
@@ -122,6 +123,8 @@ private:
                 plan_.buffers.size());
     if (const KernelStep* k = s.kernel()) check_kernel_step(s, *k, name);
     check_needs(s, name);
+    check_computed(s, name);
+    check_aliases(s, name);
     check_overlap(s, name);
     check_failing(s, name);
     write(s, name);
@@ -209,6 +212,54 @@ private:
             content_[at(b)] == ir::no_node ? "nothing" : label(g_, content_[at(b)]));
   }
 
+  void check_computed(const Step& s, const std::string& name) {
+    require(s.computes.size() == s.filled.size(), "{} computes {} nodes into {} buffers", name,
+            s.computes.size(), s.filled.size());
+    for (NodeId id : s.computes)
+      require(is_computed_.insert(id).second, "{} computes {}, which another step computes", name,
+              label(g_, id));
+  }
+
+  /// What a step writes over is what its aliases say, and what its kernel or library call can write
+  /// over.
+  void check_aliases(const Step& s, const std::string& name) const {
+    for (const Alias& a : s.aliases) {
+      const int b = buffer_of(s, a.value);
+      require(b != none, "{} says that it stores {}, which it does not compute", name,
+              label(g_, a.value));
+      const bool is_own_product = product_of(s) == b && g_[a.over].op->is(ir::Kind::contraction);
+      require(content_[at(b)] == a.over || is_own_product,
+              "{} says that it stores {} over {}, which does not lie there", name,
+              label(g_, a.value), label(g_, a.over));
+      require(can_overwrite(s, a, b), "{} stores {} over {}, which it still reads then", name,
+              label(g_, a.value), label(g_, a.over));
+    }
+    for (int b : s.writes) {
+      const NodeId old = content_[at(b)];
+      require(old == ir::no_node ||
+                  std::ranges::find(s.aliases, old, &Alias::over) != s.aliases.end(),
+              "{} writes over {} and does not say so", name, label(g_, std::max(old, 0)));
+    }
+  }
+  /// Where a step puts what it computes: for others, or for its epilogue alone.
+  static int buffer_of(const Step& s, NodeId id) {
+    for (std::size_t i = 0; i < s.computes.size() && i < s.filled.size(); ++i)
+      if (s.computes[i] == id) return s.filled[i];
+    return product_of(s);
+  }
+  bool can_overwrite(const Step& s, const Alias& a, int b) const {
+    const KernelStep* k = s.kernel();
+    if (k && plan_.groups[at(k->kernel)].find(a.value)) {
+      const auto param = static_cast<int>(std::ranges::find(k->buffers, b) - k->buffers.begin());
+      return may_overwrite(plan_.kernels[at(k->kernel)], param, [&](const Value& v) {
+        return v.access->param == param && !stores(s, v.node, b);
+      });
+    }
+    const ir::GraphNode& n = g_[a.value];
+    const auto operand = n.op->call ? n.op->call->results.front().in_place_of : std::nullopt;
+    return operand && storage_of(g_, n.inputs[*operand]) == a.over;
+  }
+
   /// What a step reads lies in no slot that it writes, but for what it overwrites element by
   /// element.
   void check_overlap(const Step& s, const std::string& name) const {
@@ -229,8 +280,6 @@ private:
   }
 
   void write(const Step& s, const std::string& name) {
-    require(s.computes.size() == s.filled.size(), "{} computes {} nodes into {} buffers", name,
-            s.computes.size(), s.filled.size());
     for (int b : s.writes) {
       if (buffer(b).kind == BufferKind::temp) {
         const int other = std::exchange(in_slot_[at(buffer(b).index)], b);
@@ -241,8 +290,6 @@ private:
     for (std::size_t i = 0; i < s.computes.size(); ++i) {
       const NodeId id = s.computes[i];
       const int b = s.filled[i];
-      require(is_computed_.insert(id).second, "{} computes {}, which another step computes", name,
-              label(g_, id));
       require(contains(s.writes, b), "{} computes {} into buffer {}, which it does not write", name,
               label(g_, id), b);
       require(content_[at(b)] == ir::no_node, "{} computes {} and {} into buffer {}", name,

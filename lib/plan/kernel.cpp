@@ -7,21 +7,6 @@ namespace kroton::plan {
 namespace dims = ir::dims;
 namespace {
 
-/// Calls `f` with every access of the kernel, reductions' and scratch arrays' own included.
-template <class K, class F> void for_each_access(K& kernel, F f) {
-  for (auto& v : kernel.values)
-    if (auto* access = v.access.get()) f(*access);
-  for_each_block(kernel, [&](auto& b) {
-    for (auto& s : b.stores) f(s.access);
-  });
-  for (auto& r : kernel.reductions) {
-    f(r.array);
-    f(r.part);
-    f(r.best);
-    f(r.position);
-  }
-}
-
 template <class F> void for_each_axis_list(Kernel& kernel, F f) {
   for (Reduction& r : kernel.reductions) {
     f(r.kept);

@@ -173,6 +173,21 @@ template <class K, class F> void for_each_block(K& kernel, F f) {
   for (auto& s : kernel.finish) f(s.block);
 }
 
+/// Calls `f` with every access, reductions' and scratch arrays' own included.
+template <class K, class F> void for_each_access(K& kernel, F f) {
+  for (auto& v : kernel.values)
+    if (auto* access = v.access.get()) f(*access);
+  for_each_block(kernel, [&](auto& b) {
+    for (auto& s : b.stores) f(s.access);
+  });
+  for (auto& r : kernel.reductions) {
+    f(r.array);
+    f(r.part);
+    f(r.best);
+    f(r.position);
+  }
+}
+
 /// Where each scratch array starts in a chunk's scratch memory, in bytes; the last entry is the
 /// total.
 std::vector<Dim> scratch_offsets(const Kernel&);

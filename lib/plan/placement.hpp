@@ -1,55 +1,56 @@
 #pragma once
-/// Decides where each value lives: the caller's outputs, a shared variable's own memory, or a
-/// slot of the arena that is reused once its value has been read for the last time.
+/// Decides where each value lies: the caller's outputs, a shared variable's own memory, or a
+/// slot of the arena that is reused once its value has been read for the last time; and which
+/// values are written over others.
+///
+///   const Placement p = place(graph, padding, leaves, results, uses);
+///   p.buffer_of.at(id);        // the buffer of a node that has memory of its own
+///   p.aliases[step];           // what the step writes over what it reads
+///
+/// It knows of a step only what StepUse says, and changes nothing.
 #include <map>
-#include <optional>
-#include <set>
+#include <span>
+#include <vector>
 
-#include "lib/plan/lower.hpp"
+#include "lib/plan/padding.hpp"
 #include "lib/plan/plan.hpp"
 
 namespace kroton::plan {
 
-/// Told first who reads what when (`is_read`, steps in order), then asked step by step.
-class Placement {
-public:
-  Placement(Plan& plan, std::size_t outputs, const Padding& padding)
-      : plan_(plan), outputs_(outputs), padding_(padding) {}
-
-  void add_leaf(NodeId id);
-  void is_output(NodeId id, int index);
-  /// `id` is the new value of the leaf `shared` (no_node if the graph does not read it).
-  void is_update(NodeId id, NodeId shared, int index);
-  void is_read(NodeId storage, int step, bool is_fallible);
-
-  void begin_step(int step, bool is_fallible);
-  int buffer_of(NodeId storage) const { return buffer_of_.at(storage); }
-  /// Places a node; in the memory of `in_place` if that may be overwritten now.
-  int place_node(NodeId id, std::optional<NodeId> in_place);
-  /// Places what a kernel stores, none of it in the memory of `held`, and gives the buffer of each
-  /// parameter; parameters that come to share memory become one.
-  std::vector<int> place_kernel(Lowered& lowered, const std::vector<NodeId>& stored,
-                                const std::set<NodeId>& held = {});
-  void end_step();
-
-private:
-  bool may_overwrite(NodeId storage, NodeId by) const;
-  int add_buffer(NodeId id, BufferKind kind, int index);
-  int take_slot(const Dim& bytes);
-
-  Plan& plan_;
-  std::size_t outputs_;
-  const Padding& padding_;
-  std::map<NodeId, int> buffer_of_;
-  std::map<NodeId, int> output_of_;
-  std::map<NodeId, std::pair<NodeId, int>> update_of_; ///< new value → (shared leaf, update number)
-  std::map<NodeId, int> last_read_;
-  std::map<int, std::vector<NodeId>> ends_at_; ///< what each step is the last to read
-  int last_fallible_ = -1;
-  int step_ = 0;
-  bool step_is_fallible_ = false;
-  std::vector<int> free_slots_;
-  std::set<NodeId> overwritten_;
+/// A node that a step stores.
+struct StoredNode {
+  NodeId id = ir::no_node;
+  /// The nodes in whose memory the step could store it, best first. Whether anybody else still
+  /// needs them is for the placement to find out.
+  std::vector<NodeId> may_overwrite = {};
 };
+
+/// What a step does to memory.
+struct StepUse {
+  std::vector<NodeId> reads;      ///< the nodes whose memory it reads
+  std::vector<StoredNode> stores; ///< in the order in which they get their buffers
+  bool can_fail = false;
+};
+
+/// What is handed to the caller and to shared variables.
+struct Results {
+  /// A new value and the leaf that stands for its variable: no_node if the graph does not read it.
+  struct Update {
+    NodeId value = ir::no_node, variable = ir::no_node;
+  };
+  std::vector<NodeId> outputs;
+  std::vector<Update> updates;
+};
+
+struct Placement {
+  std::vector<Buffer> buffers; ///< those of the leaves first, then in the order of stores
+  std::vector<Dim> slots;      ///< bytes of each slot of the arena
+  std::map<NodeId, int> buffer_of;
+  std::vector<std::vector<Alias>> aliases; ///< of each step
+};
+
+/// `uses` are the steps in their order.
+Placement place(const Graph& graph, const Padding& padding, std::span<const NodeId> leaves,
+                const Results& results, std::span<const StepUse> uses);
 
 } // namespace kroton::plan

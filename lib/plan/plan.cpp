@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/contraction.hpp"
+#include "lib/plan/alias.hpp"
 #include "lib/plan/check.hpp"
 #include "lib/plan/constants.hpp"
 #include "lib/plan/epilogue.hpp"
@@ -147,51 +149,135 @@ std::vector<const void*> leaves_of(const Graph& g, const std::vector<NodeId>& va
   return leaves;
 }
 
-/// Tells the placement of all leaves, of what is an output or the new value of one of `updated`,
-/// and of who reads what when.
-void introduce(Placement& placement, const Graph& g, std::span<const NodeId> order,
-               std::span<const Item> items, std::size_t outputs,
-               const std::vector<const void*>& updated) {
-  std::map<const void*, NodeId> leaf_of;
-  for (NodeId id : order)
-    if (g[id].is_leaf()) {
-      placement.add_leaf(id);
-      leaf_of.emplace(g[id].params.leaf(), id);
-    }
-  for (std::size_t i = 0; i < outputs; ++i)
-    placement.is_output(g.outputs()[i], static_cast<int>(i));
-  for (std::size_t i = 0; i < updated.size(); ++i) {
-    const auto leaf = updated[i] ? leaf_of.find(updated[i]) : leaf_of.end();
-    placement.is_update(g.outputs()[outputs + i],
-                        leaf == leaf_of.end() ? ir::no_node : leaf->second, static_cast<int>(i));
-  }
-  for (std::size_t s = 0; s < items.size(); ++s)
-    for (NodeId id : items[s].needs)
-      placement.is_read(id, static_cast<int>(s), items[s].is_fallible);
+std::vector<NodeId> leaves_in(const Graph& g, std::span<const NodeId> order) {
+  std::vector<NodeId> leaves;
+  std::ranges::copy_if(order, std::back_inserter(leaves),
+                       [&](NodeId id) { return g[id].is_leaf(); });
+  return leaves;
 }
 
-/// Makes the steps of a plan one after the other, and puts what they compute into buffers.
+/// `updated` is what stands behind the variables that the graph's further outputs are the new
+/// values of.
+Results results_of(const Graph& g, std::span<const NodeId> leaves, std::size_t outputs,
+                   const std::vector<const void*>& updated) {
+  std::map<const void*, NodeId> leaf_of{{nullptr, ir::no_node}};
+  for (NodeId id : leaves) leaf_of.emplace(g[id].params.leaf(), id);
+  const auto first_new_value = g.outputs().begin() + static_cast<std::ptrdiff_t>(outputs);
+  Results results{.outputs = {g.outputs().begin(), first_new_value}};
+  for (std::size_t i = 0; i < updated.size(); ++i) {
+    const auto leaf = leaf_of.find(updated[i]);
+    results.updates.push_back({first_new_value[static_cast<std::ptrdiff_t>(i)],
+                               leaf == leaf_of.end() ? ir::no_node : leaf->second});
+  }
+  return results;
+}
+
+/// A group's kernel before anything is placed: each parameter is one node's.
+struct GroupKernel {
+  Lowered lowered;
+  std::vector<NodeId> stored; ///< the members that somebody else needs
+};
+
+GroupKernel lower_group(const Graph& g, const Group& group, const std::set<NodeId>& needed,
+                        const Padding& padding, const PlanOptions& options) {
+  std::set<NodeId> stored;
+  for (const Member& m : group.members)
+    if (needed.contains(m.id)) stored.insert(m.id);
+  GroupKernel k{lower(g, group, stored, padding, options.shares_sums),
+                {stored.begin(), stored.end()}};
+  if (options.is_checked) check_kernel(k.lowered.kernel);
+  return k;
+}
+
+/// The stored node behind views and aliases.
+NodeId base_of(const Graph& g, NodeId id) {
+  while (is_view(g, id) || is_alias(g, id)) id = g[id].inputs[0];
+  return id;
+}
+
+bool reads(const Graph& g, const Group& group, NodeId storage) {
+  return std::ranges::any_of(group.members, [&](const Member& m) {
+    return std::ranges::any_of(elementwise_edges(g, m.id), [&](const Edge& e) {
+      return storage_of(g, e.view.base) == storage;
+    });
+  });
+}
+
+/// The stored node whose memory a result of a library call may be written to, unless something else
+/// keeps it: it is the operand itself, element by element, and no other operand reads it.
+std::optional<NodeId> overwritten_by(const Graph& g, NodeId id) {
+  const ir::GraphNode& n = g[id];
+  const ir::CallResult& result = n.op->call->results.front();
+  if (!result.in_place_of) return std::nullopt;
+  const NodeId storage = storage_of(g, n.inputs[*result.in_place_of]);
+  if (is_view(g, storage)) return std::nullopt;
+  for (std::size_t i = 0; i < n.inputs.size(); ++i)
+    if (i != *result.in_place_of && base_of(g, n.inputs[i]) == storage) return std::nullopt;
+  return storage;
+}
+
+/// What a kernel stores, none of it in the memory of `held`.
+void add_stores(StepUse& use, const Graph& g, const GroupKernel& kernel,
+                const std::set<NodeId>& held) {
+  const std::vector<NodeId>& params = kernel.lowered.params;
+  for (NodeId id : kernel.stored) {
+    const auto out = std::ranges::find(params, id);
+    KROTON_CHECK(out != params.end(), "a kernel does not store {}", g[id].op->name);
+    StoredNode stored{id};
+    for (int in : overwritable_by(kernel.lowered.kernel, static_cast<int>(out - params.begin())))
+      if (const NodeId old = params[static_cast<std::size_t>(in)]; !held.contains(old))
+        stored.may_overwrite.push_back(old);
+    use.stores.push_back(std::move(stored));
+  }
+}
+
+/// Where the epilogue of a product stores nothing: other elements of the product are still being
+/// computed then.
+std::set<NodeId> held_by(const Graph& g, NodeId product) {
+  std::set<NodeId> held;
+  for (NodeId i : g[product].inputs)
+    held.insert(storage_of(g, resolve_view(g, i, g[i].type.rank()).base));
+  if (g[product].op == &ops::gemm) held.insert(product);
+  return held;
+}
+
+/// `group` and `kernel` are null where the step has none.
+StepUse use_of(const Graph& g, const Item& item, const Group* group, const GroupKernel* kernel) {
+  StepUse use{.reads = {item.needs.begin(), item.needs.end()}, .can_fail = item.is_fallible};
+  if (item.node != ir::no_node) {
+    StoredNode result{item.node};
+    const std::optional<NodeId> old = overwritten_by(g, item.node);
+    if (old && !(group && reads(g, *group, *old))) result.may_overwrite.push_back(*old);
+    use.stores.push_back(std::move(result));
+  }
+  if (kernel)
+    add_stores(use, g, *kernel,
+               item.node == ir::no_node ? std::set<NodeId>{} : held_by(g, item.node));
+  return use;
+}
+
+/// Makes the steps of a plan, one after the other, from what is lowered and placed.
 class StepMaker {
 public:
   /// `needed` are the nodes that some other step or the caller reads.
   StepMaker(Plan& plan, std::vector<Group>& groups, std::set<NodeId> needed, const Padding& padding,
-            Placement& placement, const PlanOptions& options)
+            const Placement& placement, const PlanOptions& options)
       : plan_(plan), g_(plan.graph), groups_(groups), needed_(std::move(needed)), padding_(padding),
         placement_(placement), options_(options) {}
 
-  Step make(const Item& item, int number) {
+  /// `kernel` is that of the item's group, if it has one.
+  Step make(const Item& item, GroupKernel* kernel) {
     Step step;
-    placement_.begin_step(number, item.is_fallible);
-    if (item.group >= 0 && item.node != ir::no_node)
-      add_product_with_epilogue(step, item.node, group_of(item));
-    else if (item.group >= 0)
-      step.what = add_kernel(step, group_of(item), {});
+    step.aliases = placement_.aliases[plan_.steps.size()];
+    if (kernel && item.node != ir::no_node)
+      add_product_with_epilogue(step, item, *kernel);
+    else if (kernel)
+      step.what = add_kernel(step, item, *kernel);
     else if (g_[item.node].op->is(ir::Kind::contraction))
-      step.what = add_contraction(step, item.node, nullptr);
+      step.what = add_contraction(step, item.node);
     else
       step.what = add_call(step, item.node);
-    for (NodeId id : step.computes) step.filled.push_back(placement_.buffer_of(id));
-    placement_.end_step();
+    for (NodeId id : step.computes) step.filled.push_back(placement_.buffer_of.at(id));
     step.is_fallible = can_fail(step);
     return step;
   }
@@ -208,31 +294,23 @@ private:
         [](const LibraryStep& l) { return l.op->has(ir::Property::fallible); });
   }
 
-  Group& group_of(const Item& item) { return groups_[static_cast<std::size_t>(item.group)]; }
-
-  /// Nothing is stored where `held` lie.
-  KernelStep add_kernel(Step& step, Group& group, const std::set<NodeId>& held) {
-    std::set<NodeId> stored;
-    for (const Member& m : group.members)
-      if (needed_.contains(m.id)) stored.insert(m.id);
-    Lowered lowered = lower(g_, group, stored, padding_, options_.shares_sums);
-    if (options_.is_checked) check_kernel(lowered.kernel);
-    step.computes.insert(step.computes.end(), stored.begin(), stored.end());
+  KernelStep add_kernel(Step& step, const Item& item, GroupKernel& kernel) {
+    Lowered lowered = with_aliases(std::move(kernel.lowered), step.aliases);
+    step.computes.insert(step.computes.end(), kernel.stored.begin(), kernel.stored.end());
     KernelStep k;
     k.kernel = static_cast<int>(plan_.kernels.size());
-    k.buffers = placement_.place_kernel(lowered, {stored.begin(), stored.end()}, held);
+    for (NodeId id : lowered.params) k.buffers.push_back(placement_.buffer_of.at(id));
     for (std::size_t i = 0; i < k.buffers.size(); ++i) {
       const Param& p = lowered.kernel.params[i];
       if (p.is_read) step.reads.push_back(k.buffers[i]);
       if (p.is_written) step.writes.push_back(k.buffers[i]);
     }
     plan_.kernels.push_back(std::move(lowered.kernel));
-    plan_.groups.push_back(std::move(group));
+    plan_.groups.push_back(std::move(groups_[static_cast<std::size_t>(item.group)]));
     return k;
   }
 
-  /// `epilogue`, if there is one, is computed in the same step.
-  ContractionStep add_contraction(Step& step, NodeId id, const Group* epilogue) {
+  ContractionStep add_contraction(Step& step, NodeId id) {
     const ir::GraphNode& n = g_[id];
     const ir::LibraryCall& call = *n.op->call;
     const std::size_t first = n.op == &ops::gemm ? 1 : 0;
@@ -246,34 +324,18 @@ private:
       c.alpha = read_operand(step, n.inputs[3], call.layout_of(3));
       c.c = read_operand(step, n.inputs[0], call.layout_of(0)).buffer;
     }
-    std::optional<NodeId> accumulates = overwritten_by(id, call.results.front());
-    if (accumulates && epilogue && reads(*epilogue, *accumulates)) accumulates.reset();
-    c.out = write(step, id, accumulates);
+    c.out = write(step, id);
     c.out_row = padding_.strides(id)[c.shape.size() - 2];
     return c;
   }
 
-  bool reads(const Group& group, NodeId storage) const {
-    return std::ranges::any_of(group.members, [&](const Member& m) {
-      return std::ranges::any_of(elementwise_edges(g_, m.id), [&](const Edge& e) {
-        return storage_of(g_, e.view.base) == storage;
-      });
-    });
-  }
-
-  /// Other elements are still being computed while the epilogue stores, so it stores nothing where
-  /// the product reads.
-  void add_product_with_epilogue(Step& step, NodeId product, Group& group) {
-    ContractionStep c = add_contraction(step, product, &group);
-    Epilogue e{.keeps_product = needed_.contains(product)};
+  void add_product_with_epilogue(Step& step, const Item& item, GroupKernel& kernel) {
+    ContractionStep c = add_contraction(step, item.node);
+    Epilogue e{.keeps_product = needed_.contains(item.node)};
     if (!e.keeps_product) step.computes.clear();
-    std::set<NodeId> held;
-    for (NodeId i : g_[product].inputs)
-      held.insert(storage_of(g_, resolve_view(g_, i, g_[i].type.rank()).base));
-    if (c.c) held.insert(product);
     const std::vector<int> read_by_product = std::exchange(step.reads, {});
     step.writes.clear(); // the product's memory may be what the epilogue writes
-    e.kernel = add_kernel(step, group, held);
+    e.kernel = add_kernel(step, item, kernel);
     e.product =
         static_cast<int>(std::ranges::find(e.kernel.buffers, c.out) - e.kernel.buffers.begin());
     std::erase(step.reads, c.out);
@@ -290,33 +352,14 @@ private:
     for (std::size_t i = 0; i < n.inputs.size(); ++i)
       s.operands.push_back(
           {read_operand(step, n.inputs[i], call.layout_of(i)), g_[n.inputs[i]].type.shape});
-    const int out = write(step, id, overwritten_by(id, call.results.front()));
+    const int out = write(step, id);
     s.results.push_back({{out, Dim(0), padding_.strides(id)}, n.type.shape});
     if (call.numbers) s.numbers = call.numbers(g_, id);
     return s;
   }
 
-  /// The stored node whose memory a result of a call may be written to, unless something else keeps
-  /// it: it is the operand itself, element by element, and no other operand reads it.
-  std::optional<NodeId> overwritten_by(NodeId id, const ir::CallResult& result) const {
-    if (!result.in_place_of) return std::nullopt;
-    const ir::GraphNode& n = g_[id];
-    const NodeId operand = n.inputs[*result.in_place_of];
-    const NodeId storage = storage_of(g_, operand);
-    if (is_view(g_, storage)) return std::nullopt;
-    for (std::size_t i = 0; i < n.inputs.size(); ++i)
-      if (i != *result.in_place_of && base_of(n.inputs[i]) == storage) return std::nullopt;
-    return storage;
-  }
-
-  /// The stored node behind views and aliases.
-  NodeId base_of(NodeId id) const {
-    while (is_view(g_, id) || is_alias(g_, id)) id = g_[id].inputs[0];
-    return id;
-  }
-
   int read(Step& step, NodeId storage) {
-    step.reads.push_back(placement_.buffer_of(storage));
+    step.reads.push_back(placement_.buffer_of.at(storage));
     return step.reads.back();
   }
 
@@ -328,8 +371,8 @@ private:
     return std::move(view.operand);
   }
 
-  int write(Step& step, NodeId id, std::optional<NodeId> in_place) {
-    step.writes.push_back(placement_.place_node(id, in_place));
+  int write(Step& step, NodeId id) {
+    step.writes.push_back(placement_.buffer_of.at(id));
     step.computes = {id};
     return step.writes.back();
   }
@@ -339,7 +382,7 @@ private:
   std::vector<Group>& groups_;
   const std::set<NodeId> needed_;
   const Padding& padding_;
-  Placement& placement_;
+  const Placement& placement_;
   const PlanOptions& options_;
 };
 
@@ -368,14 +411,28 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
       if (id != item.node) needed.insert(id);
 
   const Padding padding = choose_padding(g, fusion.groups);
-  Placement placement(plan, options.outputs, padding);
-  introduce(placement, g, order, items, options.outputs, updated);
+  std::vector<std::optional<GroupKernel>> kernels;
+  std::vector<StepUse> uses;
+  for (const Item& item : items) {
+    const Group* group = nullptr;
+    std::optional<GroupKernel>& kernel = kernels.emplace_back();
+    if (item.group >= 0) {
+      group = &fusion.groups[static_cast<std::size_t>(item.group)];
+      kernel = lower_group(g, *group, needed, padding, options);
+    }
+    uses.push_back(use_of(g, item, group, kernel ? &*kernel : nullptr));
+  }
+  const std::vector<NodeId> leaves = leaves_in(g, order);
+  Placement placement =
+      place(g, padding, leaves, results_of(g, leaves, options.outputs, updated), uses);
+  plan.buffers = std::move(placement.buffers);
+  plan.slots = std::move(placement.slots);
   plan.steps.reserve(items.size());
   plan.kernels.reserve(fusion.groups.size());
   plan.groups.reserve(fusion.groups.size());
   StepMaker maker(plan, fusion.groups, std::move(needed), padding, placement, options);
-  for (const Item& item : items)
-    plan.steps.push_back(maker.make(item, static_cast<int>(plan.steps.size())));
+  for (std::size_t s = 0; s < items.size(); ++s)
+    plan.steps.push_back(maker.make(items[s], kernels[s] ? &*kernels[s] : nullptr));
   share_constants(plan.kernels);
   if (options.is_checked) check_plan(plan, options);
   return plan;
@@ -437,6 +494,15 @@ std::string describe(const Plan& plan, const Step& s) {
       [](const LibraryStep& l) { return describe(l); });
 }
 
+/// ", in place [b3]": the buffers in which a result takes the place of an operand.
+std::string describe_aliases(const Step& s) {
+  std::vector<int> in_place;
+  for (std::size_t i = 0; i < s.computes.size(); ++i)
+    if (std::ranges::find(s.aliases, s.computes[i], &Alias::value) != s.aliases.end())
+      in_place.push_back(s.filled[i]);
+  return in_place.empty() ? "" : fmt::format(", in place [b{}]", fmt::join(in_place, ", b"));
+}
+
 } // namespace
 
 std::string Plan::to_string() const {
@@ -454,8 +520,8 @@ std::string Plan::to_string() const {
   text += "steps\n";
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Step& s = steps[i];
-    text += fmt::format("  {}: {} reads [b{}] writes [b{}]{}\n", i, describe(*this, s),
-                        fmt::join(s.reads, ", b"), fmt::join(s.writes, ", b"),
+    text += fmt::format("  {}: {} reads [b{}] writes [b{}]{}{}\n", i, describe(*this, s),
+                        fmt::join(s.reads, ", b"), fmt::join(s.writes, ", b"), describe_aliases(s),
                         s.is_fallible ? ", may fail" : "");
   }
   if (!slots.empty()) {

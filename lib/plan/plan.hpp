@@ -83,6 +83,13 @@ struct LibraryStep {
   bool is_ordered = true;   ///< What the function adds up is added in one order in every call.
 };
 
+/// A node that a step stores in the memory of one that it reads and nobody reads later.
+struct Alias {
+  NodeId value = ir::no_node, over = ir::no_node;
+
+  bool operator==(const Alias&) const = default;
+};
+
 /// Kinds of step are told apart by `support::match` alone, so that each place that has to know
 /// a new one does not compile until it does.
 struct Step {
@@ -90,6 +97,7 @@ struct Step {
   std::vector<NodeId> computes; ///< the nodes it stores …
   std::vector<int> filled;      ///< … and the buffer of each
   std::vector<int> reads, writes;
+  std::vector<Alias> aliases; ///< of what it computes; see Placement
   bool is_fallible = false;
 
   /// The kernel that it runs, alone or with a product; null for other steps.

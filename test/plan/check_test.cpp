@@ -266,6 +266,37 @@ TEST_CASE("a step says what it reads and writes", "[plan][check]") {
       says(found(planned({taken}), of_kernel([](Step& s) { s.is_fallible = false; })), "may fail"));
 }
 
+TEST_CASE("a step writes over what its aliases say, and can", "[plan][check]") {
+  const auto change = [](auto f) {
+    return [f](Plan& p) {
+      for (Step& s : p.steps)
+        if (!s.aliases.empty()) return f(p, s);
+      FAIL("no step writes over anything");
+    };
+  };
+  const Shared w = shared(Array::zeros<float>({8}), "w");
+  const Planned kernel = planned({chain}), variable = planned({}, {{w, w * 2 + 1}});
+  for (const Planned& p : {kernel, variable}) {
+    CHECK(says(found(p, change([](Plan&, Step& s) { s.aliases.clear(); })), "and does not say so"));
+    CHECK(says(found(p, change([](Plan&, Step& s) { s.aliases[0].over = s.aliases[0].value; })),
+               "which does not lie there"));
+    CHECK(says(found(p, change([](Plan&, Step& s) { s.aliases[0].value = s.aliases[0].over; })),
+               "which it does not compute"));
+    // The kernel reads another element than it writes.
+    CHECK(says(found(p, change([](Plan& q, Step& s) {
+                       Kernel& k = q.kernels[static_cast<std::size_t>(s.kernel()->kernel)];
+                       value(k, ValueKind::load).access.get()->offset = Dim(1);
+                     })),
+               "which it still reads then"));
+  }
+  CHECK(says(found(planned({x + 1}),
+                   [](Plan& p) {
+                     Step& s = p.steps[0];
+                     s.aliases.push_back({s.computes[0], p.buffers[0].node});
+                   }),
+             "which does not lie there"));
+}
+
 TEST_CASE("buffers fit their nodes and slots", "[plan][check]") {
   const auto temp = [](auto change) {
     return [change](Plan& p) {
