@@ -74,7 +74,7 @@ Texts render_texts(const plan::Plan& plan, int vector_bytes, const Tamper& tampe
   return texts;
 }
 
-const Derivation& Origin::get() const {
+const Derivation& LazyDerivation::get() const {
   if (const Derivation* known = this->known()) return *known;
   const std::lock_guard lock(mutex_);
   if (const Derivation* known = this->known()) return *known;

@@ -81,14 +81,15 @@ struct Derivation {
   double rewrite_ms = 0, plan_ms = 0;
 };
 
-/// A derivation, made when it is first needed; safe to use from many threads.
-class Origin {
+/// A derivation that is made on first access; safe to use from many threads. Where a plan came from
+/// the cache, nobody may ever ask for it.
+class LazyDerivation {
 public:
-  explicit Origin(std::function<Derivation()> derive) : derive_(std::move(derive)) {}
-  explicit Origin(Derivation derivation)
+  explicit LazyDerivation(std::function<Derivation()> derive) : derive_(std::move(derive)) {}
+  explicit LazyDerivation(Derivation derivation)
       : derivation_(std::move(derivation)), known_(&*derivation_) {}
-  Origin(const Origin&) = delete;
-  Origin& operator=(const Origin&) = delete;
+  LazyDerivation(const LazyDerivation&) = delete;
+  LazyDerivation& operator=(const LazyDerivation&) = delete;
 
   const Derivation& get() const;
   /// Null while nobody has asked for it.

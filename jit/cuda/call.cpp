@@ -39,7 +39,7 @@ public:
     f_.writes.clear();
     f_.known_results.clear();
     f_.staged.clear();
-    f_.kept.clear();
+    f_.alive_until_enqueued.clear();
     f_.copies.clear();
   }
   InFlight(const InFlight&) = delete;
@@ -142,7 +142,7 @@ void CudaProgram::Call::take_argument(const Array& argument, Address& to, int bu
   }
   if (!argument.is_contiguous()) p_.packed_arguments_.fetch_add(1, std::memory_order_relaxed);
   if (place.memory || has_exact_memory()) {
-    to = use_to_read(f_.kept.emplace_back(copy_to_gpu(argument, p_.gpu_)));
+    to = use_to_read(f_.alive_until_enqueued.emplace_back(copy_to_gpu(argument, p_.gpu_)));
     return;
   }
   f_.staged.push_back({buffer, argument.contiguous(p_.signature_.where)});
@@ -318,12 +318,12 @@ void CudaProgram::Call::clear_records(Sink& sink) {
 /// Waits for the steps that can fail, and throws for the first that did.
 void CudaProgram::Call::check_records() {
   const std::size_t nbytes = f_.record_addresses.size() * sizeof(ir::Failure);
-  p_.gpu_.check(driver().cuMemcpyDtoHAsync_v2(f_.told.memory(), f_.records_address, nbytes,
-                                              f_.queue.stream()),
+  p_.gpu_.check(driver().cuMemcpyDtoHAsync_v2(f_.host_failure_records.memory(), f_.records_address,
+                                              nbytes, f_.queue.stream()),
                 "copying to the host");
   f_.queue.mark();
   f_.queue.synchronize();
-  const auto* records = static_cast<const ir::Failure*>(f_.told.memory());
+  const auto* records = static_cast<const ir::Failure*>(f_.host_failure_records.memory());
   for (const BoundStep& s : p_.steps_)
     if (s.record && records[*s.record].kind != 0) p_.step_failed(s.number, records[*s.record]);
 }

@@ -32,8 +32,8 @@ CudaProgram::CudaFrame::CudaFrame(Gpu& gpu_of_frame, const std::string& user, in
     : gpu(gpu_of_frame), queue(gpu.take_queue(user)), record_addresses(record_count),
       counter_addresses(counter_count), arena(queue, owner), scratch(queue, owner),
       staged_memory(queue, owner), records(queue, owner), counters(queue, owner), staging(queue),
-      told(gpu, record_count * sizeof(ir::Failure)), until_check(gpu), after_check(gpu),
-      whole(gpu) {}
+      host_failure_records(gpu, record_count * sizeof(ir::Failure)), until_check(gpu),
+      after_check(gpu), whole(gpu) {}
 
 void CudaProgram::CudaFrame::clear_counters() {
   if (counter_addresses.empty()) return;

@@ -94,7 +94,7 @@ struct CudaProgram::CudaFrame : Frame {
   DeviceWorkspace arena, scratch, staged_memory, records, counters;
   std::deque<DeviceWorkspace> slots; ///< of the arena, one by one, where memory is exact
   Staging staging;
-  Pinned told; ///< the failure records, fetched
+  Pinned host_failure_records; ///< copies of those on the device
   Replays until_check, after_check, whole;
 
   // Of the call at hand.
@@ -103,7 +103,7 @@ struct CudaProgram::CudaFrame : Frame {
   std::vector<Staged> staged;
   std::vector<support::Interval> leaf_intervals, intervals; ///< see RangeCode
   std::vector<KnownResult> known_results;
-  std::vector<Array> kept;                     ///< until the work is on the queue
+  std::vector<Array> alive_until_enqueued;     ///< arguments copied for this call
   std::vector<std::pair<Array, Array>> copies; ///< given outputs, and what to copy into each
 };
 

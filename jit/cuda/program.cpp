@@ -188,7 +188,7 @@ void CudaProgram::load_chosen(CudaFrame& f) const {
   std::vector<int> kernels;
   for (const CudaFrame::Chosen& c : f.chosen)
     if (c.launch) kernels.push_back(c.launch->code);
-  want(kernels);
+  load_deferred(kernels);
   for (CudaFrame::Chosen& c : f.chosen) {
     if (!c.launch) continue;
     c.entry = static_cast<const CudaCode&>(code(c.launch->code)).entry(c.launch->entry);

@@ -83,7 +83,7 @@ private:
     if (!lookup.found) return false;
     result_.compile_ms = ms_since(begin_);
     result_.origin =
-        std::make_shared<Origin>([recipe = recipe_, assumptions = result_.assumptions] {
+        std::make_shared<LazyDerivation>([recipe = recipe_, assumptions = result_.assumptions] {
           return recipe->derive(assumptions);
         });
     assemble(std::move(lookup.found->plan), std::move(lookup.found->kernels));
@@ -93,7 +93,8 @@ private:
   /// Makes the plan and gets its kernels one by one; keeps the plan, if it has a key.
   void make(const cache::Key* key) {
     result_.plan_outcome = cache::Outcome::made;
-    auto origin = std::make_shared<Origin>(recipe_->derive(result_.assumptions, compiling_));
+    auto origin =
+        std::make_shared<LazyDerivation>(recipe_->derive(result_.assumptions, compiling_));
     give_up_if_asked(compiling_);
     const auto start = Clock::now();
     const Texts& texts = origin->get().texts;

@@ -1,5 +1,5 @@
 #pragma once
-/// What a function is compiled from, as often as a version of it is wanted.
+/// The immutable inputs of a compilation: `compile` is called once for each version of a function.
 ///
 ///   Compiled any = compile(recipe, {});
 ///   Compiled small = compile(recipe, {.sizes = {{batch, 32}}});
@@ -16,7 +16,7 @@ namespace kroton::jit {
 
 struct Compiled {
   Assumptions assumptions;
-  std::shared_ptr<const Origin> origin;
+  std::shared_ptr<const LazyDerivation> origin;
   std::unique_ptr<Program> program;
   cache::Outcome plan_outcome = cache::Outcome::made;
   std::string plan_level;       ///< which shared level had the plan

@@ -78,7 +78,7 @@ void Program::arrange(Frame& frame) const {
   lay_out(frame);
 }
 
-void Program::want(std::span<const int> kernels) const {
+void Program::load_deferred(std::span<const int> kernels) const {
   const auto missing = [&] {
     const std::lock_guard lock(loading_);
     std::vector<std::size_t> numbers;

@@ -30,7 +30,7 @@ struct ProgramParts {
   std::vector<LoadedKernel> kernels; ///< those of `bound`, in its order
   const Signature& signature;
   const Leaves& leaves;
-  std::shared_ptr<const Origin> origin; ///< what the plan was made from
+  std::shared_ptr<const LazyDerivation> origin; ///< what the plan was made from
   /// Gets kernels that were deferred.
   std::function<std::vector<LoadedKernel>(const std::vector<KernelText>&)> get;
 };
@@ -127,10 +127,10 @@ protected:
   static Shape shape_of(const std::vector<int>& slots, const Frame& frame);
   /// Throws unless output `i` can be written into `target` in this call.
   void check_given(const Array& target, std::size_t i, const Frame& frame) const;
-  /// Gets those of these kernels that were deferred and that no sizes wanted before. Throws
+  /// Compiles or loads those of these kernels that were deferred and are not loaded yet. Throws
   /// CompileError.
-  void want(std::span<const int> kernels) const;
-  /// The code of a kernel that was not deferred, or that the thread has wanted.
+  void load_deferred(std::span<const int> kernels) const;
+  /// The code of a kernel that was not deferred, or that `load_deferred` has loaded.
   const Code& code(int kernel) const { return *loaded_[static_cast<std::size_t>(kernel)].code; }
   /// Makes all new values visible; needs the variables' locks.
   void commit_updates();
@@ -140,7 +140,7 @@ protected:
 
   BoundPlan bound_;
   Signature signature_;
-  std::shared_ptr<const Origin> origin_;
+  std::shared_ptr<const LazyDerivation> origin_;
 
   std::vector<Source> sources_;
   std::vector<std::pair<int, Array>> constants_; ///< buffer and its value

@@ -34,15 +34,15 @@ template <class V, class F> void apply(const EvalContext& c, Array& out, F f) {
   std::vector<Array> dense;
   Read<V> read[max_arity] = {};
   const void* from[max_arity] = {};
-  const double* rest[max_arity] = {};
+  const double* remainder[max_arity] = {};
   const auto kept = [&](const Array& a) {
     return std::as_const(dense.emplace_back(a.broadcast_to(out.shape()).contiguous())).raw();
   };
   for (std::size_t k = 0; k < arity; ++k) {
     read[k] = reader<V>(c.inputs[k].dtype());
     from[k] = kept(c.inputs[k]);
-    if (!c.rests.empty() && is_float(c.inputs[k].dtype()))
-      rest[k] = static_cast<const double*>(kept(c.rests[k]));
+    if (!c.remainders.empty() && is_float(c.inputs[k].dtype()))
+      remainder[k] = static_cast<const double*>(kept(c.remainders[k]));
   }
   support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
     const Results<T> to(c, out);
@@ -50,7 +50,7 @@ template <class V, class F> void apply(const EvalContext& c, Array& out, F f) {
     for (std::int64_t i = 0; i < out.numel(); ++i) {
       for (std::size_t k = 0; k < arity; ++k) {
         v[k] = read[k](from[k], i);
-        if (rest[k] && rest[k][i] != 0) v[k] += static_cast<V>(rest[k][i]);
+        if (remainder[k] && remainder[k][i] != 0) v[k] += static_cast<V>(remainder[k][i]);
       }
       to.set(i, f(v));
     }
@@ -64,7 +64,7 @@ Array evaluate_elementwise(const EvalContext& c) {
   Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
   if (has_float(c.inputs)) {
     KROTON_CHECK(c.op.eval_float, "{} has no evaluator for floats", c.op.name);
-    if (c.rests.empty())
+    if (c.remainders.empty())
       apply<double>(c, out, c.op.eval_float);
     else
       apply<long double>(c, out, c.op.eval_float);
@@ -83,17 +83,18 @@ EvalContext EvalContext::of_result(std::size_t k, const Op& by) const {
                 .declared = results[k].declared,
                 .shape = results[k].shape,
                 .size_of = size_of,
-                .rests = rests};
-  c.rest = results[k].rest;
-  c.flushes = flushes;
+                .remainders = remainders};
+  c.remainder = results[k].remainder;
+  c.flush_denormals = flush_denormals;
   return c;
 }
 
 namespace {
 
-/// Evaluated widened, a float is the sum of both; any other value is `nearest`, and `rest` again.
+/// Evaluated widened, a float is the sum of both; any other value is `nearest`, and `remainder`
+/// again.
 struct Value {
-  Array nearest, rest;
+  Array nearest, remainder;
 };
 
 /// How the floats of an op's result come about.
@@ -140,13 +141,14 @@ Value evaluate_node(EvalContext c, Precision precision) {
   Value value;
   if (making_of(c.op) == Making::moved) {
     value.nearest = eval(c);
-    c.inputs = c.rests;
-    value.rest = eval(c);
+    c.inputs = c.remainders;
+    value.remainder = eval(c);
   } else {
-    value.rest = Array::empty(DType::bool_, {}); // is still there if the evaluator writes none
-    c.rest = &value.rest;
+    value.remainder = Array::empty(DType::bool_, {}); // is still there if the evaluator writes none
+    c.remainder = &value.remainder;
     value.nearest = eval(c);
-    KROTON_CHECK(value.rest.dtype() == DType::f64 && value.rest.shape() == value.nearest.shape(),
+    KROTON_CHECK(value.remainder.dtype() == DType::f64 &&
+                     value.remainder.shape() == value.nearest.shape(),
                  "the evaluator of {} does not say what is missing from its f64", c.op.name);
   }
   return value;
@@ -155,10 +157,11 @@ Value evaluate_node(EvalContext c, Precision precision) {
 /// The results of a node that has several, each as of a node of its own.
 std::vector<Value> evaluate_parts(const EvalContext& c, std::vector<EvalResult> results,
                                   Precision precision) {
-  const bool has_rests = precision != Precision::rounded && has_float(c.inputs);
+  const bool has_remainders = precision != Precision::rounded && has_float(c.inputs);
   std::vector<Value> values(results.size());
   for (std::size_t k = 0; k < results.size(); ++k)
-    results[k].rest = has_rests && is_float(results[k].dtype) ? &values[k].rest : nullptr;
+    results[k].remainder =
+        has_remainders && is_float(results[k].dtype) ? &values[k].remainder : nullptr;
   EvalContext all = c;
   all.results = results;
   std::vector<Array> arrays = c.op.eval_all(all);
@@ -166,10 +169,10 @@ std::vector<Value> evaluate_parts(const EvalContext& c, std::vector<EvalResult> 
                arrays.size(), values.size());
   for (std::size_t k = 0; k < values.size(); ++k) {
     values[k].nearest = std::move(arrays[k]);
-    if (results[k].rest) continue;
-    values[k].rest = precision != Precision::rounded && is_float(results[k].dtype)
-                         ? Array::zeros(results[k].dtype, results[k].shape)
-                         : values[k].nearest;
+    if (results[k].remainder) continue;
+    values[k].remainder = precision != Precision::rounded && is_float(results[k].dtype)
+                              ? Array::zeros(results[k].dtype, results[k].shape)
+                              : values[k].nearest;
   }
   return values;
 }
@@ -306,7 +309,7 @@ std::vector<Value> evaluate_nudged_parts(const EvalContext& c, std::vector<EvalR
   for (std::size_t k = 0; k < values.size(); ++k) {
     if (!is_float(values[k].nearest.dtype())) continue;
     const Elements elements({&values[k].nearest, 1}, values[k].nearest.shape());
-    values[k].nearest = values[k].rest = Nudger(nudge + k, id)(
+    values[k].nearest = values[k].remainder = Nudger(nudge + k, id)(
         values[k].nearest, [&](std::int64_t i) { return elements.are_whole(i); },
         [](std::int64_t) { return false; });
   }
@@ -379,10 +382,10 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
       if (--uses[of] == 0) parts.erase(of);
       continue;
     }
-    std::vector<Array> inputs, rests;
+    std::vector<Array> inputs, remainders;
     for (NodeId i : n.inputs) {
       inputs.push_back(values.at(i).nearest);
-      if (is_widened) rests.push_back(values.at(i).rest);
+      if (is_widened) remainders.push_back(values.at(i).remainder);
     }
     Shape shape;
     for (const Dim& d : n.type.shape) shape.push_back(size(d));
@@ -393,8 +396,8 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
                               .declared = n.type.dtype,
                               .shape = shape,
                               .size_of = bindings.size_of,
-                              .rests = rests,
-                              .flushes = precision == Precision::flushed};
+                              .remainders = remainders,
+                              .flush_denormals = precision == Precision::flushed};
     KROTON_CHECK(n.op->eval || n.op->eval_all || n.op->is(Kind::elementwise), "{} {} has no value",
                  n.op->name, n.name);
     try {

@@ -150,7 +150,7 @@ struct EvalResult {
   DType dtype;    ///< f64 for every float when evaluating widened
   DType declared; ///< the result's own dtype
   Shape shape;
-  Array* rest; ///< what is missing from it, as EvalContext::rest
+  Array* remainder; ///< what is missing from it, as EvalContext::remainder
 };
 
 struct EvalContext {
@@ -161,14 +161,17 @@ struct EvalContext {
   DType declared; ///< the node's own dtype
   std::span<const std::int64_t> shape;                        ///< of the result
   const std::function<std::int64_t(const DimNode&)>& size_of; ///< of symbols and scalars
-  /// Evaluating widened, what is missing from the f64 in `inputs`; other inputs as they are there.
-  std::span<const Array> rests = {};
-  /// Evaluating an f64 widened, what is missing from it: written by ops that compute. Else null.
-  Array* rest = nullptr;
-  bool flushes = false; ///< results below the normal numbers of f64 to zero
+  /// With Precision::widened a float is a pair, the nearest f64 and what remains beyond it:
+  /// `inputs` has the first halves and this the second. Of other dtypes it has the inputs
+  /// themselves.
+  std::span<const Array> remainders = {};
+  /// With Precision::widened, the second half of the result, for ops that compute to write. Null
+  /// if there is none.
+  Array* remainder = nullptr;
+  bool flush_denormals = false; ///< results smaller than the smallest normal f64 become 0
 
   /// Of a node with several results, which `eval_all` gives; `dtype`, `declared`, `shape` and
-  /// `rest` say nothing then.
+  /// `remainder` say nothing then.
   std::span<const EvalResult> results = {};
 
   std::int64_t size(const Dim& d) const { return dims::evaluate(d, size_of); }
@@ -245,11 +248,11 @@ struct Op {
   FloatEvaluator eval_float = {};
   Wide (*eval_int)(const Wide*) = nullptr;
   /// Instead of both. Reductions, scatters, contractions, library functions and elementwise ops
-  /// that are no casts compute, and write `rest`; the others move elements, and are called for the
-  /// inputs and once more for their rests.
+  /// that are no casts compute, and write `remainder`; the others move elements, and are called for
+  /// the inputs and once more for their remainders.
   Array (*eval)(const EvalContext&) = nullptr;
-  /// Instead of all three, of an op with several results: an array for each, and the rest of each
-  /// that has one to be written.
+  /// Instead of all three, of an op with several results: an array for each, and the remainder of
+  /// each that has one to be written.
   std::vector<Array> (*eval_all)(const EvalContext&) = nullptr;
   /// The op over one more axis, which is the result's first. Null: elementwise ops and reductions,
   /// which follow from their kind; others cannot be mapped (kt::vmap).
@@ -259,7 +262,7 @@ struct Op {
   support::Interval (*range)(const Op&, const support::Interval* inputs) = nullptr;
   /// The contribution to each input's gradient; a null Expr where there is none.
   std::vector<Expr> (*gradient)(const GradContext&) = nullptr;
-  /// One per input; the last stands for the rest.
+  /// One per input; the last is repeated for further inputs.
   std::vector<Domain> domain = {};
   /// Of ops that a library computes, and no kernel; see lib/ir/call.hpp. Matrix products have one
   /// too: they are computed by kernels of their own or by a library, as sizes decide.

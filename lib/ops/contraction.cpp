@@ -99,14 +99,14 @@ Array multiply(const EvalContext& c, std::size_t first) {
 Array eval_matmul(const EvalContext& c) { return multiply(c, 0); }
 
 Array eval_gemm(const EvalContext& c) {
-  Array rest;
+  Array remainder;
   EvalContext inner = c;
-  if (c.rest != nullptr) inner.rest = &rest;
+  if (c.remainder != nullptr) inner.remainder = &remainder;
   const Array product = multiply(inner, 1);
   Array out = Array::empty(c.dtype, product.shape());
   support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
     if constexpr (std::is_floating_point_v<T>) {
-      const ir::Terms<T> so_far(c, 0), alpha(c, 3), terms(product, rest, c.rest != nullptr);
+      const ir::Terms<T> so_far(c, 0), alpha(c, 3), terms(product, remainder, c.remainder != nullptr);
       const ir::Results<T> to(c, out);
       for (std::int64_t i = 0; i < out.numel(); ++i)
         to.set(i,

@@ -108,7 +108,7 @@ template <class V, class From> void add_rows(const EvalContext& c, const From& f
 
 Array eval_index_add(const EvalContext& c) {
   Array out = Array::zeros(c.dtype, Shape(c.shape.begin(), c.shape.end()));
-  if (c.rest != nullptr) {
+  if (c.remainder != nullptr) {
     std::vector<long double> sums(static_cast<std::size_t>(out.numel()));
     add_rows(c, ir::Terms<double>(c, 0), sums.data());
     const ir::Results<double> to(c, out);

@@ -44,7 +44,7 @@ Type infer_reduction(InferContext& c) {
   return {c.op.result == Result::position ? DType::i64 : c.in(0).dtype, std::move(shape)};
 }
 
-/// The input, or its rest, seen as [kept, reduced].
+/// The input, or its remainders, seen as [kept, reduced].
 Array kept_then_reduced(const EvalContext& c, const Array& a, std::int64_t& kept,
                         std::int64_t& reduced) {
   std::vector<int> order;

@@ -216,16 +216,16 @@ std::optional<NodeId> overwritten_by(const Graph& g, NodeId id) {
   return storage;
 }
 
-/// What a kernel stores, none of it in the memory of `held`.
+/// Places what a kernel stores in none of the buffers of `must_not_alias`.
 void add_stores(StepUse& use, const Graph& g, const GroupKernel& kernel,
-                const std::set<NodeId>& held) {
+                const std::set<NodeId>& must_not_alias) {
   const std::vector<NodeId>& params = kernel.lowered.params;
   for (NodeId id : kernel.stored) {
     const auto out = std::ranges::find(params, id);
     KROTON_CHECK(out != params.end(), "a kernel does not store {}", g[id].op->name);
     StoredNode stored{id};
     for (int in : overwritable_by(kernel.lowered.kernel, static_cast<int>(out - params.begin())))
-      if (const NodeId old = params[static_cast<std::size_t>(in)]; !held.contains(old))
+      if (const NodeId old = params[static_cast<std::size_t>(in)]; !must_not_alias.contains(old))
         stored.may_overwrite.push_back(old);
     use.stores.push_back(std::move(stored));
   }
@@ -234,11 +234,11 @@ void add_stores(StepUse& use, const Graph& g, const GroupKernel& kernel,
 /// Where the epilogue of a product stores nothing: other elements of the product are still being
 /// computed then.
 std::set<NodeId> held_by(const Graph& g, NodeId product) {
-  std::set<NodeId> held;
+  std::set<NodeId> must_not_alias;
   for (NodeId i : g[product].inputs)
-    held.insert(storage_of(g, resolve_view(g, i, g[i].type.rank()).base));
-  if (g[product].op == &ops::gemm) held.insert(product);
-  return held;
+    must_not_alias.insert(storage_of(g, resolve_view(g, i, g[i].type.rank()).base));
+  if (g[product].op == &ops::gemm) must_not_alias.insert(product);
+  return must_not_alias;
 }
 
 /// `group` and `kernel` are null where the step has none.
