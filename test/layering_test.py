@@ -5,7 +5,7 @@
 
     include <- lib <- codegen <- jit          lib/support <- cache <- jit, tools/kroton
     lib: support < data < ir < ops < rewrite < grad < plan; lib/nn and examples see the public API alone
-    codegen: prelude, loop < cpp < product; prelude, loop < cuda
+    codegen: schedule < loop; prelude, schedule, loop < cpp < product; prelude, schedule, loop < cuda
     jit: compile < bound < run < cpu, cuda < function < report
     LLVM headers only in jit/cpu, CUDA headers only in jit/cuda, and no fmt or spdlog in include
     Kinds of step are told apart by support::match, which does not compile where one is left out
@@ -17,7 +17,7 @@ from pathlib import Path
 
 LIB_ORDER = ["support", "data", "ir", "ops", "rewrite", "grad", "plan"]
 LIB = [f"lib/{room}" for room in LIB_ORDER]
-CODEGEN = [f"codegen/{room}" for room in ["prelude", "loop", "cpp", "product", "cuda"]]
+CODEGEN = [f"codegen/{room}" for room in ["prelude", "schedule", "loop", "cpp", "product", "cuda"]]
 JIT = [f"jit/{room}" for room in ["compile", "bound", "run", "cpu", "cuda", "function", "report"]]
 BELOW_JIT = ["include", "cache"] + LIB + CODEGEN
 
@@ -27,10 +27,11 @@ ALLOWED = {
     **{room: ["include"] + LIB[:i] for i, room in enumerate(LIB)},
     "lib/nn": ["include"],
     "codegen/prelude": ["include"] + LIB,
-    "codegen/loop": ["include"] + LIB,
-    "codegen/cpp": ["include", "codegen/prelude", "codegen/loop"] + LIB,
-    "codegen/product": ["include", "codegen/prelude", "codegen/cpp"] + LIB,
-    "codegen/cuda": ["include", "codegen/prelude", "codegen/loop"] + LIB,
+    "codegen/schedule": ["include"] + LIB,
+    "codegen/loop": ["include", "codegen/schedule"] + LIB,
+    "codegen/cpp": ["include", "codegen/prelude", "codegen/schedule", "codegen/loop"] + LIB,
+    "codegen/product": ["include", "codegen/prelude", "codegen/schedule", "codegen/cpp"] + LIB,
+    "codegen/cuda": ["include", "codegen/prelude", "codegen/schedule", "codegen/loop"] + LIB,
     "cache": ["include", "lib/support"],
     "tools/kroton": ["include", "lib/support", "cache"],
     **{room: BELOW_JIT + JIT[:i] for i, room in enumerate(JIT)},

@@ -7,23 +7,20 @@
 #include "codegen/prelude/prelude.hpp"
 #include "codegen/cpp/statements.hpp"
 #include "lib/support/error.hpp"
+#include "lib/support/match.hpp"
 
 namespace kroton::codegen {
 namespace {
 
-/// Results of this many bytes and more are not worth a place in the caches.
-constexpr std::int64_t streams_from = std::int64_t{16} << 20;
-
 class Renderer : Statements {
 public:
-  /// `streaming` are the lanes of a second text, for results larger than the caches.
-  Renderer(const Kernel& kernel, Lanes lanes, Lanes streaming)
-      : Statements(kernel, std::move(lanes)), k_(kernel), offsets_(scratch_offsets(kernel)),
-        streaming_(std::move(streaming)) {}
+  Renderer(const Kernel& kernel, const CpuSchedule& schedule)
+      : Statements(kernel, schedule), k_(kernel), offsets_(scratch_offsets(kernel)) {}
 
   KernelSource run() {
     std::string body = rows_function();
-    if (can_stream()) body += Renderer(k_, streaming_, {}).streamed_function();
+    if (const Streaming* s = streaming())
+      body += Renderer(k_, {.axes = 1, .lanes = s->lanes, .form = FlatForm{}}).streamed_function();
     body += finish_function();
     body += entry_points();
     std::string head = header();
@@ -88,15 +85,16 @@ private:
     emit_values(k_.prologue, 1);
     for (std::size_t r = 0; r < k_.reductions.size(); ++r)
       if (k_.reductions[r].is_outer) emit_start(static_cast<int>(r), 1);
-    if (!has_inner() && lanes().count > 0) {
-      emit_vector_loop(k_.stages, 0, "begin", "end", false, false, 1);
-    } else if (!has_inner()) {
-      emit_loop(k_.stages, 0, "begin", "end", false, 1, [&](int depth) {
-        for (const Stage& s : k_.stages) emit_stage(s, depth);
-      });
-    } else {
-      emit_row_loop();
-    }
+    support::match(
+        schedule().form, [](const ScalarForm&) {},
+        [&](const FlatForm& form) {
+          if (lanes().count > 0)
+            return emit_vector_loop(k_.stages, form.loop, 0, "begin", "end", false, 1);
+          emit_loop(form.loop, 0, "begin", "end", 1, [&](int depth) {
+            for (const Stage& s : k_.stages) emit_stage(s, {}, depth);
+          });
+        },
+        [&](const RowForm& form) { emit_row_loop(form); });
     for (std::size_t r = 0; r < k_.reductions.size(); ++r) {
       const Reduction& x = reduction(static_cast<int>(r));
       if (!x.is_outer || !x.kept.empty()) continue;
@@ -108,27 +106,9 @@ private:
     return take();
   }
 
-  /// Whether the kernel does little but write one array, front to back: then large results are
-  /// written past the caches, which saves reading each line before it is overwritten.
-  bool can_stream() const {
-    constexpr std::int64_t little_work = 24;
-    const auto is_random = [](const Value& v) { return v.kind == ValueKind::uniform; };
-    if (streaming_.count == 0 || has_inner() || k_.axes.size() != 1 ||
-        std::ranges::any_of(k_.values, is_random) || !k_.reductions.empty() || !k_.finish.empty() ||
-        k_.stages.size() != 1 || k_.cost > little_work)
-      return false;
-    const Stage& s = k_.stages[0];
-    if (!s.row.stores.empty() || s.loop.stores.size() != 1) return false;
-    const Access& a = s.loop.stores[0].access;
-    const Param& p = k_.params[static_cast<std::size_t>(a.param)];
-    return is_float(p.dtype) && !p.is_read && a.offset.is(0) && a.terms.size() == 1 &&
-           a.terms[0].coefficient.is(1) &&
-           !(k_.axes[0].is_static() && result_bytes() < streams_from);
-  }
-  std::int64_t result_bytes() const {
-    const Access& a = k_.stages[0].loop.stores[0].access;
-    return k_.axes[0].value() *
-           static_cast<std::int64_t>(item_size(k_.params[static_cast<std::size_t>(a.param)].dtype));
+  const Streaming* streaming() const {
+    const auto* flat = std::get_if<FlatForm>(&schedule().form);
+    return flat && flat->streaming ? &*flat->streaming : nullptr;
   }
 
   /// The rows a vector at a time, each written once.
@@ -148,29 +128,25 @@ private:
 
   /// The rows, in stretches if sums of f32 over them are kept in parts, random numbers
   /// drawn, or the ends of rows computed for many.
-  void emit_row_loop() {
-    std::vector<int> parts, runs;
+  void emit_row_loop(const RowForm& form) {
+    if (form.stretch == 0) return emit_rows(form, "begin", "end", 1);
+    std::vector<int> parts;
     for (std::size_t r = 0; r < k_.reductions.size(); ++r)
       if (k_.reductions[r].has_part()) parts.push_back(static_cast<int>(r));
-    for (const Stage& s : k_.stages)
-      std::ranges::copy_if(runs_of(s), std::back_inserter(runs),
-                           [&](int id) { return is_drawn_for_rows(id); });
-    if (parts.empty() && runs.empty() && lanes().ends.empty()) return emit_rows("begin", "end", 1);
     const std::string row = row_name();
-    for (int id : runs)
-      emit_array(value(id).dtype, run_name(id), longest_row_stretch * k_.axes.back().value(), 1);
-    for (int id : lanes().saved)
-      emit_array(value(id).dtype, saved_name(id), longest_row_stretch, 1);
+    for (int id : form.runs)
+      emit_array(value(id).dtype, run_name(id), form.stretch * k_.axes.back().value(), 1);
+    for (int id : lanes().saved) emit_array(value(id).dtype, saved_name(id), form.stretch, 1);
     line(1, fmt::format("for (i64 {0}_from = begin; {0}_from < end; {0}_from += {1}) {{", row,
-                        longest_row_stretch));
+                        form.stretch));
     line(2, fmt::format("const i64 {0}_to = {0}_from + {1} < end ? {0}_from + {1} : end;", row,
-                        longest_row_stretch));
-    for (int id : runs) emit_run(id, 0, 2);
+                        form.stretch));
+    for (int id : form.runs) emit_run(id, 0, 2);
     for_kept(parts, [&](const Reduction& x) {
       return fmt::format("{} = {};", element(x.part), limit(x.dtype, x.op->fold->identity));
     });
-    emit_rows(row + "_from", row + "_to", 2);
-    emit_row_ends(2);
+    emit_rows(form, row + "_from", row + "_to", 2);
+    emit_row_ends(form.of_ends, 2);
     for_kept(parts, [&](const Reduction& x) {
       return fmt::format("{0} = {0} + {1};", element(x.array), element(x.part));
     });
@@ -186,8 +162,9 @@ private:
   }
   std::string row_name() const { return k_.rows == 1 ? "i0" : "row"; }
 
-  void emit_rows(const std::string& begin, const std::string& end, int indent) {
-    if (is_column_fold()) return emit_column_folds(begin, end, indent);
+  void emit_rows(const RowForm& form, const std::string& begin, const std::string& end,
+                 int indent) {
+    if (form.rows_at_once > 1) return emit_column_folds(form.rows_at_once, begin, end, indent);
     line(indent, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", row_name(), begin, end));
     // Several row axes are recovered from the running number, the last one fastest.
     std::string rest = "row";
@@ -197,7 +174,8 @@ private:
                               : fmt::format("const i64 i{} = {} % {};", a, rest, n));
       rest = fmt::format("{} / {}", rest, n);
     }
-    for (const Stage& s : k_.stages) emit_stage(s, indent + 1);
+    for (std::size_t s = 0; s < k_.stages.size(); ++s)
+      emit_stage(k_.stages[s], form.stages[s], indent + 1);
     emit_saves(indent + 1);
     line(indent, "}");
   }
@@ -302,30 +280,11 @@ private:
     return inner.empty() ? std::to_string(elements)
                          : fmt::format("{} / (1 + {}) + 1", elements, inner);
   }
-  /// About 20 us of work: five times what handing out chunks costs.
-  std::string grain() const {
-    return rows_of(std::max<std::int64_t>(256, 65536 / (1 + k_.cost / 8)));
-  }
-  /// Whether the result of a fold over the rows depends on their order, which is then that of the
-  /// chunks: floats are rounded, and of a fold that we know nothing of we do not know it.
-  bool has_ordered_chunks() const {
-    return std::ranges::any_of(k_.reductions, [](const Reduction& r) {
-      switch (r.op->fold->combine) {
-      case ir::Combine::sum:
-      case ir::Combine::other:
-        return r.is_outer && is_float(r.dtype);
-      case ir::Combine::maximum:
-      case ir::Combine::minimum:
-        break;
-      }
-      return false;
-    });
-  }
+  std::string grain() const { return rows_of(schedule().chunks.elements); }
   /// Chunks that the sizes alone decide, whatever the work is; where that is little, one after the
   /// other.
   void emit_ordered_chunks() {
-    constexpr std::int64_t elements = 8192;
-    line(1, fmt::format("const i64 grain = {};", rows_of(elements)));
+    line(1, fmt::format("const i64 grain = {};", rows_of(schedule().chunks.ordered_elements)));
     emit_chunk_count();
     line(1, fmt::format("if (n > {})", grain()));
     line(2, "rt->parallel_for(rt, n, grain, chunk, &f);");
@@ -353,12 +312,9 @@ private:
       line(1, "const Frame& f = *(const Frame*)frame;");
       const std::string call =
           fmt::format("(begin, end{}{});", arguments(), scratch_arguments("worker"));
-      if (can_stream()) {
-        const Param& p =
-            k_.params[static_cast<std::size_t>(k_.stages[0].loop.stores[0].access.param)];
-        line(1, fmt::format("if ({} >= {}) return rows_streamed{}", frame_dim(k_.axes[0]),
-                            streams_from / static_cast<std::int64_t>(item_size(p.dtype)), call));
-      }
+      if (const Streaming* s = streaming())
+        line(1, fmt::format("if ({} >= {}) return rows_streamed{}", frame_dim(k_.axes[0]), s->from,
+                            call));
       line(1, "rows" + call);
       line(0, "}");
     }
@@ -368,7 +324,7 @@ private:
     line(1, "Frame f{rt, buffers, sizes};");
     if (!k_.axes.empty()) {
       line(1, fmt::format("const i64 n = {};", row_count()));
-      if (has_ordered_chunks()) {
+      if (schedule().chunks.ordered_elements > 0) {
         emit_ordered_chunks();
       } else {
         line(1, fmt::format("const i64 grain = {};", grain()));
@@ -385,7 +341,6 @@ private:
 
   const Kernel& k_;
   std::vector<Dim> offsets_;
-  Lanes streaming_;
 };
 
 } // namespace
@@ -414,9 +369,8 @@ static inline i64 checked(const Runtime* rt, int site, i64 at, i64 bound) {
   return text;
 }
 
-KernelSource render(const plan::Kernel& kernel, int vector_bytes) {
-  return Renderer(kernel, choose_lanes(kernel, vector_bytes), flat_lanes(kernel, vector_bytes))
-      .run();
+KernelSource render(const plan::Kernel& kernel, const CpuSchedule& schedule) {
+  return Renderer(kernel, schedule).run();
 }
 
 } // namespace kroton::codegen

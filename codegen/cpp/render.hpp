@@ -1,7 +1,7 @@
 #pragma once
 /// Loop IR to C++ text that a person can read.
 ///
-///   KernelSource s = render(kernel, 64);
+///   KernelSource s = render(kernel, schedule_for_cpu(kernel, 64));
 ///   // s.text is what is compiled and what the cache key covers
 ///
 /// The text defines `extern "C" void kernel(const Runtime*, void* const* buffers, const i64*
@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/schedule/cpu.hpp"
 #include "lib/plan/kernel.hpp"
 
 namespace kroton::codegen {
@@ -23,8 +24,8 @@ struct KernelSource {
   std::vector<std::pair<int, ir::NodeId>> lines;
 };
 
-/// `vector_bytes` is the width of the target's registers.
-KernelSource render(const plan::Kernel& kernel, int vector_bytes);
+/// The kernel as `schedule` says that it runs.
+KernelSource render(const plan::Kernel& kernel, const CpuSchedule& schedule);
 
 /// What every kernel begins with: the table that it is handed, spelled as in
 /// jit/run/runtime_abi.hpp.

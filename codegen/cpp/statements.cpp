@@ -1,21 +1,10 @@
 #include "codegen/cpp/statements.hpp"
 
 #include <algorithm>
-#include <bit>
 
 #include "codegen/loop/literal.hpp"
 
 namespace kroton::codegen {
-namespace {
-
-/// Loops of a constant length up to this may be written out.
-constexpr std::int64_t most_unrolled = 4;
-
-/// Random numbers that are drawn at a time.
-constexpr std::int64_t longest_run = 1024;
-
-} // namespace
-
 void Statements::emit_vector_stores(const Block& b, int axis, int indent) {
   for (const Store& s : b.stores) {
     note_stored(s.value);
@@ -28,10 +17,6 @@ Text Statements::vector_operand(int id) const {
   return lanes().is_vector(id) ? text
                                : atom(fmt::format("vec<{}, {}>({})", type_name(value(id).dtype),
                                                   lanes().count, text.whole()));
-}
-
-bool Statements::is_stretched_variable(int r) const {
-  return is_stretched(r) && reduction(r).kept.empty();
 }
 
 const Access& Statements::folded_array(const Reduction& r) const {
@@ -74,20 +59,15 @@ void Statements::emit_start(int r, int indent) {
 }
 
 void Statements::open_loop(int axis, int indent) {
-  const Dim& d = k_.axes[static_cast<std::size_t>(axis)];
-  if (d.is_static() && d.value() > most_unrolled)
+  if (std::ranges::find(schedule_.rolled, axis) != schedule_.rolled.end())
     line(indent, "#pragma clang loop unroll(disable)");
   line(indent, loop_over(axis));
-}
-
-bool Statements::folds_in_loop(int r) const {
-  return !has_inner() || !reduction(r).kept.empty() || !reduction(r).reduced.empty();
 }
 
 void Statements::fold_all(const Stage& s, int indent, bool inside_loop) {
   for (int r : s.reductions) {
     const Reduction& x = reduction(r);
-    if (folds_in_loop(r) != inside_loop || lanes().is_end(x.value)) continue;
+    if (folds_in_loop(k_, x) != inside_loop || lanes().is_end(x.value)) continue;
     if (!is_stretched(r) || (!x.kept.empty() && folded_dtype(x) == x.dtype))
       emit_fold(x, accumulator(r), best_so_far(r), operand(x.value), access_index(x.position),
                 indent);
@@ -101,48 +81,35 @@ void Statements::fold_all(const Stage& s, int indent, bool inside_loop) {
   }
 }
 
-void Statements::emit_loop(const std::vector<Stage>& stages, int axis, const std::string& begin,
-                           const std::string& end, bool is_short, int indent,
+void Statements::emit_loop(const CpuLoop& loop, int axis, const std::string& begin,
+                           const std::string& end, int indent,
                            const std::function<void(int indent)>& body) {
-  std::vector<int> parts;
-  for (const Stage& s : stages)
-    for (int r : s.reductions)
-      if (is_stretched_variable(r) && folds_in_loop(r)) parts.push_back(r);
   const std::string i = axis_name(axis);
   int depth = indent;
-  const bool is_split = !parts.empty() && !is_short;
-  if (is_split) {
-    line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i,
-                              begin, end, longest_stretch));
-    line(depth, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i,
-                            longest_stretch, end));
+  const bool is_split = loop.stretch > 0;
+  if (is_split) depth = open_stretches(loop, axis, begin, end, indent);
+  for (const LoopFold& f : loop.folds) {
+    const Reduction& x = reduction(f.reduction);
+    line(depth, fmt::format("{} {}_part = {};", type_name(x.dtype), result_name(f.reduction),
+                            limit(x.dtype, x.op->fold->identity)));
   }
-  for (int r : parts)
-    line(depth, fmt::format("{} {}_part = {};", type_name(reduction(r).dtype), result_name(r),
-                            limit(reduction(r).dtype, reduction(r).op->fold->identity)));
   line(depth, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", i,
                           is_split ? i + "_from" : begin, is_split ? i + "_to" : end));
   body(depth + 1);
   line(depth, "}");
-  for (int r : parts) emit_addition(result_name(r), atom(result_name(r) + "_part"), depth);
+  for (const LoopFold& f : loop.folds)
+    emit_addition(result_name(f.reduction), atom(result_name(f.reduction) + "_part"), depth);
   if (is_split) line(indent, "}");
 }
 
-int Statements::vectors_a_turn(const std::vector<Stage>& stages, bool is_whole_axis) const {
-  int cost = 0, folds = 0;
-  for (const Stage& s : stages) {
-    for (int id : s.loop.values)
-      if (lanes().is_vector(id)) cost += value(id).op ? value(id).op->cost : 1;
-    folds += static_cast<int>(s.reductions.size());
-  }
-  const int wanted = cost <= 6 ? (folds ? 4 : 2) : cost <= 20 && folds ? 2 : 1;
-  const Dim& n = k_.axes.back();
-  return is_whole_axis && n.is_static() && n.value() < wanted * lanes().count ? 1 : wanted;
-}
-
-bool Statements::folds_lanes(int r, int axis) const {
-  return !reduction(r).has_array() || reduction(r).kept.empty() ||
-         step_along(reduction(r).array, axis).is(0);
+int Statements::open_stretches(const CpuLoop& loop, int axis, const std::string& begin,
+                               const std::string& end, int indent) {
+  const std::string i = axis_name(axis);
+  line(indent, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i, begin,
+                           end, loop.stretch));
+  line(indent + 1, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i,
+                               loop.stretch, end));
+  return indent + 1;
 }
 
 std::string_view Statements::folder(const Reduction& r) {
@@ -163,19 +130,12 @@ std::string_view Statements::folder(const Reduction& r) {
 
 std::string Statements::lanes_name(int r) { return result_name(r) + "_in"; }
 
-void Statements::emit_lanes_start(int r, int vectors, std::int64_t longest, int indent) {
-  const Reduction& x = reduction(r);
+void Statements::emit_lanes_start(const LoopFold& fold, int indent) {
+  const Reduction& x = reduction(fold.reduction);
   const bool is_sum = x.op->fold->combine == ir::Combine::sum;
   const std::string start = is_sum ? "" : fmt::format("({})", limit(x.dtype, x.op->fold->identity));
-  std::int64_t parts = vectors;
-  if (is_sum) parts *= lanes().count;
-  // Partial sums beyond the loop's length are zeros, which add nothing.
-  if (is_sum && is_float(x.dtype))
-    parts = std::max<std::int64_t>(
-        lanes().count, std::min<std::int64_t>(lanes().partial_sums(x.dtype),
-                                              std::bit_ceil(static_cast<std::uint64_t>(longest))));
   line(indent, fmt::format("{}<{}, {}, {}> {}{};", folder(x), type_name(x.dtype), lanes().count,
-                           parts, lanes_name(r), start));
+                           fold.parts, lanes_name(fold.reduction), start));
 }
 
 void Statements::emit_lanes_fold(int r, int axis, int indent) {
@@ -197,22 +157,8 @@ Text Statements::array_fold(int r, const std::string& so_far) const {
                {atom(so_far), added});
 }
 
-bool Statements::is_column_fold() const {
-  if (lanes().count == 0 || k_.rows != 1 || k_.axes.size() != 2 || k_.stages.size() != 1)
-    return false;
-  const Stage& s = k_.stages[0];
-  const auto is_load = [&](int id) {
-    return value(id).kind == ValueKind::load && value(id).access->computed.empty();
-  };
-  return s.row.stores.empty() && s.loop.stores.empty() &&
-         std::ranges::all_of(s.row.values, is_load) && draws_for_rows_only(s) &&
-         std::ranges::all_of(s.reductions, [&](int r) {
-           return reduction(r).is_outer && folds_in_loop(r) && !folds_lanes(r, 1);
-         });
-}
-
-void Statements::emit_column_folds(const std::string& begin, const std::string& end, int indent) {
-  constexpr int rows_at_once = 8;
+void Statements::emit_column_folds(int rows_at_once, const std::string& begin,
+                                   const std::string& end, int indent) {
   const Stage& s = k_.stages[0];
   line(indent, fmt::format("for (i64 i0_at = {0}; i0_at < {1}; i0_at += {2}) {{", begin, end,
                            rows_at_once));
@@ -260,18 +206,6 @@ void Statements::open_vector_loop(int axis, int vectors, const std::string& begi
        fmt::format("{}[&](i64 {}, auto m, int{}) {{", head, axis_name(axis), folds ? " k" : ""));
 }
 
-std::vector<int> Statements::runs_of(const Stage& s) const {
-  std::vector<int> runs;
-  std::ranges::copy_if(s.loop.values, std::back_inserter(runs), [&](int id) {
-    return value(id).kind == ValueKind::uniform && lanes().is_vector(id);
-  });
-  return runs;
-}
-
-bool Statements::draws_for_rows_only(const Stage& s) const {
-  return std::ranges::all_of(runs_of(s), [&](int id) { return is_drawn_for_rows(id); });
-}
-
 void Statements::emit_array(DType dtype, const std::string& name, std::int64_t length, int indent) {
   line(indent, fmt::format("alignas(64) {} {}[{}];", type_name(dtype), name, length));
 }
@@ -281,20 +215,16 @@ void Statements::emit_saves(int indent) {
     line(indent, fmt::format("{}[i0 - i0_from] = {};", saved_name(id), operand(id).whole()));
 }
 
-void Statements::emit_row_ends(int indent) {
+void Statements::emit_row_ends(const std::vector<LoopFold>& folds, int indent) {
   if (lanes().ends.empty()) return;
   for (int id : lanes().saved) set_stand_in(id, fmt::format("load({} + i, m)", saved_name(id)));
-  std::vector<int> sums;
-  for (const Stage& s : k_.stages)
-    std::ranges::copy_if(s.reductions, std::back_inserter(sums),
-                         [&](int r) { return lanes().is_end(reduction(r).value); });
-  for (int r : sums) emit_lanes_start(r, 1, longest_row_stretch, indent);
+  for (const LoopFold& f : folds) emit_lanes_start(f, indent);
   line(indent, fmt::format("in_vectors<{}, 1>(0, i0_to - i0_from, [&](i64 i, auto m, int k) {{",
                            lanes().count));
   for (int id : lanes().ends) emit_value(id, indent + 1);
-  for (int r : sums) emit_lanes_fold(r, 0, indent + 1);
+  for (const LoopFold& f : folds) emit_lanes_fold(f.reduction, 0, indent + 1);
   line(indent, "});");
-  for (int r : sums) emit_lanes_end(r, false, indent);
+  for (const LoopFold& f : folds) emit_lanes_end(f.reduction, false, indent);
   clear_stand_ins();
 }
 
@@ -315,45 +245,24 @@ void Statements::emit_run(int id, int axis, int indent) {
                            draw_name(id), operand(v.inputs[1]).whole(), first));
 }
 
-void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,
-                                  const std::string& begin, const std::string& end, bool is_short,
-                                  bool defines, int indent) {
-  std::vector<int> folds, runs;
-  for (const Stage& s : stages)
-    std::ranges::copy_if(runs_of(s), std::back_inserter(runs),
-                         [&](int id) { return !is_drawn_for_rows(id); });
-  bool has_parts = false;
-  for (const Stage& s : stages)
-    for (int r : s.reductions)
-      if (folds_in_loop(r) && folds_lanes(r, axis)) {
-        folds.push_back(r);
-        has_parts = has_parts || is_stretched(r);
-      }
-  const int vectors = vectors_a_turn(stages, has_inner());
+void Statements::emit_vector_loop(const std::vector<Stage>& stages, const CpuLoop& loop, int axis,
+                                  const std::string& begin, const std::string& end, bool defines,
+                                  int indent) {
   const std::string i = axis_name(axis);
-  const bool is_split = (has_parts && !is_short) || !runs.empty();
-  // A row's sum has the stretches that it has without random numbers.
-  const std::int64_t step = runs.empty() || has_inner() ? longest_stretch : longest_run;
+  const bool is_split = loop.stretch > 0;
   int depth = indent;
-  for (int id : runs) emit_array(value(id).dtype, run_name(id), step, depth);
-  if (is_split) {
-    line(depth++, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i,
-                              begin, end, step));
-    line(depth, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i,
-                            step, end));
-  }
-  for (int id : runs) emit_run(id, axis, depth);
-  const Dim& n = k_.axes.back();
-  const std::int64_t longest = has_inner() && n.is_static() ? n.value() : longest_stretch;
-  for (int r : folds) emit_lanes_start(r, vectors, longest, depth);
-  open_vector_loop(axis, vectors, is_split ? i + "_from" : begin, is_split ? i + "_to" : end,
-                   !folds.empty(), depth);
+  for (int id : loop.runs) emit_array(value(id).dtype, run_name(id), loop.stretch, depth);
+  if (is_split) depth = open_stretches(loop, axis, begin, end, indent);
+  for (int id : loop.runs) emit_run(id, axis, depth);
+  for (const LoopFold& f : loop.folds) emit_lanes_start(f, depth);
+  open_vector_loop(axis, loop.vectors, is_split ? i + "_from" : begin, is_split ? i + "_to" : end,
+                   !loop.folds.empty(), depth);
   for (const Stage& s : stages) {
     emit_values(s.loop, depth + 1);
     for (int r : s.reductions) {
-      if (!folds_in_loop(r)) continue;
+      if (!folds_in_loop(k_, reduction(r))) continue;
       const Access& array = folded_array(reduction(r));
-      if (folds_lanes(r, axis))
+      if (folds_lanes(reduction(r), axis))
         emit_lanes_fold(r, axis, depth + 1);
       else
         line(depth + 1, store(array, axis, array_fold(r, elements(array, axis))));
@@ -361,26 +270,22 @@ void Statements::emit_vector_loop(const std::vector<Stage>& stages, int axis,
     emit_vector_stores(s.loop, axis, depth + 1);
   }
   line(depth, "});");
-  for (int r : folds) emit_lanes_end(r, defines && !is_split && !reduction(r).is_outer, depth);
+  for (const LoopFold& f : loop.folds)
+    emit_lanes_end(f.reduction, defines && !is_split && !reduction(f.reduction).is_outer, depth);
   if (is_split) line(indent, "}");
 }
 
-void Statements::emit_stage(const Stage& s, int indent) {
+void Statements::emit_stage(const Stage& s, const CpuLoop& loop, int indent) {
   emit_values(s.row, indent);
   fold_all(s, indent, false);
   emit_stores(s.row, indent);
-  const bool has_loop = !s.loop.stores.empty() ||
-                        std::ranges::any_of(s.reductions, [&](int r) { return folds_in_loop(r); });
-  if (!has_loop) return;
+  if (!has_loop(k_, s)) return;
   const int last = static_cast<int>(k_.axes.size()) - 1;
-  const Dim& n = k_.axes.back();
-  const bool is_short = n.is_static() && n.value() <= longest_stretch;
   // One vector loop a row, not in stretches, defines what it folds to.
   const bool is_only_loop = lanes().count > 0 && last == k_.rows;
-  const bool is_one_loop = (is_short || !has_stretches(s)) && draws_for_rows_only(s);
   for (int r : s.reductions)
-    if (!reduction(r).is_outer && folds_in_loop(r) &&
-        !(is_only_loop && reduction(r).kept.empty() && is_one_loop))
+    if (!reduction(r).is_outer && folds_in_loop(k_, reduction(r)) &&
+        !(is_only_loop && reduction(r).kept.empty() && loop.stretch == 0))
       emit_start(r, indent);
   auto body = [&](int depth) {
     emit_values(s.loop, depth);
@@ -390,17 +295,12 @@ void Statements::emit_stage(const Stage& s, int indent) {
   if (!has_inner()) return body(indent);
   int depth = indent;
   for (int a = k_.rows; a < last; ++a) open_loop(a, depth++);
+  const std::string n = dim_text(k_.axes.back());
   if (lanes().count > 0)
-    emit_vector_loop({Stage{{}, s.loop, s.reductions}}, last, "0", dim_text(n), is_short,
-                     is_only_loop, depth);
+    emit_vector_loop({Stage{{}, s.loop, s.reductions}}, loop, last, "0", n, is_only_loop, depth);
   else
-    emit_loop({s}, last, "0", dim_text(n), is_short, depth, body);
+    emit_loop(loop, last, "0", n, depth, body);
   while (depth > indent) line(--depth, "}");
-}
-
-bool Statements::has_stretches(const Stage& s) const {
-  return std::ranges::any_of(s.reductions,
-                             [&](int r) { return is_stretched_variable(r) && folds_in_loop(r); });
 }
 
 } // namespace kroton::codegen

@@ -229,13 +229,6 @@ int Expressions::reads_of(const Reduction& r) {
   return places_of(r.op->fold->spell(r.dtype).text, 1) + (r.op->gives_position() ? 1 : 0);
 }
 
-bool Expressions::is_drawn_for_rows(int id) const {
-  constexpr std::int64_t longest_row = 64;
-  const Dim& n = k_.axes.back();
-  return k_.axes.size() == 2 && k_.rows == 1 && n.is_static() && n.value() <= longest_row &&
-         step_along(value(id).access, 0).is(n.value());
-}
-
 Text Expressions::vector_definition(int id) const {
   const Value& v = value(id);
   const int axis = lanes_.axis[static_cast<std::size_t>(id)], n = lanes_.count;
@@ -249,7 +242,7 @@ Text Expressions::vector_definition(int id) const {
     return guarded(v.access, elements(v.access, axis),
                    fmt::format("vec<{}, {}>({})", type_name(v.dtype), n, literal(v.dtype, 0)));
   case ValueKind::uniform:
-    if (is_drawn_for_rows(id))
+    if (lanes_.is_drawn_by_rows(id))
       return atom(fmt::format("load({0} + ({1} - {1}_from) * {2} + {3}, m)", run_name(id),
                               axis_name(axis - 1), dim_text(k_.axes.back()), axis_name(axis)));
     return atom(

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "codegen/loop/lanes.hpp"
 #include "codegen/loop/text.hpp"
+#include "codegen/schedule/lanes.hpp"
 #include "lib/plan/kernel.hpp"
 
 namespace kroton::codegen {
@@ -76,18 +76,13 @@ public:
   void set_stand_in(int id, std::string text) { stand_ins_.insert_or_assign(id, std::move(text)); }
   bool has_stand_in(int id) const { return stand_ins_.contains(id); }
   void clear_stand_ins() { stand_ins_.clear(); }
-  /// Whether a reduction's running result is wider than what it folds.
-  bool is_stretched(int r) const { return reduction(r).accumulator != reduction(r).dtype; }
+  bool is_stretched(int r) const { return codegen::is_stretched(reduction(r)); }
 
   /// Names of the parameters: a read, y written, z both.
   const std::string& param_name(int param) const { return names_[static_cast<std::size_t>(param)]; }
   const std::vector<Dim>& sizes() const { return sizes_; }
   /// The names of what follows the buffers: sizes, then draws, then constants.
   std::vector<std::string> number_names() const;
-  /// Whether random numbers are drawn for a stretch of rows at once: they are as many as they are
-  /// in the rows, one after the other, and the rows are short. Others are drawn for a stretch of
-  /// the loop that uses them.
-  bool is_drawn_for_rows(int id) const;
   /// How often a value is used; 0 for one that is only there for its checks.
   int uses(int id) const { return uses_[static_cast<std::size_t>(id)]; }
 

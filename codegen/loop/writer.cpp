@@ -82,6 +82,6 @@ std::string Writer::loop_over(int axis) const {
                      dim_text(k_.axes[static_cast<std::size_t>(axis)]));
 }
 
-bool Writer::has_inner() const { return k_.rows < static_cast<int>(k_.axes.size()); }
+bool Writer::has_inner() const { return codegen::has_inner(k_); }
 
 } // namespace kroton::codegen

@@ -29,6 +29,7 @@ struct KernelText {
   std::string title;
   std::vector<std::string> entries = {}; ///< the functions that a device launches
   bool is_deferred = false;              ///< not compiled before the sizes of a call want it
+  std::string schedule = {}; ///< how it runs, in a line for people; see codegen/schedule
 };
 
 /// A kernel as a cache has it.

@@ -59,10 +59,13 @@ Texts render_texts(const plan::Plan& plan, int vector_bytes, const Tamper& tampe
   Texts texts{.vector_bytes = vector_bytes};
   SharedTexts shared;
   for (const plan::Kernel& k : plan.kernels) {
-    codegen::KernelSource source = codegen::render(k, vector_bytes);
+    const codegen::CpuSchedule schedule = codegen::schedule_for_cpu(k, vector_bytes);
+    codegen::KernelSource source = codegen::render(k, schedule);
     if (tamper) tamper(source.text);
     texts.notes.push_back(notes_of(source.lines, plan.graph));
-    texts.kernels.push_back({shared.share(std::move(source.text)), k.title});
+    texts.kernels.push_back({.text = shared.share(std::move(source.text)),
+                             .title = k.title,
+                             .schedule = schedule.to_string()});
   }
   for (const plan::Step& step : plan.steps)
     support::match(

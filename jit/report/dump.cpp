@@ -61,6 +61,8 @@ void dump_function(const std::string& directory, const Signature& signature,
     const std::string stem =
         fmt::format("kernel-{:02}-{:.12}", i, compiled.program->kernels()[i].digest.hex());
     if (i < plan.kernels.size()) write(folder / (stem + ".ir.txt"), plan.kernels[i].to_string());
+    if (!texts[i].schedule.empty())
+      write(folder / (stem + ".schedule.txt"), texts[i].schedule + "\n");
     for (const auto& [end, text] : backend.listings(texts[i])) write(folder / (stem + end), text);
   }
 }

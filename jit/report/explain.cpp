@@ -156,11 +156,16 @@ std::string FunctionState::explain() const {
                         support::describe(plan.graph[c.consumer].where), c.why);
   text += "\n" + plan.to_string();
   text += "\nkernels\n";
-  for (const KernelStats& k : told.per_kernel)
+  const std::vector<std::size_t> distinct = distinct_kernels(p.loaded());
+  for (std::size_t i = 0; i < distinct.size(); ++i) {
+    const KernelStats& k = told.per_kernel[i];
     text += k.origin == "deferred"
                 ? fmt::format("  {:.12} {:<18} deferred until sizes want it\n", k.digest, k.title)
                 : fmt::format("  {:.12} {:<18} {} in {:.2f} ms{}\n", k.digest, k.title, k.origin,
                               k.ms, k.miss_reason.empty() ? "" : " (" + k.miss_reason + ")");
+    if (const std::string& schedule = p.texts().kernels[distinct[i]].schedule; !schedule.empty())
+      text += fmt::format("               {}\n", schedule);
+  }
   text += fmt::format("\nplan {}{}\n", told.plan_origin,
                       told.plan_miss_reason.empty() ? "" : " (" + told.plan_miss_reason + ")");
   text +=

@@ -105,6 +105,7 @@ TEST_CASE("explain tells the story of a compilation", "[function][inspection]") 
   const auto f = softmax_of_product();
   for (const auto& k : f.stats().per_kernel)
     CHECK_THAT(f.explain(), contains(k.digest.substr(0, 12)));
+  CHECK_THAT(text, contains(" lanes along axis 1, "));
 }
 
 TEST_CASE("graphs are printed as text and as Graphviz", "[function][inspection]") {

@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "lib/plan/kernel.hpp"
+#include "codegen/schedule/facts.hpp"
 
 namespace kroton::codegen {
 
@@ -28,6 +28,11 @@ struct Lanes {
   /// row by row, their latency would be that of every row.
   std::vector<int> ends, saved;
 
+  /// Random numbers that are drawn for a stretch of rows at once: they are as many as they are in
+  /// the rows, one after the other, and the rows are short. Others are drawn for a stretch of the
+  /// loop that uses them.
+  std::vector<int> drawn_by_rows;
+
   /// Into how many partial sums a loop adds up elements of a dtype: enough to keep four vectors of
   /// the target busy, whatever else the loop does, so that the order of sums of floats does not
   /// depend on that.
@@ -36,13 +41,13 @@ struct Lanes {
   }
 
   bool is_end(int value) const { return std::ranges::find(ends, value) != ends.end(); }
+  bool is_drawn_by_rows(int value) const {
+    return std::ranges::find(drawn_by_rows, value) != drawn_by_rows.end();
+  }
   bool is_vector(int value) const {
     return count > 0 && axis[static_cast<std::size_t>(value)] >= 0;
   }
 };
-
-/// The factor of `axis` in an access; 0 if the access stays where it is.
-Dim step_along(const plan::Access& access, int axis);
 
 /// `vector_bytes` is the width of the target's registers.
 Lanes choose_lanes(const plan::Kernel& kernel, int vector_bytes);

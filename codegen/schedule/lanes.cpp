@@ -1,4 +1,4 @@
-#include "codegen/loop/lanes.hpp"
+#include "codegen/schedule/lanes.hpp"
 
 #include <algorithm>
 
@@ -6,12 +6,6 @@
 
 namespace kroton::codegen {
 using namespace plan;
-
-Dim step_along(const Access& access, int axis) {
-  for (const Term& t : access.terms)
-    if (t.axis == axis) return t.coefficient;
-  return Dim(0);
-}
 
 namespace {
 
@@ -29,13 +23,14 @@ public:
     lanes_.bytes = vector_bytes;
     lanes_.count = vector_bytes / narrowest();
     const Dim& n = k_.axes.back();
-    if (is_chain() && (has_inner() || narrowest() == 4) &&
+    if (is_chain() && (has_inner(k_) || narrowest() == 4) &&
         !(n.is_static() && n.value() <= lanes_.count))
       lanes_.count *= 2;
     // Clang takes masks of fewer lanes apart bit by bit.
     lanes_.count = std::max(lanes_.count, 8);
     find_walks(last);
     find_ends();
+    find_drawn_by_rows();
     return std::move(lanes_);
   }
 
@@ -45,7 +40,7 @@ public:
   /// instructions for vectors.
   bool has_worthwhile_loop() const {
     if (k_.axes.empty()) return false;
-    if (has_inner()) return true;
+    if (has_inner(k_)) return true;
     if (k_.axes.size() == 1 && std::ranges::any_of(k_.values, loops)) return true;
     const Dim& n = k_.axes.back();
     return k_.axes.size() == 1 &&
@@ -135,6 +130,16 @@ private:
       }
   }
 
+  void find_drawn_by_rows() {
+    constexpr std::int64_t longest_row = 64;
+    const Dim& n = k_.axes.back();
+    if (k_.axes.size() != 2 || k_.rows != 1 || !n.is_static() || n.value() > longest_row) return;
+    for (std::size_t id = 0; id < k_.values.size(); ++id)
+      if (k_.values[id].kind == ValueKind::uniform && lanes_.axis[id] >= 0 &&
+          step_along(k_.values[id].access, 0).is(n.value()))
+        lanes_.drawn_by_rows.push_back(static_cast<int>(id));
+  }
+
   /// Whether what the kernel reads is known to be small.
   bool fits_caches() const {
     constexpr std::int64_t most_elements = std::int64_t{1} << 16;
@@ -146,8 +151,6 @@ private:
     }
     return true;
   }
-
-  bool has_inner() const { return k_.rows < static_cast<int>(k_.axes.size()); }
 
   const Value& value(int id) const { return k_.values[static_cast<std::size_t>(id)]; }
 

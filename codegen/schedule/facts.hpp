@@ -1,0 +1,35 @@
+#pragma once
+/// What of a kernel schedules are decided by and written from: facts, the same for every target.
+///
+///   step_along(access, axis).is(1)      // neighbours lie side by side
+///   folds_in_loop(kernel, reduction)
+#include "lib/plan/kernel.hpp"
+
+namespace kroton::codegen {
+
+/// The factor of `axis` in an access; 0 if the access stays where it is.
+Dim step_along(const plan::Access& access, int axis);
+
+/// Whether rows have a loop inside.
+inline bool has_inner(const plan::Kernel& k) { return k.rows < static_cast<int>(k.axes.size()); }
+
+/// Whether a reduction's running result is wider than what it folds.
+inline bool is_stretched(const plan::Reduction& r) { return r.accumulator != r.dtype; }
+
+/// Whether stretches of it are folded in a narrower variable first; elements of arrays are not.
+inline bool is_stretched_variable(const plan::Reduction& r) {
+  return is_stretched(r) && r.kept.empty();
+}
+
+/// Whether a reduction is folded for each element of the loop, or once a row.
+inline bool folds_in_loop(const plan::Kernel& k, const plan::Reduction& r) {
+  return !has_inner(k) || !r.kept.empty() || !r.reduced.empty();
+}
+
+/// Whether a stage does anything for each element of the inner axes.
+bool has_loop(const plan::Kernel& k, const plan::Stage& s);
+
+/// Whether the lanes of a vector along `axis` are folded into one number.
+bool folds_lanes(const plan::Reduction& r, int axis);
+
+} // namespace kroton::codegen
