@@ -11,7 +11,7 @@
 
 #include "jit/compile/capture.hpp"
 #include "jit/function/function_state.hpp"
-#include "lib/ir/eval.hpp"
+#include "lib/ir/overflow.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/support/match.hpp"
 #include "lib/support/visit_dtype.hpp"
@@ -63,13 +63,17 @@ public:
   /// The results in a precision, with roundings moved by `nudge` if that is not 0.
   using Evaluate = std::function<std::vector<Array>(ir::Precision, std::uint64_t nudge)>;
 
-  explicit Standard(Evaluate evaluate)
-      : evaluate_(std::move(evaluate)), rounded_(evaluate_(ir::Precision::rounded, 0)) {}
+  /// For each result, marks of the elements that depend on a value that overflowed.
+  using Overflowed = std::function<std::vector<Array>()>;
+
+  explicit Standard(Evaluate evaluate, Overflowed overflowed)
+      : evaluate_(std::move(evaluate)), overflowed_(std::move(overflowed)),
+        rounded_(evaluate_(ir::Precision::rounded, 0)) {}
 
   const Shape& shape(std::size_t i) const { return rounded_[i].shape(); }
   /// 0 if `got` is right as result `i`; else the largest error, relative to the largest value
   /// that is finite, or infinity. With `may_refine`, anything is right where an intermediate value
-  /// overflowed, that is where the reference is not finite.
+  /// overflowed.
   double error(std::size_t i, const Array& got, bool may_refine = false) {
     const Array& want = rounded_[i];
     if (got.shape() != want.shape() || got.dtype() != want.dtype()) return INFINITY;
@@ -98,6 +102,7 @@ public:
       double spread = 0;
       for (const auto& other : others_) spread = std::max(spread, distance(other[i][e], y[e]));
       if (is_real ? by <= spread_factor * spread : spread > 0) continue;
+      if (may_refine && depends_on_overflow(i, e)) continue;
       worst = std::max(worst, is_real ? by / scale : INFINITY);
     }
     return worst;
@@ -125,10 +130,18 @@ private:
     }
   }
 
+  bool depends_on_overflow(std::size_t i, std::size_t element) {
+    if (marks_.empty())
+      for (const Array& a : overflowed_()) marks_.push_back(elements_of(a));
+    return marks_[i][element] != 0;
+  }
+
   Evaluate evaluate_;
+  Overflowed overflowed_;
   std::vector<Array> rounded_;
   std::vector<std::vector<long double>> exact_;
   std::vector<std::vector<std::vector<long double>>> others_;
+  std::vector<std::vector<long double>> marks_;
 };
 
 struct Reference {
@@ -136,9 +149,7 @@ struct Reference {
   std::vector<std::pair<const ir::SharedState*, Array>> shared;
 };
 
-std::vector<Array> evaluate_graph(const ir::Graph& g, const Signature& s, const Reference& r,
-                                  ir::Precision precision = ir::Precision::rounded,
-                                  std::uint64_t nudge = 0) {
+ir::Bindings bindings_of(const ir::Graph& g, const Signature& s, const Reference& r) {
   ir::Bindings bindings;
   for (ir::NodeId id : g.order()) {
     const ir::GraphNode& n = g[id];
@@ -165,14 +176,26 @@ std::vector<Array> evaluate_graph(const ir::Graph& g, const Signature& s, const 
     }
     return 0;
   };
+  return bindings;
+}
+
+std::vector<Array> evaluate_graph(const ir::Graph& g, const Signature& s, const Reference& r,
+                                  ir::Precision precision = ir::Precision::rounded,
+                                  std::uint64_t nudge = 0) {
+  ir::Bindings bindings = bindings_of(g, s, r);
   bindings.nudge = nudge;
   return ir::evaluate(g, g.outputs(), bindings, precision);
 }
 
 Standard standard_of(ir::Graph graph, const Signature& s, const Reference& r) {
-  return Standard([graph = std::move(graph), &s, &r](ir::Precision precision, std::uint64_t nudge) {
-    return evaluate_graph(graph, s, r, precision, nudge);
-  });
+  const auto shared = std::make_shared<const ir::Graph>(std::move(graph));
+  return Standard(
+      [=, &s, &r](ir::Precision precision, std::uint64_t nudge) {
+        return evaluate_graph(*shared, s, r, precision, nudge);
+      },
+      [=, &s, &r] {
+        return ir::overflowed(*shared, shared->outputs(), bindings_of(*shared, s, r));
+      });
 }
 
 bool is_finite(const Array& a) {
@@ -331,10 +354,12 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
       content[m.step.filled[i]] = m.step.computes[i];
     std::optional<Standard> standard;
     unless_index_fails([&] {
-      standard.emplace([&](ir::Precision precision, std::uint64_t nudge) {
-        bindings.nudge = nudge;
-        return ir::evaluate(plan.graph, m.step.computes, bindings, precision);
-      });
+      standard.emplace(
+          [&](ir::Precision precision, std::uint64_t nudge) {
+            bindings.nudge = nudge;
+            return ir::evaluate(plan.graph, m.step.computes, bindings, precision);
+          },
+          [&] { return ir::overflowed(plan.graph, m.step.computes, bindings); });
     });
     if (!standard)
       support::fail<InternalError>(s.name, {.hint = "report this as a bug in Kroton"},

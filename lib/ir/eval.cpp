@@ -182,7 +182,8 @@ class Nudger {
 public:
   /// `site` tells the nodes of a graph apart.
   Nudger(std::uint64_t nudge, NodeId site)
-      : seed_(nudge * 0x9E3779B97F4A7C15u + static_cast<std::uint64_t>(site)) {}
+      : seed_(nudge * 0x9E3779B97F4A7C15u + static_cast<std::uint64_t>(site)),
+        moves_all_ends_(nudge % 4 == 0) {}
 
   /// Those of `a` for which `is_exact(i)` is false; what is 0 or infinite only if `moves_ends(i)`.
   template <class F, class G> Array operator()(const Array& a, F is_exact, G moves_ends) const {
@@ -199,18 +200,17 @@ public:
 
 private:
   /// `random` decides the direction and how far: different steps rarely cancel each other.
-  template <class T> static T moved_by(T v, std::uint64_t random, bool moves_ends) {
-    constexpr T infinity = std::numeric_limits<T>::infinity();
+  template <class T> T moved_by(T v, std::uint64_t random, bool moves_ends) const {
+    constexpr T largest = std::numeric_limits<T>::max();
     if (std::isnan(v)) return v;
     const bool is_up = (random & 1) != 0;
     if (std::isfinite(v) && v != 0) {
       const auto steps = 1 + (random >> 1) % most_steps;
-      for (std::uint64_t s = 0; s < steps; ++s) v = std::nextafter(v, is_up ? infinity : -infinity);
+      for (std::uint64_t s = 0; s < steps; ++s) v = std::nextafter(v, is_up ? largest : -largest);
       return v;
     }
-    if (!moves_ends || is_up) return v;
-    return std::copysign(
-        v == 0 ? std::numeric_limits<T>::denorm_min() : std::numeric_limits<T>::max(), v);
+    if (!moves_ends || (is_up && !moves_all_ends_)) return v;
+    return std::copysign(v == 0 ? std::numeric_limits<T>::denorm_min() : largest, v);
   }
 
   std::uint64_t draw(std::int64_t i) const {
@@ -222,6 +222,7 @@ private:
   static constexpr std::uint64_t most_steps = 4;
 
   std::uint64_t seed_;
+  bool moves_all_ends_; ///< drawn one by one, many would hardly ever all move
 };
 
 /// Elements of arrays that are broadcast to one shape.
@@ -284,10 +285,10 @@ Array evaluate_nudged_sum(EvalContext c, std::uint64_t nudge, NodeId id) {
   c.inputs = magnitudes;
   const Array most = evaluate_node(c, Precision::rounded).nearest;
   const Elements bounds({&most, 1}, most.shape());
-  // Of two numbers one makes NaN of a sum that may overflow, the other 0.
   return mapped(value, [&]<class T>(std::int64_t i, T v) {
-    if (bounds.are_finite(i)) return v;
-    return nudge % 2 == 0 ? T(0) : std::numeric_limits<T>::quiet_NaN();
+    constexpr T infinity = std::numeric_limits<T>::infinity();
+    constexpr T ends[] = {0, std::numeric_limits<T>::quiet_NaN(), infinity, -infinity};
+    return bounds.are_finite(i) ? v : ends[nudge % 4];
   });
 }
 
@@ -418,6 +419,7 @@ std::vector<Array> evaluate(const Graph& graph, std::span<const NodeId> wanted,
       } else {
         values.emplace(id, evaluate_node(context, precision));
       }
+      if (bindings.watch && n.type.is_array()) bindings.watch(id, context, values.at(id).nearest);
     } catch (const DeviceError& e) { // memory is short: evaluators do not know whose line it is
       support::fail<DeviceError>(e.text().op,
                                  {.place = support::describe(n.where), .hint = e.text().hint}, "{}",

@@ -24,10 +24,13 @@ struct Bindings {
   /// Of Precision::rounded alone. If not 0, every float that an op rounds is moved by one to
   /// four units in the last place, as this number decides, and so are the floats that sums and
   /// products add up. What overflows on the way to a wanted value becomes the largest finite number
-  /// or stays infinite, what underflows the smallest or stays 0, and a sum whose terms may overflow
-  /// in another order is NaN or 0. Results that two such numbers do not agree on depend on how
-  /// intermediate values are rounded, so arithmetic that is as good may give either.
+  /// or stays infinite, what underflows the smallest or stays 0 (none stays if the number is a
+  /// multiple of 4), and a sum whose terms may overflow in another order is 0, NaN or infinite.
+  /// Results that two such numbers do not agree on depend on how intermediate values are rounded,
+  /// so arithmetic that is as good may give either.
   std::uint64_t nudge = 0;
+  /// Called with each array that an op computes.
+  std::function<void(NodeId, const EvalContext&, const Array& value)> watch = nullptr;
 };
 
 /// What the row's eval_float or eval_int makes of each element.
