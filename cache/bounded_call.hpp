@@ -63,7 +63,8 @@ call_within(std::chrono::milliseconds limit, F call,
     state->changed.wait_until(lock, is_over ? std::min(deadline, Clock::now() + between_questions)
                                             : deadline);
   }
-  if (state->error) std::rethrow_exception(state->error);
+  // Not left in what the thread shares: an exception belongs to whoever has caught it.
+  if (state->error) std::rethrow_exception(std::exchange(state->error, nullptr));
   return std::move(state->result);
 }
 
