@@ -177,9 +177,12 @@ TEST_CASE("fork does not wait for a job in the background, and the child does it
 
 TEST_CASE("child: forks while another thread makes the first function", "[.first-fork]") {
   kt::test::use_given_cache();
-  std::jthread first([] { CHECK(is_right(new_function(1), 1, 3)); });
+  bool is_first_right = false;
+  std::thread first([&] { is_first_right = is_right(new_function(1), 1, 3); });
   std::this_thread::sleep_for(std::chrono::microseconds(std::atoi(std::getenv("KROTON_TEST_US"))));
   CHECK(in_fork([] { return is_right(new_function(2), 2, 3); }) == 0);
+  first.join();
+  CHECK(is_first_right);
 }
 
 TEST_CASE("a process may fork at any time while its first function is made",
@@ -209,15 +212,18 @@ void wait_for_first_compilation() {
 TEST_CASE("child: a fork begins before the compiler is loaded and ends while it compiles",
           "[.fork-first]") {
   kt::test::use_given_cache();
-  std::jthread first([] {
+  bool is_first_right = false;
+  std::thread first([&] {
     while (!fork_has_begun) std::this_thread::yield();
-    CHECK(is_right(new_function(1), 1, 3));
+    is_first_right = is_right(new_function(1), 1, 3);
   });
   ::pthread_atfork(wait_for_first_compilation, nullptr, nullptr);
   CHECK(in_fork([] {
           // Of that compilation the child has neither the thread nor its copy of the compiler.
           return kt::jit::compilations_under_way() == 0 && is_right(new_function(2), 2, 3);
         }) == 0);
+  first.join();
+  CHECK(is_first_right);
 }
 
 TEST_CASE("the compiler may be used for the first time while another thread is inside fork",

@@ -1,5 +1,6 @@
 #include "jit/run/pool.hpp"
 #include "test/support/catch.hpp"
+#include "test/support/child.hpp"
 
 #include <array>
 #include <atomic>
@@ -121,16 +122,55 @@ TEST_CASE("work below the grain stays on the calling thread", "[jit]") {
   CHECK(ran_on == std::this_thread::get_id());
 }
 
-TEST_CASE("a child of fork has a working pool", "[jit]") {
-  const float expected = sum_on(Pool::process(), 100000, 4);
+namespace {
+
+/// Whether two chunks of a job ran at the same time: each waits for the other to begin.
+bool runs_two_at_once(Pool& pool) {
+  std::atomic<int> begun{0};
+  const auto body = [](void* frame, long, long, int) {
+    auto& n = *static_cast<std::atomic<int>*>(frame);
+    ++n;
+    while (n < 2) std::this_thread::yield();
+  };
+  pool.parallel_for(2, 1, 2, body, &begun);
+  return begun == 2;
+}
+
+int status_of_child(bool (*body)()) {
   const pid_t child = fork();
   if (child == 0) {
-    for (int round = 0; round < 50; ++round)
-      if (sum_on(Pool::process(), 100000, 4) != expected) _exit(1);
-    _exit(0);
+    alarm(60); // a job that never ends
+    _exit(body() ? 0 : 1);
   }
   int status = -1;
   waitpid(child, &status, 0);
-  CHECK(status == 0);
-  CHECK(sum_on(Pool::process(), 100000, 4) == expected);
+  return status;
+}
+
+} // namespace
+
+TEST_CASE("child: forks while its pool sleeps and while it works", "[.pool-fork]") {
+  REQUIRE(runs_two_at_once(Pool::process()));
+  CHECK(status_of_child([] { return runs_two_at_once(Pool::process()); }) == 0);
+
+  static std::atomic<int> begun{0};
+  static std::atomic<bool> may_end{false};
+  std::thread caller([] {
+    const auto body = [](void*, long, long, int) {
+      ++begun;
+      while (!may_end) std::this_thread::yield();
+    };
+    Pool::process().parallel_for(2, 1, 2, body, nullptr);
+  });
+  while (begun < 2) std::this_thread::yield();
+  CHECK(status_of_child([] { return runs_two_at_once(Pool::process()); }) == 0);
+  may_end = true;
+  caller.join();
+  CHECK(runs_two_at_once(Pool::process()));
+}
+
+TEST_CASE("a child of fork has a pool with threads of its own", "[jit][fork]") {
+  const auto r = kroton::test::run_child("[.pool-fork]", {{"KROTON_THREADS", "2"}});
+  CAPTURE(r.output);
+  CHECK(r.status == 0);
 }
