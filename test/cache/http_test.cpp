@@ -439,7 +439,8 @@ TEST_CASE("an address that names no store is refused without asking anybody", "[
 // The address sanitizer's own allocator may stay locked in a child that is forked while another
 // thread allocates: GCC 12's does nothing about it.
 #ifndef __SANITIZE_ADDRESS__
-TEST_CASE("children forked while other threads ask a store can ask it at once", "[cache][http]") {
+TEST_CASE("children forked while other threads ask a store can ask it at once",
+          "[cache][http][threads-in-child]") {
   const CapturedLog log;
   const RawServer brisk(always(answer("404 No", "", 0)));
   HttpLevel level(patient(brisk.url()));
@@ -462,7 +463,7 @@ TEST_CASE("children forked while other threads ask a store can ask it at once", 
 }
 #endif
 
-TEST_CASE("the child of a fork uploads on a thread of its own", "[cache][http]") {
+TEST_CASE("the child of a fork uploads on a thread of its own", "[cache][http][threads-in-child]") {
   const CapturedLog log;
   const std::string entry = entry_of("code");
   std::atomic<int> puts = 0;

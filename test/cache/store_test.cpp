@@ -234,7 +234,7 @@ TEST_CASE("a sweep that is told to end leaves the rest for the next", "[cache]")
   CHECK(sweep(fd.get(), 1).evicted == 2);
 }
 
-TEST_CASE("the end of a process waits for its sweep, not for ever", "[cache]") {
+TEST_CASE("the end of a process waits for its sweep, not for ever", "[cache][threads-in-child]") {
   const TempDir dir;
   Store::Options options = disk_options(dir.path());
   options.max_bytes = 2500;

@@ -1,5 +1,6 @@
 /// An executable's own malloc takes the place of the C library's everywhere; these count and hand
-/// on to glibc's, which stays reachable under other names. operator new ends in malloc.
+/// on to glibc's, which stays reachable under other names. operator new ends in malloc. Sanitizers
+/// have a malloc of their own in that place.
 #include "test/function/allocations.hpp"
 
 #include <cerrno>
@@ -11,6 +12,7 @@ thread_local std::uint64_t count = 0;
 
 std::uint64_t kroton::test::allocation_count() { return count; }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 extern "C" {
 
 void* __libc_malloc(std::size_t);
@@ -47,3 +49,4 @@ int posix_memalign(void** p, std::size_t alignment, std::size_t bytes) {
 }
 
 } // extern "C"
+#endif

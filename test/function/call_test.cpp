@@ -28,7 +28,7 @@ Array counting(const kt::Shape& shape) {
 
 } // namespace
 
-TEST_CASE("a hot loop allocates nothing", "[function][call][host]") {
+TEST_CASE("a hot loop allocates nothing", "[function][call][host][allocations]") {
   REQUIRE(allocations_of([] { Array::zeros<float>({100}); }) >= 2); // the counter counts
   SECTION("elementwise") {
     auto x = kt::vector<float>("x"), y = kt::vector<float>("y");

@@ -133,7 +133,7 @@ TEST_CASE("a version checks its arguments as the general one does", "[function][
 }
 
 TEST_CASE("a call of a version allocates nothing, the first one too",
-          "[function][specialize][host]") {
+          "[function][specialize][host][allocations]") {
   const kt::Function f = row_sums({.threads = 1});
   const auto in = arguments(3, 3);
   const std::vector<Array> out{Array::empty<float>({3})};

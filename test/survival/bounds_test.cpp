@@ -81,7 +81,7 @@ std::string check_bounded(CacheOptions options) {
 
 // libcurl waits for the thread that its resolver runs on, and curl_version for the name of this
 // very machine.
-TEST_CASE("a name server that is silent costs one time-out", "[survival]") {
+TEST_CASE("a name server that is silent costs one time-out", "[survival][threads-in-child]") {
   const int status = wait_for(in_child([] {
     const CapturedLog log;
     faults::hang_names();
@@ -101,7 +101,8 @@ TEST_CASE("a name server that is silent costs one time-out", "[survival]") {
   CHECK(status == 0);
 }
 
-TEST_CASE("a store that has an address instead of a name needs no name server", "[survival]") {
+TEST_CASE("a store that has an address instead of a name needs no name server",
+          "[survival][threads-in-child]") {
   const RawServer server([](int connection, int) {
     hear(connection);
     say(connection, "HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -116,7 +117,8 @@ TEST_CASE("a store that has an address instead of a name needs no name server", 
   CHECK(status == 0);
 }
 
-TEST_CASE("a process whose upload waits for a name server ends in time", "[survival]") {
+TEST_CASE("a process whose upload waits for a name server ends in time",
+          "[survival][threads-in-child]") {
   const TempDir dir;
   const auto start = Clock::now();
   const pid_t child = ::fork();
@@ -133,7 +135,7 @@ TEST_CASE("a process whose upload waits for a name server ends in time", "[survi
   CHECK(Clock::now() - start < patience);
 }
 
-TEST_CASE("a process whose chore hangs ends in time", "[survival]") {
+TEST_CASE("a process whose chore hangs ends in time", "[survival][threads-in-child]") {
   const auto start = Clock::now();
   const pid_t child = ::fork();
   if (child == 0) {

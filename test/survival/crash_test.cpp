@@ -117,7 +117,8 @@ TEST_CASE("what a child throws, or is too slow for, is done here", "[survival]")
 }
 
 // Programs often end while a version of a function is being compiled that nobody waits for.
-TEST_CASE("a process that exits while it is making a key leaves no claim", "[survival]") {
+TEST_CASE("a process that exits while it is making a key leaves no claim",
+          "[survival][threads-in-child]") {
   const TempDir dir;
   const pid_t child = ::fork();
   if (child == 0) {

@@ -16,10 +16,14 @@ extern "C" long syscall(long number, ...) noexcept;
 namespace kroton::test::faults {
 namespace {
 
-Plan plan;
-bool is_armed = false;
-int reached = 0;
-std::int64_t clock_shift_s = 0;
+// Threads of the library's own may close files while a test arms the next plan.
+struct {
+  std::atomic<int> at, error;
+  std::atomic<bool> kills, is_lasting, is_short;
+} plan;
+std::atomic<bool> is_armed = false;
+std::atomic<int> reached = 0;
+std::atomic<std::int64_t> clock_shift_s = 0;
 
 std::atomic<const char*> hanging_part = nullptr;
 std::atomic<bool> are_names_hanging = false;
@@ -41,8 +45,8 @@ void wait_at(const char* path) {
 /// Whether this operation fails.
 bool strike() {
   if (!is_armed) return false;
-  ++reached;
-  if (reached < plan.at || (reached > plan.at && !plan.is_lasting)) return false;
+  const int number = ++reached;
+  if (number < plan.at || (number > plan.at && !plan.is_lasting)) return false;
   if (plan.kills) ::syscall(SYS_kill, ::syscall(SYS_getpid), SIGKILL);
   if (plan.error == 0) return false;
   errno = plan.error;
@@ -59,7 +63,12 @@ template <class... Arguments> long call(long number, Arguments... arguments) {
 } // namespace
 
 void arm(const Plan& p) {
-  plan = p;
+  is_armed = false;
+  plan.at = p.at;
+  plan.error = p.error;
+  plan.kills = p.kills;
+  plan.is_lasting = p.is_lasting;
+  plan.is_short = p.is_short;
   reached = 0;
   is_armed = true;
 }
