@@ -74,8 +74,10 @@ View resolve_view(const Graph& graph, NodeId operand, AxisMaps axes) {
         const std::int64_t step = taken.steps[i];
         const Dim& start = taken.starts[i];
         Dim moved = axes[i].start.is(0) ? Dim(0) : dims::mul(axes[i].start, Dim(std::abs(step)));
+        // One element of many, even if it is the first, is not all of the axis.
+        const bool is_one = axes[i].axis < 0 && !from[i].is(1);
         next[i] = {axes[i].axis, step > 0 ? dims::add(start, moved) : dims::sub(start, moved),
-                   axes[i].step * step};
+                   is_one ? 0 : axes[i].step * step};
       }
     } else if (n.op == &ops::reshape) {
       std::vector<int> out_of_in;

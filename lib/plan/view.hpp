@@ -16,7 +16,7 @@ using ir::NodeId;
 struct AxisMap {
   int axis = -1; ///< of the reader; -1: does not move
   Dim start{0};
-  std::int64_t step = 1;
+  std::int64_t step = 1; ///< 0: one element of an axis that has others
 };
 
 /// One for each axis of a base.

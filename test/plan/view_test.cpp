@@ -22,6 +22,15 @@ TEST_CASE("a chain of views is one map from the base to the reader", "[view]") {
   CHECK_FALSE(view.is_pure());
 }
 
+TEST_CASE("the first of several elements is not all of an axis", "[view]") {
+  const Expr x = tensor<float>({5, 7}, "x");
+  for (const Expr& v : {slice(x, {{}, {0, 1}}), squeeze(slice(x, {{}, {0, 1}})),
+                        transpose(slice(x, {{0, 1}})), slice(slice(x, {{0, 1}}), {{}, {0, 1}})}) {
+    const Graph g = Graph::capture(std::vector{v});
+    CHECK_FALSE(resolve_view(g, g.find(v), 2).is_pure());
+  }
+}
+
 TEST_CASE("axes of size 1 do not move, and added ones are no axes of the base", "[view]") {
   const Expr x = tensor<float>({5, 1}, "x");
   const Expr v = expand_dims(squeeze(x), {0});
