@@ -1,5 +1,6 @@
 #include "codegen/cuda/library.hpp"
 
+#include "lib/ops/assemble.hpp"
 #include "lib/ops/indexing.hpp"
 #include "lib/ops/reduction.hpp"
 
@@ -7,6 +8,7 @@ namespace kroton::codegen {
 namespace {
 
 constexpr CudaFunction functions[] = {
+    {&ops::assemble, render_cuda_assemble},
     {&ops::cumsum, render_cuda_cumsum},
     {&ops::index_add, render_cuda_scatter},
 };

@@ -25,7 +25,8 @@ struct CudaFunction {
 
 const CudaFunction* cuda_function(const ir::Op& op);
 
-/// See cuda_cumulative.cpp and cuda_scatter.cpp.
+/// See cuda_assemble.cpp, cuda_cumulative.cpp and cuda_scatter.cpp.
+CudaCall render_cuda_assemble(const plan::Plan& plan, const plan::LibraryStep& step);
 CudaCall render_cuda_cumsum(const plan::Plan& plan, const plan::LibraryStep& step);
 CudaCall render_cuda_scatter(const plan::Plan& plan, const plan::LibraryStep& step);
 

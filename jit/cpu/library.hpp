@@ -56,5 +56,6 @@ std::span<const CpuFunction> product_functions();
 std::span<const CpuFunction> scatter_functions();
 std::span<const CpuFunction> linear_algebra_functions();
 std::span<const CpuFunction> cumulative_functions();
+std::span<const CpuFunction> assemble_functions();
 
 } // namespace kroton::jit

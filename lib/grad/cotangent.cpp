@@ -1,10 +1,13 @@
 #include "lib/grad/cotangent.hpp"
 #include "lib/ops/arithmetic.hpp"
+#include "lib/ops/assemble.hpp"
 #include "lib/ops/basic.hpp"
+#include "lib/ops/indexing.hpp"
 #include "lib/ops/movement.hpp"
 #include "lib/ops/transcendental.hpp"
 
 #include <cmath>
+#include <map>
 #include <unordered_set>
 
 #include "lib/ops/build.hpp"
@@ -158,7 +161,9 @@ Expr selected(const Cotangent& c, Location where) {
   return kroton::where({c.pending, where}, {c.value, where}, {0.0, where});
 }
 
-Cotangent sum_of(const Cotangent& a, const Cotangent& b, Location where) {
+namespace {
+
+Cotangent added(const Cotangent& a, const Cotangent& b, Location where) {
   const auto is_same = [](const Expr& l, const Expr& r) { return l.node() == r.node(); };
   const bool is_summed = a.is_summed || b.is_summed;
   if (a.support.node() && is_same(a.support, b.support) && is_same(a.pending, b.pending))
@@ -171,6 +176,78 @@ Cotangent sum_of(const Cotangent& a, const Cotangent& b, Location where) {
                       ? is_not_zero(sum.value, where)
                       : Operand(a.support, where) || Operand(b.support, where);
   return sum;
+}
+
+/// The sum of what slices of one array give to it.
+Expr together_from_slices(std::span<const Contribution* const> reads, Location where) {
+  std::vector<ops::Part> parts;
+  for (const Contribution* c : reads) {
+    const Node& n = *c->gradient.value.node();
+    const auto& p = n.params.as<ops::SliceParams>();
+    parts.push_back({n.inputs[0], {p.starts, p.steps, n.inputs[0].shape()}});
+  }
+  return ops::assemble_parts(reads[0]->gradient.value.shape(), std::move(parts), where);
+}
+
+/// The sum of what looking positions of one array's first axes up gives to it: all are looked up
+/// one after the other.
+Expr together_from_lookups(std::span<const Contribution* const> reads, Location where) {
+  const std::size_t inputs = reads[0]->gradient.value.node()->inputs.size();
+  std::vector<Expr> joined;
+  for (std::size_t i = 0; i < inputs; ++i) {
+    std::vector<Expr> flat;
+    for (const Contribution* c : reads) {
+      const Node& n = *c->gradient.value.node();
+      const auto axes = static_cast<std::ptrdiff_t>(n.inputs[1].rank());
+      const std::vector<Dim> own = n.inputs[i].shape();
+      std::vector<Dim> shape{
+          ir::dims::product(std::span(own).first(static_cast<std::size_t>(axes)))};
+      shape.insert(shape.end(), own.begin() + axes, own.end());
+      flat.push_back(
+          ir::make(ops::reshape, {n.inputs[i]}, ops::ShapeParams{std::move(shape)}, where));
+    }
+    joined.push_back(ops::join_first(flat, where));
+  }
+  const Node& first = *reads[0]->gradient.value.node();
+  return ir::make(ops::index_add, std::move(joined), first.params, where);
+}
+
+} // namespace
+
+Cotangent sum_of(const std::vector<Contribution>& contributions) {
+  std::vector<const Contribution*> slices;
+  std::map<std::size_t, std::vector<const Contribution*>> lookups; // by how many axes are indexed
+  std::vector<Contribution> sum;
+  const auto add = [&](Cotangent c, Location where) {
+    if (sum.empty())
+      sum.push_back({std::move(c), where});
+    else
+      sum[0].gradient = added(sum[0].gradient, c, where);
+  };
+  for (const Contribution& c : contributions) {
+    const Node& made = *c.gradient.value.node();
+    if (made.op == &ops::unslice && !c.gradient.pending.node())
+      slices.push_back(&c);
+    else if (made.op == &ops::index_add && !c.gradient.pending.node())
+      lookups[made.inputs.size()].push_back(&c);
+    else
+      add(c.gradient, c.where);
+  }
+  const auto add_reads = [&](std::span<const Contribution* const> reads,
+                             Expr (*together)(std::span<const Contribution* const>, Location)) {
+    if (reads.empty()) return;
+    const Location where = reads.back()->where;
+    if (reads.size() == 1) return add(reads[0]->gradient, where);
+    const Expr all = together(reads, where);
+    const auto is_summed = [](const Contribution* c) { return c->gradient.is_summed; };
+    add({.value = all,
+         .support = is_not_zero(all, where),
+         .is_summed = std::ranges::any_of(reads, is_summed)},
+        where);
+  };
+  add_reads(slices, together_from_slices);
+  for (const auto& [inputs, reads] : lookups) add_reads(reads, together_from_lookups);
+  return std::move(sum[0].gradient);
 }
 
 std::vector<Cotangent> pull_back(const Node& n, std::span<const Expr> outputs,

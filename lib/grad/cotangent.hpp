@@ -24,9 +24,17 @@ struct Cotangent {
   bool is_summed = false;
 };
 
+/// What one user of a node gives to its gradient.
+struct Contribution {
+  Cotangent gradient;
+  Location where; ///< of the user
+};
+
 /// The gradient itself.
 Expr selected(const Cotangent& c, Location where);
-Cotangent sum_of(const Cotangent& a, const Cotangent& b, Location where);
+/// The sum of at least one, in order but for those of reads of the node's elements: these are put
+/// into one array, each at its place, so that many cost what they have of elements.
+Cotangent sum_of(const std::vector<Contribution>& contributions);
 /// What the row of a node's op gives to each input: sums over broadcast axes taken, cast to the
 /// input's dtype. Null values where an input has none. `outputs` is the node itself, or the parts
 /// of one with several results, of which those with null values are not part of the cost.

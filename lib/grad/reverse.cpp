@@ -15,6 +15,7 @@ namespace kroton {
 namespace {
 
 using ir::Node;
+using reverse::Contribution;
 using reverse::Cotangent;
 using Substitution = std::unordered_map<const Node*, Expr>;
 
@@ -66,7 +67,9 @@ Expr stabilized(const Expr& cost, const std::vector<Expr>& wrt) {
   }
   const Expr opaque = to_leaf.empty() ? cost : substitute(cost, to_leaf);
   ir::Graph graph = ir::Graph::capture({&opaque, 1}, ir::Graph::Unify::nothing);
-  if (!rewrite::stabilize(graph)) return cost;
+  // Equal nodes become one, so that what they read of one array is read of one node.
+  const bool has_equal_nodes = graph.order().size() < ir::topological_order({&opaque, 1}).size();
+  if (!rewrite::stabilize(graph) && !has_equal_nodes) return cost;
   const Expr stable = graph.to_exprs(graph.outputs())[0];
   return back.empty() ? stable : substitute(stable, back);
 }
@@ -122,8 +125,8 @@ public:
     for (const Node* n : order_)
       for (const Expr& i : n->inputs) handles_.emplace(i.node().get(), i);
     if (is_needed(cost))
-      gradients_.emplace(cost.node().get(),
-                         Cotangent{.value = ops::scalar_constant(cost.dtype(), 1, where)});
+      gradients_[cost.node().get()] = {
+          {{.value = ops::scalar_constant(cost.dtype(), 1, where)}, where}};
   }
 
   void run() {
@@ -137,8 +140,10 @@ public:
         continue;
       }
       const auto found = gradients_.find(&n);
-      if (found == gradients_.end() || n.inputs.empty() || !has_needed_input(n)) continue;
-      const Cotangent g = found->second; // the map may grow
+      if (found == gradients_.end()) continue;
+      const Cotangent g = reverse::sum_of(found->second);
+      if (targets_.contains(&n)) found->second = {{g, n.where}};
+      if (n.inputs.empty() || !has_needed_input(n)) continue;
       if (n.op->is(ir::Kind::part))
         keep_part(n, g);
       else
@@ -149,10 +154,10 @@ public:
 
   /// Whether one of `wrt` is reached through it.
   bool is_needed(const Expr& e) const { return is_needed_.contains(e.node().get()); }
-  /// Null if the cost does not depend on it.
+  /// Of one of `wrt`; null if the cost does not depend on it.
   const Cotangent* gradient_of(const Expr& e) const {
     const auto found = gradients_.find(e.node().get());
-    return found == gradients_.end() ? nullptr : &found->second;
+    return found == gradients_.end() ? nullptr : &found->second.front().gradient;
   }
 
 private:
@@ -174,7 +179,8 @@ private:
     const std::size_t k = ir::part_of(part);
     auto& parts = of_parts_[of];
     parts.resize(of->type.parts->size(), Cotangent{.value = Expr(nullptr)});
-    parts[k] = parts[k].value.node() ? reverse::sum_of(parts[k], g, part.where) : g;
+    parts[k] =
+        parts[k].value.node() ? reverse::sum_of({{parts[k], part.where}, {g, part.where}}) : g;
   }
 
   /// Adds what the gradients of a node, or of its parts, give to those of its inputs.
@@ -188,16 +194,16 @@ private:
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const Expr& input = n.inputs[i];
       if (!parts[i].value.node() || !is_needed(input)) continue;
-      if (const Cotangent* so_far = gradient_of(input))
-        parts[i] = reverse::sum_of(*so_far, parts[i], n.where);
-      gradients_.insert_or_assign(input.node().get(), std::move(parts[i]));
+      gradients_[input.node().get()].push_back({std::move(parts[i]), n.where});
     }
   }
 
   const std::vector<const Node*> order_;
   std::unordered_set<const Node*> targets_, is_needed_;
   std::unordered_map<const Node*, Expr> handles_; ///< rows are given expressions
-  std::unordered_map<const Node*, Cotangent> gradients_;
+  /// What each user of a node that has been walked gives it; their sum alone once a node of `wrt`
+  /// has been walked itself.
+  std::unordered_map<const Node*, std::vector<Contribution>> gradients_;
   std::unordered_map<const Node*, std::vector<Cotangent>> of_parts_; ///< several results each
 };
 

@@ -449,6 +449,56 @@ Expr index_add(std::vector<Dim> shape, std::vector<Expr> positions, Operand g) {
   return ir::make(ops::index_add, std::move(inputs), ops::ShapeParams{std::move(shape)}, g.where);
 }
 
+namespace {
+
+/// The position from the front that an item names along an axis of `n` elements, if it is a number
+/// and there is such a position.
+std::optional<std::int64_t> known_position(const IndexItem& item, const Dim& n) {
+  if (!n.is_static()) return std::nullopt;
+  ir::Wide p = 0;
+  if (const Expr* e = std::get_if<Expr>(&item)) {
+    if (e->node()->op != &ops::constant || !is_integer(e->dtype())) return std::nullopt;
+    p = ops::int_value(ops::constant_in(*e->node()));
+  } else if (const std::int64_t* number = std::get_if<std::int64_t>(&item)) {
+    p = *number;
+  } else {
+    return std::nullopt;
+  }
+  const ir::Wide size = n.value();
+  if (p < -size || p >= size) return std::nullopt; // an error, but only once it is called
+  return static_cast<std::int64_t>(p < 0 ? p + size : p);
+}
+
+/// Takes the axes away whose position is a number, as slices, which nothing has to look up: what is
+/// left of `e`, for which `items` are then the items. Where arrays say positions, numbers have a
+/// say in where those arrays' axes go, and stay.
+Expr without_known_positions(const Expr& e, std::vector<IndexItem>& items, Location where) {
+  const auto is_array = [](const IndexItem& item) {
+    const Expr* p = std::get_if<Expr>(&item);
+    return p && p->rank() > 0;
+  };
+  if (std::ranges::any_of(items, is_array)) return e;
+  std::vector<Range> ranges;
+  std::vector<IndexItem> left;
+  std::vector<bool> is_kept(static_cast<std::size_t>(e.rank()), true);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const Range* range = std::get_if<Range>(&items[i]);
+    const auto p = known_position(items[i], e.shape()[i]);
+    ranges.push_back(range ? *range : p ? Range{*p, *p + 1} : Range{});
+    is_kept[i] = !p;
+    if (!p) left.push_back(range ? IndexItem(Range{}) : items[i]);
+  }
+  if (left.size() == items.size()) return e;
+  const Expr taken = slice({e, where}, std::move(ranges));
+  std::vector<Dim> shape;
+  for (std::size_t i = 0; i < is_kept.size(); ++i)
+    if (is_kept[i]) shape.push_back(taken.shape()[i]);
+  items = std::move(left);
+  return ir::make(ops::reshape, {taken}, ops::ShapeParams{std::move(shape)}, where);
+}
+
+} // namespace
+
 Expr index(Operand a, std::vector<IndexItem> items, Location where) {
   Expr e = ops::to_expr(a);
   if (static_cast<int>(items.size()) > e.rank())
@@ -456,6 +506,7 @@ Expr index(Operand a, std::vector<IndexItem> items, Location where) {
         "index",
         {.place = ir::place_of(where, {&e, 1}), .hint = "give at most one item for each axis"},
         "{} items for {}", items.size(), e.label());
+  e = without_known_positions(e, items, where);
   std::vector<Range> ranges;
   std::vector<Expr> positions;
   std::vector<std::int64_t> indexed, kept;

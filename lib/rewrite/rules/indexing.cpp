@@ -8,6 +8,7 @@
 #include <kroton/ops/indexing.hpp>
 
 #include "lib/ops/arithmetic.hpp"
+#include "lib/ops/assemble.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/indexing.hpp"
@@ -268,6 +269,55 @@ NodeId take_unslice_apart(Site& s) {
   return s.make(ops::where, {is_inside, s.make(ops::gather, std::move(inputs)), zero});
 }
 
+/// Parts of known places are read by each element of the result, instead of written to theirs,
+/// where that is less work: where they are few, and cover much. A step of its own writes each part,
+/// reads it, and reads and writes its place; reading looks at each part for each element.
+NodeId take_assemble_apart(Site& s) {
+  constexpr double reading = 1.5, writing = 4; // what an element costs
+  const ir::GraphNode& n = s.node(s.root());
+  const ir::DimList shape = n.type.shape;
+  const std::size_t parts = n.inputs.size() - 1, rank = shape.size();
+  const ir::GraphNode* zero = constant_behind(s.graph(), n.inputs[0]);
+  if (!zero || ops::float_value(ops::constant_in(*zero)) != 0) return ir::no_node;
+  std::vector<ops::Window> windows;
+  double covered = 0;
+  for (std::size_t k = 0; k < parts; ++k) {
+    const ops::Window& w =
+        windows.emplace_back(ops::window_of(n.params.as<ops::AssembleParams>(), k, rank));
+    double share = 1;
+    for (std::size_t i = 0; i < rank; ++i) {
+      if (!w.lengths[i].is_static() || w.lengths[i].is(0) || !shape[i].is_static())
+        return ir::no_node;
+      share *= static_cast<double>(w.lengths[i].value()) / static_cast<double>(shape[i].value());
+    }
+    covered += share;
+  }
+  if (reading * static_cast<double>(parts) > 1 + writing * covered) return ir::no_node;
+  NodeId sum = ir::no_node;
+  const ir::NodeIds inputs = n.inputs;
+  for (std::size_t k = 0; k < parts; ++k) {
+    const ops::Window& w = windows[k];
+    const NodeId part = s.make(ops::unslice, {s.reshape(inputs[k + 1], w.lengths)},
+                               ops::SliceParams{w.starts, w.steps, shape});
+    sum = sum == ir::no_node ? part : s.make(ops::add, {sum, part});
+  }
+  return sum;
+}
+
+/// The gradients of two slices of x[10], and of four that are short.
+Expr assemble_example() {
+  const Expr g = tensor<float>({8}, "g");
+  return ops::assemble_parts({Dim(10)},
+                             {{g, {{Dim(0)}, {1}, {Dim(8)}}}, {g, {{Dim(2)}, {1}, {Dim(8)}}}},
+                             Location::current());
+}
+Expr assemble_near_miss() {
+  const Expr g = tensor<float>({1}, "g");
+  std::vector<ops::Part> parts;
+  for (std::int64_t i = 0; i < 4; ++i) parts.push_back({g, {{Dim(i)}, {1}, {Dim(1)}}});
+  return ops::assemble_parts({Dim(10)}, std::move(parts), Location::current());
+}
+
 /// The gradient of a slice of x[10] that goes down.
 Expr unslice_example() {
   const Expr g = tensor<float>({4}, "g");
@@ -335,6 +385,10 @@ const RuleSet& indexing() {
               .with(Liberty::summation)
               .on(one_hot_sum_example)
               .but_not(unchecked_one_hot_sum),
+          rule("assemble-few", any(ops::assemble, {}), take_assemble_apart)
+              .with(Liberty::summation)
+              .on(assemble_example)
+              .but_not(assemble_near_miss),
           rule("unslice", any(ops::unslice, {x}), take_unslice_apart)
               .needed()
               .with(Liberty::summation)
