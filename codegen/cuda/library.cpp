@@ -11,6 +11,7 @@ constexpr CudaFunction functions[] = {
     {&ops::assemble, render_cuda_assemble},
     {&ops::cumsum, render_cuda_cumsum},
     {&ops::index_add, render_cuda_scatter},
+    {&ops::index_add_to, render_cuda_scatter},
 };
 
 } // namespace

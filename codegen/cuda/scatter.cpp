@@ -4,6 +4,10 @@
 ///             then for each positions array the size of the axis of `out` that it indexes
 ///   pointer   the failure record (`site` is the number of the positions array), see cuda.hpp
 ///
+/// Of index_add_to, out is a base with scale times what is added: base and scale are pointers
+/// behind out, out and base the same where out takes the base's place, and there is no failure
+/// record.
+///
 /// In order, each element of out is added up by one thread, in the order of the positions. Few
 /// positions are looked through by every block, for those of its rows. Of many, lists are made
 /// first: rows are dealt out to 1024 shares, and stable counting, as a radix sort's pass does it,
@@ -17,6 +21,7 @@
 #include "codegen/cuda/library.hpp"
 #include "codegen/cuda/pattern.hpp"
 #include "codegen/loop/expression.hpp"
+#include "lib/ops/indexing.hpp"
 
 namespace kroton::codegen {
 namespace dims = ir::dims;
@@ -35,7 +40,7 @@ constexpr std::int64_t rows_for_one = 4;
 
 constexpr std::string_view row_of = R"(
 /// The row of out that position i stands for; -1, and a report, if there is none.
-KROTON_INLINE i64 row_of(i64 i, {positions}{sizes}, Failure* failure) {
+KROTON_INLINE i64 row_of(i64 i, {positions}{sizes}{failure}) {
 {row}}
 )";
 
@@ -45,8 +50,25 @@ extern "C" __global__ void __launch_bounds__(256) scatter_atomic({parameters}) {
   const i64 across = width > 0 ? width : 1, all = count * across;
   for (i64 e = (i64)blockIdx.x * 256 + threadIdx.x; e < all; e += (i64)gridDim.x * 256) {
     const i64 i = whole_quotient(e, across), x = e - i * across, row = {row_of_i};
-    if (row >= 0 && x < width) atomicAdd(({A}*)&out[row * width + x], ({A})added[e]);
+    if (row >= 0 && x < width) atomicAdd(({A}*)&out[row * width + x], ({A})({times}added[e]));
   }
+}
+)";
+
+constexpr std::string_view copying = R"(
+extern "C" __global__ void __launch_bounds__(256) copy_base({parameters}) {
+  const i64 all = ({rows}) * width;
+  for (i64 i = (i64)blockIdx.x * 256 + threadIdx.x; i < all; i += (i64)gridDim.x * 256) out[i] = base[i];
+}
+)";
+
+constexpr std::string_view spoiling = R"(
+/// Even 0 times a scale that is not finite is NaN.
+extern "C" __global__ void __launch_bounds__(256) add_nothing({parameters}) {
+  const {T} nothing = scale[0] * ({T})0;
+  if (nothing == nothing) return;
+  const i64 all = ({rows}) * width;
+  for (i64 i = (i64)blockIdx.x * 256 + threadIdx.x; i < all; i += (i64)gridDim.x * 256) out[i] += nothing;
 }
 )";
 
@@ -81,7 +103,7 @@ constexpr std::string_view add_listed = R"(
 /// Adds what up to 256 positions bring to their rows, in their order. Teams of threads share the rows: `turn` says whose
 /// turn a row is. A thread has every `across`-th element of its team's rows.
 KROTON_INLINE void add_listed(global<{T}> out, global<const {T}> added, i64 width, const i64* to, const i64* from,
-                              const i32* turn, i32 listed{rest_parameter}) {
+                              const i32* turn, i32 listed{rest_parameter}{factor_parameter}) {
   i32 across = 1;
   while (across < 256 && across < width) across *= 2;
   const i32 teams = 256 / across, team = (i32)threadIdx.x / across;
@@ -95,7 +117,7 @@ KROTON_INLINE void add_listed(global<{T}> out, global<const {T}> added, i64 widt
         row = to[f];
         sum = {load};
       }
-      sum = ({S})(sum + added[from[f] * width + x]);
+      sum = ({S})(sum + {factor}added[from[f] * width + x]);
     }
     if (row >= 0) {store};
   }
@@ -129,7 +151,7 @@ extern "C" __global__ void __launch_bounds__(256) scatter({parameters}) {
       turn[at] = (i32)(before % 256);
     }
     __syncthreads();
-    add_listed(out, added, width, to, from, turn, listed{rest});
+    add_listed(out, added, width, to, from, turn, listed{rest}{scale});
     __syncthreads();
   }
 }
@@ -242,7 +264,7 @@ extern "C" __global__ void __launch_bounds__(256) add_lists({parameters}) {
       turn[threadIdx.x] = (i32)(row / {shares} % 256);
     }
     __syncthreads();
-    add_listed(out, added, width, to, from, turn, end - first < 256 ? (i32)(end - first) : 256{rest});
+    add_listed(out, added, width, to, from, turn, end - first < 256 ? (i32)(end - first) : 256{rest}{scale});
     __syncthreads();
   }
 }
@@ -250,9 +272,13 @@ extern "C" __global__ void __launch_bounds__(256) add_lists({parameters}) {
 
 class Scatter {
 public:
-  Scatter(DType dtype, const plan::LibraryStep& step)
-      : dtype_(dtype), axes_(step.operands.size() - 1), count_(step.numbers[0]),
-        is_atomic_(has_atomic_addition(dtype) && (!step.is_ordered || !is_float(dtype))) {
+  Scatter(const plan::Plan& plan, const plan::LibraryStep& step)
+      : step_(step), dtype_(dtype_of(plan, step.results[0])),
+        has_base_(step.op == &ops::index_add_to), axes_(step.operands.size() - (has_base_ ? 3 : 1)),
+        count_(step.numbers[0]),
+        is_atomic_(has_atomic_addition(dtype_) && (!step.is_ordered || !is_float(dtype_))) {
+    for (const plan::CallArray& p : std::span(step.operands).last(axes_))
+      positions_.push_back(dtype_of(plan, p));
     const std::span<const Dim> shape = step.results[0].shape;
     rows_ = dims::product(shape.first(axes_));
     width_ = dims::product(shape.subspan(axes_));
@@ -274,6 +300,9 @@ public:
   }
 
 private:
+  static DType dtype_of(const plan::Plan& plan, const plan::CallArray& array) {
+    return plan.buffers[static_cast<std::size_t>(array.memory.buffer)].dtype;
+  }
   /// Of 32 and 64 bits; to the others floats, bools and the like, none is native.
   static bool has_atomic_addition(DType dtype) { return item_size(dtype) >= 4; }
   bool has_lists() const {
@@ -294,15 +323,20 @@ private:
     return all;
   }
   std::string positions() const {
-    return each(", ", [](std::size_t p) { return fmt::format("global<const i64> p{}", p); });
+    return each(", ", [&](std::size_t p) {
+      return fmt::format("global<const {}> p{}", Expressions::type_name(positions_[p]), p);
+    });
   }
   std::string sizes() const {
     return each("", [](std::size_t p) { return fmt::format(", i64 n{}", p); });
   }
+  std::string failure() const { return has_base_ ? "" : ", Failure* failure"; }
   std::string row() const {
     std::string text, position = "at0";
     for (std::size_t p = 0; p < axes_; ++p)
-      text += fmt::format("  const i64 at{0} = checked(failure, {0}, p{0}[i], n{0});\n", p);
+      text += has_base_
+                  ? fmt::format("  const i64 at{0} = position_on(p{0}[i], n{0});\n", p)
+                  : fmt::format("  const i64 at{0} = checked(failure, {0}, p{0}[i], n{0});\n", p);
     for (std::size_t p = 1; p < axes_; ++p)
       position = fmt::format("{} * n{} + at{}", p == 1 ? position : "(" + position + ")", p, p);
     return text +
@@ -311,15 +345,18 @@ private:
                        position);
   }
   std::string row_of_i() const {
-    return fmt::format("row_of(i, {}{}, failure)",
+    return fmt::format("row_of(i, {}{}{})",
                        each(", ", [](std::size_t p) { return fmt::format("p{}", p); }),
-                       each("", [](std::size_t p) { return fmt::format(", n{}", p); }));
+                       each("", [](std::size_t p) { return fmt::format(", n{}", p); }),
+                       has_base_ ? "" : ", failure");
   }
   std::string parameters() const {
-    return fmt::format("global<{0}> out, global<const {0}> added, {1}, {2}i64 count, i64 width{3}, "
-                       "Failure* failure",
-                       type(), positions(),
-                       has_lists() || has_rest_ ? "global<char> scratch, " : "", sizes());
+    const std::string of_base =
+        has_base_ ? fmt::format("global<const {0}> base, global<const {0}> scale, ", type()) : "";
+    return fmt::format(
+        "global<{0}> out, {1}global<const {0}> added, {2}, {3}i64 count, i64 width{4}{5}", type(),
+        of_base, positions(), has_lists() || has_rest_ ? "global<char> scratch, " : "", sizes(),
+        failure());
   }
 
   /// The number of rows, of the sizes that a kernel takes.
@@ -338,6 +375,12 @@ private:
     return with_values(
         pattern,
         {{"{parameters}", parameters()},
+         {"{failure}", failure()},
+         {"{factor_parameter}", has_base_ ? ", {S} factor" : ""},
+         {"{factor}", has_base_ ? "factor * " : ""},
+         {"{scale}", has_base_ ? ", ({S})scale[0]" : ""},
+         {"{times}", has_base_ ? "scale[0] * " : ""},
+         {"{rows}", rows()},
          {"{rest_parameter}", has_rest_ ? ", Rest& rest" : ""},
          {"{rest}", has_rest_ ? ", rest" : ""},
          {"{clear_by_grid}", cleared("gridDim.x")},
@@ -421,17 +464,49 @@ private:
   }
 
   CudaText finished(std::string body, std::vector<Launch> launches) const {
-    CudaText text =
-        with_prelude(fmt::format("// scatter-add of {} at {} positions each{}\n", to_string(dtype_),
-                                 axes_, is_atomic_ ? ", in any order" : ""),
-                     std::move(body));
+    if (has_base_) body = with_base(std::move(body), launches);
+    CudaText text = with_prelude(
+        fmt::format("// scatter-add of {} at {} positions each{}{}\n", to_string(dtype_), axes_,
+                    has_base_ ? ", scaled, to a base" : "", is_atomic_ ? ", in any order" : ""),
+        std::move(body));
     text.launches = std::move(launches);
     text.scratch_bytes = scratch_bytes();
     return text;
   }
 
+  /// The same, with what the base itself takes before and behind.
+  std::string with_base(std::string body, std::vector<Launch>& launches) const {
+    constexpr std::int64_t most_blocks = 1024;
+    const auto over_all = [&](const char* entry, int stage) {
+      return Launch{.entry = entry,
+                    .units = dims::mul(rows_, width_),
+                    .units_per_block = 256,
+                    .most_blocks = most_blocks,
+                    .stage = stage};
+    };
+    body = "\n/// A position from the front; -1 if there is none.\n"
+           "KROTON_INLINE i64 position_on(i64 given, i64 n) {\n"
+           "  const i64 at = given < 0 ? given + n : given;\n"
+           "  return at >= 0 && at < n ? at : -1;\n"
+           "}\n" +
+           body;
+    if (step_.operands[0].memory.buffer != step_.results[0].memory.buffer) {
+      for (Launch& l : launches) ++l.stage;
+      body += filled(copying);
+      launches.insert(launches.begin(), over_all("copy_base", 0));
+    }
+    if (is_float(dtype_)) {
+      body += filled(spoiling);
+      launches.push_back(over_all("add_nothing", launches.back().stage + 1));
+    }
+    return body;
+  }
+
+  const plan::LibraryStep& step_;
   DType dtype_;
+  bool has_base_; ///< index_add_to
   std::size_t axes_;
+  std::vector<DType> positions_; ///< dtypes of the arrays
   Dim count_, rows_{1}, width_{1};
   bool is_atomic_;
   bool is_wide_ = false;  ///< sums of f32 are made in f64
@@ -441,9 +516,8 @@ private:
 } // namespace
 
 CudaCall render_cuda_scatter(const plan::Plan& plan, const plan::LibraryStep& step) {
-  const int out = step.results[0].memory.buffer;
-  return {Scatter(plan.buffers[static_cast<std::size_t>(out)].dtype, step).run(),
-          /*clears_results=*/true};
+  return {Scatter(plan, step).run(),
+          /*clears_results=*/step.op == &ops::index_add};
 }
 
 } // namespace kroton::codegen

@@ -1,6 +1,5 @@
 /// Arrays that are put together from parts, on the CPU.
 #include <algorithm>
-#include <cstring>
 #include <type_traits>
 #include <vector>
 
@@ -130,24 +129,9 @@ template <class T, bool adds> struct Assembly {
   }
 };
 
-void copy_base(const CpuCall& c) {
-  struct Copy {
-    std::byte* to;
-    const std::byte* from;
-  } copy{c.results[0].data, c.operands[0].data};
-  const auto bytes =
-      static_cast<std::int64_t>(item_size(c.results[0].dtype)) * c.results[0].numel();
-  if (copy.to == copy.from || bytes == 0) return;
-  const auto body = [](void* given, long begin, long end, int) {
-    const Copy& f = *static_cast<const Copy*>(given);
-    std::memcpy(f.to + begin, f.from + begin, static_cast<std::size_t>(end - begin));
-  };
-  c.runtime->parallel_for(c.runtime, bytes, 8 * work_of_thread, body, &copy);
-}
-
 /// Operands: the base, whose place the result may take, and the parts.
 void run(CpuCall& c) {
-  copy_base(c);
+  copy_unless_in_place(c);
   const std::size_t rank = c.results[0].shape.size(), parts = c.operands.size() - 1;
   const bool are_apart = c.numbers[1] != 0, adds = c.numbers[2] != 0;
   support::SmallVector<Places, ops::most_parts> places;

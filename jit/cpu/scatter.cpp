@@ -1,7 +1,13 @@
-/// Scatter-adds on the CPU: zeros, to whose rows other rows are added, where positions say.
+/// Scatter-adds on the CPU: rows are added to those rows of an array that positions say.
+///
+/// Each row of the result is added up by one thread, in the order of the positions, so threads
+/// change no bit of it: they share the rows, and each looks through all positions for its own.
 #include <algorithm>
+#include <atomic>
 #include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -15,117 +21,429 @@ namespace {
 
 /// Up to so many rows are added to one row of f32 in f32: few digits are lost.
 constexpr std::int64_t most_added_directly = 32;
+/// So many positions are made rows of at a time.
+constexpr std::int64_t block = 1024;
+/// Threads share the work if each gets so many additions.
+constexpr std::int64_t work_of_thread = std::int64_t{1} << 15;
+/// To find its own among rows that lie in the caches costs a thread about as much as to add so many
+/// elements; adding to others waits for memory.
+constexpr std::int64_t narrow = 4, cached_bytes = std::int64_t{1} << 21;
 
-/// Rows of `width` elements, `count` of them, added to those of `rows` that `row_of` tells.
-struct Scatter {
-  std::int64_t count, rows, width;
+/// What elements of a T are added up in where digits may be lost otherwise.
+template <class T> using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
 
-  explicit Scatter(std::span<const std::int64_t> numbers)
-      : count(numbers[0]), rows(1), width(numbers[1]) {
-    for (std::int64_t n : numbers.subspan(2)) rows *= n;
+/// Runs `f(begin, end)` for parts of [0, n), on several threads if there is work for them.
+template <class F> void share(const CpuCall& c, std::int64_t n, std::int64_t grain, const F& f) {
+  const auto body = [](void* given, long begin, long end, int) {
+    (*static_cast<const F*>(given))(begin, end);
+  };
+  c.runtime->parallel_for(c.runtime, n, grain, body, const_cast<F*>(&f));
+}
+
+/// The rows that sets of positions stand for.
+class Positions {
+public:
+  /// Of arrays of positions, each for an axis of that size.
+  Positions(std::span<const CallArray> arrays, std::span<const std::int64_t> sizes)
+      : arrays_(arrays), sizes_(sizes) {}
+
+  /// Rows of the positions from `first` on, `count` of them, at most a block. False if one is
+  /// outside its axis.
+  template <class Row> bool find(std::int64_t first, std::int64_t count, Row* rows) const {
+    Row outside = 0; // negative if one is
+    for (std::size_t k = 0; k < arrays_.size(); ++k)
+      support::visit_dtype(arrays_[k].dtype, [&]<class P>(std::type_identity<P>) {
+        if constexpr (std::is_integral_v<P> && !std::is_same_v<P, bool>)
+          outside |=
+              (k == 0
+                   ? add_axis<true, P, Row>
+                   : add_axis<false, P, Row>)(reinterpret_cast<const P*>(arrays_[k].data) + first,
+                                              count, static_cast<Row>(sizes_[k]), rows);
+      });
+    return outside >= 0;
   }
 
-  bool is_in_f64(DType dtype) const { return dtype == DType::f32 && count > most_added_directly; }
-  /// Whether so many are added that each row has sums in f64.
-  bool are_all_rows_in_f64() const { return rows * most_added_directly / 2 <= count; }
-  /// Of rows that are counted together.
-  std::size_t counters() const { return std::bit_ceil(static_cast<std::size_t>(count)); }
-  std::size_t workspace(DType dtype) const {
-    if (!is_in_f64(dtype)) return 0;
-    return are_all_rows_in_f64() ? static_cast<std::size_t>(rows * width) * sizeof(double)
-                                 : counters();
-  }
-
-  template <class T, class RowOf> void add(T* to, const T* from, const RowOf& row_of) const {
-    for (std::int64_t i = 0; i < count; ++i) add_row(to + row_of(i) * width, from + i * width);
-  }
-
-  /// Rows to which many are added have sums in f64 until all is added.
-  template <class T, class RowOf>
-  void add_in_f64(T* to, const T* from, const RowOf& row_of, std::byte* workspace) const {
-    if (are_all_rows_in_f64()) {
-      const auto n = static_cast<std::size_t>(rows * width);
-      auto* const sums = reinterpret_cast<double*>(workspace);
-      std::fill_n(sums, n, 0.0);
-      for (std::int64_t i = 0; i < count; ++i) add_row(sums + row_of(i) * width, from + i * width);
-      std::transform(sums, sums + n, to, [](double sum) { return static_cast<T>(sum); });
-      return;
-    }
-    // How many are added to a row at most: rows that share a counter are taken together.
-    auto* const added = reinterpret_cast<std::uint8_t*>(workspace);
-    std::fill_n(added, counters(), std::uint8_t{0});
-    const auto added_to = [&](std::int64_t row) -> std::uint8_t& {
-      return added[static_cast<std::size_t>(row) & (counters() - 1)];
-    };
-    for (std::int64_t i = 0; i < count; ++i) {
-      std::uint8_t& n = added_to(row_of(i));
-      if (n <= most_added_directly) ++n;
-    }
-    support::FlatMap<std::int64_t, std::int64_t> places; // of the rows with sums in f64
-    std::vector<double> sums;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t row = row_of(i);
-      if (added_to(row) <= most_added_directly) {
-        add_row(to + row * width, from + i * width);
-        continue;
+  /// The first of these positions that is outside its axis.
+  ir::Failure failure(std::int64_t first, std::int64_t count) const {
+    for (std::int64_t i = first; i < first + count; ++i)
+      for (std::size_t k = 0; k < arrays_.size(); ++k) {
+        const std::int64_t n = sizes_[k], at = position(k, i);
+        if (at < -n || at >= n) return {1, static_cast<std::int32_t>(k), at, n};
       }
-      const auto place = places.emplace(row, static_cast<std::int64_t>(sums.size()));
-      if (place.is_new) sums.resize(sums.size() + static_cast<std::size_t>(width));
-      add_row(sums.data() + place.value, from + i * width);
-    }
-    places.for_each([&](std::int64_t row, std::int64_t place) {
-      for (std::int64_t j = 0; j < width; ++j)
-        to[row * width + j] = static_cast<T>(sums[static_cast<std::size_t>(place + j)]);
-    });
+    return {};
+  }
+
+  /// Whether 32 bits hold all rows and positions.
+  bool are_short(std::int64_t rows) const {
+    const auto is_short = [](const CallArray& a) {
+      return item_size(a.dtype) < 4 || a.dtype == DType::i32;
+    };
+    return rows <= std::numeric_limits<std::int32_t>::max() &&
+           std::ranges::all_of(arrays_, is_short);
   }
 
 private:
-  template <class S, class T> void add_row(S* to, const T* from) const {
-    for (std::int64_t j = 0; j < width; ++j)
-      to[j] = static_cast<S>(to[j] + static_cast<S>(from[j]));
+  template <bool is_first, class P, class Row>
+  static Row add_axis(const P* given, std::int64_t count, Row size, Row* rows) {
+    using Unsigned = std::make_unsigned_t<Row>; // what is outside may be far outside
+    const auto n = static_cast<Unsigned>(size);
+    Row outside = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto p = static_cast<Row>(given[i]);
+      const Row at = static_cast<Row>(static_cast<Unsigned>(p) + (p < 0 ? n : 0));
+      outside |= at | static_cast<Row>(n - 1 - static_cast<Unsigned>(at));
+      rows[i] =
+          is_first
+              ? at
+              : static_cast<Row>(static_cast<Unsigned>(rows[i]) * n + static_cast<Unsigned>(at));
+    }
+    return outside;
   }
+
+  std::int64_t position(std::size_t k, std::int64_t i) const {
+    return support::visit_dtype(arrays_[k].dtype, [&]<class P>(std::type_identity<P>) {
+      return static_cast<std::int64_t>(reinterpret_cast<const P*>(arrays_[k].data)[i]);
+    });
+  }
+
+  std::span<const CallArray> arrays_;
+  std::span<const std::int64_t> sizes_;
 };
 
 struct OutOfRange {
   ir::Failure failure;
 };
 
-std::size_t workspace(const CpuCall& c) { return Scatter(c.numbers).workspace(c.results[0].dtype); }
+/// Rows of `width` elements, `count` of them, added to those of `rows` that positions tell.
+struct Scatter {
+  std::int64_t count, rows, width;
+  Positions positions;
+
+  Scatter(std::span<const std::int64_t> numbers, std::span<const CallArray> arrays)
+      : count(numbers[0]), rows(1), width(numbers[1]), positions(arrays, numbers.subspan(2)) {
+    for (std::int64_t n : numbers.subspan(2)) rows *= n;
+  }
+
+  std::size_t numel() const { return static_cast<std::size_t>(rows * width); }
+  /// Whether so many are added that each row may have sums of its own.
+  bool are_many() const { return rows <= count; }
+  /// Of rows that are counted together.
+  std::size_t counters() const { return std::bit_ceil(static_cast<std::size_t>(count)); }
+
+  /// Calls `f(row, i)` for each position `i` whose row is in [first, last). Throws OutOfRange.
+  template <class F> void for_each(std::int64_t first, std::int64_t last, const F& f) const {
+    if (positions.are_short(rows))
+      for_each_as<std::int32_t>(first, last, f);
+    else
+      for_each_as<std::int64_t>(first, last, f);
+  }
+
+  /// Calls `f(first, last)` for parts of the rows, on several threads if that is faster.
+  template <class F> void share_rows(const CpuCall& c, std::size_t item, const F& f) const {
+    const std::int64_t work = count * std::max<std::int64_t>(width, 1);
+    const bool is_shared =
+        work >= 2 * work_of_thread &&
+        (width >= narrow || numel() * item > static_cast<std::size_t>(cached_bytes));
+    if (!is_shared) return f(std::int64_t{0}, rows);
+    std::int64_t failed = 0; // the first part that did
+    ir::Failure failure;
+    const auto parts = [&](std::int64_t begin, std::int64_t end) {
+      try {
+        f(begin, end);
+      } catch (const OutOfRange& e) {
+        // All threads that look through all positions find the same.
+        if (std::atomic_ref(failed).exchange(1) == 0) failure = e.failure;
+      }
+    };
+    share(c, rows, std::max<std::int64_t>(1, rows * work_of_thread / work), parts);
+    if (failed != 0) throw OutOfRange{failure};
+  }
+
+private:
+  template <class Row, class F>
+  void for_each_as(std::int64_t first, std::int64_t last, const F& f) const {
+    Row found[block];
+    const bool are_all = first == 0 && last == rows;
+    for (std::int64_t begin = 0; begin < count; begin += block) {
+      const std::int64_t n = std::min(block, count - begin);
+      if (!positions.find(begin, n, found)) throw OutOfRange{positions.failure(begin, n)};
+      if (are_all) {
+        for (std::int64_t i = 0; i < n; ++i) f(static_cast<std::int64_t>(found[i]), begin + i);
+        continue;
+      }
+      std::int32_t own[block];
+      std::int64_t owned = 0;
+      for (std::int64_t i = 0; i < n; ++i) {
+        own[owned] = static_cast<std::int32_t>(i);
+        owned += found[i] >= first && found[i] < last;
+      }
+      for (std::int64_t i = 0; i < owned; ++i)
+        f(static_cast<std::int64_t>(found[own[i]]), begin + own[i]);
+    }
+  }
+};
+
+/// Of integers, what is left of it after wrapping.
+template <class S> S sum_of(S a, S b) {
+  if constexpr (std::is_integral_v<S>)
+    return static_cast<S>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+  else
+    return a + b;
+}
+template <class S> S product_of(S a, S b) {
+  if constexpr (std::is_integral_v<S>)
+    return static_cast<S>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
+  else
+    return a * b;
+}
+
+template <class S, class T> void add_row(S* to, const T* from, std::int64_t width) {
+  for (std::int64_t j = 0; j < width; ++j) to[j] = sum_of<S>(to[j], static_cast<S>(from[j]));
+}
+
+// ---- index_add
+
+/// Adds each row where it belongs, to sums that begin with zeros.
+template <class S, class T>
+void add_rows(const Scatter& s, S* sums, const T* from, std::int64_t first, std::int64_t last) {
+  if (s.width == 1)
+    s.for_each(first, last, [&](std::int64_t row, std::int64_t i) {
+      sums[row] = sum_of<S>(sums[row], static_cast<S>(from[i]));
+    });
+  else
+    s.for_each(first, last, [&](std::int64_t row, std::int64_t i) {
+      add_row(sums + row * s.width, from + i * s.width, s.width);
+    });
+}
+
+/// Of few rows for many: only those to which many are added have sums in f64.
+void add_few_in_f64(const CpuCall& c, const Scatter& s, float* to, const float* from) {
+  // How many are added to a row at most: rows that share a counter are taken together.
+  auto* const added = reinterpret_cast<std::uint8_t*>(c.workspace);
+  std::fill_n(added, s.counters(), std::uint8_t{0});
+  const auto added_to = [&](std::int64_t row) -> std::uint8_t& {
+    return added[static_cast<std::size_t>(row) & (s.counters() - 1)];
+  };
+  s.for_each(0, s.rows, [&](std::int64_t row, std::int64_t) {
+    std::uint8_t& n = added_to(row);
+    if (n <= most_added_directly) ++n;
+  });
+  s.share_rows(c, sizeof(float), [&](std::int64_t first, std::int64_t last) {
+    support::FlatMap<std::int64_t, std::int64_t> places; // of the rows with sums in f64
+    std::vector<double> sums;
+    s.for_each(first, last, [&](std::int64_t row, std::int64_t i) {
+      if (added_to(row) <= most_added_directly)
+        return add_row(to + row * s.width, from + i * s.width, s.width);
+      const auto place = places.emplace(row, static_cast<std::int64_t>(sums.size()));
+      if (place.is_new) sums.resize(sums.size() + static_cast<std::size_t>(s.width));
+      add_row(sums.data() + place.value, from + i * s.width, s.width);
+    });
+    places.for_each([&](std::int64_t row, std::int64_t place) {
+      for (std::int64_t j = 0; j < s.width; ++j)
+        to[row * s.width + j] = static_cast<float>(sums[static_cast<std::size_t>(place + j)]);
+    });
+  });
+}
+
+Scatter index_add_of(const CpuCall& c) { return {c.numbers, c.operands.subspan(1)}; }
+
+bool is_in_f64(const Scatter& s, DType dtype) {
+  return dtype == DType::f32 && s.count > most_added_directly;
+}
+
+std::size_t index_add_workspace(const CpuCall& c) {
+  const Scatter s = index_add_of(c);
+  if (!is_in_f64(s, c.results[0].dtype)) return 0;
+  return s.are_many() ? s.numel() * sizeof(double) : s.counters();
+}
 
 /// Operands: what is added, then the position arrays.
-void run(CpuCall& c) {
-  const CallArray& out = c.results[0];
-  const Scatter scatter(c.numbers);
-  std::vector<const std::int64_t*> positions;
-  for (const CallArray& p : c.operands.subspan(1))
-    positions.push_back(reinterpret_cast<const std::int64_t*>(p.data));
-  const auto row_of = [&](std::int64_t i) {
-    std::int64_t row = 0;
-    for (std::size_t p = 0; p < positions.size(); ++p) {
-      const std::int64_t n = out.shape[p], given = positions[p][i],
-                         at = given < 0 ? given + n : given;
-      if (at < 0 || at >= n) throw OutOfRange{{1, static_cast<std::int32_t>(p), given, n}};
-      row = row * n + at;
-    }
-    return row;
+void index_add(CpuCall& c) {
+  const Scatter s = index_add_of(c);
+  const auto clear = [&](auto* to, std::int64_t first, std::int64_t last) {
+    if (last > first && s.width > 0)
+      std::memset(to + first * s.width, 0,
+                  static_cast<std::size_t>((last - first) * s.width) * sizeof(*to));
   };
   try {
-    support::visit_dtype(out.dtype, [&]<class T>(std::type_identity<T>) {
-      T* to = reinterpret_cast<T*>(out.data);
-      const T* from = reinterpret_cast<const T*>(c.operands[0].data);
-      const std::int64_t numel = scatter.rows * scatter.width;
-      if (numel > 0) std::memset(to, 0, static_cast<std::size_t>(numel) * sizeof(T));
-      if (scatter.is_in_f64(out.dtype))
-        scatter.add_in_f64(to, from, row_of, c.workspace);
-      else
-        scatter.add(to, from, row_of);
+    support::visit_dtype(c.results[0].dtype, [&]<class T>(std::type_identity<T>) {
+      T* const to = reinterpret_cast<T*>(c.results[0].data);
+      const T* const from = reinterpret_cast<const T*>(c.operands[0].data);
+      if (!is_in_f64(s, c.results[0].dtype))
+        return s.share_rows(c, sizeof(T), [&](std::int64_t first, std::int64_t last) {
+          clear(to, first, last);
+          add_rows(s, to, from, first, last);
+        });
+      if constexpr (std::is_same_v<T, float>) {
+        if (!s.are_many()) {
+          share(c, s.rows, work_of_thread / (s.width + 1) + 1,
+                [&](std::int64_t first, std::int64_t last) { clear(to, first, last); });
+          return add_few_in_f64(c, s, to, from);
+        }
+        auto* const sums = reinterpret_cast<double*>(c.workspace);
+        s.share_rows(c, sizeof(double), [&](std::int64_t first, std::int64_t last) {
+          clear(sums, first, last);
+          add_rows(s, sums, from, first, last);
+          std::transform(sums + first * s.width, sums + last * s.width, to + first * s.width,
+                         [](double sum) { return static_cast<float>(sum); });
+        });
+      }
     });
   } catch (const OutOfRange& e) {
     c.failure = e.failure;
   }
 }
 
-constexpr CpuFunction functions[] = {{&ops::index_add, workspace, run}};
+// ---- index_add_to
+
+/// A set of positions, for its row.
+struct Place {
+  std::int64_t row, from;
+};
+
+Scatter index_add_to_of(const CpuCall& c) { return {c.numbers, c.operands.subspan(3)}; }
+
+/// The bytes of sums for each row, which `many` have; then those of what tells which rows have any.
+std::size_t bytes_of_sums(const Scatter& s, DType dtype) {
+  const std::size_t item = dtype == DType::f32 ? sizeof(double) : item_size(dtype);
+  return (s.numel() * item + 63) / 64 * 64;
+}
+
+std::size_t index_add_to_workspace(const CpuCall& c) {
+  const Scatter s = index_add_to_of(c);
+  if (s.are_many()) return bytes_of_sums(s, c.results[0].dtype) + static_cast<std::size_t>(s.rows);
+  return static_cast<std::size_t>(s.count) * sizeof(Place);
+}
+
+template <class T> class AddTo {
+public:
+  AddTo(const CpuCall& c, const Scatter& s)
+      : c_(c), s_(s), out_(reinterpret_cast<T*>(c.results[0].data)),
+        from_(reinterpret_cast<const T*>(c.operands[2].data)),
+        scale_(*reinterpret_cast<const T*>(c.operands[1].data)),
+        nothing_(product_of<T>(scale_, T{0})) {}
+
+  void run() const {
+    if (s_.are_many())
+      add_many();
+    else
+      add_few();
+  }
+
+private:
+  using Sum = Wide<T>;
+
+  /// What elements become to which nothing is added: what they are, unless the scale is not finite.
+  void leave(std::int64_t first, std::int64_t last) const {
+    if (nothing_ == nothing_) return;
+    for (std::int64_t j = first * s_.width; j < last * s_.width; ++j)
+      out_[j] = static_cast<T>(out_[j] + nothing_);
+  }
+
+  void put(std::int64_t row, std::int64_t j, Sum sum) const {
+    T& to = out_[row * s_.width + j];
+    to = static_cast<T>(
+        sum_of<Sum>(static_cast<Sum>(to), product_of<Sum>(static_cast<Sum>(scale_), sum)));
+  }
+
+  /// Sums for all rows, and then each row's is added to the base's.
+  void add_many() const {
+    auto* const sums = reinterpret_cast<Sum*>(c_.workspace);
+    auto* const has_any =
+        reinterpret_cast<bool*>(c_.workspace) + bytes_of_sums(s_, c_.results[0].dtype);
+    s_.share_rows(c_, sizeof(Sum), [&](std::int64_t first, std::int64_t last) {
+      std::fill(sums + first * s_.width, sums + last * s_.width, Sum{0});
+      std::fill(has_any + first, has_any + last, false);
+      s_.for_each(first, last, [&](std::int64_t row, std::int64_t i) {
+        has_any[row] = true;
+        add_row(sums + row * s_.width, from_ + i * s_.width, s_.width);
+      });
+      for (std::int64_t row = first; row < last; ++row) {
+        if (!has_any[row]) leave(row, row + 1);
+        for (std::int64_t j = 0; has_any[row] && j < s_.width; ++j)
+          put(row, j, sums[row * s_.width + j]);
+      }
+    });
+  }
+
+  /// What belongs to one row is brought together, in its order, and nothing is done for the others.
+  void add_few() const {
+    const std::span<Place> places(reinterpret_cast<Place*>(c_.workspace),
+                                  static_cast<std::size_t>(s_.count));
+    s_.for_each(0, s_.rows, [&](std::int64_t row, std::int64_t i) {
+      places[static_cast<std::size_t>(i)] = {row, i};
+    });
+    const auto before = [](const Place& a, const Place& b) {
+      return a.row != b.row ? a.row < b.row : a.from < b.from;
+    };
+    if (!std::ranges::is_sorted(places, before)) std::ranges::sort(places, before);
+    const auto is_first = [&](std::int64_t i) {
+      const auto at = static_cast<std::size_t>(i);
+      return i == 0 || i == s_.count || places[at].row != places[at - 1].row;
+    };
+    share(c_, s_.count, work_of_thread / (s_.width + 1) + 1,
+          [&](std::int64_t begin, std::int64_t end) {
+            while (!is_first(begin)) ++begin;
+            while (!is_first(end)) ++end;
+            for (std::int64_t i = begin; i < end;) {
+              std::int64_t next = i + 1;
+              while (!is_first(next)) ++next;
+              add_group(
+                  places.subspan(static_cast<std::size_t>(i), static_cast<std::size_t>(next - i)));
+              i = next;
+            }
+          });
+    if (nothing_ == nothing_) return;
+    std::int64_t row = 0;
+    for (const Place& p : places) {
+      leave(row, p.row);
+      row = p.row + 1;
+    }
+    leave(row, s_.rows);
+  }
+
+  /// Adds what belongs to one row.
+  void add_group(std::span<const Place> group) const {
+    const std::int64_t row = group[0].row;
+    if (group.size() == 1) {
+      T* const to = out_ + row * s_.width;
+      const T* const from = from_ + group[0].from * s_.width;
+      for (std::int64_t j = 0; j < s_.width; ++j)
+        to[j] = sum_of<T>(to[j], product_of<T>(scale_, from[j]));
+      return;
+    }
+    constexpr std::int64_t at_once = 64;
+    for (std::int64_t first = 0; first < s_.width; first += at_once) {
+      const std::int64_t n = std::min(at_once, s_.width - first);
+      Sum sums[at_once] = {};
+      for (const Place& p : group) add_row(sums, from_ + p.from * s_.width + first, n);
+      for (std::int64_t j = 0; j < n; ++j) put(row, first + j, sums[j]);
+    }
+  }
+
+  const CpuCall& c_;
+  const Scatter& s_;
+  T* out_;
+  const T* from_;
+  T scale_, nothing_;
+};
+
+/// Operands: the base, whose place the result may take, the scale, what is added, and the position
+/// arrays.
+void index_add_to(CpuCall& c) {
+  copy_unless_in_place(c);
+  const Scatter s = index_add_to_of(c);
+  try {
+    support::visit_dtype(c.results[0].dtype, [&]<class T>(std::type_identity<T>) {
+      if constexpr (!std::is_same_v<T, bool>) AddTo<T>(c, s).run();
+    });
+  } catch (const OutOfRange& e) {
+    c.failure = e.failure;
+  }
+}
+
+constexpr CpuFunction functions[] = {{&ops::index_add, index_add_workspace, index_add},
+                                     {&ops::index_add_to, index_add_to_workspace, index_add_to}};
 
 } // namespace
 

@@ -59,7 +59,7 @@ Type infer_index_add(InferContext& c) {
 template <class F>
 void for_each_row(const EvalContext& c, std::span<const std::int64_t> shape, F f) {
   std::vector<Array> positions;
-  for (const Array& p : c.inputs.subspan(1)) positions.push_back(p.contiguous());
+  for (const Array& p : c.inputs.subspan(1)) positions.push_back(p.astype(DType::i64).contiguous());
   for (std::int64_t i = 0; i < positions[0].numel(); ++i) {
     std::int64_t row = 0;
     for (std::size_t k = 0; k < positions.size(); ++k) {
@@ -129,6 +129,51 @@ Array eval_index_add(const EvalContext& c) {
   return out;
 }
 
+/// Inputs: the base, the scale, what is added, then the position arrays.
+Type infer_index_add_to(InferContext& c) {
+  KROTON_CHECK(c.in(1).shape.empty() && c.in(1).dtype == c.in(0).dtype &&
+                   c.in(2).dtype == c.in(0).dtype,
+               "{} is not a scale of {}", c.in(1).to_string(), c.in(0).to_string());
+  const ir::DimList& shape = c.in(0).shape;
+  const std::size_t k = c.inputs.size() - 3;
+  std::vector<Dim> expected = c.in(3).shape;
+  expected.insert(expected.end(), shape.begin() + static_cast<std::ptrdiff_t>(k), shape.end());
+  KROTON_CHECK(ir::dims::same(expected, c.in(2).shape), "expected {} to be added, got {}",
+               ir::dims::to_string(expected), c.in(2).to_string());
+  return c.in(0);
+}
+
+/// Elements to which nothing is added stay as they are, but for what a scale that is not finite
+/// makes of them.
+Array eval_index_add_to(const EvalContext& c) {
+  Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
+  const auto numel = static_cast<std::size_t>(out.numel());
+  EvalContext positions = c; // for_each_row skips one input
+  positions.inputs = c.inputs.subspan(2);
+  const std::int64_t n = numel_from(c.shape, c.inputs.size() - 3);
+  support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
+    using Sum = std::conditional_t<std::is_floating_point_v<T>, long double, std::uint64_t>;
+    const ir::Terms<T> base(c, 0), scale(c, 1), added(c, 2);
+    std::vector<Sum> sums(numel);
+    std::vector<bool> is_added(numel);
+    for_each_row(positions, c.shape, [&](std::int64_t row, std::int64_t i) {
+      for (std::int64_t j = 0; j < n; ++j) {
+        const auto to = static_cast<std::size_t>(row * n + j);
+        sums[to] += static_cast<Sum>(added[i * n + j]);
+        is_added[to] = true;
+      }
+    });
+    const ir::Results<T> to(c, out);
+    for (std::size_t i = 0; i < numel; ++i) {
+      const auto at = static_cast<std::int64_t>(i);
+      const auto by = static_cast<Sum>(scale[0]), term = by * sums[i],
+                 sum = static_cast<Sum>(base[at]) + term;
+      to.set(at, is_added[i] || term - term != 0 ? sum : static_cast<Sum>(base[at]));
+    }
+  });
+  return out;
+}
+
 std::vector<Expr> with_first(const Expr& first, std::span<const Expr> inputs) {
   std::vector<Expr> all{first};
   all.insert(all.end(), inputs.begin() + 1, inputs.end());
@@ -175,7 +220,9 @@ std::vector<Dim> numbers_of_index_add(const ir::Graph& graph, ir::NodeId id) {
 
 bool index_add_takes(std::span<const ir::CallType> results, std::span<const ir::CallType> operands,
                      std::size_t numbers) {
-  const auto is_position = [](const ir::CallType& t) { return t.dtype == DType::i64; };
+  const auto is_position = [](const ir::CallType& t) {
+    return is_integer(t.dtype) && t.dtype != DType::u64;
+  };
   return results.size() == 1 && operands.size() >= 2 && operands[0].dtype == results[0].dtype &&
          operands.size() - 1 <= results[0].rank && numbers == 2 + (operands.size() - 1) &&
          std::ranges::all_of(operands.subspan(1), is_position);
@@ -193,6 +240,30 @@ const ir::LibraryCall call_of_index_add{.operands = {ir::Layout::dense},
                                         .numbers = numbers_of_index_add,
                                         .takes = index_add_takes,
                                         .positions = positions_of_index_add};
+
+/// As of index_add.
+std::vector<Dim> numbers_of_index_add_to(const ir::Graph& graph, ir::NodeId id) {
+  const ir::GraphNode& n = graph[id];
+  const std::size_t indexed = n.inputs.size() - 3;
+  const std::span<const Dim> shape = n.type.shape;
+  std::vector<Dim> numbers{ir::dims::product(graph[n.inputs[3]].type.shape),
+                           ir::dims::product(shape.subspan(indexed))};
+  numbers.insert(numbers.end(), shape.begin(),
+                 shape.begin() + static_cast<std::ptrdiff_t>(indexed));
+  return numbers;
+}
+
+bool index_add_to_takes(std::span<const ir::CallType> results,
+                        std::span<const ir::CallType> operands, std::size_t numbers) {
+  return operands.size() >= 4 && operands[0].dtype == results[0].dtype &&
+         operands[0].rank == results[0].rank && operands[1].dtype == results[0].dtype &&
+         operands[1].rank == 0 && index_add_takes(results, operands.subspan(2), numbers);
+}
+
+const ir::LibraryCall call_of_index_add_to{.operands = {ir::Layout::dense},
+                                           .results = {{ir::Layout::dense, 0}},
+                                           .numbers = numbers_of_index_add_to,
+                                           .takes = index_add_to_takes};
 
 bool are_positions_mapped(const BatchContext& c) {
   return std::find(c.has_axis.begin() + 1, c.has_axis.end(), true) != c.has_axis.end();
@@ -278,6 +349,33 @@ std::vector<Example> examples_of_index_add(DType t) {
           {kroton::index_add({Dim(9)}, {of_nine}, h * h), {by_nine}}};
 }
 
+/// Where the scale is not 0.
+std::vector<Expr> grad_index_add_to(const GradContext& c) {
+  std::vector<Expr> found{c.grad}, grads(c.inputs.size(), Expr(nullptr));
+  found.insert(found.end(), c.inputs.begin() + 3, c.inputs.end());
+  const Expr there = ir::make(gather, std::move(found), {}, c.where);
+  grads[0] = c.grad;
+  grads[1] = kroton::sum(there * c.inputs[2]);
+  grads[2] = there * c.inputs[1];
+  return grads;
+}
+
+std::vector<Example> examples_of_index_add_to(DType t) {
+  if (is_bool(t)) return {};
+  const Dim n = dim("n"), m = dim("m"), l = dim("l");
+  const Expr rows = tensor(DType::i64, {l}, "rows"), columns = tensor(DType::i64, {l}, "columns"),
+             g = tensor(t, {l, m}, "g"), h = tensor(t, {l}, "h"), x = tensor(t, {n, m}, "x"),
+             v = tensor(t, {9}, "v"), of_nine = tensor(DType::i64, {l}, "of_nine"),
+             scale = tensor(t, {}, "scale");
+  const Example::Positions by_row{rows, n}, by_column{columns, m}, by_nine{of_nine, Dim(9)};
+  const auto made = [](std::vector<Expr> inputs) {
+    return ir::make(index_add_to, std::move(inputs), {}, Location::current());
+  };
+  return {{made({x, scale, g, rows}), {by_row}},
+          {made({x, scale, h, rows, columns}), {by_row, by_column}},
+          {made({v, scale, h, of_nine}), {by_nine}}};
+}
+
 } // namespace
 
 const Op gather{.name = "gather",
@@ -318,6 +416,18 @@ const Op index_add{.name = "index-add",
                    .fail = position_failed,
                    .examples = examples_of_index_add,
                    .doc = "zeros with g added at positions of leading axes; the gradient of index"};
+/// Positions are known to lie in their axes: rules put the check in front of it. So it cannot fail,
+/// and may write to a shared variable in place.
+const Op index_add_to{.name = "index-add-to",
+                      .arity = -1,
+                      .kind = Kind::scatter,
+                      .dtypes = ir::Dtypes::numeric,
+                      .infer = infer_index_add_to,
+                      .eval = eval_index_add_to,
+                      .gradient = grad_index_add_to,
+                      .call = &call_of_index_add_to,
+                      .examples = examples_of_index_add_to,
+                      .doc = "a base with scale * g added at positions of leading axes"};
 
 namespace {
 
@@ -376,7 +486,7 @@ std::vector<Expr> aligned(const std::vector<Expr>& positions, std::string_view o
 
 } // namespace
 std::span<const Op* const> indexing_rows() {
-  static constexpr const Op* rows[] = {&gather, &index_add};
+  static constexpr const Op* rows[] = {&gather, &index_add, &index_add_to};
   return rows;
 }
 

@@ -5,5 +5,7 @@
 namespace kroton::ops {
 
 extern const ir::Op gather, index_add;
+/// What a rule makes of an array to which an index_add is added, or from which it is subtracted.
+extern const ir::Op index_add_to;
 
 } // namespace kroton::ops

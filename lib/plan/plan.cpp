@@ -483,15 +483,33 @@ std::string describe(const Plan& plan, const ContractionStep& c) {
   return known ? text + ": " + known->to_string() : text;
 }
 
-std::string describe(const LibraryStep& s) {
-  return fmt::format("call of {}{}", s.op->name, s.is_ordered ? "" : ", in any order");
+/// Of a call of step `number` that could write to an operand's own memory and does not: what it
+/// copies, and why.
+std::string describe_place(const Plan& plan, std::size_t number, const LibraryStep& s) {
+  const std::optional<std::size_t> operand = s.op->call->results.front().in_place_of;
+  if (!operand) return "";
+  const int from = s.operands[*operand].memory.buffer;
+  if (from == s.results.front().memory.buffer) return "";
+  std::string text = fmt::format(", on a copy of b{}", from);
+  for (std::size_t later = number + 1; later < plan.steps.size(); ++later) {
+    const Step& step = plan.steps[later];
+    if (std::ranges::find(step.reads, from) != step.reads.end())
+      return text + fmt::format(", which step {} reads", later);
+    if (step.is_fallible) return text + fmt::format(", since step {} may fail", later);
+  }
+  if (plan.buffers[static_cast<std::size_t>(from)].kind == BufferKind::leaf)
+    text += ", which keeps its value";
+  return text;
 }
 
-std::string describe(const Plan& plan, const Step& s) {
+std::string describe(const Plan& plan, std::size_t number) {
   return support::match(
-      s.what, [&](const KernelStep& k) { return describe(plan, k); },
+      plan.steps[number].what, [&](const KernelStep& k) { return describe(plan, k); },
       [&](const ContractionStep& c) { return describe(plan, c); },
-      [](const LibraryStep& l) { return describe(l); });
+      [&](const LibraryStep& l) {
+        return fmt::format("call of {}{}{}", l.op->name, l.is_ordered ? "" : ", in any order",
+                           describe_place(plan, number, l));
+      });
 }
 
 /// ", in place [b3]": the buffers in which a result takes the place of an operand.
@@ -520,7 +538,7 @@ std::string Plan::to_string() const {
   text += "steps\n";
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Step& s = steps[i];
-    text += fmt::format("  {}: {} reads [b{}] writes [b{}]{}{}\n", i, describe(*this, s),
+    text += fmt::format("  {}: {} reads [b{}] writes [b{}]{}{}\n", i, describe(*this, i),
                         fmt::join(s.reads, ", b"), fmt::join(s.writes, ", b"), describe_aliases(s),
                         s.is_fallible ? ", may fail" : "");
   }

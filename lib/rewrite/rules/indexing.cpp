@@ -16,6 +16,7 @@
 #include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/facts.hpp"
 #include "lib/rewrite/rules/rules.hpp"
+#include "lib/rewrite/rules/scaled.hpp"
 
 namespace kroton::rewrite::rules {
 namespace {
@@ -110,12 +111,17 @@ NodeId size_of(Site& s, const Dim& d) {
 /// 0 … size-1.
 NodeId counted(Site& s, const Dim& size) { return s.make(ops::iota, {}, ops::SizeParams{size}); }
 
-/// The position counted from the front.
-NodeId from_front(Site& s, NodeId position, const Dim& size) {
-  if (!is_checked(s, position, size)) return s.make(ops::gather, {counted(s, size), position});
+/// The position counted from the front, if there is one.
+NodeId counted_from_front(Site& s, NodeId position, const Dim& size) {
   const NodeId zero = s.number(0);
   return s.make(ops::where, {s.make(ops::less, {position, zero}),
                              s.make(ops::add, {position, size_of(s, size)}), position});
+}
+
+/// The same, and checked.
+NodeId from_front(Site& s, NodeId position, const Dim& size) {
+  return is_checked(s, position, size) ? counted_from_front(s, position, size)
+                                       : s.make(ops::gather, {counted(s, size), position});
 }
 
 /// `id` of rank 1 as axis `axis` of an array of rank `rank`.
@@ -269,6 +275,53 @@ NodeId take_unslice_apart(Site& s) {
   return s.make(ops::where, {is_inside, s.make(ops::gather, std::move(inputs)), zero});
 }
 
+/// Positions are taken as they are, of any dtype that an i64 holds.
+NodeId drop_casts_of_positions(Site& s) {
+  ir::NodeIds inputs = s.node(s.root()).inputs;
+  bool has_changed = false;
+  for (std::size_t k = 1; k < inputs.size(); ++k) {
+    const ir::GraphNode& n = s.node(inputs[k]);
+    if (n.op != &ops::cast) continue;
+    const DType from = s.type(n.inputs[0]).dtype;
+    if (!is_integer(from) || from == DType::u64) continue;
+    inputs[k] = n.inputs[0];
+    has_changed = true;
+  }
+  return has_changed ? s.make(ops::index_add, std::move(inputs), s.node(s.root()).params)
+                     : ir::no_node;
+}
+
+/// The position counted from the front, and checked by a step of its own: a zero is looked up where
+/// it says, of which there is one in memory.
+NodeId checked_position(Site& s, NodeId position, const Dim& size) {
+  if (is_iota_of(s.graph(), behind_views(s.graph(), position), size)) return position;
+  if (s.type(position).dtype != DType::i64)
+    position = s.make(ops::cast, {position}, ops::CastParams{DType::i64});
+  const NodeId zeros = s.broadcast(s.number(0), {size});
+  return s.make(ops::add,
+                {s.make(ops::gather, {zeros, position}), counted_from_front(s, position, size)});
+}
+
+/// base + alpha * index_add(g): g is added to the base, whose memory the result may take. Positions
+/// are checked before, so that nothing can fail once something was written.
+NodeId add_to(Site& s, NodeId base, NodeId added, bool is_subtracted) {
+  const ir::Type type = s.type(s.root());
+  if (!dims::same(s.type(base).shape, type.shape) || !dims::same(s.type(added).shape, type.shape) ||
+      constant_behind(s.graph(), base))
+    return ir::no_node;
+  const Scaled found = peel(s, added, ops::index_add);
+  if (found.node == ir::no_node) return ir::no_node;
+  const ir::NodeIds from = s.node(found.node).inputs;
+  if (is_iota_of(s.graph(), from[1], type.shape[0])) return ir::no_node; // see index_add_rows
+  if (!is_float(type.dtype) && found.alpha != ir::no_node) return ir::no_node;
+  ir::NodeIds inputs{base, factor_of(s, found, type.dtype, is_subtracted), from[0]};
+  for (std::size_t k = 1; k < from.size(); ++k)
+    inputs.push_back(checked_position(s, from[k], type.shape[k - 1]));
+  return s.make(ops::index_add_to, std::move(inputs));
+}
+NodeId add_lookups(Site& s) { return add_to(s, s["x"], s["y"], false); }
+NodeId subtract_lookups(Site& s) { return add_to(s, s["x"], s["y"], true); }
+
 /// Parts of known places are read by each element of the result, instead of written to theirs,
 /// where that is less work: where they are few, and cover much. A step of its own writes each part,
 /// reads it, and reads and writes its place; reading looks at each part for each element.
@@ -326,6 +379,13 @@ Expr unslice_example() {
 }
 
 Expr labels() { return tensor<std::int64_t>({3}, "y"); }
+
+/// An update of some rows of a table.
+struct Rows {
+  Expr table = tensor<float>({5, 4}, "table"), rows = labels(), g = tensor<float>({3, 4}, "g"),
+       rate = kroton::scalar<float>("rate");
+  Expr added() const { return kroton::index_add({Dim(5), Dim(4)}, {rows}, g); }
+};
 Expr matrix34(const char* name) { return tensor<float>({3, 4}, name); }
 Expr pick(const Expr& e) { return kroton::index(e, {kroton::arange(3), labels()}); }
 
@@ -385,6 +445,34 @@ const RuleSet& indexing() {
               .with(Liberty::summation)
               .on(one_hot_sum_example)
               .but_not(unchecked_one_hot_sum),
+          rule("index-add-casts", any(ops::index_add, {}), drop_casts_of_positions)
+              .on([] {
+                return kroton::index_add({Dim(5)}, {tensor<std::int32_t>({3}, "p")},
+                                         tensor<float>({3}, "g"));
+              })
+              .but_not(
+                  [] { return kroton::index_add({Dim(5)}, {labels()}, tensor<float>({3}, "g")); }),
+          rule("add-lookups", x + y, add_lookups)
+              .with(Liberty::contraction)
+              .on([] {
+                const Rows r;
+                return r.table + r.added();
+              })
+              .but_not([] {
+                const Rows r;
+                const Expr added = r.added();
+                return (r.table + added) * added;
+              }),
+          rule("subtract-lookups", x - y, subtract_lookups)
+              .with(Liberty::contraction)
+              .on([] {
+                const Rows r;
+                return r.table - r.rate * r.added();
+              })
+              .but_not([] {
+                const Rows r;
+                return r.table - r.table * r.added();
+              }),
           rule("assemble-few", any(ops::assemble, {}), take_assemble_apart)
               .with(Liberty::summation)
               .on(assemble_example)
