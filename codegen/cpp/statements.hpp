@@ -2,8 +2,7 @@
 /// The statements of a kernel's loops, as C++ text: values, stores, folds, and the loops around
 /// them, one element or one vector at a time.
 ///
-///   class Renderer : Statements { … emit_stage(stage, 2) … };      // out() is what was written so
-///   far
+///   class Renderer : Statements { … emit_stage(stage, 2) … };   // take() is what was written
 #include <functional>
 #include <string>
 #include <utility>

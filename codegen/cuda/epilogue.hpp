@@ -3,9 +3,8 @@
 /// call when they have an element.
 ///
 ///   CudaEpilogue e(kernel, product_param, columns, "f32");
-///   e.definition;      // KROTON_INLINE void epilogue(f32 value, i64 row, i64 column, i64 n, …)
-///   {…} e.arguments        // "a1, y0, n0": what kernels pass on, and take as `parameters`
-///   themselves
+///   e.definition;   // KROTON_INLINE void epilogue(f32 value, i64 row, i64 column, i64 n, …)
+///   e.arguments;    // "a1, y0, n0": what kernels take as `parameters` and pass on
 #include <string>
 #include <utility>
 #include <vector>

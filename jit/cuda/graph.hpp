@@ -3,9 +3,9 @@
 /// run side by side.
 ///
 ///   StepGraph graph(gpu, capturing);
-///   if (graph.make(steps) == Result::success) gpu.check(graph.launch(stream), "launching a
-///   graph"); … graph.update(steps, changed);                      // some buffers lie elsewhere
-///   now
+///   if (graph.make(steps) == Result::success)
+///     gpu.check(graph.launch(stream), "launching a graph");
+///   graph.update(steps, changed);   // some buffers have other addresses now
 #include <cstddef>
 #include <vector>
 

@@ -3,8 +3,7 @@
 ///
 ///   PluginPlace place = find_plugin("libkroton-clang.so");
 ///   if (place.path.empty()) complain(place.problem);
-///   LoadedLibrary plugin = load_library(place.path);       // may find that it is not to be
-///   trusted
+///   LoadedLibrary plugin = load_library(place.path);   // which may be refused as not trusted
 #include <filesystem>
 #include <string>
 #include <string_view>

@@ -2,8 +2,7 @@
 /// Arrays of values that are worth trying, and the memory layouts that callers hand in.
 ///
 ///   Array x = tricky(DType::i8, {21, 23}, rng);      // extremes, zeros, ones, random bits
-///   for (const Array& a : laid_out(x)) …             // equal arrays: reversed, strided,
-///   transposed
+///   for (const Array& a : laid_out(x)) …   // equal arrays: reversed, strided, transposed
 #include <cstring>
 #include <limits>
 #include <vector>
