@@ -5,22 +5,12 @@
 #include <fmt/format.h>
 
 #include "codegen/product/contraction_pieces.hpp"
-#include "codegen/product/contraction_tile.hpp"
 #include "codegen/prelude/prelude.hpp"
 
 namespace kroton::codegen {
 namespace {
 
 using namespace pieces;
-
-/// Products of elements below which splitting costs more than it gains; about 5 µs.
-constexpr std::int64_t grain = std::int64_t{1} << 19;
-
-/// Rows left over from tiles that are done one by one, where their number is not known.
-constexpr int most_single_rows = 2;
-
-/// Vectors of a tile whose masks stay in registers in more than one loop.
-constexpr int most_masked = 4;
 
 void fill(std::string& text, std::string_view what, std::string_view with) {
   for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size()))
@@ -35,18 +25,17 @@ void keep_lines(std::string& text, std::string_view mark, bool keeps) {
 
 class Contraction {
 public:
-  Contraction(const ContractionShape& shape, ContractionScheme scheme)
-      : shape_(shape), scheme_(scheme), tile_(contraction_tile(shape, scheme)) {
+  Contraction(const ContractionShape& shape, const ProductSchedule& schedule)
+      : shape_(shape), s_(schedule), scheme_(schedule.scheme), tile_(schedule.tile) {
     // Few texts for all large products: of what is known, only adjacent elements are of use.
-    if (scheme == ContractionScheme::packed) {
+    if (scheme_ == ContractionScheme::packed) {
       auto& s = shape_.known;
       s.m = s.n = s.k = std::nullopt;
       for (Known* stride : {&s.a_row, &s.a_col, &s.b_row, &s.b_col, &s.c_row})
         if (*stride != 1) stride->reset();
     }
     known_k_ = shape_.known.k;
-    has_parts_ = may_have_parts(shape_, scheme);
-    if (has_parts_) shape_.known.k = shape_.known.c_row = std::nullopt; // a part has its own
+    if (has_parts()) shape_.known.k = shape_.known.c_row = std::nullopt; // a part has its own
   }
 
   KernelSource run() {
@@ -66,7 +55,7 @@ public:
     if (scheme_ != ContractionScheme::dots) text += multiply;
     if (has_blocks()) {
       text += about_blocks;
-      text += tile_.vectors > most_masked ? all_blocks_alike : first_block_apart;
+      text += s_.is_first_block_apart ? first_block_apart : all_blocks_alike;
     }
     text += main;
     fill_in(text);
@@ -86,27 +75,9 @@ private:
                        to_string(shape_.dtype), spelled(s.m), spelled(s.n), spelled(known_k_));
   }
 
-  /// Whether sums may be so long that they are added up in blocks of their terms.
-  bool has_blocks() const {
-    return is_float(shape_.dtype) &&
-           (scheme_ == ContractionScheme::rows || scheme_ == ContractionScheme::columns) &&
-           known_k_.value_or(most_at_once + 1) > most_at_once;
-  }
-
-  /// Whether b (for packed: a too) is copied to the work memory.
-  bool copies() const {
-    switch (scheme_) {
-    case ContractionScheme::rows:
-      return !reads_right_directly(shape_);
-    case ContractionScheme::columns:
-      return false;
-    case ContractionScheme::dots:
-      return shape_.known.b_row != 1;
-    case ContractionScheme::packed:
-      return true;
-    }
-    return true;
-  }
+  bool has_blocks() const { return s_.block_terms > 0; }
+  bool has_parts() const { return s_.part_terms > 0; }
+  bool copies() const { return s_.copies; }
 
   /// What the product's functions are handed. Sizes known beforehand are constants there.
   std::string product() const {
@@ -159,7 +130,7 @@ private:
   }
 
   std::string parts() {
-    if (!has_parts_) return {};
+    if (!has_parts()) return {};
     std::string text(parts_body);
     fill(text, "@copy_right", copy_right());
     return text;
@@ -172,15 +143,12 @@ private:
 
   /// The loops over all columns of c, the tile's width at a time and less at the end.
   template <class Body> std::string column_loops(Body body) const {
-    const Known& n = shape_.known.n;
     const int lanes = shape_.lanes(), width = tile_.vectors * lanes;
-    std::size_t rest = width > lanes ? 1 : 0; // vectors
-    if (n) rest = static_cast<std::size_t>(ceil_div(*n, lanes) % tile_.vectors);
-    const int rest_width = rest > 0 ? static_cast<int>(std::bit_ceil(rest)) * lanes : 0;
+    const int rest_width = s_.rest_vectors * lanes;
     std::string text =
         fmt::format("  i64 j = 0;\nPLAIN_LOOP\n  for (; j < g.n{}; j += {}) {{\n{}  }}\n",
                     width > lanes ? fmt::format(" - {}", width - lanes) : "", width, body(width));
-    if (rest > 0)
+    if (rest_width > 0)
       text += fmt::format("PLAIN_LOOP\n  for (; j < g.n; j += {}) {{\n{}  }}\n", rest_width,
                           body(rest_width));
     return text;
@@ -249,16 +217,13 @@ private:
     return text;
   }
 
-  /// Whether so many rows as a tile has may be too many.
-  bool has_single_rows() const {
-    return is_float(shape_.dtype) && !shape_.known.m && tile_.rows > 2 * most_single_rows;
-  }
+  bool has_single_rows() const { return s_.single_rows > 0; }
 
   /// All columns of some rows of c.
   std::string rows_sweep() const {
     const Known& m = shape_.known.m;
     const std::int64_t rest = m ? *m % tile_.rows : 0;
-    const bool overlaps = rest > 0 && !shape_.accumulates;
+    const bool overlaps = s_.overlaps;
     std::string row = fmt::format("i * {}", tile_.rows);
     if (overlaps) row = fmt::format("smaller({}, {})", row, *m - tile_.rows);
     std::string text =
@@ -271,7 +236,7 @@ private:
     if (has_single_rows())
       text += fmt::format("  const i64 whole = end * {0} <= g.m + {1} ? end : end - 1; // few rows "
                           "that are left are done one by one\n",
-                          tile_.rows, tile_.rows - 1 - most_single_rows);
+                          tile_.rows, tile_.rows - 1 - s_.single_rows);
     return text + column_loops([&](int width) {
              std::string loop = fmt::format(
                  "PLAIN_LOOP\n    for (i64 i = begin; i < {}; ++i) tile<{}, {}>(g, {}, j);\n",
@@ -289,29 +254,23 @@ private:
            "}\n";
   }
 
-  /// Rows of c in a unit of work.
-  std::int64_t unit() const {
-    return scheme_ == ContractionScheme::columns ? tile_.vectors * shape_.lanes() : tile_.rows;
-  }
-
   std::string entry() {
     std::string text = arguments();
     if (scheme_ == ContractionScheme::packed) return text + std::string(packed_entry);
-    if (has_parts_) {
+    if (has_parts()) {
       std::string parts(parts_entry);
       fill(parts, "@more_parts", copies() ? ", nullptr, @each_work" : "");
       if (known_k_) return text + parts + "}\n";
       text += "  if (g.k > most_terms) {\n" + parts + "    return;\n  }\n";
     }
     text += copy_right();
-    const auto& s = shape_.known;
-    if (s.m && s.n && s.k && *s.m * *s.n * *s.k < 2 * grain)
+    if (s_.grain == 0)
       return text + fmt::format("  (void)rt, (void)sizes;\n  sweep(&g, 0, {}, 0);\n}}\n",
-                                ceil_div(*s.m, unit()));
+                                ceil_div(*shape_.known.m, s_.unit));
     return text +
            fmt::format("  rt->parallel_for(rt, (g.m + {0} - 1) / {0}, {1} / (1 + g.n * g.k * "
                        "{0}) + 1, sweep, &g);\n}}\n",
-                       unit(), grain);
+                       s_.unit, s_.grain);
   }
 
   void fill_in(std::string& text) const {
@@ -336,21 +295,22 @@ private:
     fill(text, "@column", column);
     fill(text, "@lane_terms", std::to_string(most_of_lane));
     fill(text, "@terms", k && *k % shape_.lanes() == 0 ? "lanes" : "g.k - p");
-    const PackedBlocks blocks = packed_blocks(shape_);
-    fill(text, "@block_columns", std::to_string(blocks.columns));
-    fill(text, "@block_k", std::to_string(blocks.k));
-    fill(text, "@most_blocks", std::to_string(blocks.together));
-    fill(text, "@most_rows", std::to_string(blocks.rows));
-    fill(text, "@grain", std::to_string(grain));
-    fill(text, "@unit", std::to_string(unit()));
-    fill(text, "@sweep", has_parts_ ? "[[gnu::noinline]] static void sweep" : "static void sweep");
+    if (s_.packed) {
+      fill(text, "@block_columns", std::to_string(s_.packed->columns));
+      fill(text, "@block_k", std::to_string(s_.packed->k));
+      fill(text, "@most_blocks", std::to_string(s_.packed->together));
+      fill(text, "@most_rows", std::to_string(s_.packed->rows));
+    }
+    fill(text, "@grain", std::to_string(s_.grain));
+    fill(text, "@unit", std::to_string(s_.unit));
+    fill(text, "@sweep", has_parts() ? "[[gnu::noinline]] static void sweep" : "static void sweep");
     fill(text, "@add_blocks",
          shape_.known.k ? "KROTON_INLINE void add_blocks"
                         : "[[gnu::noinline]] static void add_blocks");
     fill(text, "@multiply", has_blocks() ? "multiply_in_blocks" : "multiply");
     fill(text, "@all_terms", has_blocks() ? "g.k" : "0, g.k");
     fill(text, "@most_at_once", std::to_string(most_at_once));
-    fill(text, "@most_terms", std::to_string(most_terms(shape_, scheme_)));
+    fill(text, "@most_terms", std::to_string(s_.part_terms));
     if (scheme_ == ContractionScheme::dots)
       fill(text, "@each_work", "ceil_div(most_terms, lanes) * lanes * g.n");
     else
@@ -364,22 +324,22 @@ private:
     keep_lines(text, "@#", copies());
     keep_lines(text, "@|", !n);
     const Known& m = shape_.known.m;
-    keep_lines(text, "@=", tile_.vectors > 1 && (!m || (*m - 1) % unit() < shape_.lanes()));
+    keep_lines(text, "@=", tile_.vectors > 1 && (!m || (*m - 1) % s_.unit < shape_.lanes()));
   }
 
   ContractionShape shape_;
+  const ProductSchedule& s_;
   ContractionScheme scheme_;
   ContractionTile tile_;
   Known known_k_;
-  bool has_parts_ = false;
   bool copies_elements_ = false, copies_lines_ = false, copies_columns_ = false,
        copies_any_ = false;
 };
 
 } // namespace
 
-KernelSource render_contraction(const ContractionShape& shape, ContractionScheme scheme) {
-  return Contraction(shape, scheme).run();
+KernelSource render_contraction(const ContractionShape& shape, const ProductSchedule& schedule) {
+  return Contraction(shape, schedule).run();
 }
 
 } // namespace kroton::codegen

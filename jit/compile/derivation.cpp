@@ -15,9 +15,11 @@ void render_product(const codegen::ContractionShape& shape, Texts& texts) {
   Texts::Product& product = texts.products.emplace_back(shape);
   for (codegen::ContractionScheme scheme : codegen::possible_schemes(shape)) {
     product.of_scheme[static_cast<std::size_t>(scheme)] = static_cast<int>(texts.kernels.size());
-    texts.kernels.push_back(
-        {std::make_shared<const std::string>(codegen::render_contraction(shape, scheme).text),
-         "contraction"});
+    const codegen::ProductSchedule schedule = codegen::schedule_for_cpu(shape, scheme);
+    texts.kernels.push_back({.text = std::make_shared<const std::string>(
+                                 codegen::render_contraction(shape, schedule).text),
+                             .title = "contraction",
+                             .schedule = schedule.to_string()});
     texts.notes.emplace_back();
   }
 }

@@ -63,7 +63,7 @@ public:
 
   using Entry = void(const jit::Runtime*, void* const*, const Size*);
   Entry* get(const ContractionShape& shape, ContractionScheme scheme) {
-    const std::string text = render_contraction(shape, scheme).text;
+    const std::string text = render_contraction(shape, schedule_for_cpu(shape, scheme)).text;
     auto it = modules_.find(text);
     if (it == modules_.end()) it = modules_.emplace(text, test::build(text, target)).first;
     return test::function_of<Entry>(it->second, "kernel");

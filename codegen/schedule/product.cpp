@@ -1,9 +1,10 @@
-/// How a product is computed: the scheme for its sizes, tiles, blocks, work memory.
-#include "codegen/product/contraction_tile.hpp"
+#include "codegen/schedule/product.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <limits>
+
+#include <fmt/format.h>
 
 #include "lib/support/saturate.hpp"
 
@@ -75,6 +76,91 @@ ContractionTile rows_tile(const ContractionShape& shape) {
   return t;
 }
 
+ContractionTile tile_of(const ContractionShape& shape, ContractionScheme scheme) {
+  const auto& s = shape.known;
+  const int most = accumulators(shape);
+  const Size few = std::max<Size>(s.n.value_or(5), 1); // columns, for the narrow schemes
+  switch (scheme) {
+  case ContractionScheme::rows:
+    return rows_tile(shape);
+  case ContractionScheme::columns: {
+    const int rows = balanced(few, std::min(most, shape.lanes()));
+    const Size wide = ceil_div(s.m.value_or(most * shape.lanes()), shape.lanes());
+    const Size most_vectors = std::min<Size>(s.n ? most / rows : 2, std::max<Size>(wide, 1));
+    return {rows, most_vectors >= 4 ? 4 : most_vectors >= 2 ? 2 : 1};
+  }
+  case ContractionScheme::dots: {
+    const int columns = balanced(few, std::min({12, most / 2, shape.lanes()}));
+    const auto rows = static_cast<int>(std::clamp<Size>(s.m.value_or(8), 1, 8));
+    return {std::clamp(most / columns, 1, rows), columns};
+  }
+  case ContractionScheme::packed:
+    return {most / 2, 2};
+  }
+  return {};
+}
+
+/// The most terms of a part; of `packed` and of integers there are no parts.
+std::int64_t most_terms(const ContractionShape& shape, ContractionScheme scheme) {
+  constexpr Size most = 4096, no_limit = std::numeric_limits<Size>::max();
+  if (!is_float(shape.dtype) || scheme == ContractionScheme::packed) return no_limit;
+  // Of a dot each lane has a sum of its own.
+  return scheme == ContractionScheme::dots ? std::min(most, most_at_once * shape.lanes()) : most;
+}
+
+/// Whether sums may be as long as that.
+bool may_have_parts(const ContractionShape& shape, ContractionScheme scheme) {
+  const Size most = most_terms(shape, scheme);
+  return most < std::numeric_limits<Size>::max() && shape.known.k.value_or(most + 1) > most;
+}
+
+PackedBlocks packed_blocks(const ContractionShape& shape) {
+  return {.columns = 2048 / static_cast<Size>(item_size(shape.dtype)),
+          .k = 384,
+          .together = 10,
+          .rows = 2048};
+}
+
+/// Whether `rows` reads b as it lies; else panels of it are copied first.
+bool reads_right_directly(const ContractionShape& shape) {
+  // A line's last vector is loaded with a mask, which SSE has not.
+  return shape.known.b_col == 1 && shape.vector_bytes >= 32;
+}
+
+bool copies(const ContractionShape& shape, ContractionScheme scheme) {
+  switch (scheme) {
+  case ContractionScheme::rows:
+    return !reads_right_directly(shape);
+  case ContractionScheme::columns:
+    return false;
+  case ContractionScheme::dots:
+    return shape.known.b_row != 1;
+  case ContractionScheme::packed:
+    return true;
+  }
+  return true;
+}
+
+/// Products of elements below which splitting costs more than it gains; about 5 µs.
+constexpr Size grain = Size{1} << 19;
+
+/// Rows left over from tiles that are done one by one, where their number is not known.
+constexpr int most_single_rows = 2;
+
+/// Vectors of a tile whose masks stay in registers in more than one loop.
+constexpr int most_masked = 4;
+
+/// What whole tiles leave of rows and columns.
+void decide_rests(ProductSchedule& s, const ContractionShape& shape) {
+  const auto &m = shape.known.m, &n = shape.known.n;
+  const Size rest = n ? ceil_div(*n, shape.lanes()) % s.tile.vectors : s.tile.vectors > 1 ? 1 : 0;
+  if (rest > 0) s.rest_vectors = static_cast<int>(std::bit_ceil(static_cast<std::size_t>(rest)));
+  s.overlaps = m && *m % s.tile.rows != 0 && !shape.accumulates;
+  // Where so many rows as a tile has may be too many.
+  if (is_float(shape.dtype) && !m && s.tile.rows > 2 * most_single_rows)
+    s.single_rows = most_single_rows;
+}
+
 } // namespace
 
 ContractionScheme contraction_scheme(const ContractionShape& shape,
@@ -117,52 +203,57 @@ std::vector<ContractionScheme> possible_schemes(const ContractionShape& shape) {
   return schemes;
 }
 
-ContractionTile contraction_tile(const ContractionShape& shape, ContractionScheme scheme) {
-  const auto& s = shape.known;
-  const int most = accumulators(shape);
-  const Size few = std::max<Size>(s.n.value_or(5), 1); // columns, for the narrow schemes
+ProductSchedule schedule_for_cpu(const ContractionShape& shape, ContractionScheme scheme) {
+  const auto& known = shape.known;
+  ProductSchedule s{
+      .scheme = scheme, .tile = tile_of(shape, scheme), .copies = copies(shape, scheme)};
+  const bool is_in_vectors =
+      scheme == ContractionScheme::rows || scheme == ContractionScheme::columns;
+  if (is_float(shape.dtype) && is_in_vectors && known.k.value_or(most_at_once + 1) > most_at_once)
+    s.block_terms = most_at_once;
+  s.is_first_block_apart = s.block_terms > 0 && s.tile.vectors <= most_masked;
+  if (may_have_parts(shape, scheme)) s.part_terms = most_terms(shape, scheme);
+  if (scheme == ContractionScheme::rows) decide_rests(s, shape);
+  if (scheme == ContractionScheme::packed) s.packed = packed_blocks(shape);
+  s.unit = scheme == ContractionScheme::columns ? s.tile.vectors * shape.lanes() : s.tile.rows;
+  // Parts are shared among threads whatever the work.
+  const bool is_little = scheme != ContractionScheme::packed && s.part_terms == 0 && known.m &&
+                         known.n && known.k && *known.m * *known.n * *known.k < 2 * grain;
+  if (!is_little) s.grain = grain;
+  return s;
+}
+
+std::string ProductSchedule::to_string() const {
+  std::string text;
   switch (scheme) {
   case ContractionScheme::rows:
-    return rows_tile(shape);
-  case ContractionScheme::columns: {
-    const int rows = balanced(few, std::min(most, shape.lanes()));
-    const Size wide = ceil_div(s.m.value_or(most * shape.lanes()), shape.lanes());
-    const Size most_vectors = std::min<Size>(s.n ? most / rows : 2, std::max<Size>(wide, 1));
-    return {rows, most_vectors >= 4 ? 4 : most_vectors >= 2 ? 2 : 1};
-  }
-  case ContractionScheme::dots: {
-    const int columns = balanced(few, std::min({12, most / 2, shape.lanes()}));
-    const auto rows = static_cast<int>(std::clamp<Size>(s.m.value_or(8), 1, 8));
-    return {std::clamp(most / columns, 1, rows), columns};
-  }
+    text = fmt::format("vectors along rows of c, tiles of {} rows x {} vector{}", tile.rows,
+                       tile.vectors, tile.vectors == 1 ? "" : "s");
+    if (rest_vectors > 0) text += fmt::format(", {} for what columns are left", rest_vectors);
+    if (overlaps) text += ", the last one overlapping";
+    if (single_rows > 0) text += fmt::format(", up to {} rows left done one by one", single_rows);
+    break;
+  case ContractionScheme::columns:
+    text = fmt::format("vectors along columns of c, tiles of {} columns x {} vector{}", tile.rows,
+                       tile.vectors, tile.vectors == 1 ? "" : "s");
+    break;
+  case ContractionScheme::dots:
+    text = fmt::format("vectors along k, tiles of {} rows x {} columns", tile.rows, tile.vectors);
+    break;
   case ContractionScheme::packed:
-    return {most / 2, 2};
+    text =
+        fmt::format("blocks of {} terms x {} columns packed for the caches, tiles of {} rows x {} "
+                    "vectors",
+                    packed->k, packed->columns, tile.rows, tile.vectors);
+    break;
   }
-  return {};
-}
-
-std::int64_t most_terms(const ContractionShape& shape, ContractionScheme scheme) {
-  constexpr Size most = 4096, no_limit = std::numeric_limits<Size>::max();
-  if (!is_float(shape.dtype) || scheme == ContractionScheme::packed) return no_limit;
-  // Of a dot each lane has a sum of its own.
-  return scheme == ContractionScheme::dots ? std::min(most, most_at_once * shape.lanes()) : most;
-}
-
-bool may_have_parts(const ContractionShape& shape, ContractionScheme scheme) {
-  const Size most = most_terms(shape, scheme);
-  return most < std::numeric_limits<Size>::max() && shape.known.k.value_or(most + 1) > most;
-}
-
-PackedBlocks packed_blocks(const ContractionShape& shape) {
-  return {.columns = 2048 / static_cast<Size>(item_size(shape.dtype)),
-          .k = 384,
-          .together = 10,
-          .rows = 2048};
-}
-
-bool reads_right_directly(const ContractionShape& shape) {
-  // A line's last vector is loaded with a mask, which SSE has not.
-  return shape.known.b_col == 1 && shape.vector_bytes >= 32;
+  if (copies && !packed) text += "; b copied first";
+  if (block_terms > 0) text += fmt::format("; sums in blocks of {} terms", block_terms);
+  if (part_terms > 0) text += fmt::format("; longer sums in parts of {} terms", part_terms);
+  return text + (grain > 0
+                     ? fmt::format("; {} rows a unit, chunks of at least {} products in parallel",
+                                   unit, grain)
+                     : "; on the calling thread");
 }
 
 std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionScheme scheme,
@@ -174,7 +265,7 @@ std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionSc
   switch (scheme) {
   case ContractionScheme::rows:
     if (!reads_right_directly(shape))
-      elements = saturating_mul(padded(s.n, contraction_tile(shape, scheme).vectors * lanes), k);
+      elements = saturating_mul(padded(s.n, tile_of(shape, scheme).vectors * lanes), k);
     break;
   case ContractionScheme::columns:
     break;
@@ -182,7 +273,7 @@ std::int64_t contraction_work_bytes(const ContractionShape& shape, ContractionSc
     if (shape.known.b_row != 1) elements = saturating_mul(padded(k, lanes), s.n);
     break;
   case ContractionScheme::packed: {
-    const ContractionTile tile = contraction_tile(shape, scheme);
+    const ContractionTile tile = tile_of(shape, scheme);
     const PackedBlocks most = packed_blocks(shape);
     const Size width = tile.vectors * lanes, panels = most.columns / width;
     elements =
