@@ -22,7 +22,7 @@ namespace {
 constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
 
   --suite NAME     only the cases of one suite: start, compile, growth, cache, call, elementwise,
-                   rows, training, network, products, host, nvrtc, gpu
+                   rows, cliffs, training, network, products, host, nvrtc, gpu
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
                    (the hand-written code always uses one)
@@ -113,6 +113,7 @@ std::vector<Case> chosen_cases(const Arguments& a) {
   add_call_cases(cases);
   add_elementwise_cases(cases);
   add_rows_cases(cases);
+  add_cliffs_cases(cases);
   add_training_cases(cases);
   add_network_cases(cases);
   add_product_cases(cases);

@@ -48,6 +48,15 @@ struct NetworkStep {
   float* loss;                       ///< 1: the mean before the update
 };
 
+/// The gradient, with respect to w, of the sum of all h after the last step of h becoming
+/// tanh(h + x w), from h = 0 on. Features are neighbours.
+template <class T> struct Recurrence {
+  long batch, steps, features, batch_stride, step_stride;
+  const T *x, *w;
+  T* kept;     ///< to work in: (steps + 1) × features
+  T* gradient; ///< a number for each feature
+};
+
 struct Limits {
   void (*add_f32)(long n, const float* x, const float* y, float* z);
   void (*linear_f32)(long n, const float* x, const float* y, float* z);
@@ -74,9 +83,21 @@ struct Limits {
   void (*row_argmax_f32)(long rows, long columns, const float* x, std::int64_t* y);
   void (*column_sums_f32)(long rows, long columns, const float* x, float* y); ///< a result a column
   void (*mean_f32)(long n, const float* x, float* y);                         ///< one result
-  /// c = a·b. Of one column, b is k long and a 1 × k or 4 × k; of four columns, b is k × 4 and a lies
-  /// as k × 1 or k × 4.
+  /// c = a·b. Of one column, b is k long and a 1 × k or 4 × k; of four columns, b is k × 4 and a
+  /// lies as k × 1 or k × 4.
   void (*long_product_f32)(long m, long n, long k, const float* a, const float* b, float* c);
+  void (*recurrence_gradient_f32)(const Recurrence<float>&);
+  void (*recurrence_gradient_f64)(const Recurrence<double>&);
+  /// table[rows[i]] -= rate * added[i], rows of `width`.
+  void (*subtract_rows_f32)(long count, long width, float rate, const std::int32_t* rows,
+                            const float* added, float* table);
+  void (*subtract_rows_f64)(long count, long width, double rate, const std::int32_t* rows,
+                            const double* added, double* table);
+  /// What is added at each of `rows` positions, of f32 in f64 at up to 1024.
+  void (*sums_at_f32)(long count, long rows, const std::int32_t* at, const float* added,
+                      float* sums);
+  void (*sums_at_f64)(long count, long rows, const std::int32_t* at, const double* added,
+                      double* sums);
   void (*logistic_step)(const LogisticStep&);
   void (*perceptron_step)(const PerceptronStep&);
   void (*network_step)(const NetworkStep&);

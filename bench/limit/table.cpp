@@ -26,6 +26,14 @@ void row_argmax_f32(long rows, long columns, const float* x, std::int64_t* y);
 void column_sums_f32(long rows, long columns, const float* x, float* y);
 void mean_f32(long n, const float* x, float* y);
 void long_product_f32(long m, long n, long k, const float* a, const float* b, float* c);
+void recurrence_gradient_f32(const Recurrence<float>&);
+void recurrence_gradient_f64(const Recurrence<double>&);
+void subtract_rows_f32(long count, long width, float rate, const std::int32_t* rows,
+                       const float* added, float* table);
+void subtract_rows_f64(long count, long width, double rate, const std::int32_t* rows,
+                       const double* added, double* table);
+void sums_at_f32(long count, long rows, const std::int32_t* at, const float* added, float* sums);
+void sums_at_f64(long count, long rows, const std::int32_t* at, const double* added, double* sums);
 void logistic_step(const LogisticStep&);
 void perceptron_step(const PerceptronStep&);
 void network_step(const NetworkStep&);
@@ -54,6 +62,12 @@ const Limits* limits() {
                                 .column_sums_f32 = column_sums_f32,
                                 .mean_f32 = mean_f32,
                                 .long_product_f32 = long_product_f32,
+                                .recurrence_gradient_f32 = recurrence_gradient_f32,
+                                .recurrence_gradient_f64 = recurrence_gradient_f64,
+                                .subtract_rows_f32 = subtract_rows_f32,
+                                .subtract_rows_f64 = subtract_rows_f64,
+                                .sums_at_f32 = sums_at_f32,
+                                .sums_at_f64 = sums_at_f64,
                                 .logistic_step = logistic_step,
                                 .perceptron_step = perceptron_step,
                                 .network_step = network_step};

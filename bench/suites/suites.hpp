@@ -9,6 +9,7 @@ void add_cache_cases(std::vector<Case>& cases);
 void add_call_cases(std::vector<Case>& cases);
 void add_elementwise_cases(std::vector<Case>& cases);
 void add_rows_cases(std::vector<Case>& cases);
+void add_cliffs_cases(std::vector<Case>& cases);
 void add_training_cases(std::vector<Case>& cases);
 void add_network_cases(std::vector<Case>& cases);
 void add_product_cases(std::vector<Case>& cases);
