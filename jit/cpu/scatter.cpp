@@ -197,7 +197,8 @@ template <class S> S product_of(S a, S b) {
     return a * b;
 }
 
-template <class S, class T> void add_row(S* to, const T* from, std::int64_t width) {
+template <class S, class T>
+void add_row(S* __restrict to, const T* __restrict from, std::int64_t width) {
   for (std::int64_t j = 0; j < width; ++j) to[j] = sum_of<S>(to[j], static_cast<S>(from[j]));
 }
 
@@ -206,13 +207,14 @@ template <class S, class T> void add_row(S* to, const T* from, std::int64_t widt
 /// Adds each row where it belongs, to sums that begin with zeros.
 template <class S, class T>
 void add_rows(const Scatter& s, S* sums, const T* from, std::int64_t first, std::int64_t last) {
+  // What the loops work with is in registers.
   if (s.width == 1)
-    s.for_each(first, last, [&](std::int64_t row, std::int64_t i) {
+    s.for_each(first, last, [sums, from](std::int64_t row, std::int64_t i) {
       sums[row] = sum_of<S>(sums[row], static_cast<S>(from[i]));
     });
   else
-    s.for_each(first, last, [&](std::int64_t row, std::int64_t i) {
-      add_row(sums + row * s.width, from + i * s.width, s.width);
+    s.for_each(first, last, [sums, from, width = s.width](std::int64_t row, std::int64_t i) {
+      add_row(sums + row * width, from + i * width, width);
     });
 }
 
@@ -309,10 +311,15 @@ std::size_t bytes_of_sums(const Scatter& s, DType dtype) {
   return (s.numel() * item + 63) / 64 * 64;
 }
 
+/// Of rows that are told apart by some bits alone.
+std::size_t marks_of(const Scatter& s) {
+  return std::bit_ceil(8 * static_cast<std::size_t>(s.count) + 1);
+}
+
 std::size_t index_add_to_workspace(const CpuCall& c) {
   const Scatter s = index_add_to_of(c);
   if (s.are_many()) return bytes_of_sums(s, c.results[0].dtype) + static_cast<std::size_t>(s.rows);
-  return static_cast<std::size_t>(s.count) * sizeof(Place);
+  return static_cast<std::size_t>(s.count) * sizeof(Place) + marks_of(s);
 }
 
 template <class T> class AddTo {
@@ -368,15 +375,7 @@ private:
 
   /// What belongs to one row is brought together, in its order, and nothing is done for the others.
   void add_few() const {
-    const std::span<Place> places(reinterpret_cast<Place*>(c_.workspace),
-                                  static_cast<std::size_t>(s_.count));
-    s_.for_each(0, s_.rows, [&](std::int64_t row, std::int64_t i) {
-      places[static_cast<std::size_t>(i)] = {row, i};
-    });
-    const auto before = [](const Place& a, const Place& b) {
-      return a.row != b.row ? a.row < b.row : a.from < b.from;
-    };
-    if (!std::ranges::is_sorted(places, before)) std::ranges::sort(places, before);
+    const std::span<const Place> places = by_row();
     const auto is_first = [&](std::int64_t i) {
       const auto at = static_cast<std::size_t>(i);
       return i == 0 || i == s_.count || places[at].row != places[at - 1].row;
@@ -394,22 +393,57 @@ private:
             }
           });
     if (nothing_ == nothing_) return;
-    std::int64_t row = 0;
-    for (const Place& p : places) {
-      leave(row, p.row);
-      row = p.row + 1;
+    std::vector<std::int64_t> rows;
+    for (const Place& p : places) rows.push_back(p.row);
+    std::ranges::sort(rows);
+    std::int64_t next = 0;
+    for (const std::int64_t row : rows) {
+      leave(next, row);
+      next = row + 1;
     }
-    leave(row, s_.rows);
+    leave(next, s_.rows);
+  }
+
+  /// The positions, those of a row behind each other in their order.
+  std::span<const Place> by_row() const {
+    const auto n = static_cast<std::size_t>(s_.count);
+    auto* const all = reinterpret_cast<Place*>(c_.workspace);
+    auto* const marks = reinterpret_cast<std::uint8_t*>(all + n);
+    const auto mark_of = [&](std::int64_t row) -> std::uint8_t& {
+      return marks[static_cast<std::size_t>(row) & (marks_of(s_) - 1)];
+    };
+    std::fill_n(marks, marks_of(s_), std::uint8_t{0});
+    s_.for_each(0, s_.rows, [&](std::int64_t row, std::int64_t i) {
+      all[i] = {row, i};
+      std::uint8_t& mark = mark_of(row);
+      mark = static_cast<std::uint8_t>((mark << 1 | 1) & 3); // 3: more than once
+    });
+    // Most rows have one, and keep their place; the others are sorted behind them.
+    std::vector<Place> others;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (mark_of(all[i].row) == 1)
+        all[kept++] = all[i];
+      else
+        others.push_back(all[i]);
+    }
+    std::ranges::sort(others, [](const Place& a, const Place& b) {
+      return a.row != b.row ? a.row < b.row : a.from < b.from;
+    });
+    std::ranges::copy(others, all + kept);
+    return {all, n};
   }
 
   /// Adds what belongs to one row.
   void add_group(std::span<const Place> group) const {
     const std::int64_t row = group[0].row;
     if (group.size() == 1) {
-      T* const to = out_ + row * s_.width;
-      const T* const from = from_ + group[0].from * s_.width;
-      for (std::int64_t j = 0; j < s_.width; ++j)
-        to[j] = sum_of<T>(to[j], product_of<T>(scale_, from[j]));
+      const std::int64_t width = s_.width;
+      const T scale = scale_;
+      T* const __restrict to = out_ + row * width;
+      const T* const __restrict from = from_ + group[0].from * width;
+      for (std::int64_t j = 0; j < width; ++j)
+        to[j] = sum_of<T>(to[j], product_of<T>(scale, from[j]));
       return;
     }
     constexpr std::int64_t at_once = 64;

@@ -63,7 +63,7 @@ std::vector<Step> steps(const Given& in, const Shared& table) {
   };
 }
 
-void check(DType t, bool has_many) {
+void check(DType t) {
   Rng rng(3);
   const auto values = [&](const Shape& shape) {
     Array a = Array::empty(DType::f64, shape);
@@ -79,7 +79,7 @@ void check(DType t, bool has_many) {
     CHECK(adds_in_place(f) == step.is_in_place);
     CHECK((f.explain().find("on a copy of") == std::string::npos) == step.is_in_place);
     for (const std::int64_t count :
-         {std::int64_t{0}, std::int64_t{1}, std::int64_t{12}, std::int64_t{has_many ? 5000 : 40}}) {
+         {std::int64_t{0}, std::int64_t{1}, std::int64_t{12}, std::int64_t{200}}) {
       Array rows = Array::empty(DType::i64, {count});
       for (std::int64_t i = 0; i < count; ++i)
         rows.data<std::int64_t>()[i] = rng.below(3) == 0
@@ -105,7 +105,7 @@ void check(DType t, bool has_many) {
 
 TEST_CASE("a call changes some rows of a shared table where they lie", "[conformance][anywhere]") {
   // It used to clear an array as large as the table, add the rows to it, and walk both.
-  for (const DType t : {DType::f32, DType::f64}) check(t, true);
+  for (const DType t : {DType::f32, DType::f64}) check(t);
 }
 
 TEST_CASE("a table is as it was if a row is outside of it", "[conformance][anywhere]") {
@@ -143,7 +143,7 @@ TEST_CASE("counts of every dtype are added to a shared table in place", "[confor
   }
 }
 
-TEST_CASE("threads change no bit of what is added at positions", "[conformance][anywhere]") {
+TEST_CASE("threads change no bit of what is added at positions", "[conformance]") {
   Rng rng(9);
   for (const DType t : {DType::f32, DType::f64, DType::i16})
     for (const auto& [count, rows, columns] :
