@@ -70,13 +70,13 @@ void Background::start() {
   unfinished_ = 0;
 }
 
+/// Until the process is gone.
 void Background::serve() noexcept {
   lower_priority();
   while (true) {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !jobs_.empty() || is_stopping(); });
-      if (is_stopping()) return;
+      changed_.wait(lock, [this] { return !jobs_.empty(); });
     }
     run_next();
   }
