@@ -4,6 +4,8 @@
 #include <chrono>
 #include <map>
 #include <stdexcept>
+#include <thread>
+#include <vector>
 
 #include "cache/entry.hpp"
 #include "cache/layout.hpp"
@@ -462,6 +464,30 @@ TEST_CASE("children forked while other threads ask a store can ask it at once",
   CHECK(right == 20);
 }
 #endif
+
+TEST_CASE("the child of a fork has connections of its own", "[cache][http][threads-in-child]") {
+  const CapturedLog log;
+  std::vector<int> open;
+  std::vector<std::jthread> answering;
+  RawServer server([&](int connection, int) { // keeps connections
+    const int fd = open.emplace_back(::dup(connection));
+    answering.emplace_back([fd] {
+      while (!hear(fd).empty()) say(fd, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    });
+  });
+  HttpLevel level(patient(server.url()));
+  const auto asks_over = [&](int connections) {
+    return outcome_of(level) == "nothing" && server.connections() == connections;
+  };
+  CHECK(asks_over(1));
+  CHECK(asks_over(1));
+  CHECK(wait_for(in_child([&] { return outcome_of(level) == "nothing"; })) == 0);
+  CHECK(server.connections() == 2);
+  CHECK(asks_over(2));
+  for (const int fd : open) ::shutdown(fd, SHUT_RDWR);
+  answering.clear();
+  for (const int fd : open) ::close(fd);
+}
 
 TEST_CASE("the child of a fork uploads on a thread of its own", "[cache][http][threads-in-child]") {
   const CapturedLog log;
