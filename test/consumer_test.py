@@ -3,7 +3,8 @@
     consumer_test.py ROOT BUILD CXX
 
 The program compiles a function, which needs the compiler plugin; the mapped files of its process
-show that library and plugin came from the place under test and not from the other one.
+show that library and plugin came from the place under test and not from the other one. Another
+one, under the thread sanitizer, is told of no races in a Kroton that is not.
 """
 import os
 import shlex
@@ -26,6 +27,31 @@ int main() {
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);)
     if (auto at = line.find('/'); line.find("libkroton", at) != std::string::npos) std::cout << line.substr(at) << '\n';
+}
+"""
+
+
+THREADS = r"""
+#include <kroton/kroton.hpp>
+#include <iostream>
+#include <thread>
+namespace kt = kroton;
+int main() {
+  auto x = kt::matrix<float>("x");
+  const auto f = kt::function({x}, {kt::mean(x), kt::softmax(x)});
+  std::vector<float> sums(4);
+  std::vector<std::jthread> threads;
+  for (std::size_t t = 0; t < sums.size(); ++t)
+    threads.emplace_back([&f, &sum = sums[t]] {
+      for (std::int64_t i = 0; i < 40; ++i) { // in between, versions for these sizes are compiled
+        const auto ones = kt::Array::full<float>({100 + i / 10, 300}, 1);
+        sum += f({ones})[0].item<float>();
+        auto y = kt::vector<float>("y");
+        if (i % 10 == 0) sum += kt::function({y}, kt::sum(y))({kt::Array::full<float>({1}, 0)})[0].item<float>();
+      }
+    });
+  threads.clear();
+  for (float sum : sums) std::cout << sum << ' ';
 }
 """
 
@@ -67,6 +93,23 @@ def check_command(stage, scratch):
     assert asked.returncode == 1 and "connect" in asked.stdout, (asked.stdout, asked.stderr)
 
 
+def check_thread_sanitizer(stage, pkgconfig, cxx, scratch):
+    """With the suppressions that are installed, a program under the thread sanitizer hears nothing of Kroton."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    found = list(stage.rglob("share/kroton/thread_sanitizer.txt"))
+    assert len(found) == 1, f"one file of suppressions is expected in the installed tree, found {found}"
+    env = dict(os.environ, PKG_CONFIG_PATH=str(pkgconfig), KROTON_CACHE_DIR=str(folder / "cache"),
+               TSAN_OPTIONS=f"suppressions={found[0]}")
+    source = folder / "threads.cpp"
+    source.write_text(THREADS)
+    flags = shlex.split(run(["pkg-config", "--cflags", "--libs", "kroton"], env=env))
+    program = folder / "threads"
+    run([*cxx, "-std=c++20", "-fsanitize=thread", str(source), "-o", str(program), *flags], cwd=folder)
+    for _ in ("compiled", "found in the cache"):
+        printed = run([str(program)], cwd=folder, env=env)
+        assert printed.split() == ["40"] * 4, printed
+
+
 def main(root, build, *cxx):
     root, build = Path(root), Path(build).resolve()
     with tempfile.TemporaryDirectory(prefix="kroton-consumer-") as directory:
@@ -78,6 +121,7 @@ def main(root, build, *cxx):
         found = list(stage.rglob("kroton.pc"))
         assert len(found) == 1, f"one kroton.pc is expected in the installed tree, found {found}"
         check(stage, found[0].parent, cxx, scratch)
+        check_thread_sanitizer(stage, found[0].parent, cxx, scratch)
         check_command(stage, scratch)
 
 
