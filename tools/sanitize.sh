@@ -37,5 +37,5 @@ export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1:abort
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 # A race ends the process that it is found in, also a child whose exit status its parent alone sees. Locks are not taken in
 # one order everywhere: those of shared variables are sorted by address. Threads are started in children of forks.
-export TSAN_OPTIONS=halt_on_error=1:detect_deadlocks=0:die_after_fork=0:history_size=4:report_thread_leaks=0:suppressions=$PWD/tools/thread_sanitizer.txt
+export TSAN_OPTIONS=halt_on_error=1:detect_deadlocks=0:die_after_fork=0:history_size=4:suppressions=$PWD/tools/thread_sanitizer.txt
 exec python3 tools/run_tests.py "$build" "${suites[@]}" "$@"

@@ -140,17 +140,17 @@ void fork_beside_busy_threads(int rounds) {
 } // namespace
 
 TEST_CASE("children of a process with busy threads call, update and compile",
-          "[function][fork][host]") {
+          "[function][fork][host][threads-in-child]") {
   fork_beside_busy_threads(40);
 }
 
 TEST_CASE("hundreds of children of a process with busy threads call, update and compile",
-          "[.slow][function][fork][host]") {
+          "[.slow][function][fork][host][threads-in-child]") {
   fork_beside_busy_threads(600);
 }
 
 TEST_CASE("fork does not wait for a job in the background, and the child does it",
-          "[function][fork][host]") {
+          "[function][fork][host][threads-in-child]") {
   std::atomic<bool> has_begun = false, may_end = false;
   std::atomic<int> done = 0;
   Background::process().wait();
@@ -186,7 +186,7 @@ TEST_CASE("child: forks while another thread makes the first function", "[.first
 }
 
 TEST_CASE("a process may fork at any time while its first function is made",
-          "[function][fork][host]") {
+          "[function][fork][host][threads-in-child]") {
   for (int us = 0; us < 60'000; us += 4'000) {
     const kt::test::TempDir cache;
     const auto r =
@@ -227,7 +227,7 @@ TEST_CASE("child: a fork begins before the compiler is loaded and ends while it 
 }
 
 TEST_CASE("the compiler may be used for the first time while another thread is inside fork",
-          "[function][fork][host]") {
+          "[function][fork][host][threads-in-child]") {
   const kt::test::TempDir cache;
   const auto r =
       kt::test::run_child("[.fork-first]", {{"KROTON_TEST_CACHE_DIR", cache.path().string()}});

@@ -215,7 +215,8 @@ TEST_CASE("many threads switch to a version", "[function][specialize]") {
   CHECK(f.stats().calls == 800);
 }
 
-TEST_CASE("a child of fork goes on specialising", "[function][specialize][host]") {
+TEST_CASE("a child of fork goes on specialising",
+          "[function][specialize][host][threads-in-child]") {
   const kt::Function f = row_sums({.threads = 1});
   for (int i = 0; i < 4; ++i) (void)f(arguments(6, 2));
   const pid_t child = fork();

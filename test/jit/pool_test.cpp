@@ -169,7 +169,7 @@ TEST_CASE("child: forks while its pool sleeps and while it works", "[.pool-fork]
   CHECK(runs_two_at_once(Pool::process()));
 }
 
-TEST_CASE("a child of fork has a pool with threads of its own", "[jit][fork]") {
+TEST_CASE("a child of fork has a pool with threads of its own", "[jit][fork][threads-in-child]") {
   const auto r = kroton::test::run_child("[.pool-fork]", {{"KROTON_THREADS", "2"}});
   CAPTURE(r.output);
   CHECK(r.status == 0);
