@@ -20,6 +20,7 @@
 #include "jit/cpu/compiler.hpp"
 #include "jit/run/background.hpp"
 #include "lib/ir/node.hpp"
+#include "lib/ir/variables.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/child.hpp"
 
@@ -233,6 +234,21 @@ TEST_CASE("the compiler may be used for the first time while another thread is i
       kt::test::run_child("[.fork-first]", {{"KROTON_TEST_CACHE_DIR", cache.path().string()}});
   CAPTURE(r.output);
   CHECK(r.status == 0);
+}
+
+TEST_CASE("a fork waits for a call that is updating a variable, which is whole in the child",
+          "[function][fork][host]") {
+  auto w = kt::shared(Array::full<float>({3}, 2), "w");
+  const kt::Function look = kt::function({}, kt::sum(w));
+  look({});
+  std::atomic<bool> has_begun = false;
+  std::jthread update([&] { // as a call holds it
+    const std::unique_lock writing(w.state()->mutex);
+    has_begun = true;
+    while (kt::ir::detail::is_forking == 0) std::this_thread::yield();
+  });
+  while (!has_begun) std::this_thread::yield();
+  CHECK(in_fork([&] { return look({})[0].item<float>() == 6; }) == 0);
 }
 
 TEST_CASE("a variable that is being updated for long when a process forks is refused in the child",
