@@ -9,34 +9,25 @@ namespace kroton::codegen {
 namespace dims = ir::dims;
 namespace {
 
-constexpr int threads = 256;
-/// Columns of a thread, and the most of a block.
-constexpr int columns = 4, tile = 32 * columns;
-/// Rows of a thread that are worth a block, and the blocks that the largest devices can use.
-constexpr int fewest_rows = 8;
-constexpr std::int64_t most_blocks = 2048;
-/// Rows that a thread has under way: where it reads its columns at once, and where it does not.
-constexpr int rows_at_once = 4, slow_rows_at_once = 2;
-/// For so many there are registers, unless positions are kept beside what is folded.
-constexpr int blocks_of_multiprocessor = 6;
+constexpr int threads = CudaColumns::threads, columns = CudaColumns::columns,
+              tile = CudaColumns::tile;
 
 class Columns {
 public:
-  explicit Columns(CudaKernel& k)
-      : k_(k), kernel_(k.kernel()), stage_(kernel_.stages[0]), n0_(k.dim_text(k.axis(0))),
-        n1_(k.dim_text(k.axis(1))) {}
+  Columns(CudaKernel& k, const CudaColumns& schedule)
+      : k_(k), s_(schedule), kernel_(k.kernel()), stage_(kernel_.stages[0]),
+        n0_(k.dim_text(k.axis(0))), n1_(k.dim_text(k.axis(1))) {}
 
   void run() {
-    find_windows();
     const Dim tiles =
         dims::max(Dim(1), dims::floor_div(dims::add(k_.axis(1), Dim(tile - 1)), Dim(tile)));
     // Of the rows, those that the teams of a block have.
-    constexpr int of_block = fewest_rows * threads;
+    constexpr int of_block = CudaColumns::fewest_rows * threads;
     const Dim lanes = CudaKernel::fitting_lanes(k_.axis(1), columns);
     const Dim wanted =
         dims::floor_div(dims::add(dims::mul(k_.axis(0), lanes), Dim(of_block - 1)), Dim(of_block));
     const Dim splits =
-        dims::max(Dim(1), dims::min(wanted, dims::floor_div(Dim(most_blocks), tiles)));
+        dims::max(Dim(1), dims::min(wanted, dims::floor_div(Dim(CudaColumns::most_blocks), tiles)));
     k_.plan_scratch(splits, false);
     write_entry();
     k_.launches.push_back(
@@ -44,52 +35,31 @@ public:
   }
 
 private:
-  bool is_window(int id) const {
-    const Value& v = k_.value(id);
-    return v.kind == ValueKind::load && v.access->param >= 0 && v.access->computed.empty() &&
-           step_along(v.access, 1).is(1) && k_.uses(id) > 0;
-  }
+  bool is_window(int id) const { return std::ranges::find(s_.windows, id) != s_.windows.end(); }
   std::string window_name(int id) const { return fmt::format("w{}", id); }
-
-  /// What must be a multiple of `columns`, so that a thread's columns lie where few accesses reach
-  /// them, and none of them beyond a row's end.
-  void find_windows() {
-    steps_.push_back(k_.axis(1));
-    for (int id : stage_.loop.values) {
-      if (!is_window(id)) continue;
-      const Access& a = *k_.value(id).access.get();
-      windows_.push_back(id);
-      steps_.push_back(a.offset);
-      for (const Term& t : a.terms)
-        if (t.axis == 0) steps_.push_back(t.coefficient);
-    }
-  }
 
   /// Whether windows can be read at once; empty if they never can.
   std::string condition() const {
+    if (!s_.reads_windows) return "";
     std::vector<std::string> unknown, all;
-    for (const Dim& d : steps_) {
-      if (d.is_static() && d.value() % columns != 0) return "";
+    for (const Dim& d : s_.multiples) {
       const std::string text = k_.dim_text(d);
       if (!d.is_static() && std::ranges::find(unknown, text) == unknown.end())
         unknown.push_back(text);
     }
-    if (windows_.empty()) return "";
     if (!unknown.empty())
       all.push_back(unknown.size() == 1
                         ? fmt::format("{} % {} == 0", unknown[0], columns)
                         : fmt::format("({}) % {} == 0", fmt::join(unknown, " | "), columns));
     std::set<int> params;
-    for (int id : windows_)
+    for (int id : s_.windows)
       if (const int p = k_.value(id).access->param; params.insert(p).second)
         all.push_back(fmt::format("is_aligned<{}>(read({}))", columns, k_.param_name(p)));
     return fmt::format("{}", fmt::join(all, " && "));
   }
 
   void write_entry() {
-    const bool has_positions =
-        std::ranges::any_of(stage_.reductions, [&](int r) { return k_.is_position(r); });
-    k_.open_entry("kernel", threads, has_positions ? 0 : blocks_of_multiprocessor);
+    k_.open_entry("kernel", threads, s_.blocks_of_multiprocessor);
     k_.line(1, fmt::format("constexpr i32 E = {};", columns));
     k_.line(1, fmt::format("const fitting_team team({}, E);", n1_));
     k_.line(1, fmt::format("const i64 wanted = ({} + {}) / {};", n1_, tile - 1, tile));
@@ -117,13 +87,13 @@ private:
 
   void emit_rows() {
     k_.line(1, "const auto fold_rows = [&](auto is_wide) {");
-    k_.line(
-        0, fmt::format("#pragma unroll(is_wide.value ? {} : {})", rows_at_once, slow_rows_at_once));
+    k_.line(0, fmt::format("#pragma unroll(is_wide.value ? {} : {})", s_.rows_at_once,
+                           s_.slow_rows_at_once));
     k_.line(2, fmt::format("for (i64 i0 = split * team.rows() + team.row(); i0 < {}; i0 += splits "
                            "* team.rows()) {{",
                            n0_));
     k_.emit_block(stage_.row, 3);
-    for (int id : windows_) {
+    for (int id : s_.windows) {
       k_.line(3, fmt::format("const auto {} = neighbours<is_wide.value, E>(&{}, {} - i1);",
                              window_name(id), k_.element(k_.value(id).access), n1_));
       k_.set_stand_in(id, CudaKernel::loaded(k_.value(id), window_name(id) + ".at[e]"));
@@ -154,26 +124,14 @@ private:
   }
 
   CudaKernel& k_;
+  const CudaColumns& s_;
   const Kernel& kernel_;
   const Stage& stage_;
   const std::string n0_, n1_;
-  std::vector<int> windows_; ///< loads of neighbours
-  std::vector<Dim> steps_;
 };
 
 } // namespace
 
-bool is_for_columns(const CudaKernel& k) {
-  const Kernel& kernel = k.kernel();
-  if (kernel.rows != 1 || kernel.axes.size() != 2 || kernel.stages.size() != 1) return false;
-  const Stage& s = kernel.stages[0];
-  return s.row.stores.empty() && s.loop.stores.empty() &&
-         std::ranges::all_of(s.reductions, [&](int r) {
-           return k.reduction(r).is_outer && k.reduction(r).reduced.empty() &&
-                  !k.reduction(r).kept.empty();
-         });
-}
-
-void write_columns(CudaKernel& k) { Columns(k).run(); }
+void write_columns(CudaKernel& k, const CudaColumns& schedule) { Columns(k, schedule).run(); }
 
 } // namespace kroton::codegen

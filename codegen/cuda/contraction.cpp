@@ -242,7 +242,7 @@ public:
     CudaStep step;
     for (const Launch& l : possible_ways()) step.texts.push_back(text_of(l));
     if (is_split()) step.texts.push_back(text_of(sum_of_splits()));
-    if (kernel_) step.epilogue = render_cuda(*kernel_);
+    if (kernel_) step.epilogue = render_cuda(*kernel_, schedule_for_cuda(*kernel_));
     return step;
   }
 
@@ -483,7 +483,11 @@ CudaStep render_cuda_step(const plan::Plan& plan, const plan::Step& step) {
     return plan.kernels[static_cast<std::size_t>(k.kernel)];
   };
   return support::match(
-      step.what, [&](const plan::KernelStep& k) { return CudaStep{{render_cuda(kernel_of(k))}}; },
+      step.what,
+      [&](const plan::KernelStep& k) {
+        const plan::Kernel& kernel = kernel_of(k);
+        return CudaStep{{render_cuda(kernel, schedule_for_cuda(kernel))}};
+      },
       [&](const plan::ContractionStep& c) {
         return render_cuda_contraction(c, c.epilogue ? &kernel_of(c.epilogue->kernel) : nullptr);
       },

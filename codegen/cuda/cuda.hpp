@@ -1,7 +1,7 @@
 #pragma once
 /// Loop IR to CUDA C++ text that a person can read, and how its kernels are launched.
 ///
-///   CudaText t = render_cuda(kernel);
+///   CudaText t = render_cuda(kernel, schedule_for_cuda(kernel));
 ///   // t.text is compiled for the device; t.launches run in order, each with the same arguments
 ///
 /// Every entry takes, in this order: a pointer for each parameter of the kernel; the scratch
@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/schedule/cuda.hpp"
 #include "lib/plan/kernel.hpp"
 
 namespace kroton::codegen {
@@ -59,9 +60,11 @@ struct CudaText {
   std::vector<Launch> launches;
   Dim scratch_bytes{0};       ///< of device memory, aligned to 256, whose contents do not matter
   bool counts_blocks = false; ///< the last block of the launch goes on with what all have folded
+  std::string schedule = {};  ///< how it runs, in a line for people
   std::string way = {};       ///< of those that a step has, in a few words; empty if there is one
 };
 
-CudaText render_cuda(const plan::Kernel& kernel);
+/// The kernel as `schedule` says that it runs.
+CudaText render_cuda(const plan::Kernel& kernel, const CudaSchedule& schedule);
 
 } // namespace kroton::codegen

@@ -35,18 +35,21 @@ public:
   }
 
   void run() {
-    if (arrays_.empty()) return write_scalars("finish", 1);
-    const bool is_apart = scalars_ && overwrites(*scalars_);
-    write_arrays(scalars_ && !is_apart);
-    if (is_apart) write_scalars("finish_scalars", 2);
+    switch (k_.finish()) {
+    case CudaFinish::none:
+    case CudaFinish::last_block:
+      return;
+    case CudaFinish::scalars:
+      return write_scalars("finish", 1);
+    case CudaFinish::arrays:
+      return write_arrays(scalars_ != nullptr);
+    case CudaFinish::arrays_and_scalars:
+      write_arrays(false);
+      return write_scalars("finish_scalars", 2);
+    }
   }
 
 private:
-  /// Whether a block stores what other threads may still want to read.
-  bool overwrites(const Finish& f) const {
-    return k_.may_overwrite(f.block, f.block) || k_.may_overwrite(f.block, k_.kernel().prologue);
-  }
-
   void open(const std::string& entry) {
     k_.open_entry(entry, threads);
     k_.emit_scratch("*blocks", false, 1);
@@ -90,7 +93,10 @@ private:
 
   void emit_scalars(int indent) {
     emit_scalar_results(indent);
-    if (overwrites(*scalars_)) k_.line(indent, "__syncthreads();");
+    // A block stores what other threads may still want to read.
+    if (k_.may_overwrite(scalars_->block, scalars_->block) ||
+        k_.may_overwrite(scalars_->block, k_.kernel().prologue))
+      k_.line(indent, "__syncthreads();");
     k_.line(indent, "if (threadIdx.x == 0) {");
     k_.emit_values(scalars_->block, indent + 1);
     k_.emit_stores(scalars_->block, indent + 1);

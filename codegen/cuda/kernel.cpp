@@ -10,7 +10,8 @@
 namespace kroton::codegen {
 namespace dims = ir::dims;
 
-CudaKernel::CudaKernel(const Kernel& kernel) : Writer(kernel, {}, "failure"), k_(kernel) {}
+CudaKernel::CudaKernel(const Kernel& kernel, CudaFinish finish)
+    : Writer(kernel, {}, "failure"), k_(kernel), finish_(finish) {}
 
 CudaText CudaKernel::finished() {
   const Pruned body = without_unused(take());
@@ -18,7 +19,7 @@ CudaText CudaKernel::finished() {
       header() + prelude_for(prelude_names_in(body.text, Dialect::cuda), Dialect::cuda);
   const int shift = static_cast<int>(std::ranges::count(head, '\n'));
   CudaText text{head + body.text,    head.size(),    {},
-                std::move(launches), scratch_bytes_, counts_blocks_};
+                std::move(launches), scratch_bytes_, counts_blocks()};
   for (const auto& [line, node] : lines())
     if (const int now = body.line[static_cast<std::size_t>(line) - 1]; now > 0)
       text.lines.emplace_back(now + shift, node);
@@ -27,11 +28,6 @@ CudaText CudaKernel::finished() {
 
 bool CudaKernel::has_outer() const {
   return std::ranges::any_of(k_.reductions, &Reduction::is_outer);
-}
-
-void CudaKernel::count_blocks_for_scalars() {
-  counts_blocks_ = has_outer() && !k_.finish.empty() &&
-                   std::ranges::all_of(k_.finish, [](const Finish& f) { return f.axes.empty(); });
 }
 
 std::vector<int> CudaKernel::axes_between(int first, int end) {
@@ -96,7 +92,7 @@ std::string CudaKernel::parameters() const {
   if (!arrays_.empty()) add("global<char> scratch");
   for (const std::string& name : number_names()) add("i64 " + name);
   if (k_.is_fallible()) add("Failure* failure");
-  if (counts_blocks_) add("u32* counter");
+  if (counts_blocks()) add("u32* counter");
   return text;
 }
 
@@ -107,7 +103,7 @@ std::string CudaKernel::arguments() const {
   if (!arrays_.empty()) add("scratch");
   for (const std::string& name : number_names()) add(name);
   if (k_.is_fallible()) add("failure");
-  if (counts_blocks_) add("counter");
+  if (counts_blocks()) add("counter");
   return text;
 }
 
@@ -186,15 +182,6 @@ void CudaKernel::emit_combined(int r, const std::string& fold, const std::string
   line(indent, "}");
 }
 
-bool CudaKernel::may_overwrite(const Block& stored, const Block& read) const {
-  return std::ranges::any_of(stored.stores, [&](const Store& s) {
-    const DType dtype = k_.params[static_cast<std::size_t>(s.access.param)].dtype;
-    return std::ranges::any_of(read.values, [&](int id) {
-      return value(id).kind == ValueKind::load && value(id).dtype == dtype;
-    });
-  });
-}
-
 void CudaKernel::plan_scratch(const Dim& most_blocks, bool keeps) {
   std::vector<bool> is_partial(k_.scratch.size(), false), is_other(k_.scratch.size(), false);
   const auto mark = [](std::vector<bool>& marks, const Access& a) {
@@ -208,7 +195,7 @@ void CudaKernel::plan_scratch(const Dim& most_blocks, bool keeps) {
     if (is_partial[s]) arrays_.push_back({static_cast<int>(s), false});
   for (std::size_t s = 0; s < k_.scratch.size() && keeps; ++s)
     if (!is_partial[s] && !is_other[s]) arrays_.push_back({static_cast<int>(s), true});
-  if (has_outer() && !counts_blocks_) scratch_bytes_ = Dim(256);
+  if (has_outer() && !counts_blocks()) scratch_bytes_ = Dim(256);
   for (const Array& a : arrays_) {
     const Scratch& s = k_.scratch[static_cast<std::size_t>(a.scratch)];
     const Dim each = dims::mul(count(s.axes), Dim(static_cast<std::int64_t>(item_size(s.dtype))));
@@ -220,7 +207,7 @@ void CudaKernel::plan_scratch(const Dim& most_blocks, bool keeps) {
 void CudaKernel::emit_scratch(const std::string& blocks, bool has_kept, int indent) {
   if (std::ranges::none_of(arrays_, [&](const Array& a) { return has_kept || !a.is_kept; })) return;
   line(indent, "arena memory{scratch};");
-  if (has_outer() && !counts_blocks_) line(indent, "i64* const blocks = memory.take<i64>(1);");
+  if (has_outer() && !counts_blocks()) line(indent, "i64* const blocks = memory.take<i64>(1);");
   for (const Array& a : arrays_) {
     if (a.is_kept && !has_kept) continue;
     const Scratch& s = k_.scratch[static_cast<std::size_t>(a.scratch)];
@@ -279,12 +266,8 @@ void CudaKernel::emit_masked_value(int id, const std::string& mask, int indent) 
   set_stand_in(id, value_name(id));
 }
 
-bool CudaKernel::is_written(const Access& a) const {
-  return a.param < 0 || k_.params[static_cast<std::size_t>(a.param)].is_written;
-}
-
 void CudaKernel::emit_block_count(const std::string& blocks, int indent) {
-  if (!counts_blocks_)
+  if (!counts_blocks())
     line(indent, fmt::format("if (blockIdx.x == 0 && threadIdx.x == 0) *blocks = {};", blocks));
 }
 

@@ -17,7 +17,8 @@ namespace kroton::codegen {
 
 class CudaKernel : public Writer {
 public:
-  explicit CudaKernel(const Kernel& kernel);
+  /// `finish` says how what follows from all rows is computed.
+  explicit CudaKernel(const Kernel& kernel, CudaFinish finish = CudaFinish::none);
 
   const Kernel& kernel() const { return k_; }
   /// The whole text, once everything is written.
@@ -25,10 +26,9 @@ public:
   std::vector<Launch> launches;
 
   bool has_outer() const;
-  /// For kernels that have one entry, of blocks of 256, before it is opened: if all that follows
-  /// from folds over rows are scalars, the last block goes on with them, and there is no finish.
-  void count_blocks_for_scalars();
-  bool counts_blocks() const { return counts_blocks_; }
+  CudaFinish finish() const { return finish_; }
+  /// Whether the entry finds out which block is the last: that one computes the finish.
+  bool counts_blocks() const { return finish_ == CudaFinish::last_block; }
   int last_axis() const { return static_cast<int>(k_.axes.size()) - 1; }
   const Dim& axis(int a) const { return k_.axes[static_cast<std::size_t>(a)]; }
   /// The axes from `first` up to, but not including, `end`.
@@ -71,10 +71,10 @@ public:
   void emit_combined(int r, const std::string& fold, const std::string& so_far,
                      const std::string& best, int indent);
   /// Whether the kernel writes what an access reads.
-  bool is_written(const Access& a) const;
-  /// Whether what a block stores may lie where another, or it itself, loads from: a result may take
-  /// the place of an operand of its dtype.
-  bool may_overwrite(const Block& stored, const Block& read) const;
+  bool is_written(const Access& a) const { return codegen::is_written(k_, a); }
+  bool may_overwrite(const Block& stored, const Block& read) const {
+    return codegen::may_overwrite(k_, stored, read);
+  }
 
   /// From here on the element of an access is found at `place`.
   void set_place(const Access& a, std::string place) {
@@ -116,29 +116,24 @@ private:
   const Kernel& k_;
   std::vector<Array> arrays_;
   Dim scratch_bytes_{0};
-  bool counts_blocks_ = false;
+  const CudaFinish finish_;
   std::map<std::string, std::string> places_; ///< of elements, by their text
 };
 
 /// Everything over one axis, or over all axes with the last one contiguous: each thread has
 /// elements of its own.
-void write_elements(CudaKernel& k);
+void write_elements(CudaKernel& k, const CudaElements& schedule);
 /// Elements that are read along one axis and written along another: through shared memory.
-void write_tiles(CudaKernel& k);
+void write_tiles(CudaKernel& k, const CudaTiles& schedule);
 /// Rows, each walked by a team of threads.
-void write_rows(CudaKernel& k);
+void write_rows(CudaKernel& k, const CudaRows& schedule);
 /// Folds over rows alone: threads have columns, blocks share the rows.
-void write_columns(CudaKernel& k);
-/// What follows from the results of all rows; with nothing to fold, from the prologue. A launch of
-/// its own, …
+void write_columns(CudaKernel& k, const CudaColumns& schedule);
+/// What follows from the results of all rows; with nothing to fold, from the prologue. Launches of
+/// their own, if the kernel's finish is some, …
 void write_finish(CudaKernel& k);
 /// … or, where the kernel counts blocks, what ends its entry: `fold` folds what the threads of a
 /// block have, "team<256>::fold".
 void write_last_block(CudaKernel& k, const std::string& fold);
-
-/// Whether a schedule is one for this kernel. Rows are walked otherwise, whatever the kernel.
-bool is_for_elements(const CudaKernel& k);
-bool is_for_tiles(const CudaKernel& k);
-bool is_for_columns(const CudaKernel& k);
 
 } // namespace kroton::codegen

@@ -15,100 +15,29 @@ namespace kroton::codegen {
 namespace dims = ir::dims;
 namespace {
 
-/// The most blocks where each has memory of its own in scratch.
-constexpr std::int64_t most_blocks = 512;
-/// Registers for the elements that a thread keeps.
-constexpr int most_kept_words = 32;
-/// Threads of a multiprocessor for which there are registers: 64 each.
-constexpr int threads_of_multiprocessor = 1024;
-/// What a thread of a team of 1 to 16 lanes, of a warp, and of a block of 128 threads keeps at
-/// most. Longer rows are walked by blocks of 512.
-constexpr int few_elements = 4, most_elements_of_warp = 32, most_elements_of_block = 16;
-/// Of a block that keeps a row in shared memory: elements that each thread has in registers, and
-/// elements at a time of the others. Two such blocks have a multiprocessor's registers, and where
-/// they have its shared memory too, one computes while the other loads.
-constexpr int sharing_elements = 16, shared_at_a_time = 8;
-/// Elements that a thread adds up in f32, as the prelude's stretch_of has it.
-constexpr int stretch = 128;
-/// The threads of the largest team.
-constexpr int longest_team = 512;
-
-/// How many threads walk a row, and how many elements each has. What a thread has, and in which
-/// order, follows from the number of threads alone.
-struct Team {
-  int threads = 32, elements = 8;
-  int at_a_time = 0; ///< > 0: of those that are kept in shared memory
-  bool fits = false; ///< as many lanes as the row's length asks for, and at most `threads`
-  std::int64_t length() const { return std::int64_t{threads} * elements; }
-  int block() const { return threads <= 32 ? 256 : threads; }
-  std::string text(const std::string& row_length) const {
-    return fits ? fmt::format("fitting_team({}, {})", row_length, elements)
-                : fmt::format("team<{}>()", threads);
-  }
-};
-
-/// The teams for rows that registers can hold, `most_elements` of them a thread, by length: the
-/// first that is long enough has a row. A length decides how many threads walk a row, and with it
-/// the order of sums, whether it is known or not.
-std::vector<Team> teams_for(int most_elements) {
-  std::vector<Team> teams{{16, std::min(few_elements, most_elements), 0, true}};
-  for (const Team& t : {Team{32, std::min(most_elements_of_warp, most_elements)},
-                        Team{128, std::min(most_elements_of_block, most_elements)}})
-    if (t.length() > teams.back().length()) teams.push_back(t);
-  return teams;
-}
-
-/// The team for rows of a known length, if registers can hold them.
-std::optional<Team> team_for(std::int64_t length, int most_elements) {
-  const std::vector<Team> teams = teams_for(most_elements);
-  const auto has_room = [&](const Team& t) { return length <= t.length(); };
-  const auto found = std::ranges::find_if(teams, has_room);
-  Team team = found != teams.end() ? *found : Team{longest_team, most_elements};
-  if (!has_room(team)) return std::nullopt;
-  if (team.fits) {
-    team.fits = false;
-    for (team.threads = 1; team.length() < length;) team.threads *= 2;
-  }
-  team.elements = static_cast<int>(std::max<std::int64_t>(1, (length - 1) / team.threads + 1));
-  return team;
-}
-
 class Rows {
 public:
-  explicit Rows(CudaKernel& k) : k_(k), kernel_(k.kernel()), length_(k.count(k.inner_axes())) {}
+  Rows(CudaKernel& k, const CudaRows& schedule)
+      : k_(k), kernel_(k.kernel()), s_(schedule), length_(k.count(k.inner_axes())) {
+    std::set<std::string> texts;
+    for (const CudaKept& kept : s_.kept) texts.insert(k_.element(kept.access));
+    for (const CudaKept& kept : s_.kept) {
+      const std::string text = k_.element(kept.access);
+      const auto number = std::distance(texts.begin(), texts.find(text));
+      kept_.emplace(text, Kept{kept, fmt::format("x{}", number)});
+    }
+  }
 
   void run() {
-    find_kept();
-    std::optional<Team> known;
-    if (length_.is_static() && !has_partial_folds())
-      known = team_for(length_.value(), most_elements());
-    is_shared_ = !known && can_share();
-    if (length_.is_static() && (known || is_shared_))
+    if (length_.is_static() && (s_.is_known || s_.is_shared))
       known_length_ = std::to_string(length_.value());
-    if (known && known->block() == 256) k_.count_blocks_for_scalars();
-    k_.plan_scratch(dims::min(Dim(most_blocks), dims::max(Dim(1), rows())), !known);
-
-    if (known) {
-      write_function("rows", true);
-      return write_entry("kernel", "rows", *known, unbounded);
-    }
-    const bool has_short = !length_.is_static() && !has_partial_folds();
-    if (has_short || is_shared_) write_function("rows", true);
-    write_function("long_rows", false);
-    if (has_short)
-      for (const Team& t : teams_for(most_elements()))
-        write_entry(fmt::format("rows_{}", t.length()), "rows", t, t.length());
-    if (is_shared_)
-      write_entry("rows_shared", "rows",
-                  {longest_team, std::min(sharing_elements, most_elements()), shared_at_a_time},
-                  std::int64_t{longest_team} * stretch);
-    // Where rows can be kept, those that are not are few.
-    write_entry("rows_any", "long_rows", {longest_team, is_shared_ ? 4 : 8}, unbounded);
+    k_.plan_scratch(dims::min(Dim(CudaRows::most_blocks), dims::max(Dim(1), rows())), !s_.is_known);
+    if (std::ranges::any_of(s_.ways, &CudaRows::Way::keeps)) write_function("rows", true);
+    if (!s_.is_known) write_function("long_rows", false);
+    for (const CudaRows::Way& way : s_.ways) write_entry(way);
   }
 
 private:
-  static constexpr std::int64_t unbounded = std::numeric_limits<std::int64_t>::max();
-
   Dim rows() const { return k_.count(k_.row_axes()); }
   /// A known length is a number, whatever it is: it decides the team, and the compiler then knows
   /// which of a thread's elements are within the row.
@@ -116,79 +45,22 @@ private:
     return known_length_.empty() ? k_.count_text(k_.inner_axes()) : known_length_;
   }
 
-  /// Reductions that keep some of the inner axes and fold others.
-  static bool is_partial(const Reduction& r) { return !r.kept.empty() && !r.reduced.empty(); }
-  bool has_partial_folds() const { return std::ranges::any_of(kernel_.reductions, is_partial); }
   static bool is_once_a_row(const Reduction& r) { return r.kept.empty() && r.reduced.empty(); }
 
   // What is kept of a row from one stage to the next.
 
   struct Kept {
+    CudaKept what;
     std::string name;
-    DType dtype = DType::f32;
-    int first = 0, last = 0; ///< stages
-    bool is_loaded = false;  ///< and not computed
-    std::size_t array = 0;   ///< of shared memory
   };
-
-  template <class F> void for_each_element(F f) const {
-    for (int stage = 0; stage < static_cast<int>(kernel_.stages.size()); ++stage) {
-      const Stage& s = kernel_.stages[static_cast<std::size_t>(stage)];
-      for (int id : s.loop.values)
-        if (k_.value(id).kind == ValueKind::load && k_.value(id).access->computed.empty())
-          f(*k_.value(id).access.get(), k_.value(id).dtype, stage, true);
-      for (const Store& o : s.loop.stores) f(o.access, k_.value(o.value).dtype, stage, false);
-    }
-  }
-
-  void find_kept() {
-    for_each_element([&](const Access& a, DType dtype, int stage, bool is_loaded) {
-      const auto [it, is_new] =
-          kept_.try_emplace(k_.element(a), Kept{{}, dtype, stage, stage, is_loaded});
-      it->second.last = stage;
-    });
-    std::erase_if(kept_, [](const auto& k) { return k.second.first == k.second.last; });
-    int number = 0;
-    for (auto& [text, kept] : kept_) kept.name = fmt::format("x{}", number++);
-    for (int stage = 0; stage < static_cast<int>(kernel_.stages.size()); ++stage)
-      for (auto& [text, kept] : kept_)
-        if (kept.first == stage) find_shared_array(kept);
-  }
-
-  /// An array of shared memory, of what is kept in it up to a stage.
-  struct SharedArray {
-    DType dtype = DType::f32;
-    int last = 0;
-  };
-
-  /// What the only store of a stage computes may take the place of what is read there for the last
-  /// time: a thread has read an element when it stores that.
-  void find_shared_array(Kept& kept) {
-    const Stage& first = kernel_.stages[static_cast<std::size_t>(kept.first)];
-    const int read_until = kept.first - (kept.is_loaded || first.loop.stores.size() > 1 ? 1 : 0);
-    const auto free = std::ranges::find_if(shared_arrays_, [&](const SharedArray& a) {
-      return a.dtype == kept.dtype && a.last <= read_until;
-    });
-    kept.array = static_cast<std::size_t>(free - shared_arrays_.begin());
-    if (free == shared_arrays_.end()) shared_arrays_.push_back({kept.dtype, kept.last});
-    shared_arrays_[kept.array].last = kept.last;
-  }
-
-  /// Whether shared memory can hold what registers cannot: not what folds over the rows have for
-  /// each element.
-  bool can_share() const {
-    return !kept_.empty() && !has_partial_folds() &&
-           std::ranges::none_of(kernel_.reductions,
-                                [](const Reduction& r) { return r.is_outer && !r.kept.empty(); });
-  }
 
   /// Of each shared array: for the elements that registers do not hold, in whole turns.
-  Dim shared_bytes(const Team& t) const {
+  Dim shared_bytes(const CudaTeam& t) const {
     const std::int64_t turn = std::int64_t{t.threads} * t.at_a_time;
     const Dim others = dims::max(Dim(0), dims::sub(length_, Dim(t.length())));
     const Dim turns = dims::floor_div(dims::add(others, Dim(turn - 1)), Dim(turn));
     std::int64_t bytes = 0; // a turn has 4,096 elements: arrays begin at multiples of 256 bytes
-    for (const SharedArray& a : shared_arrays_)
+    for (const CudaSharedArray& a : s_.shared_arrays)
       bytes += turn * static_cast<std::int64_t>(item_size(a.dtype));
     return dims::mul(turns, Dim(bytes));
   }
@@ -199,38 +71,10 @@ private:
     k_.line(1, "const i64 kept_by_threads = E * team.size, turn = (M > 0 ? M : 1) * team.size;");
     k_.line(1, fmt::format("const i64 others = ({} - kept_by_threads + turn - 1) / turn * turn;",
                            inner_count()));
-    for (std::size_t i = 0; i < shared_arrays_.size(); ++i)
+    for (std::size_t i = 0; i < s_.shared_arrays.size(); ++i)
       k_.line(1, fmt::format("{0}* const others{1} = shared.take<{0}>(others);",
-                             CudaKernel::type_name(shared_arrays_[i].dtype), i));
+                             CudaKernel::type_name(s_.shared_arrays[i].dtype), i));
   }
-
-  /// Elements of a thread for which there are registers: those that live from one stage to the next
-  /// at the same time with what a stage reads besides, and what folds over the rows have for each
-  /// element.
-  int most_elements() const {
-    int words = 1;
-    for (int stage = 0; stage < static_cast<int>(kernel_.stages.size()); ++stage)
-      words = std::max(words, std::max(words_kept_after(stage - 1), words_kept_after(stage)) +
-                                  words_read_in(stage));
-    for (const Reduction& r : kernel_.reductions)
-      if (r.is_outer && !r.kept.empty())
-        words += words_of(r.accumulator) + (r.op->gives_position() ? words_of(r.result_dtype) : 0);
-    return most_kept_words / words;
-  }
-  int words_kept_after(int stage) const {
-    int words = 0;
-    for (const auto& [text, kept] : kept_)
-      if (kept.first <= stage && stage < kept.last) words += words_of(kept.dtype);
-    return words;
-  }
-  int words_read_in(int stage) const {
-    int words = 0;
-    for (int id : kernel_.stages[static_cast<std::size_t>(stage)].loop.values)
-      if (k_.value(id).kind == ValueKind::load && !kept_.contains(k_.element(k_.value(id).access)))
-        words += words_of(k_.value(id).dtype);
-    return words;
-  }
-  static int words_of(DType t) { return item_size(t) == 8 ? 2 : 1; }
 
   // Functions and entries.
 
@@ -257,17 +101,23 @@ private:
     k_.clear_places();
   }
 
-  void write_entry(const std::string& name, const std::string& function, const Team& team,
-                   std::int64_t at_most) {
-    // What lies within a row of any length takes registers too.
-    const bool is_full = !length_.is_static() && team.elements > most_elements_of_block;
-    const int of_multiprocessor =
-        is_full ? threads_of_multiprocessor / 2 : threads_of_multiprocessor;
-    k_.open_entry(name, team.block(), of_multiprocessor / team.block());
-    const std::string more =
-        is_shared_ && function == "rows" ? fmt::format(", {}", team.at_a_time) : "";
-    k_.line(1, fmt::format("{}<{}{}>({}, {});", function, team.elements, more,
-                           team.text(inner_count()), k_.arguments()));
+  static std::string name_of(const CudaRows& schedule, const CudaRows::Way& way) {
+    if (schedule.is_known) return "kernel";
+    if (!way.keeps) return "rows_any";
+    return way.team.at_a_time > 0 ? "rows_shared" : fmt::format("rows_{}", way.team.length());
+  }
+  std::string text_of(const CudaTeam& team) const {
+    return team.fits ? fmt::format("fitting_team({}, {})", inner_count(), team.elements)
+                     : fmt::format("team<{}>()", team.threads);
+  }
+
+  void write_entry(const CudaRows::Way& way) {
+    const CudaTeam& team = way.team;
+    const std::string name = name_of(s_, way);
+    k_.open_entry(name, team.block(), way.blocks_of_multiprocessor);
+    const std::string more = s_.is_shared && way.keeps ? fmt::format(", {}", team.at_a_time) : "";
+    k_.line(1, fmt::format("{}<{}{}>({}, {});", way.keeps ? "rows" : "long_rows", team.elements,
+                           more, text_of(team), k_.arguments()));
     k_.line(0, "}");
     Launch launch{
         .entry = name,
@@ -277,10 +127,10 @@ private:
         .units_per_block = team.fits ? team.block() : team.block() / team.threads,
         .shared_bytes = team.at_a_time > 0 ? shared_bytes(team) : Dim(0),
         .always = k_.has_outer(),
-        .length = at_most == unbounded ? Dim(0) : length_,
-        .at_most = at_most};
-    if (k_.has_outer() || (k_.has_scratch() && function == "long_rows"))
-      launch.most_blocks = most_blocks;
+        .length = way.at_most == CudaRows::unbounded ? Dim(0) : length_,
+        .at_most = way.at_most};
+    if (k_.has_outer() || (k_.has_scratch() && !way.keeps))
+      launch.most_blocks = CudaRows::most_blocks;
     k_.launches.push_back(std::move(launch));
   }
 
@@ -315,7 +165,7 @@ private:
     bool has_any = false;
     for (int r : s.reductions) {
       const Reduction& x = k_.reduction(r);
-      if (!is_partial(x)) continue;
+      if (!is_partial_fold(x)) continue;
       if (!has_any) k_.line(2, "team.sync();");
       has_any = true;
       const std::string n = k_.count_text(x.kept), name = CudaKernel::result_name(r);
@@ -363,7 +213,7 @@ private:
   }
 
   bool is_folded_in_loop(int r) const {
-    return !is_partial(k_.reduction(r)) && !is_once_a_row(k_.reduction(r));
+    return !is_partial_fold(k_.reduction(r)) && !is_once_a_row(k_.reduction(r));
   }
   /// A sum of f32 in a variable of f64: what a thread has at once is added up in f32 first.
   bool has_part(int r) const { return k_.is_stretched(r) && k_.reduction(r).kept.empty(); }
@@ -377,7 +227,7 @@ private:
       if (!k_.reduction(r).is_outer && k_.reduction(r).kept.empty()) k_.emit_start(r, "", 2);
     if (is_short_)
       for (const auto& [text, kept] : kept_)
-        if (kept.first == number) emit_kept(kept);
+        if (kept.what.first == number) emit_kept(kept);
 
     const std::string n = inner_count(), j = running_number();
     const int depth = is_short_ ? 2 : 3;
@@ -408,15 +258,15 @@ private:
   }
 
   /// Whether what is kept of a row may lie in shared memory too.
-  bool keeps_more() const { return is_short_ && is_shared_; }
+  bool keeps_more() const { return is_short_ && s_.is_shared; }
   /// The number of an element in its row.
   std::string running_number() const {
     return k_.inner_axes().size() == 1 ? CudaKernel::axis_name(k_.last_axis()) : "j";
   }
   void emit_kept(const Kept& kept) {
-    const std::string type = CudaKernel::type_name(kept.dtype);
+    const std::string type = CudaKernel::type_name(kept.what.dtype);
     k_.line(2, keeps_more() ? fmt::format("kept<{}, E> {}{{others{}, kept_by_threads}};", type,
-                                          kept.name, kept.array)
+                                          kept.name, kept.what.array)
                             : fmt::format("{} {}[E];", type, kept.name));
   }
   std::string place_of(const Kept& kept) const {
@@ -442,7 +292,7 @@ private:
         continue;
       }
       const std::string place = place_of(*kept);
-      if (kept->first == number && is_read.insert(kept->name).second)
+      if (kept->what.first == number && is_read.insert(kept->name).second)
         k_.line(depth, fmt::format("{} = {};", place, k_.masked_load(id, "m").whole()));
       if (v.access->param < 0 || !k_.is_written(v.access)) {
         k_.set_stand_in(id, place);
@@ -459,7 +309,7 @@ private:
       const Kept* kept = kept_of(s.access);
       std::string text = k_.operand(s.value).whole();
       k_.note_stored(s.value);
-      if (kept && number < kept->last) {
+      if (kept && number < kept->what.last) {
         k_.line(depth, fmt::format("{} = {};", place_of(*kept), text));
         text = place_of(*kept);
       }
@@ -540,16 +390,15 @@ private:
 
   CudaKernel& k_;
   const Kernel& kernel_;
+  const CudaRows& s_;
   Dim length_; ///< of a row
   std::string known_length_;
   std::map<std::string, Kept> kept_; ///< by the text of the element
-  std::vector<SharedArray> shared_arrays_;
-  bool is_short_ = true;   ///< what is being written keeps rows
-  bool is_shared_ = false; ///< there is a way that keeps parts of rows in shared memory
+  bool is_short_ = true;             ///< what is being written keeps rows
 };
 
 } // namespace
 
-void write_rows(CudaKernel& k) { Rows(k).run(); }
+void write_rows(CudaKernel& k, const CudaRows& schedule) { Rows(k, schedule).run(); }
 
 } // namespace kroton::codegen

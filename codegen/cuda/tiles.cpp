@@ -8,34 +8,7 @@ namespace kroton::codegen {
 namespace dims = ir::dims;
 namespace {
 
-constexpr int threads = 256, side = 32, passes = side * side / threads;
-
-/// The axis other than the last that a load walks element by element, where the last one does not;
-/// -1 if there is none.
-int turned_axis(const CudaKernel& k, const Value& v) {
-  const int last = k.last_axis();
-  if (v.kind != ValueKind::load || v.access->param < 0 || !v.access->computed.empty() ||
-      k.is_written(v.access))
-    return -1;
-  const Dim step = step_along(v.access, last);
-  if (step.is(0) || step.is(1) || step.is(-1)) return -1;
-  for (int a = 0; a < last; ++a) {
-    const Dim other = step_along(v.access, a);
-    if (other.is(1) || other.is(-1)) return a;
-  }
-  return -1;
-}
-
-/// The loads that are turned, all of them along the axis of the first.
-std::vector<int> turned_loads(const CudaKernel& k) {
-  std::vector<int> found;
-  for (const Stage& s : k.kernel().stages)
-    for (int id : s.loop.values) {
-      const int a = turned_axis(k, k.value(id));
-      if (a >= 0 && (found.empty() || a == turned_axis(k, k.value(found[0])))) found.push_back(id);
-    }
-  return found;
-}
+constexpr int threads = CudaTiles::threads, side = CudaTiles::side, passes = side * side / threads;
 
 /// The element of a tile of axes `across` and last; lanes run along the last axis, or with
 /// `is_turned` along the other.
@@ -52,20 +25,9 @@ void emit_place(CudaKernel& k, int across, bool is_turned) {
 
 } // namespace
 
-bool is_for_tiles(const CudaKernel& k) {
-  constexpr std::size_t most = 4; // of shared memory
-  if (!k.has_inner() || !is_for_elements(k)) return false;
-  const std::size_t turned = turned_loads(k).size();
-  const bool stores_rows = std::ranges::all_of(k.kernel().stages, [&](const Stage& s) {
-    return std::ranges::all_of(
-        s.loop.stores, [&](const Store& o) { return step_along(o.access, k.last_axis()).is(1); });
-  });
-  return turned > 0 && turned <= most && stores_rows;
-}
-
-void write_tiles(CudaKernel& k) {
-  const std::vector<int> turned = turned_loads(k);
-  const int last = k.last_axis(), across = turned_axis(k, k.value(turned[0]));
+void write_tiles(CudaKernel& k, const CudaTiles& schedule) {
+  const std::vector<int>& turned = schedule.turned;
+  const int last = k.last_axis(), across = schedule.across;
   std::vector<int> others = CudaKernel::axes_between(0, last);
   std::erase(others, across);
   const auto tiles_along = [&](int a) {

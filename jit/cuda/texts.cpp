@@ -128,6 +128,7 @@ private:
     KernelText& text = texts_.kernels[static_cast<std::size_t>(at)];
     text.text = shared_.share(std::move(code.text));
     text.title = std::move(title);
+    text.schedule = std::move(code.schedule);
     text.is_deferred = text.is_deferred && !is_wanted;
     texts_.notes[static_cast<std::size_t>(at)] = notes_of(code.lines, plan_.graph);
     text.entries.clear();
