@@ -270,7 +270,7 @@ TEST_CASE("child: one function for the CPU at hand", "[.fleet]") {
 }
 
 TEST_CASE("one directory serves CPUs of every level, down to a real v2 machine's",
-          "[function][cache]") {
+          "[function][cache][qemu]") {
   const TempDir dir;
   const auto with = [&](const char* target) {
     return Environment{{"KROTON_TEST_CACHE_DIR", dir.path().string()}, {"KROTON_TARGET", target}};
