@@ -1,13 +1,13 @@
 #include "codegen/cuda/contraction.hpp"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 
 #include "codegen/cuda/epilogue.hpp"
 #include "codegen/cuda/library.hpp"
 #include "codegen/cuda/pattern.hpp"
 #include "codegen/loop/expression.hpp"
+#include "codegen/schedule/cuda_product.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/match.hpp"
 
@@ -15,32 +15,7 @@ namespace kroton::codegen {
 namespace dims = ir::dims;
 namespace {
 
-/// Squares of this side decide, whatever the tiles are, how often k is split: so that there are
-/// about `wanted_blocks` of them, each with at least `fewest_k` of it.
-constexpr std::int64_t side = 64, wanted_blocks = 256, fewest_k = 128;
-/// A part of k is no longer than this, however many blocks there are; what parts of f32 come to is
-/// added in f64.
-constexpr std::int64_t longest_part = 65536;
-/// A thread of a tile adds up so many products of f32 before it puts their sum aside; one that
-/// walks along k, before it adds their sum in f64.
-constexpr std::int64_t most_of_tile = 1024, most_of_thread = 256;
-
-/// What a thread computes: TM × TN elements of a tile of BM × BN, from BK columns of a at a time.
-struct Tile {
-  int m, n, k, thread_m, thread_n;
-  int threads() const { return m / thread_m * (n / thread_n); }
-  std::string name() const { return fmt::format("product_{}x{}", m, n); }
-};
-
-constexpr Tile large{128, 128, 8, 8, 8}, medium{64, 64, 16, 4, 4}, narrow{64, 16, 16, 4, 1},
-    flat{16, 64, 16, 1, 4}, small{16, 16, 32, 1, 1};
-constexpr std::array all_tiles{small, flat, narrow, medium, large};
-/// From this many rows and columns on tiles are large; up to so many, narrow or flat; and up to so
-/// many, each element is summed by a warp, or by the warps of a block. Where that makes up to so
-/// many blocks, tiles are small, with an element a thread: each multiprocessor has a block or two
-/// of them, and larger tiles would leave some without one while a block takes longer.
-constexpr std::int64_t large_from = 1024, narrow_to = 16, thin_to = 2,
-                       most_small_tiles = wanted_blocks;
+std::string name_of(const CudaTile& t) { return fmt::format("product_{}x{}", t.m, t.n); }
 
 constexpr std::string_view tiled = R"(
 /// Copies what a block needs next of a matrix: of the `count` rows or columns that it has from there on, `left` steps along
@@ -226,32 +201,20 @@ class Product {
 public:
   Product(const plan::ContractionStep& step, const plan::Kernel* epilogue)
       : step_(step), kernel_(epilogue), type_(Expressions::type_name(step.dtype)),
-        m_(step.shape[step.shape.size() - 2]), n_(step.shape.back()),
-        batches_(dims::product(batch_shape())) {
+        m_(step.shape[step.shape.size() - 2]), n_(step.shape.back()), s_(schedule_for_cuda(step)) {
     if (kernel_) epilogue_.emplace(*kernel_, step.epilogue->product, n_, type_);
-    if (step.shape.size() > 2) return;
-    // As splits_of has it.
-    const Dim tiles = dims::mul(ceil_div(m_, side), ceil_div(n_, side));
-    const Dim wanted = dims::floor_div(Dim(wanted_blocks), dims::max(tiles, Dim(1)));
-    const Dim most = ceil_div(step.k, fewest_k);
-    if (most.is_static() && most.value() <= 1) return;
-    splits_ = dims::max(ceil_div(step.k, longest_part), dims::max(Dim(1), dims::min(wanted, most)));
   }
 
   CudaStep run() {
     CudaStep step;
-    for (const Launch& l : possible_ways()) step.texts.push_back(text_of(l));
-    if (is_split()) step.texts.push_back(text_of(sum_of_splits()));
+    for (const CudaProductWay& way : s_.ways) step.texts.push_back(text_of(way));
+    if (is_split()) step.texts.push_back(sum_of_splits());
     if (kernel_) step.epilogue = render_cuda(*kernel_, schedule_for_cuda(*kernel_));
     return step;
   }
 
 private:
-  std::span<const Dim> batch_shape() const {
-    return std::span<const Dim>(step_.shape.begin(), step_.shape.end())
-        .first(step_.shape.size() - 2);
-  }
-  bool is_split() const { return !splits_.is(1); }
+  bool is_split() const { return s_.is_split(); }
 
   std::string header() const {
     std::string text = fmt::format("// product of {} matrices, {}\n", to_string(step_.dtype),
@@ -262,24 +225,49 @@ private:
                           epilogue_->header);
     return text;
   }
-  /// Entries that are no tiles, and the ways that they are.
-  static constexpr std::string_view by_rows = "product_rows", by_dots = "product_dots",
-                                    by_splits = "add_splits";
-
-  CudaText text_of(const Launch& launch) const {
+  CudaText text_of(const CudaProductWay& way) const {
     const Place of_batch{
         .sum = "sum", .to = "c[batch * c_batch + i * c_row + j]", .row = row_of_batch};
-    if (launch.entry == by_rows)
-      return text_of(launch, "a row of c a block", splitting() + filled(flat_rows, of_batch));
-    if (launch.entry == by_dots)
-      return text_of(launch, "an element of c a warp", splitting() + filled(dots, of_batch));
-    if (launch.entry == by_splits)
-      return text_of(launch, "sum of the parts of k",
-                     filled(split_sum) +
-                         filled(fold_splits, {.sum = "sum", .to = "c[i * c_row + j]"}));
-    const Tile& tile = *std::ranges::find(all_tiles, launch.entry, &Tile::name);
-    return text_of(launch, fmt::format("{}x{} tiles", tile.m, tile.n),
-                   splitting() + tile_text(tile));
+    Launch launch{.threads = way.threads,
+                  .units = way.units,
+                  .units_per_block = way.units_per_block,
+                  .length = way.length,
+                  .at_most = way.at_most};
+    std::string what, entry;
+    switch (way.kind) {
+    case CudaProductWay::Kind::rows:
+      launch.entry = "product_rows";
+      what = "a row of c a block";
+      entry = filled(flat_rows, of_batch);
+      break;
+    case CudaProductWay::Kind::dots:
+      launch.entry = "product_dots";
+      what = "an element of c a warp";
+      entry = filled(dots, of_batch);
+      break;
+    case CudaProductWay::Kind::tiles:
+      launch.entry = name_of(way.tile);
+      what = fmt::format("{}x{} tiles", way.tile.m, way.tile.n);
+      entry = tile_text(way.tile);
+      break;
+    }
+    CudaText text = text_of(launch, std::move(what), splitting() + entry);
+    text.schedule = way.to_string();
+    return text;
+  }
+  /// Not needed where k is in one part.
+  CudaText sum_of_splits() const {
+    const Dim is_needed = dims::min(Dim(1), dims::max(Dim(0), dims::sub(s_.splits, Dim(1))));
+    CudaText text =
+        text_of({.entry = "add_splits",
+                 .units = dims::mul(is_needed, dims::mul(m_, n_)),
+                 .units_per_block = 256,
+                 .stage = 1},
+                "sum of the parts of k",
+                filled(split_sum) + filled(fold_splits, {.sum = "sum", .to = "c[i * c_row + j]"}));
+    text.schedule = fmt::format("an element of c a thread, if k is in several of {} parts",
+                                s_.splits.to_string());
+    return text;
   }
   std::string splitting() const { return is_split() ? filled(split_sum) : ""; }
   CudaText text_of(const Launch& launch, std::string way, const std::string& entry) const {
@@ -292,7 +280,7 @@ private:
     text.launches = {launch};
     text.way = std::move(way);
     if (is_split())
-      text.scratch_bytes = dims::mul(dims::mul(splits_, dims::mul(m_, n_)),
+      text.scratch_bytes = dims::mul(dims::mul(s_.splits, dims::mul(m_, n_)),
                                      Dim(static_cast<std::int64_t>(item_size(step_.dtype))));
     return text;
   }
@@ -344,10 +332,6 @@ private:
     return replaced(std::move(text), "{element}", element(place));
   }
   bool is_f32() const { return step_.dtype == DType::f32; }
-  /// Whether a thread of a tile may have more products than it adds up at once.
-  bool puts_aside() const {
-    return is_f32() && !(step_.k.is_static() && step_.k.value() <= most_of_tile);
-  }
   /// Where a thread has one element: what becomes of its sum if k is in parts.
   std::string store_sum() const {
     if (!is_split()) return "";
@@ -362,7 +346,8 @@ private:
         "(k + {3}) / {4};\n"
         "  const i64 splits = wanted < most ? wanted : most, least = (k + {5}) / {6};\n"
         "  return splits > least ? splits : least > 1 ? least : 1;",
-        side - 1, side, wanted_blocks, fewest_k - 1, fewest_k, longest_part - 1, longest_part);
+        s_.side - 1, s_.side, s_.wanted_blocks, s_.fewest_k - 1, s_.fewest_k, s_.longest_part - 1,
+        s_.longest_part);
   }
 
   /// `place` is where the pattern has an element of the product, if it has.
@@ -370,11 +355,11 @@ private:
     std::string text(pattern);
     for (const auto& [name, lines] :
          {std::pair{"{so_far}", so_far}, {"{put_aside}", put_aside}, {"{take_back}", take_back}})
-      text = replaced(std::move(text), name, puts_aside() ? lines : "");
+      text = replaced(std::move(text), name, s_.puts_aside ? lines : "");
     return with_values(
         text, {{"{parameters}", parameters()},
-               {"{most_at_once}", std::to_string(most_of_tile)},
-               {"{terms_of_thread}", std::to_string(most_of_thread)},
+               {"{most_at_once}", std::to_string(s_.most_of_tile)},
+               {"{terms_of_thread}", std::to_string(s_.most_of_thread)},
                {"{W}", is_f32() ? "f64" : type_},
                {"{element_of_unit}", std::string(is_split() ? element_of_unit : whole_unit)},
                {"{store_sum}", store_sum()},
@@ -391,76 +376,14 @@ private:
                {"{T}", type_}});
   }
 
-  std::string tile_text(const Tile& t) const {
+  std::string tile_text(const CudaTile& t) const {
     return with_values(filled(tiled), {{"{threads}", std::to_string(t.threads())},
-                                       {"{name}", t.name()},
+                                       {"{name}", name_of(t)},
                                        {"{BM}", std::to_string(t.m)},
                                        {"{BN}", std::to_string(t.n)},
                                        {"{BK}", std::to_string(t.k)},
                                        {"{TM}", std::to_string(t.thread_m)},
                                        {"{TN}", std::to_string(t.thread_n)}});
-  }
-
-  Launch tiled_by(const Tile& t, const Dim& length, std::int64_t at_most) const {
-    const Dim tiles = dims::mul(ceil_div(m_, t.m), ceil_div(n_, t.n));
-    return {.entry = t.name(),
-            .threads = t.threads(),
-            .units = dims::mul(batches_, dims::mul(tiles, splits_)),
-            .length = length,
-            .at_most = at_most};
-  }
-  /// The shorter side of c, or the one that is known not to be for large tiles.
-  Dim shorter_side() const {
-    for (const Dim& d : {m_, n_})
-      if (d.is_static() && d.value() < large_from) return d;
-    return dims::min(m_, n_);
-  }
-  Dim small_tiles(const Dim& rows, const Dim& columns) const {
-    return dims::mul(batches_, dims::mul(ceil_div(rows, small.m), ceil_div(columns, small.n)));
-  }
-  /// Whether c of so short a side has small tiles, however long that is.
-  bool is_small_up_to(std::int64_t shorter, const Dim& longer) const {
-    const Dim most = small_tiles(Dim(shorter), longer);
-    return most.is_static() && most.value() <= most_small_tiles;
-  }
-  /// The ways to compute it that sizes, as far as they are known, leave; the first whose length is
-  /// small enough is taken.
-  std::vector<Launch> possible_ways() const {
-    const Dim rows = dims::mul(batches_, m_);
-    const std::array all{
-        Launch{.entry = std::string(by_dots),
-               .units = dims::mul(dims::mul(rows, n_), splits_),
-               .units_per_block = 8,
-               .length = n_,
-               .at_most = thin_to},
-        Launch{.entry = std::string(by_rows),
-               .units = dims::mul(dims::mul(rows, ceil_div(n_, 32)), splits_),
-               .length = m_,
-               .at_most = thin_to},
-        tiled_by(small, small_tiles(m_, n_), most_small_tiles),
-        tiled_by(flat, m_, narrow_to),
-        tiled_by(narrow, n_, narrow_to),
-        tiled_by(medium, shorter_side(), large_from - 1),
-        tiled_by(large, Dim(0), 0),
-    };
-    std::vector<Launch> ways;
-    for (const Launch& l : all) {
-      if (l.length.is_static() && l.length.value() > l.at_most) continue;
-      if ((l.entry == flat.name() && is_small_up_to(narrow_to, n_)) ||
-          (l.entry == narrow.name() && is_small_up_to(narrow_to, m_)))
-        continue;
-      ways.push_back(l);
-      if (l.length.is_static()) break;
-    }
-    return ways;
-  }
-  /// Not needed where k is in one part.
-  Launch sum_of_splits() const {
-    const Dim is_needed = dims::min(Dim(1), dims::max(Dim(0), dims::sub(splits_, Dim(1))));
-    return {.entry = std::string(by_splits),
-            .units = dims::mul(is_needed, dims::mul(m_, n_)),
-            .units_per_block = 256,
-            .stage = 1};
   }
 
   static constexpr std::string_view row_of_batch = "(first + batch) * m + i";
@@ -469,7 +392,8 @@ private:
   const plan::Kernel* kernel_; ///< of the epilogue
   std::optional<CudaEpilogue> epilogue_;
   std::string type_;
-  Dim m_, n_, batches_, splits_{1};
+  const Dim m_, n_;
+  const CudaProductSchedule s_;
 };
 
 } // namespace

@@ -4,6 +4,7 @@
 #include <kroton/core.hpp>
 #include <kroton/ops/transcendental.hpp>
 
+#include "codegen/schedule/cuda_product.hpp"
 #include "lib/plan/plan.hpp"
 #include "test/support/catch.hpp"
 
@@ -151,4 +152,59 @@ TEST_CASE("what a row's stages share is kept, each array as long as it is needed
   CHECK(rows.is_shared);
   CHECK(std::ranges::count(rows.ways, false, &CudaRows::Way::keeps) == 1);
   CHECK_FALSE(rows.ways.back().keeps);
+}
+
+TEST_CASE("how matrix products run on a CUDA device", "[schedule]") {
+  const Dim m = dim("m"), n = dim("n"), k = dim("k");
+  struct Product {
+    const char* what;
+    std::vector<Dim> shape;
+    Dim k;
+    bool is_split, puts_aside;
+    std::vector<std::string> ways;
+  };
+  const std::string by_dots = "an element of c a warp",
+                    by_rows = "32 neighbours in a row of c a block of 256 threads",
+                    small = "a tile of 16 x 16 a block of 256 threads, 1 x 1 elements a thread, 32 "
+                            "terms at a time",
+                    narrow =
+                        "a tile of 64 x 16 a block of 256 threads, 4 x 1 elements a thread, 16 "
+                        "terms at a time",
+                    medium =
+                        "a tile of 64 x 64 a block of 256 threads, 4 x 4 elements a thread, 16 "
+                        "terms at a time",
+                    large =
+                        "a tile of 128 x 128 a block of 256 threads, 8 x 8 elements a thread, 8 "
+                        "terms at a time";
+  const Product products[] = {
+      {"known, small", {64, 64}, 64, false, false, {small}},
+      {"known, a long k", {64, 64}, 100000, true, true, {small}},
+      {"known, thin", {1000, 2}, 64, false, false, {by_dots}},
+      {"known, flat", {1, 1000}, 64, false, false, {by_rows}},
+      {"known, medium", {1000, 1000}, 512, false, false, {medium}},
+      {"known, large", {4096, 4096}, 4096, false, true, {large}},
+      {"a batch", {8, 64, 64}, 100000, false, true, {small}},
+      {"narrow, any number of rows",
+       {m, 10},
+       64,
+       false,
+       false,
+       {by_rows + ", if m <= 2", small + ", if ", narrow}},
+  };
+  for (const Product& p : products) {
+    INFO(p.what);
+    plan::ContractionStep step;
+    step.shape = p.shape;
+    step.k = p.k;
+    const CudaProductSchedule s = schedule_for_cuda(step);
+    CHECK(s.is_split() == p.is_split);
+    CHECK(s.puts_aside == p.puts_aside);
+    REQUIRE(s.ways.size() == p.ways.size());
+    for (std::size_t i = 0; i < p.ways.size(); ++i)
+      CHECK_THAT(s.ways[i].to_string(), Catch::StartsWith(p.ways[i]));
+  }
+  plan::ContractionStep any;
+  any.shape = std::vector<Dim>{m, n};
+  any.k = k;
+  CHECK(schedule_for_cuda(any).ways.size() == 7);
 }
