@@ -97,7 +97,7 @@ public:
   std::string source() const;
   FunctionStats stats() const;
   /// What was rewritten, fused (and what was not, and why), where buffers live, and how each
-  /// kernel was got.
+  /// kernel runs and was got.
   std::string explain() const;
   /// The optimised graph as indented text, and as Graphviz.
   std::string graph() const;
