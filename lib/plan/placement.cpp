@@ -25,6 +25,7 @@ public:
     }
     for (const auto& [id, last] : last_read_)
       dies_in_[static_cast<std::size_t>(last)].push_back(id);
+    find_beginnings();
   }
 
   Placement run(std::span<const NodeId> leaves) {
@@ -48,6 +49,36 @@ public:
   }
 
 private:
+  /// What a call overwrites on the way to a result is computed where the result will lie; else the
+  /// call would have to copy it there.
+  void find_beginnings() {
+    for (std::size_t s = uses_.size(); s-- > 0;)
+      for (const StoredNode& stored : uses_[s].stores) {
+        const NodeId result = result_of(stored.id);
+        const ir::LibraryCall* call = g_[stored.id].op->call;
+        if (!has_place(result) || !call || !call->results.front().in_place_of) continue;
+        for (NodeId old : stored.may_overwrite)
+          if (!g_[old].is_leaf() && !has_place(result_of(old)) &&
+              last_read_[old] == static_cast<int>(s) && has_same_layout(old, stored.id)) {
+            begins_[old] = result;
+            break;
+          }
+      }
+  }
+  /// The result in whose memory a value lies on the way to it; the value itself if there is none.
+  NodeId result_of(NodeId value) const {
+    const auto it = begins_.find(value);
+    return it == begins_.end() ? value : it->second;
+  }
+  /// Whether memory that is not the arena's is meant for it.
+  bool has_place(NodeId result) const {
+    return output_of_.contains(result) || update_of_.contains(result);
+  }
+  bool has_same_layout(NodeId a, NodeId b) const {
+    const ir::Type &s = g_[a].type, &t = g_[b].type;
+    return s.dtype == t.dtype && dims::same(s.shape, t.shape) && padding_.has(a) == padding_.has(b);
+  }
+
   Buffer& buffer(NodeId id) {
     return placement_.buffers[static_cast<std::size_t>(placement_.buffer_of.at(id))];
   }
@@ -59,9 +90,10 @@ private:
   }
 
   void add_buffer_of_its_own(NodeId id) {
-    if (const auto it = output_of_.find(id); it != output_of_.end())
+    const NodeId result = result_of(id);
+    if (const auto it = output_of_.find(result); it != output_of_.end())
       return add_buffer(id, BufferKind::output, it->second);
-    if (const auto it = update_of_.find(id); it != update_of_.end())
+    if (const auto it = update_of_.find(result); it != update_of_.end())
       return add_buffer(id, BufferKind::update, it->second.second);
     add_buffer(id, BufferKind::temp, take_slot(padding_.bytes(id)));
   }
@@ -80,10 +112,11 @@ private:
         (is_padded && !dims::same(old_type.shape, new_type.shape)))
       return false;
     const Buffer& b = buffer(old);
-    if (b.kind == BufferKind::temp)
-      return !output_of_.contains(value) && !update_of_.contains(value);
+    const NodeId result = result_of(value);
+    if (!g_[old].is_leaf() && result_of(old) != old) return result_of(old) == result;
+    if (b.kind == BufferKind::temp) return !has_place(result);
     // A shared variable's memory takes its own new value once nothing can fail any more.
-    const auto update = update_of_.find(value);
+    const auto update = update_of_.find(result);
     return b.kind == BufferKind::leaf && update != update_of_.end() &&
            update->second.first == old && last_fallible_ <= step_ &&
            !uses_[static_cast<std::size_t>(step_)].can_fail;
@@ -93,7 +126,7 @@ private:
     overwritten_.insert(old);
     Buffer& b = buffer(old);
     // A slot of the arena lives on under the new value's name.
-    if (b.kind == BufferKind::leaf) b.index = update_of_.at(value).second;
+    if (b.kind == BufferKind::leaf) b.index = update_of_.at(result_of(value)).second;
     placement_.buffer_of[value] = placement_.buffer_of.at(old);
   }
 
@@ -127,6 +160,7 @@ private:
   const std::span<const StepUse> uses_;
   std::map<NodeId, int> output_of_;
   std::map<NodeId, std::pair<NodeId, int>> update_of_; ///< new value → (variable, update number)
+  std::map<NodeId, NodeId> begins_; ///< what lies in a result's memory before it → the result
   std::map<NodeId, int> last_read_;
   std::vector<std::vector<NodeId>> dies_in_; ///< what each step is the last to read
   int last_fallible_ = -1;

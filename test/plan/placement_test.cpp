@@ -4,6 +4,7 @@
 #include <kroton/ops/basic.hpp>
 #include <kroton/shared.hpp>
 
+#include "lib/ops/indexing.hpp"
 #include "lib/plan/alias.hpp"
 #include "test/support/catch.hpp"
 
@@ -209,4 +210,35 @@ TEST_CASE("an elementwise step takes over the slot of an operand that dies in it
   const Expr x = tensor<float>({64, 64}, "x");
   const Plan p = plan_with_updates({dot(exp(dot(x, x)), x)}, {});
   CHECK(p.slots.size() == 1);
+}
+
+TEST_CASE("what a call overwrites is computed where the call's result will lie",
+          "[plan][placement]") {
+  const Expr rows = tensor<std::int64_t>({3}, "rows"), g = tensor<float>({3, 4}, "g"),
+             scale = scalar<float>("scale");
+  const auto added_to = [&](const Expr& base) {
+    return ir::make(ops::index_add_to, {base, scale, g, rows}, {}, Location::current());
+  };
+  const auto has_table_in_arena = [](const Plan& p) {
+    return std::ranges::any_of(p.buffers, [](const Buffer& b) {
+      return b.kind == BufferKind::temp && b.shape.size() == 2;
+    });
+  };
+  const Shared w = shared(Array::zeros<float>({6, 4}), "w");
+  const Expr x = tensor<float>({6, 4}, "x"), old = w;
+  // Of a variable, in its own memory, if nobody needs its old value any more.
+  Plan p = plan_with_updates({}, {{w, added_to(added_to(old * 0.5F))}});
+  CHECK(buffer_of_update(p, 0).kind == BufferKind::leaf);
+  CHECK_FALSE(has_table_in_arena(p));
+  p = plan_with_updates({sum(old, {0})}, {{w, added_to(old * 0.5F)}});
+  CHECK(buffer_of_update(p, 0).kind == BufferKind::leaf);
+  // Of an output, in the caller's; two outputs have a place each.
+  p = plan_with_updates({added_to(x * 0.5F)}, {});
+  CHECK_FALSE(has_table_in_arena(p));
+  const Expr half = x * 0.5F;
+  p = plan_with_updates({half, added_to(half)}, {});
+  CHECK_FALSE(has_table_in_arena(p));
+  // What two calls add to lies in the arena for one of them.
+  p = plan_with_updates({added_to(half), sum(half, {0})}, {});
+  CHECK(p.to_string().find("on a copy") == std::string::npos);
 }
