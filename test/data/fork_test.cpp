@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "lib/support/at_exit.hpp"
 #include "lib/support/fork.hpp"
 #include "test/support/catch.hpp"
 #include "test/support/process.hpp"
@@ -70,6 +71,23 @@ TEST_CASE("a child finds what fork mutexes guard whole, however they are nested 
                };
                // The child can fork too, whichever threads of its parent were on their way in.
                return is_whole() && in_bounded_child(is_whole) == 0;
+             }) == 0;
+  is_over = true;
+  CHECK(right == rounds);
+}
+
+TEST_CASE("a child registers what is done at exit, as other threads of its parent just did",
+          "[data][fork]") {
+  constexpr int most = 1'000'000, rounds = 50;
+  std::atomic<bool> is_over = false;
+  std::jthread other([&] {
+    for (int i = 0; i < most && !is_over; ++i) support::at_exit([] {});
+  });
+  int right = 0;
+  for (int i = 0; i < rounds && right == i; ++i)
+    right += in_bounded_child([] {
+               support::at_exit([] {});
+               return true;
              }) == 0;
   is_over = true;
   CHECK(right == rounds);
