@@ -152,6 +152,7 @@ std::vector<Family> families() {
           {"movement", "Movement", movement_rows()},
           {"contraction", "Products", contraction_rows()},
           {"indexing", "Indexing", indexing_rows()},
+          {"assemble", "Arrays of parts", assemble_rows()},
           {"random", "Random numbers", random_rows()},
           {"leaf", "Leaves", leaf_rows()}};
 }
