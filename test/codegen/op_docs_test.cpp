@@ -2,10 +2,12 @@
 // headers. KROTON_UPDATE_GOLDENS=1 writes them anew; read the difference before it is committed.
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <regex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,7 @@ std::string number(double v) {
 
 /// A function that a public header declares.
 struct Function {
+  std::string type;      ///< of the result: "Expr", "QuotientAndRemainder"
   std::string name;      ///< "exp", "operator+"
   std::string signature; ///< as the table shows it
   std::string doc;       ///< the first sentence of its comment
@@ -64,7 +67,8 @@ std::string first_sentence(std::string text) {
 /// What a header declares, in its order.
 std::vector<Function> functions_of(const std::string& header) {
   std::vector<Function> functions;
-  const std::regex declaration("^Expr ([a-z_0-9]+|operator[^(]+)\\(([^;]*)\\);(?: *///< (.*))?");
+  const std::regex declaration(
+      "^([A-Z]\\w+) ([a-z_0-9]+|operator[^(]+)\\(([^;]*)\\);(?: *///< (.*))?");
   std::string comment, pending;
   std::istringstream lines(header);
   for (std::string line; std::getline(lines, line);) {
@@ -73,12 +77,13 @@ std::vector<Function> functions_of(const std::string& header) {
       continue;
     }
     pending += (pending.empty() ? "" : " ") + line;
-    if (line.starts_with("Expr ") && line.find(';') == line.npos) continue;
+    const bool is_open = line.find('(') != line.npos && line.find(';') == line.npos;
+    if (is_open && std::isupper(static_cast<unsigned char>(line[0])) != 0) continue;
     std::smatch match;
     if (std::regex_search(pending, match, declaration)) {
-      const std::string parameters = match[2];
-      Function f{match[1], signature_of(match[1], parameters), first_sentence(comment)};
-      if (match[3].matched) f.doc = match[3];
+      const std::string parameters = match[3];
+      Function f{match[1], match[2], signature_of(match[2], parameters), first_sentence(comment)};
+      if (match[4].matched) f.doc = match[4];
       for (std::size_t at = parameters.find("Operand "); at != parameters.npos;
            at = parameters.find("Operand ", at + 1))
         ++f.operands;
@@ -112,6 +117,7 @@ std::string gradient_of(const ir::Op& op) {
   if (!op.gradient || !has_floats || op.is(ir::Kind::leaf) || op.is(ir::Kind::generator) ||
       op.is(ir::Kind::random))
     return "no";
+  if (op.is(ir::Kind::several)) return "yes"; // of one of the results at least
   // The last domain is that of what the result varies with: of a choice, the alternatives.
   return op.domain.empty() || op.domain.back().smooth ? "yes" : "zero";
 }
@@ -151,8 +157,10 @@ std::vector<Family> families() {
           {"reduction", "Reductions", reduction_rows()},
           {"movement", "Movement", movement_rows()},
           {"contraction", "Products", contraction_rows()},
+          {"linear_algebra", "Linear algebra", linear_algebra_rows()},
           {"indexing", "Indexing", indexing_rows()},
           {"assemble", "Arrays of parts", assemble_rows()},
+          {"parts", "Several results", parts_rows()},
           {"random", "Random numbers", random_rows()},
           {"leaf", "Leaves", leaf_rows()}};
 }
@@ -180,19 +188,21 @@ Written by the test `op_docs` from the rows of ops (`lib/ops/`) and the public h
 std::string ops_page(std::vector<std::string>& missing) {
   std::vector<Function> declared;
   for (const char* header : {"basic", "arithmetic", "transcendental", "activation", "reduction",
-                             "movement", "contraction", "indexing"})
+                             "movement", "contraction", "indexing", "linear_algebra", "parts"})
     for (Function& f :
          functions_of(read_file(root / "include/kroton/ops" / (std::string(header) + ".hpp"))))
       declared.push_back(std::move(f));
   std::string page(introduction);
   std::vector<bool> is_listed(declared.size(), false);
   std::vector<const ir::Op*> named;
+  std::set<const ir::Op*> listed;
   for (const Family& family : families()) {
     const std::string source = read_file(root / "lib/ops" / (family.name + ".cpp"));
     std::string table;
     for (std::size_t i = 0; i < declared.size(); ++i) {
       const Function& f = declared[i];
-      if (source.find("\nExpr " + f.name + "(") == source.npos) continue;
+      const std::string defined = "\n" + f.type + " " + f.name + "(";
+      if (source.find(defined) == source.npos) continue;
       is_listed[i] = true;
       const ir::Op* op = row_behind(f);
       if (op) named.push_back(op);
@@ -201,6 +211,7 @@ std::string ops_page(std::vector<std::string>& missing) {
       if (!op && f.doc.empty()) missing.push_back(f.signature + " has no comment");
     }
     for (const ir::Op* op : family.rows) {
+      listed.insert(op);
       if (op->doc.empty()) missing.push_back(std::string(op->name) + " has no doc");
       if (std::ranges::find(named, op) == named.end())
         table +=
@@ -212,6 +223,8 @@ std::string ops_page(std::vector<std::string>& missing) {
   }
   for (std::size_t i = 0; i < declared.size(); ++i)
     if (!is_listed[i]) missing.push_back(declared[i].signature + " is defined in no family's file");
+  for (const ir::Op* op : ops::all())
+    if (!listed.contains(op)) missing.push_back(std::string(op->name) + " is in no family");
   return page;
 }
 
