@@ -9,7 +9,7 @@
 namespace bench {
 namespace {
 
-/// The value below which the share `q` of the samples lies, interpolated.
+/// The value below which the share `q` of the samples is, interpolated.
 double quantile(std::vector<double> samples, double q) {
   std::ranges::sort(samples);
   const double at = q * static_cast<double>(samples.size() - 1);

@@ -41,7 +41,7 @@ struct Admission {
 };
 
 /// Checks, in this order: length, magic, checksum, version, layout, that the record is the key's
-/// own, signature, required features. Never throws but for want of memory.
+/// own, signature, required features. Never throws except when memory runs out.
 Admission admit(std::string_view file, const Key&, const Policy&);
 
 } // namespace kroton::cache

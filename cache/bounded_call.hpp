@@ -1,9 +1,9 @@
 #pragma once
 /// Calls that may take for ever: to name servers, to file systems of other machines, to code that
-/// is not ours. Each is made on a thread of its own, and its caller goes on when the time is up.
+/// is not ours. Each is made on a thread of its own, and its caller continues when the time is up.
 ///
 ///   const std::optional<int> answer = call_within(1s, [name] { return ask(name); });
-///   if (!answer) …                        // its time is up, and it may still be going on
+///   if (!answer) …                        // its time is up, and it may still be continuing
 #include <chrono>
 #include <condition_variable>
 #include <exception>

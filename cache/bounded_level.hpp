@@ -37,7 +37,7 @@ private:
   [[noreturn]] void give_up();
   void switch_off(std::string_view reason);
 
-  const std::shared_ptr<CacheLevel> level_; // shared with calls that are still going on
+  const std::shared_ptr<CacheLevel> level_; // shared with calls that are still continuing
   const std::string name_;
   const std::uint64_t max_bytes_;
   const bool is_read_only_;

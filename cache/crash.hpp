@@ -1,5 +1,5 @@
 #pragma once
-/// Which keys processes have died of, so that the next one does not: beside an entry's place lies a
+/// Which keys processes have died of, so that the next one does not: beside an entry's place is a
 /// note of each process on this machine that ended while it was making the entry, and whether
 /// making it is known to end a process.
 ///

@@ -20,7 +20,7 @@ int make_directories(const std::filesystem::path& path);
 
 using support::why_untrusted;
 
-/// What makes a folder on the way to `path`, which lies in the directory of that name, one that
+/// What makes a folder on the way to `path`, which is in the directory of that name, one that
 /// leads elsewhere or that somebody else could have written to, with the remedy; nothing if all
 /// folders are in order, or not there.
 std::string why_folders_untrusted(const Fd& directory, const std::filesystem::path& name,

@@ -8,8 +8,8 @@
 ///   quarantine/…           entries whose content was wrong
 ///   sweep.stamp            its time is that of the last sweep
 ///
-/// Nothing here throws but for want of memory, and every failure is a miss with a reason. Safe to
-/// use from several threads and processes at once.
+/// Nothing here throws except when memory runs out, and every failure is a miss with a reason. Safe
+/// to use from several threads and processes at once.
 #include <atomic>
 #include <chrono>
 #include <cstdint>

@@ -56,9 +56,9 @@ struct ParsedEntry {
   EntryFault fault = EntryFault::none;
 };
 
-/// Reads an entry file. Any bytes may be given; none make it throw (but for want of memory), read
-/// outside of `file`, or allocate more than a small multiple of its length. Signatures are read
-/// and not verified.
+/// Reads an entry file. Any bytes may be given; none make it throw (except when memory runs out),
+/// read outside of `file`, or allocate more than a small multiple of its length. Signatures are
+/// read and not verified.
 ParsedEntry parse_entry(std::string_view file);
 
 /// Bytes at the end of an entry that begin with its signer.

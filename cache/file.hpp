@@ -62,7 +62,7 @@ enum class Owner : std::uint8_t {
 
 struct ReadOptions {
   Owner owner = Owner::self;
-  /// Not negative: a file whose time lies further from now than this gets the present time.
+  /// Not negative: a file whose time is further from now than this gets the present time.
   std::int64_t touch_after_s = -1;
 };
 

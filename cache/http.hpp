@@ -1,6 +1,6 @@
 #pragma once
 /// A level in an HTTP store: anything that answers GET, HEAD and PUT for paths, such as nginx with
-/// WebDAV, or one that serves a cache directory as it lies.
+/// WebDAV, or one that serves a cache directory as it is.
 ///
 ///   HttpLevel level({.url = "https://cache.example/kernels"});
 ///   level.find(digest_hex);        // GET https://cache.example/kernels/v2/ab/ab….kro

@@ -1,5 +1,5 @@
 #pragma once
-/// What lies in a cache directory, without a look into the files: for sweeping and for people.
+/// What is in a cache directory, without a look into the files: for sweeping and for people.
 /// Nothing here is on the way of a lookup, which lists no directory.
 ///
 ///   const Inventory all = take_inventory(directory.get());

@@ -13,7 +13,7 @@
 ///
 /// Files are believed only if they belong to the user (or to root, for those that an image brings
 /// along) and nobody else can write to them or to their folder; a secret key, only if nobody else
-/// can read it either. Nothing here throws but for want of memory.
+/// can read it either. Nothing here throws except when memory runs out.
 #include <filesystem>
 #include <optional>
 #include <string>

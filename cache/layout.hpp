@@ -1,5 +1,5 @@
 #pragma once
-/// Where in a cache directory, and under a store's address, an entry lies.
+/// Where in a cache directory, and under a store's address, an entry is.
 ///
 ///   entry_path("ab12…")      // "v2/ab/ab12….kro"
 #include <string>

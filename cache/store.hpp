@@ -87,7 +87,7 @@ public:
     std::filesystem::path signing_key = {};
     /// Asked in this order after the directory. What they have is kept in it.
     std::vector<SharedLevel> shared = {};
-    /// Where the keys lie that are trusted to sign what shared levels have; see keyring.hpp.
+    /// Where the keys are that are trusted to sign what shared levels have; see keyring.hpp.
     std::filesystem::path config = {};
 
     static Options from(const CacheOptions&);

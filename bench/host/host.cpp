@@ -4,7 +4,7 @@
 ///   host add|network|update [host|device|moving]
 ///
 /// `add` is z = x + y of 10 elements, `network` a training step of examples/network with batches of
-/// 128, `update` a step without arguments. Arguments lie on the host, on the device, or on the
+/// 128, `update` a step without arguments. Arguments are on the host, on the device, or on the
 /// device at an address that is another one at each call; then results are kept for some calls too,
 /// so that theirs are.
 #include "bench/case.hpp"

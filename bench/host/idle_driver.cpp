@@ -1,5 +1,5 @@
 /// A libcuda whose calls take no time and do nothing: what a program with it needs is the host's
-/// own part of each call. One device; its memory is addresses that nothing lies at.
+/// own part of each call. One device; its memory is addresses that nothing is at.
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>

@@ -30,7 +30,7 @@ struct RowResults {
 };
 
 /// Turns 16 rows of scores into the gradient of the scores and gives the rows' losses, both times
-/// `scale`: class c of all rows lies in one vector.
+/// `scale`: class c of all rows is in one vector.
 inline RowResults cross_entropy(float* scores, const int* labels, vec scale) {
   vec s[16];
   for (int r = 0; r < 16; ++r) s[r] = load(scores + r * lanes);

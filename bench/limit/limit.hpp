@@ -84,7 +84,7 @@ struct Limits {
   void (*column_sums_f32)(long rows, long columns, const float* x, float* y); ///< a result a column
   void (*mean_f32)(long n, const float* x, float* y);                         ///< one result
   /// c = a·b. Of one column, b is k long and a 1 × k or 4 × k; of four columns, b is k × 4 and a
-  /// lies as k × 1 or k × 4.
+  /// is as k × 1 or k × 4.
   void (*long_product_f32)(long m, long n, long k, const float* a, const float* b, float* c);
   void (*recurrence_gradient_f32)(const Recurrence<float>&);
   void (*recurrence_gradient_f64)(const Recurrence<double>&);

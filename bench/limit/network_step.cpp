@@ -30,7 +30,7 @@ struct Scratch {
   NetworkWeights gradient;
 };
 
-/// to = a · w + bias, for a block of rows of a, which lie RowStride apart.
+/// to = a · w + bias, for a block of rows of a, which are RowStride apart.
 template <int Rows, int Vecs, int Inner, int RowStride>
 void forward(const float* a, const float* w, const float* bias, float* to) {
   for (int r = 0; r < block; r += Rows) {

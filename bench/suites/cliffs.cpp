@@ -1,5 +1,5 @@
 /// Programs beside what was tuned: three of each kind, which differ in shape, in dtype and in how
-/// arrays lie or are read.
+/// arrays are or are read.
 #include "bench/inputs.hpp"
 #include "bench/limit/limit.hpp"
 #include "bench/settle.hpp"
@@ -30,7 +30,7 @@ struct Recurring {
   kt::DType dtype;
   std::int64_t batch, steps, features;
   Reading reading;
-  bool is_time_first; ///< the array lies as [steps, batch, features]
+  bool is_time_first; ///< the array is as [steps, batch, features]
   bool is_known;      ///< its sizes are
 };
 

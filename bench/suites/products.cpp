@@ -187,7 +187,7 @@ constexpr LongShape long_shapes[] = {{"dot", 1, 1, 10'000'000, 1.25},
                                      {"a vector times few columns", 1, 4, 4'000'000, 2},
                                      {"columns times columns", 4, 4, 4'000'000, 2}};
 Prepared long_product(const Setting& setting, const LongShape& s) {
-  const bool has_columns = s.n > 1; // then a lies as k × m
+  const bool has_columns = s.n > 1; // then a is as k × m
   const kt::Array a = has_columns ? inputs<float>({s.k, s.m}, 1) : inputs<float>({s.m, s.k}, 1),
                   b = inputs<float>({s.k, s.n}, 2);
   const std::vector<kt::Array> arguments = {a, b};

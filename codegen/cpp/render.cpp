@@ -132,23 +132,24 @@ private:
     if (form.stretch == 0) return emit_rows(form, "begin", "end", 1);
     std::vector<int> parts;
     for (std::size_t r = 0; r < k_.reductions.size(); ++r)
-      if (k_.reductions[r].has_part()) parts.push_back(static_cast<int>(r));
+      if (k_.reductions[r].has_block_sum()) parts.push_back(static_cast<int>(r));
     const std::string row = row_name();
     for (int id : form.runs)
       emit_array(value(id).dtype, run_name(id), form.stretch * k_.axes.back().value(), 1);
-    for (int id : lanes().saved) emit_array(value(id).dtype, saved_name(id), form.stretch, 1);
+    for (int id : lanes().deferred_inputs)
+      emit_array(value(id).dtype, saved_name(id), form.stretch, 1);
     line(1, fmt::format("for (i64 {0}_from = begin; {0}_from < end; {0}_from += {1}) {{", row,
                         form.stretch));
     line(2, fmt::format("const i64 {0}_to = {0}_from + {1} < end ? {0}_from + {1} : end;", row,
                         form.stretch));
     for (int id : form.runs) emit_run(id, 0, 2);
     for_kept(parts, [&](const Reduction& x) {
-      return fmt::format("{} = {};", element(x.part), limit(x.dtype, x.op->fold->identity));
+      return fmt::format("{} = {};", element(x.block_sum), limit(x.dtype, x.op->fold->identity));
     });
     emit_rows(form, row + "_from", row + "_to", 2);
-    emit_row_ends(form.of_ends, 2);
+    emit_row_ends(form.of_deferred, 2);
     for_kept(parts, [&](const Reduction& x) {
-      return fmt::format("{0} = {0} + {1};", element(x.array), element(x.part));
+      return fmt::format("{0} = {0} + {1};", element(x.array), element(x.block_sum));
     });
     line(1, "}");
   }

@@ -20,11 +20,11 @@ Text Statements::vector_operand(int id) const {
 }
 
 const Access& Statements::folded_array(const Reduction& r) const {
-  return r.has_part() ? r.part : r.array;
+  return r.has_block_sum() ? r.block_sum : r.array;
 }
 
 DType Statements::folded_dtype(const Reduction& r) const {
-  return r.has_part() ? r.dtype : r.array_dtype;
+  return r.has_block_sum() ? r.dtype : r.array_dtype;
 }
 
 std::string Statements::accumulator(int r) const {
@@ -67,7 +67,7 @@ void Statements::open_loop(int axis, int indent) {
 void Statements::fold_all(const Stage& s, int indent, bool inside_loop) {
   for (int r : s.reductions) {
     const Reduction& x = reduction(r);
-    if (folds_in_loop(k_, x) != inside_loop || lanes().is_end(x.value)) continue;
+    if (folds_in_loop(k_, x) != inside_loop || lanes().is_deferred(x.value)) continue;
     if (!is_stretched(r) || (!x.kept.empty() && folded_dtype(x) == x.dtype))
       emit_fold(x, accumulator(r), best_so_far(r), operand(x.value), access_index(x.position),
                 indent);
@@ -211,21 +211,22 @@ void Statements::emit_array(DType dtype, const std::string& name, std::int64_t l
 }
 
 void Statements::emit_saves(int indent) {
-  for (int id : lanes().saved)
+  for (int id : lanes().deferred_inputs)
     line(indent, fmt::format("{}[i0 - i0_from] = {};", saved_name(id), operand(id).whole()));
 }
 
 void Statements::emit_row_ends(const std::vector<LoopFold>& folds, int indent) {
-  if (lanes().ends.empty()) return;
-  for (int id : lanes().saved) set_stand_in(id, fmt::format("load({} + i, m)", saved_name(id)));
+  if (lanes().deferred.empty()) return;
+  for (int id : lanes().deferred_inputs)
+    override_text(id, fmt::format("load({} + i, m)", saved_name(id)));
   for (const LoopFold& f : folds) emit_lanes_start(f, indent);
   line(indent, fmt::format("in_vectors<{}, 1>(0, i0_to - i0_from, [&](i64 i, auto m, int k) {{",
                            lanes().count));
-  for (int id : lanes().ends) emit_value(id, indent + 1);
+  for (int id : lanes().deferred) emit_value(id, indent + 1);
   for (const LoopFold& f : folds) emit_lanes_fold(f.reduction, 0, indent + 1);
   line(indent, "});");
   for (const LoopFold& f : folds) emit_lanes_end(f.reduction, false, indent);
-  clear_stand_ins();
+  clear_overrides();
 }
 
 void Statements::emit_run(int id, int axis, int indent) {

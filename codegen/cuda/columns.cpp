@@ -96,7 +96,7 @@ private:
     for (int id : s_.windows) {
       k_.line(3, fmt::format("const auto {} = neighbours<is_wide.value, E>(&{}, {} - i1);",
                              window_name(id), k_.element(k_.value(id).access), n1_));
-      k_.set_stand_in(id, CudaKernel::loaded(k_.value(id), window_name(id) + ".at[e]"));
+      k_.override_text(id, CudaKernel::loaded(k_.value(id), window_name(id) + ".at[e]"));
     }
     k_.line(3, fmt::format("each_neighbour<E>(i1, {}, [&](i64 i1, bool m, i32 e) {{", n1_));
     for (int id : stage_.loop.values)

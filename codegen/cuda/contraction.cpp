@@ -95,7 +95,7 @@ constexpr std::string_view stored_tile = R"(  for (i32 r = 0; r < TM; ++r)
 )";
 
 /// … or what more follows from each, one after the other: what follows is in the code once, and the
-/// elements lie in memory of the thread's own.
+/// elements are in memory of the thread's own.
 constexpr std::string_view followed_tile = R"(  {T} kept[TM * TN];
   for (i32 r = 0; r < TM; ++r)
     for (i32 s = 0; s < TN; ++s) kept[r * TN + s] = sums[r][s];
@@ -231,8 +231,8 @@ private:
     Launch launch{.threads = way.threads,
                   .units = way.units,
                   .units_per_block = way.units_per_block,
-                  .length = way.length,
-                  .at_most = way.at_most};
+                  .selector = way.selector,
+                  .selector_limit = way.selector_limit};
     std::string what, entry;
     switch (way.kind) {
     case CudaProductWay::Kind::rows:
@@ -278,7 +278,7 @@ private:
         text.lines.emplace_back(static_cast<int>(above) + line, node);
     }
     text.launches = {launch};
-    text.way = std::move(way);
+    text.variant_name = std::move(way);
     if (is_split())
       text.scratch_bytes = dims::mul(dims::mul(s_.splits, dims::mul(m_, n_)),
                                      Dim(static_cast<std::int64_t>(item_size(step_.dtype))));

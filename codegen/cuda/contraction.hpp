@@ -17,7 +17,7 @@
 /// if it accumulates: it may be `c` itself then. Each entry takes further arguments:
 ///   i64       how many products the launches before this one have computed
 ///   …         what the epilogue's kernel takes, as codegen/cuda/cuda.hpp has it
-/// `CudaStep::epilogue` is that kernel alone, for a product that lies in `out` already.
+/// `CudaStep::epilogue` is that kernel alone, for a product that is in `out` already.
 #include <optional>
 #include <vector>
 

@@ -11,8 +11,8 @@
 /// `{ i32 state; i32 site; i64 value; i64 bound; }` in the device's memory; and, if
 /// `counts_blocks`, a pointer to a u32 of this step's own, which is 0 whenever no kernel runs. The
 /// first thread that meets a position out of range changes `state` from 0 to 1 and fills the record
-/// in; the kernel goes on with 0. Names come from positions alone, so that equal kernels are equal
-/// text.
+/// in; the kernel continues with 0. Names come from positions alone, so that equal kernels are
+/// equal text.
 ///
 /// Results do not depend on the device: how sums are split is a matter of sizes alone.
 #include <cstddef>
@@ -32,9 +32,9 @@ namespace kroton::codegen {
 inline constexpr std::size_t own_shared_bytes = 8192;
 
 /// One launch of a kernel function. Where several have the same `stage`, in one text or in those of
-/// one step, they are ways of doing the same work: the first is taken whose `length` is at most
-/// `at_most`, and for which the device has enough shared memory: `shared_bytes` and
-/// `own_shared_bytes`.
+/// one step, they are variants of the same work, tried in order: the first is launched whose
+/// `selector` is at most `selector_limit`, and for which the device has enough shared memory:
+/// `shared_bytes` and `own_shared_bytes`.
 struct Launch {
   std::string entry; ///< the name of an `extern "C" __global__` function in the text
   int threads = 256; ///< of a block
@@ -47,8 +47,8 @@ struct Launch {
   Dim shared_bytes{0};               ///< dynamic shared memory
   bool always = false;               ///< launched for 0 units too
   int stage = 0;
-  Dim length{0};
-  std::int64_t at_most = std::numeric_limits<std::int64_t>::max();
+  Dim selector{0};
+  std::int64_t selector_limit = std::numeric_limits<std::int64_t>::max();
 };
 
 struct CudaText {
@@ -59,9 +59,11 @@ struct CudaText {
   std::vector<std::pair<int, ir::NodeId>> lines;
   std::vector<Launch> launches;
   Dim scratch_bytes{0};       ///< of device memory, aligned to 256, whose contents do not matter
-  bool counts_blocks = false; ///< the last block of the launch goes on with what all have folded
+  bool counts_blocks = false; ///< the last block of the launch continues with what all have folded
   std::string schedule = {};  ///< how it runs, in a line for people
-  std::string way = {};       ///< of those that a step has, in a few words; empty if there is one
+  /// Which of the algorithms that a step can use this is, for people: "16x16 tiles"; empty if there
+  /// is one.
+  std::string variant_name = {};
 };
 
 /// The kernel as `schedule` says that it runs.

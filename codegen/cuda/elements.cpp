@@ -1,5 +1,5 @@
 /// Elementwise kernels, and what folds all elements into one: every thread has elements of its own,
-/// windows of 16 bytes where arrays lie side by side.
+/// windows of 16 bytes where arrays are side by side.
 #include <algorithm>
 
 #include "codegen/cuda/kernel.hpp"

@@ -37,7 +37,7 @@ CudaEpilogue::CudaEpilogue(const plan::Kernel& kernel, int product, const Dim& c
   for (std::size_t id = 0; id < kernel.values.size(); ++id) {
     const Value& v = kernel.values[id];
     if (v.kind == ValueKind::load && v.access->param == product)
-      k.set_stand_in(static_cast<int>(id), "value");
+      k.override_text(static_cast<int>(id), "value");
   }
   k.emit_block(kernel.prologue, 1);
   for (const Stage& s : kernel.stages) {

@@ -1,7 +1,7 @@
 /// What follows from folds over rows: folds what the blocks have, in an order that depends on their
-/// number alone, and goes on from there. That is a second launch, which has many blocks for arrays
-/// of results; scalars are the work of one block, the last of the first launch where its entry
-/// allows that.
+/// number alone, and continues from there. That is a second launch, which has many blocks for
+/// arrays of results; scalars are the work of one block, the last of the first launch where its
+/// entry allows that.
 #include <algorithm>
 
 #include "codegen/cuda/kernel.hpp"

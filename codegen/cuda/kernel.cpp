@@ -237,7 +237,7 @@ void CudaKernel::emit_block(const Block& b, int indent) {
       line(indent, fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id),
                                loaded(v, place->second)));
     else
-      set_stand_in(id, loaded(v, place->second));
+      override_text(id, loaded(v, place->second));
   }
 }
 
@@ -263,7 +263,7 @@ void CudaKernel::emit_masked_value(int id, const std::string& mask, int indent) 
   if (uses(id) == 0) return;
   line(indent, fmt::format("const {} {} = {};", type_name(v.dtype), value_name(id),
                            masked_load(id, mask).whole()));
-  set_stand_in(id, value_name(id));
+  override_text(id, value_name(id));
 }
 
 void CudaKernel::emit_block_count(const std::string& blocks, int indent) {

@@ -82,12 +82,12 @@ public:
   }
   void clear_places() {
     places_.clear();
-    clear_stand_ins();
+    clear_overrides();
   }
   /// Values with their checks, and stores, each of them after `mask` ("if (m) ").
   void emit_block(const Block& b, int indent);
   void emit_block_stores(const Block& b, const std::string& mask, int indent);
-  /// A value where what does not fulfil `mask` may lie outside of arrays. Loads have names and
+  /// A value where what does not fulfil `mask` may be outside of arrays. Loads have names and
   /// stand before what depends on the mask, so that many of them can be under way at once.
   void emit_masked_value(int id, const std::string& mask, int indent);
   Text masked_load(int id, const std::string& mask) const;

@@ -127,8 +127,8 @@ private:
         .units_per_block = team.fits ? team.block() : team.block() / team.threads,
         .shared_bytes = team.at_a_time > 0 ? shared_bytes(team) : Dim(0),
         .always = k_.has_outer(),
-        .length = way.at_most == CudaRows::unbounded ? Dim(0) : length_,
-        .at_most = way.at_most};
+        .selector = way.at_most == CudaRows::unbounded ? Dim(0) : length_,
+        .selector_limit = way.at_most};
     if (k_.has_outer() || (k_.has_scratch() && !way.keeps))
       launch.most_blocks = CudaRows::most_blocks;
     k_.launches.push_back(std::move(launch));
@@ -257,7 +257,7 @@ private:
         k_.emit_combined(r, "team.fold", CudaKernel::result_name(r), k_.best_name(r), 2);
   }
 
-  /// Whether what is kept of a row may lie in shared memory too.
+  /// Whether what is kept of a row may be in shared memory too.
   bool keeps_more() const { return is_short_ && s_.is_shared; }
   /// The number of an element in its row.
   std::string running_number() const {
@@ -295,12 +295,12 @@ private:
       if (kept->what.first == number && is_read.insert(kept->name).second)
         k_.line(depth, fmt::format("{} = {};", place, k_.masked_load(id, "m").whole()));
       if (v.access->param < 0 || !k_.is_written(v.access)) {
-        k_.set_stand_in(id, place);
+        k_.override_text(id, place);
         continue;
       }
       k_.line(depth, fmt::format("const {} {} = {};", CudaKernel::type_name(v.dtype),
                                  CudaKernel::value_name(id), place));
-      k_.set_stand_in(id, CudaKernel::value_name(id));
+      k_.override_text(id, CudaKernel::value_name(id));
     }
   }
 

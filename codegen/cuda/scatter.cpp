@@ -417,8 +417,8 @@ private:
             .units = rows_,
             .most_blocks = most_blocks,
             .always = true,
-            .length = count_,
-            .at_most = most_looked_through};
+            .selector = count_,
+            .selector_limit = most_looked_through};
   }
   /// The chunks, as the text has them.
   Dim chunks() const {

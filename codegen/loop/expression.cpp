@@ -236,7 +236,7 @@ Text Expressions::vector_definition(int id) const {
   case ValueKind::index:
     return lane_positions(v.access, axis);
   case ValueKind::load:
-    if (lanes_.is_walk[static_cast<std::size_t>(id)])
+    if (lanes_.is_streaming_load[static_cast<std::size_t>(id)])
       return atom(fmt::format("load_ahead({}, m)", place(v.access)));
     if (v.access->computed.empty()) return atom(elements(v.access, axis));
     return guarded(v.access, elements(v.access, axis),
@@ -333,7 +333,7 @@ int Expressions::length_of(int id) const {
 }
 
 Text Expressions::operand(int id) const {
-  if (const auto it = stand_ins_.find(id); it != stand_ins_.end()) return atom(it->second);
+  if (const auto it = overrides_.find(id); it != overrides_.end()) return atom(it->second);
   return is_inline(id) ? definition(id) : atom(value_name(id));
 }
 

@@ -56,7 +56,7 @@ public:
   /// same value against the same bound, which is still in scope there.
   int checked_at(const ComputedTerm& t) const { return checks_[static_cast<std::size_t>(t.site)]; }
   static std::string position_name(int site) { return fmt::format("p{}", site); }
-  /// Where an access lies: "a0 + i0 * 10".
+  /// Where an access is: "a0 + i0 * 10".
   std::string place(const Access& a) const;
   /// What an access holds for the lanes of the vector along `axis`.
   std::string elements(const Access& a, int axis) const;
@@ -72,10 +72,10 @@ public:
   /// that decides is made of operands that ask the same, which would take 2^depth steps.
   bool is_inline(int id) const;
   Text operand(int id) const;
-  /// From here on `text`, which is a call, stands for a value, until stand-ins are cleared.
-  void set_stand_in(int id, std::string text) { stand_ins_.insert_or_assign(id, std::move(text)); }
-  bool has_stand_in(int id) const { return stand_ins_.contains(id); }
-  void clear_stand_ins() { stand_ins_.clear(); }
+  /// From here on `text`, which is a call, stands for a value, until overrides are cleared.
+  void override_text(int id, std::string text) { overrides_.insert_or_assign(id, std::move(text)); }
+  bool is_overridden(int id) const { return overrides_.contains(id); }
+  void clear_overrides() { overrides_.clear(); }
   bool is_stretched(int r) const { return codegen::is_stretched(reduction(r)); }
 
   /// Names of the parameters: a read, y written, z both.
@@ -106,7 +106,7 @@ private:
   std::vector<Dim> sizes_;
   std::vector<std::string> names_;
   std::vector<int> uses_, checks_;
-  std::map<int, std::string> stand_ins_;
+  std::map<int, std::string> overrides_;
   mutable std::vector<std::optional<bool>> inline_;
   std::vector<const Block*> home_, use_block_;
 };

@@ -23,7 +23,7 @@ struct Token {
 
 bool is_in(std::string_view all, char c) { return all.find(c) != all.npos; }
 
-/// What a name or a number begins with. One goes on to the next space or parenthesis:
+/// What a name or a number begins with. One continues to the next space or parenthesis:
 /// "convert<f32>".
 bool begins_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';

@@ -36,12 +36,12 @@ void Writer::emit_checks(int id, int indent, std::string_view mask) {
 void Writer::emit_values(const Block& b, int indent) {
   for (int id : b.values) {
     emit_checks(id, indent);
-    if (!lanes().is_end(id)) emit_value(id, indent);
+    if (!lanes().is_deferred(id)) emit_value(id, indent);
   }
 }
 
 void Writer::emit_value(int id, int indent) {
-  if (is_inline(id) || uses(id) == 0 || has_stand_in(id)) return;
+  if (is_inline(id) || uses(id) == 0 || is_overridden(id)) return;
   const Value& v = value(id);
   if (v.node != ir::no_node) lines_.emplace_back(line_number_ + 1, v.node);
   line(indent, fmt::format("const {} {} = {};", lanes().is_vector(id) ? "auto" : type_name(v.dtype),

@@ -31,7 +31,7 @@ template <class F> KROTON_INLINE F power_of_two_f32(F shifted, i32 more = 0) {
   return from_bits_f32((bits_f32(shifted) << 23) + ((u32)(127 + more) << 23));
 }
 
-/// x · 2^n of n + 1.5·2^23, in two steps, so that 2^n itself may lie beyond the range and results may be denormal.
+/// x · 2^n of n + 1.5·2^23, in two steps, so that 2^n itself may be beyond the range and results may be denormal.
 /// AVX-512 has an instruction for it, which takes n as a float where it is asked for, and which LLVM before 22 replaces
 /// by a library call where it is not.
 //# scale_f32: types lanes_of convert bits_f32 from_bits_f32

@@ -40,7 +40,7 @@ template <class F> KROTON_INLINE F power_of_two_f64(F shifted, i32 more = 0) {
   return from_bits_f64((bits_f64(shifted) << 52) + ((u64)(1023 + more) << 52));
 }
 
-/// x · 2^n of n + 1.5·2^52, in two steps, so that 2^n itself may lie beyond the range and results may be denormal.
+/// x · 2^n of n + 1.5·2^52, in two steps, so that 2^n itself may be beyond the range and results may be denormal.
 /// AVX-512 has an instruction for it, which takes n as a float where it is asked for, and which LLVM before 22 replaces
 /// by a library call where it is not. Shifts without sign, since AVX2 has no other for 64 bits.
 //# scale_f64: types lanes_of convert bits_f64 from_bits_f64

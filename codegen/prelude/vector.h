@@ -1,6 +1,6 @@
 // Vectors in memory, masks of tails, and vectors folded into one value. For Clang alone.
 //
-// Elements lie where their dtype aligns them, no better. Arrays of bool hold bytes; in a vector they are a mask.
+// Elements are where their dtype aligns them, no better. Arrays of bool hold bytes; in a vector they are a mask.
 
 /// What an array of T holds.
 //# stored_as: types

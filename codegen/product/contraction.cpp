@@ -284,7 +284,7 @@ private:
     fill(text, "@rows", std::to_string(tile_.rows));
     fill(text, "@vectors", std::to_string(tile_.vectors));
     fill(text, "@width", std::to_string(tile_.vectors * shape_.lanes()));
-    // What lies past the last row or column is computed from the last one, and not stored.
+    // What is past the last row or column is computed from the last one, and not stored.
     fill(text, "@row", has_partial_rows() ? "smaller(i + r, g.m - 1)" : "(i + r)");
     fill(text, "@if_row", has_partial_rows() ? "if (i + r < g.m) " : "");
     const std::string column = has_partial_columns ? "smaller(j + r, g.n - 1)" : "(j + r)";

@@ -142,11 +142,11 @@ private:
       std::ranges::copy_if(s.loop.values, std::back_inserter(form.runs),
                            [&](int id) { return lanes_.is_drawn_by_rows(id); });
       for (int r : s.reductions)
-        if (lanes_.is_end(reduction(r).value))
-          form.of_ends.push_back({r, parts_of(reduction(r), 1, longest_row_stretch)});
+        if (lanes_.is_deferred(reduction(r).value))
+          form.of_deferred.push_back({r, parts_of(reduction(r), 1, longest_row_stretch)});
     }
-    if (!form.runs.empty() || !lanes_.ends.empty() ||
-        std::ranges::any_of(k_.reductions, &Reduction::has_part))
+    if (!form.runs.empty() || !lanes_.deferred.empty() ||
+        std::ranges::any_of(k_.reductions, &Reduction::has_block_sum))
       form.stretch = longest_row_stretch;
     return form;
   }
@@ -227,7 +227,7 @@ std::string describe(const RowForm& form) {
   }
   if (form.stretch > 0) text += fmt::format("; blocks of {} rows", form.stretch);
   if (!form.runs.empty()) text += ", random numbers drawn for each";
-  if (!form.of_ends.empty()) text += ", ends of rows computed after each";
+  if (!form.of_deferred.empty()) text += ", ends of rows computed after each";
   return text;
 }
 

@@ -56,10 +56,10 @@ struct RowForm {
   /// rows at once.
   int rows_at_once = 1;
   /// > 0: for so many rows at a time sums over rows have parts in f32, random numbers are drawn and
-  /// ends of rows are computed (Lanes::ends).
+  /// deferred values are computed (Lanes::deferred).
   std::int64_t stretch = 0;
-  std::vector<int> runs;         ///< random numbers drawn for a stretch of rows, in stages' order
-  std::vector<LoopFold> of_ends; ///< folds of the ends of rows
+  std::vector<int> runs; ///< random numbers drawn for a stretch of rows, in stages' order
+  std::vector<LoopFold> of_deferred; ///< folds of deferred values
 };
 
 /// How the iterations of the outer loop are shared among threads.

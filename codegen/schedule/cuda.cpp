@@ -15,7 +15,7 @@ const Value& value(const Kernel& k, int id) { return k.values[static_cast<std::s
 int last_axis(const Kernel& k) { return static_cast<int>(k.axes.size()) - 1; }
 bool has_outer(const Kernel& k) { return std::ranges::any_of(k.reductions, &Reduction::is_outer); }
 
-/// The last block of an entry can go on with what all have folded if that is scalars alone.
+/// The last block of an entry can continue with what all have folded if that is scalars alone.
 bool ends_in_scalars(const Kernel& k) {
   return has_outer(k) && !k.finish.empty() &&
          std::ranges::all_of(k.finish, [](const Finish& f) { return f.axes.empty(); });
@@ -304,7 +304,7 @@ private:
   bool has_short_ways() const { return !length_.is_static() && !has_partial_folds(); }
 
   void add(const CudaTeam& team, std::int64_t at_most, bool keeps) {
-    // What lies within a row of any length takes registers too.
+    // What is within a row of any length takes registers too.
     const bool is_full = !length_.is_static() && team.elements > most_elements_of_block;
     const int threads = is_full ? threads_of_multiprocessor / 2 : threads_of_multiprocessor;
     r_.ways.push_back({team, at_most, keeps, threads / team.block()});

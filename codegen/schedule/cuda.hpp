@@ -120,7 +120,7 @@ struct CudaRows {
 /// What follows from the results of all rows.
 enum class CudaFinish {
   none,
-  last_block,        ///< scalars: the last block of the launch goes on with them
+  last_block,        ///< scalars: the last block of the launch continues with them
   scalars,           ///< a launch of one block
   arrays,            ///< a launch of many blocks; scalars, if there are any, by one of them
   arrays_and_scalars ///< scalars after that in a launch of their own: they overwrite what others

@@ -55,8 +55,8 @@ private:
             .tile = t,
             .threads = t.threads(),
             .units = dims::mul(batches_, dims::mul(tiles, s_.splits)),
-            .length = length,
-            .at_most = at_most};
+            .selector = length,
+            .selector_limit = at_most};
   }
   /// The shorter side of c, or the one that is known not to be for large tiles.
   Dim shorter_side() const {
@@ -79,12 +79,12 @@ private:
         CudaProductWay{.kind = CudaProductWay::Kind::dots,
                        .units = dims::mul(dims::mul(rows, n_), s_.splits),
                        .units_per_block = 8,
-                       .length = n_,
-                       .at_most = thin_to},
+                       .selector = n_,
+                       .selector_limit = thin_to},
         CudaProductWay{.kind = CudaProductWay::Kind::rows,
                        .units = dims::mul(dims::mul(rows, pieces(n_, 32)), s_.splits),
-                       .length = m_,
-                       .at_most = thin_to},
+                       .selector = m_,
+                       .selector_limit = thin_to},
         tiled_by(small, small_tiles(m_, n_), most_small_tiles),
         tiled_by(flat, m_, narrow_to),
         tiled_by(narrow, n_, narrow_to),
@@ -92,12 +92,12 @@ private:
         tiled_by(large, Dim(0), 0),
     };
     for (const CudaProductWay& way : all) {
-      if (way.length.is_static() && way.length.value() > way.at_most) continue;
+      if (way.selector.is_static() && way.selector.value() > way.selector_limit) continue;
       if ((way.tile == flat && is_small_up_to(narrow_to, n_)) ||
           (way.tile == narrow && is_small_up_to(narrow_to, m_)))
         continue;
       s_.ways.push_back(way);
-      if (way.length.is_static()) break;
+      if (way.selector.is_static()) break;
     }
   }
 
@@ -124,8 +124,9 @@ std::string CudaProductWay::to_string() const {
         tile.m, tile.n, threads, tile.thread_m, tile.thread_n, tile.k);
     break;
   }
-  return length.is_static() ? text
-                            : fmt::format("{}, if {} <= {}", text, length.to_string(), at_most);
+  return selector.is_static()
+             ? text
+             : fmt::format("{}, if {} <= {}", text, selector.to_string(), selector_limit);
 }
 
 CudaProductSchedule schedule_for_cuda(const plan::ContractionStep& step) {

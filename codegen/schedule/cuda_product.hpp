@@ -25,8 +25,8 @@ struct CudaTile {
   bool operator==(const CudaTile&) const = default;
 };
 
-/// One way of computing a product. Of several the first is taken whose `length` is at most
-/// `at_most`.
+/// One way of computing a product. Of several the first is taken whose `selector` is
+/// at most `selector_limit`.
 struct CudaProductWay {
   enum class Kind {
     dots,  ///< an element of c a warp, whose lanes walk along k
@@ -38,8 +38,8 @@ struct CudaProductWay {
   int threads = 256; ///< of a block
   Dim units{1};
   std::int64_t units_per_block = 1;
-  Dim length{0};
-  std::int64_t at_most = 0;
+  Dim selector{0};
+  std::int64_t selector_limit = 0;
 
   /// One line, for people.
   std::string to_string() const;

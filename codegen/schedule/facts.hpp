@@ -1,7 +1,7 @@
 #pragma once
 /// What of a kernel schedules are decided by and written from: facts, the same for every target.
 ///
-///   step_along(access, axis).is(1)      // neighbours lie side by side
+///   step_along(access, axis).is(1)      // neighbours are side by side
 ///   folds_in_loop(kernel, reduction)
 #include "lib/plan/kernel.hpp"
 
@@ -17,7 +17,7 @@ bool is_same_element(const plan::Access& a, const plan::Access& b);
 /// Whether the kernel writes what an access reads.
 bool is_written(const plan::Kernel& k, const plan::Access& a);
 
-/// Whether what a block stores may lie where another, or it itself, loads from: a result may take
+/// Whether what a block stores may be where another, or it itself, loads from: a result may take
 /// the place of an operand of its dtype.
 bool may_overwrite(const plan::Kernel& k, const plan::Block& stored, const plan::Block& read);
 

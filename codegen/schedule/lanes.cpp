@@ -81,9 +81,9 @@ private:
       if (is_dear(i))
         add_end(i, is_of_row);
       else if (is_of_row[static_cast<std::size_t>(i)] && value(i).kind != ValueKind::literal &&
-               std::ranges::find(lanes_.saved, i) == lanes_.saved.end())
-        lanes_.saved.push_back(i);
-    lanes_.ends.push_back(id);
+               std::ranges::find(lanes_.deferred_inputs, i) == lanes_.deferred_inputs.end())
+        lanes_.deferred_inputs.push_back(i);
+    lanes_.deferred.push_back(id);
   }
   /// Whether a value that is used once takes, or waits for, an operation of some length.
   bool is_dear(int id) const {
@@ -114,7 +114,7 @@ private:
 
   /// A parameter that moves with the rows is fetched by its first load; later stages find it near.
   void find_walks(int axis) {
-    lanes_.is_walk.assign(k_.values.size(), false);
+    lanes_.is_streaming_load.assign(k_.values.size(), false);
     const Dim& n = k_.axes.back();
     if (fits_caches() || (n.is_static() && n.value() < lanes_.count)) return;
     std::vector<bool> is_near(k_.params.size(), false);
@@ -123,7 +123,7 @@ private:
         const Value& v = value(id);
         if (v.kind != ValueKind::load || v.access->param < 0) continue;
         const auto param = static_cast<std::size_t>(v.access->param);
-        lanes_.is_walk[static_cast<std::size_t>(id)] =
+        lanes_.is_streaming_load[static_cast<std::size_t>(id)] =
             !is_near[param] && v.access->computed.empty() && step_along(v.access, axis).is(1) &&
             moves(v.access, k_.rows - 1);
         is_near[param] = true;
@@ -197,7 +197,7 @@ private:
   }
 
   /// Whether the stage's folds can be made by vectors: of one result, the prelude has a function
-  /// for it; the elements of an array that move with the loop lie side by side.
+  /// for it; the elements of an array that move with the loop are side by side.
   bool fits(const Stage& s, int axis) const {
     return std::ranges::all_of(s.reductions, [&](int id) {
       const Reduction& r = k_.reductions[static_cast<std::size_t>(id)];

@@ -20,13 +20,13 @@ struct Lanes {
   int bytes = 0;         ///< of the target's vectors
   std::vector<int> axis; ///< of each value: the axis it is a vector along, or -1
   /// Of each value: whether it is the first load of an array that rows walk from end to end, which
-  /// may lie beyond the caches.
-  std::vector<bool> is_walk;
+  /// may be beyond the caches.
+  std::vector<bool> is_streaming_load;
 
-  /// Ends of rows: dear values that only sums over the rows wait for. They are computed for a
-  /// stretch of rows at once, a vector of rows at a time, from what is saved of each row. Computed
-  /// row by row, their latency would be that of every row.
-  std::vector<int> ends, saved;
+  /// Expensive values, one a row, that only reductions over the rows use. They are computed for a
+  /// stretch of rows at once, a vector of rows at a time, from `deferred_inputs`, which are stored
+  /// for each row. Computed row by row, their latency would be that of every row.
+  std::vector<int> deferred, deferred_inputs;
 
   /// Random numbers that are drawn for a stretch of rows at once: they are as many as they are in
   /// the rows, one after the other, and the rows are short. Others are drawn for a stretch of the
@@ -40,7 +40,7 @@ struct Lanes {
     return std::max(count, 4 * bytes / static_cast<int>(item_size(t)));
   }
 
-  bool is_end(int value) const { return std::ranges::find(ends, value) != ends.end(); }
+  bool is_deferred(int value) const { return std::ranges::find(deferred, value) != deferred.end(); }
   bool is_drawn_by_rows(int value) const {
     return std::ranges::find(drawn_by_rows, value) != drawn_by_rows.end();
   }

@@ -121,7 +121,7 @@ PackedBlocks packed_blocks(const ContractionShape& shape) {
           .rows = 2048};
 }
 
-/// Whether `rows` reads b as it lies; else panels of it are copied first.
+/// Whether `rows` reads b as it is; else panels of it are copied first.
 bool reads_right_directly(const ContractionShape& shape) {
   // A line's last vector is loaded with a mask, which SSE has not.
   return shape.known.b_col == 1 && shape.vector_bytes >= 32;

@@ -83,7 +83,7 @@ public:
   }
   kt::Function step(kt::Options options = {}) { return training(std::move(options)).compile(); }
 
-  /// (first i64) → the mean loss of a step on rows first … first + rows - 1 of data that lies in
+  /// (first i64) → the mean loss of a step on rows first … first + rows - 1 of data that is in
   /// shared variables, f32[?,16] and i32[?].
   kt::Function step_on(const kt::Shared& images, const kt::Shared& labels, std::int64_t rows,
                        kt::Options options = {}) {

@@ -1,4 +1,4 @@
-/// Trains the network of model.hpp for 2,000 epochs on a data set of 107,546 rows that lies in
+/// Trains the network of model.hpp for 2,000 epochs on a data set of 107,546 rows that is in
 /// shared variables: a call is one step, and is given nothing but where its rows begin.
 #include "examples/network/dataset.hpp"
 #include "examples/support/arguments.hpp"
@@ -34,7 +34,7 @@ bool read_settings(int argc, const char* const* argv, Settings& s) {
   return arguments.parse(argc, argv, std::cout);
 }
 
-/// One pass over the data, in the order in which it lies; the last batch may be smaller.
+/// One pass over the data, in the order in which it is; the last batch may be smaller.
 class Epoch {
 public:
   Epoch(network::Model& model, const network::Dataset& data, std::int64_t batch)

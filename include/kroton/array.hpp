@@ -13,7 +13,7 @@
 /// and read from many threads; writing elements that another thread uses needs its own lock.
 /// A moved-from Array may only be assigned to or destroyed.
 ///
-/// Elements may also lie on a device (`device()`), as those of functions compiled for one do. Such
+/// Elements may also be on a device (`device()`), as those of functions compiled for one do. Such
 /// an array is used like any other. The first read fetches all its memory to the host, and that
 /// serves until the memory is written again. The first access that may write (`at`, `data` or `raw`
 /// of a handle that is not const) moves the memory to the host for good: whatever views it is an
@@ -60,7 +60,7 @@ struct ArrayRep {
   std::byte* data = nullptr; ///< Element [0, …, 0]; an address on the device, if there is a …
   data::DeviceMemory* device_memory = nullptr; ///< … which `owner` keeps; it knows who has it now.
   std::shared_ptr<void> owner; ///< Keeps the memory alive; null for memory of the caller's, and …
-  bool holds_elements = false; ///< … for elements that lie behind this, in one allocation.
+  bool holds_elements = false; ///< … for elements that are behind this, in one allocation.
   std::byte* first = nullptr;  ///< The memory known to be valid is [first, last).
   std::byte* last = nullptr;
 };
@@ -260,13 +260,13 @@ public:
   }
   /// `Array::from({1.0f}).dtype() == DType::f32`.
   DType dtype() const noexcept { return rep_->dtype; }
-  /// Whether the elements lie in row-major order with no gaps: false for
+  /// Whether the elements are in row-major order with no gaps: false for
   /// `Array::zeros<float>({2, 3}).transpose()`.
   bool is_contiguous() const noexcept { return rep_->is_contiguous; }
   /// False for a view of const memory and for a `broadcast_to`, whose elements repeat:
   /// `!Array::view(const_pointer, {3}).is_writable()`.
   bool is_writable() const noexcept { return rep_->is_writable; }
-  /// Where the elements lie: `Array().device() == Device{}`, the host.
+  /// Where the elements are: `Array().device() == Device{}`, the host.
   Device device() const noexcept {
     if (rep_->device_memory != nullptr) [[unlikely]]
       return memory_device();
@@ -295,7 +295,7 @@ public:
       return *reinterpret_cast<const T*>(host_data());
   }
 
-  /// Element [0, …, 0]; the others lie at `strides()`: `float* p = a.data<float>()`. Throws
+  /// Element [0, …, 0]; the others are at `strides()`: `float* p = a.data<float>()`. Throws
   /// TypeError for another dtype, and for an array that is read-only unless a const is asked for,
   /// which `a.data<const float>()` does, as any const Array does. Of an array on a device a const
   /// is fetched; anything else moves it to the host, which TypeError refuses while another library
@@ -384,7 +384,7 @@ public:
   // --- copies
   // -------------------------------------------------------------------------------------
 
-  /// Itself if it lies in host memory, else a dense copy there, fetched from the device anew:
+  /// Itself if it is in host memory, else a dense copy there, fetched from the device anew:
   /// `f({x})[0].to_host()`. Throws DeviceError if that fails.
   Array to_host(Location where = Location::current()) const;
   /// A dense copy with host memory of its own: `Array snapshot = w.copy()`.
@@ -447,7 +447,7 @@ private:
 
 /// Copies all elements of `from` into `to`, of the same dtype and shape, with any strides:
 /// `copy_elements(batch, images.slice(0, 0, 600))`. Where both overlap, the result is as if `from`
-/// had been copied first. Either may lie on a device; for copies on devices and between them the
+/// had been copied first. Either may be on a device; for copies on devices and between them the
 /// host does not wait. Throws TypeError or ShapeError if they differ or `to` is read-only,
 /// DeviceError if a device fails.
 void copy_elements(Array to, const Array& from, Location where = Location::current());

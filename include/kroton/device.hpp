@@ -1,5 +1,5 @@
 #pragma once
-/// Where elements lie and functions run: the host, or one of its CUDA devices.
+/// Where elements are and functions run: the host, or one of its CUDA devices.
 ///
 ///   kt::Device second = kt::parse_device("cuda:1");
 ///   kt::to_string(second);                         // "cuda:1"

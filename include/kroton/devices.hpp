@@ -15,7 +15,7 @@ namespace kroton {
 /// How many CUDA devices the process sees; 0 without a driver.
 int device_count();
 
-/// The array itself if it lies on `device` already, dense; else a dense copy there. The host waits
+/// The array itself if it is on `device` already, dense; else a dense copy there. The host waits
 /// only for copies from its own memory: `Array x = to_device(batch, parse_device("cuda"))`. Throws
 /// DeviceError for a device that is not there, or whose memory is short.
 Array to_device(const Array& array, Device device);

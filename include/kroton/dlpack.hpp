@@ -4,7 +4,7 @@
 ///   DLManagedTensor* out = kt::to_dlpack(array);   // whoever takes it calls out->deleter(out)
 ///   kt::Array back = kt::from_dlpack(out);         // takes it; shares the memory
 ///
-/// Tensors may lie in host memory, pinned or not, and on CUDA devices, managed memory included. The
+/// Tensors may be in host memory, pinned or not, and on CUDA devices, managed memory included. The
 /// C interface has no place for a stream, so tensors on devices change hands when the device has
 /// nothing to do: both functions wait for that, and so does the deleter of a tensor given away.
 /// Whoever gives pinned host memory has waited for copies to it. What another library writes to

@@ -73,15 +73,15 @@ public:
   /// Runs on `arguments`, one for each input: exact dtype, any strides (those that are not dense
   /// are copied first), sizes as the inputs say. Throws TypeError, ShapeError or IndexError; then
   /// no update has been applied. In Mode::verify also InternalError, naming a wrong rule or kernel.
-  /// On a GPU also DeviceError, and CompileError if a deferred kernel that the sizes want (see
-  /// `FunctionStats::deferred`) cannot be compiled; calls that do not want it go on working.
+  /// On a GPU also DeviceError, and CompileError if a deferred kernel that the sizes need (see
+  /// `FunctionStats::deferred`) cannot be compiled; calls that do not want it continue working.
   std::vector<Array> operator()(std::span<const Array> arguments) const;
   std::vector<Array> operator()(std::initializer_list<Array> arguments) const {
     return (*this)(std::span(arguments.begin(), arguments.size()));
   }
   /// As above, writing the results into arrays that are given. Throws TypeError for another dtype
   /// than the output's and for an array that is read-only, ShapeError for another shape and for
-  /// arrays of two outputs that have an element in common. An output may lie where an argument
+  /// arrays of two outputs that have an element in common. An output may be where an argument
   /// does: it gets what it would have got elsewhere. With dense arrays that overlap no argument,
   /// the call allocates nothing.
   void call_into(std::span<const Array> arguments, std::span<const Array> outputs) const;
@@ -119,9 +119,9 @@ private:
 ///
 /// Throws GraphError for an expression that needs an input that is not given, or a size that no
 /// input gives (each dim has to be the whole size of some input's axis, or be made of such dims and
-/// of scalar inputs), for an input given twice, or a shared variable updated twice; TypeError and ShapeError for an update that does
-/// not fit its variable; UnsupportedError for a target that this machine cannot run; CompileError
-/// if no code could be made.
+/// of scalar inputs), for an input given twice, or a shared variable updated twice; TypeError and
+/// ShapeError for an update that does not fit its variable; UnsupportedError for a target that this
+/// machine cannot run; CompileError if no code could be made.
 Function function(std::vector<Expr> inputs, std::vector<Expr> outputs, Options options = {},
                   Location where = Location::current());
 /// The same with one output.

@@ -232,7 +232,7 @@ std::vector<bound::Launch> Binder::launches_of(const std::vector<DeviceCode::Lau
     const codegen::Launch& l = launch.how;
     bound.push_back({launch.text, l.entry, l.threads, table_.slot(l.units), l.units_per_block,
                      l.blocks_per_multiprocessor, l.most_blocks, table_.slot(l.shared_bytes),
-                     l.always, l.stage, table_.slot(l.length), l.at_most});
+                     l.always, l.stage, table_.slot(l.selector), l.selector_limit});
   }
   return bound;
 }

@@ -108,8 +108,8 @@ struct Launch {
   int shared_bytes = 0; ///< slot
   bool always = false;
   int stage = 0;
-  int length = 0; ///< slot
-  std::int64_t at_most = 0;
+  int selector = 0; ///< slot
+  std::int64_t selector_limit = 0;
   bool operator==(const Launch&) const = default;
 };
 struct DeviceKernel {
@@ -131,7 +131,7 @@ struct DeviceEpilogue {
     bool operator==(const Known&) const = default;
   };
   Arguments arguments = {};          ///< of its kernel
-  std::vector<Launch> launches = {}; ///< of that kernel alone, when the product lies in `out`
+  std::vector<Launch> launches = {}; ///< of that kernel alone, when the product is in `out`
   bool keeps_product = false;        ///< whether `out` is needed when the step is done
   std::optional<Known> known = std::nullopt;
   bool operator==(const DeviceEpilogue&) const = default;

@@ -49,7 +49,7 @@ constexpr auto fields_of(Is<codegen::ContractionShape> auto& x) {
 constexpr auto fields_of(Is<bound::Launch> auto& x) {
   return std::tie(x.code, x.entry, x.threads, x.units, x.units_per_block,
                   x.blocks_per_multiprocessor, x.most_blocks, x.shared_bytes, x.always, x.stage,
-                  x.length, x.at_most);
+                  x.selector, x.selector_limit);
 }
 constexpr auto fields_of(Is<bound::Arguments> auto& x) {
   return std::tie(x.buffers, x.first_size, x.sizes);

@@ -107,7 +107,7 @@ private:
   bool launches(const std::vector<bound::Launch>& list) const {
     return std::ranges::all_of(list, [&](const bound::Launch& l) {
       return is_index(l.code, p_.kernels.size()) && slot(l.units) && slot(l.shared_bytes) &&
-             slot(l.length) && l.threads > 0 && l.units_per_block > 0;
+             slot(l.selector) && l.threads > 0 && l.units_per_block > 0;
     });
   }
   bool arguments(const bound::Arguments& a) const {

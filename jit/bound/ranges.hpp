@@ -87,7 +87,7 @@ public:
 
   /// The numbers of these nodes' values.
   std::vector<int> values(std::span<const ir::NodeId> nodes);
-  /// Asks whether positions lie in an axis.
+  /// Asks whether positions are in an axis.
   void check(int value, const Dim& size);
   /// Asks what a call leaves in a buffer that holds this node's values then. Comes after all
   /// checks: what only results depend on is not worth looking for.

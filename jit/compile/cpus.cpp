@@ -79,7 +79,7 @@ std::vector<Group> groups(const fs::path& root) {
       if (second == member.npos) continue;
       const std::string controllers = member.substr(first + 1, second - first - 1);
       if (is_version_2 ? !controllers.empty() : !contains(controllers, "cpu")) continue;
-      // A container sees the part of the hierarchy below its own group; if the process's group lies
+      // A container sees the part of the hierarchy below its own group; if the process's group is
       // outside of what is mounted, the top of that is the nearest that can be seen.
       const fs::path top = root / fs::path(unescaped(before[4])).relative_path();
       const fs::path inside =

@@ -20,7 +20,7 @@ struct Cpus {
 
 /// Of this process, now. Quotas are those of version 2 and of version 1 of control groups (cpu.max;
 /// cpu.cfs_quota_us), the smallest of the process's group and all groups above it that can be seen.
-/// What cannot be read counts as no quota. Below `root` lie /proc and the mounted control groups.
+/// What cannot be read counts as no quota. Below `root` are /proc and the mounted control groups.
 Cpus usable_cpus(const std::filesystem::path& root = "/");
 
 /// As it was when this was first asked.

@@ -31,7 +31,7 @@ struct DeviceCode {
     codegen::Launch how;
   };
   std::vector<Launch> launches;
-  std::vector<Launch> epilogue = {}; ///< of a product that lies in memory already
+  std::vector<Launch> epilogue = {}; ///< of a product that is in memory already
   Dim scratch_bytes{0};
   bool counts_blocks = false;
   bool clears_results = false; ///< of a library call: its kernels expect zeros there

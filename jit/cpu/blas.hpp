@@ -31,7 +31,7 @@ const Blas* blas();
 std::string blas_description();
 
 /// c = alpha * a·b + beta * c for any strides, as Runtime::gemm_f32 says. Products that the library
-/// takes as they lie go to it; other strides are packed first; without one a plain blocked loop
+/// takes as they are go to it; other strides are packed first; without one a plain blocked loop
 /// works.
 void gemm(long m, long n, long k, float alpha, const float* a, long a_row, long a_col,
           const float* b, long b_row, long b_col, float beta, float* c, long c_row, long c_col);

@@ -1,14 +1,14 @@
 #pragma once
 /// Memory for the code of many objects that are linked together: one mapping, in which all code
-/// lies first, then all constants, then all data, so that three system calls do for all of them.
+/// is first, then all constants, then all data, so that three system calls do for all of them.
 ///
 ///   CodeMemory memory;
 ///   for (auto& graph : graphs) link_ELF_x86_64(std::move(graph), context_of(memory));
 ///   std::shared_ptr<CodeMapping> mapping = memory.place();
 ///   mapping->seal();                              // unless a link has failed
 ///
-/// JITLink asks for memory and goes on when it gets it. Here every graph waits at that point until
-/// all have asked, and `place` lays them out and lets them go on.
+/// JITLink asks for memory and continues when it gets it. Here every graph waits at that point
+/// until all have asked, and `place` lays them out and lets them continue.
 #include <array>
 #include <memory>
 #include <vector>
@@ -42,8 +42,8 @@ private:
 /// For one set of graphs; used by one thread.
 class CodeMemory final : public llvm::jitlink::JITLinkMemoryManager {
 public:
-  /// Places every graph that has asked and lets its link go on to the end. Throws CompileError when
-  /// there is no memory; a link that fails tells its context.
+  /// Places every graph that has asked and lets its link continue to the end. Throws CompileError
+  /// when there is no memory; a link that fails tells its context.
   std::shared_ptr<CodeMapping> place();
 
   void allocate(const llvm::jitlink::JITLinkDylib*, llvm::jitlink::LinkGraph& graph,

@@ -181,7 +181,7 @@ std::vector<std::string> compile_arguments(const CpuTarget& target, const CodeOp
   if (options.optimization >= 2) add({"-vectorize-loops", "-vectorize-slp"});
   // No library stands behind a kernel: a loop that fills memory must not become memset.
   add({"-fno-builtin", "-fno-rtti", "-fno-threadsafe-statics", "-fwrapv"});
-  // Code that may lie anywhere within 2 GiB of its constants, and names that bind at once.
+  // Code that may be anywhere within 2 GiB of its constants, and names that bind at once.
   add({"-mrelocation-model", "pic", "-pic-level", "2", "-mcmodel=small", "-fvisibility=hidden"});
   // What a driver would pass for short, reproducible output and no frame upkeep.
   add({"-mframe-pointer=none", "-Qn", "-discard-value-names", "-disable-llvm-verifier", "-w"});

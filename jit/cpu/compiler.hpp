@@ -63,7 +63,7 @@ public:
 /// The process's compiler.
 Compiler& compiler();
 
-/// Where the plugin lies and which Clang it is, or where it was looked for. Loads nothing.
+/// Where the plugin is and which Clang it is, or where it was looked for. Loads nothing.
 std::string compiler_description();
 
 /// Why nothing can be compiled; empty if the plugin and what it needs are there. Loads Clang.

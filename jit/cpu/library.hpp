@@ -51,7 +51,7 @@ struct CpuFunction {
 /// Every op with a `call` has one; those of products are of use where a CBLAS is.
 const CpuFunction& cpu_function(const ir::Op& op);
 
-/// Copies the first operand's elements to the first result, unless it lies there already.
+/// Copies the first operand's elements to the first result, unless it is there already.
 void copy_unless_in_place(const CpuCall& call);
 
 /// The tables.

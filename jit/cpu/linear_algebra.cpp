@@ -1,7 +1,7 @@
 /// Linear algebra on the CPU, matrix by matrix: a LAPACK's routines where there is one and the
 /// matrix is not tiny, else loops of ours.
 ///
-/// LAPACK's matrices lie column by column. A row-major matrix is the transpose of what LAPACK sees
+/// LAPACK's matrices are column by column. A row-major matrix is the transpose of what LAPACK sees
 /// in its memory: its lower triangle is LAPACK's upper one, and a product from the left is one from
 /// the right.
 #include <algorithm>
@@ -140,7 +140,7 @@ template <class T> struct TriangularSystem {
     }
   }
 
-  /// `room` takes a copy of a where LAPACK cannot be told how that lies.
+  /// `room` takes a copy of a where LAPACK cannot be told how that is.
   void solve_by(Trsm<T> trsm, T* room) const {
     Matrix<T> told = a;
     if (!leading(a) && !leading(a.transposed())) {

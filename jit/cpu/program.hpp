@@ -46,7 +46,7 @@ private:
     std::vector<std::size_t> slots;              ///< where the arena's slots start in it
     std::vector<Array> packed;                   ///< dense copies of arguments and of given outputs
     std::vector<std::pair<Array, Array>> copies; ///< given outputs, and what to copy into each
-    std::vector<void*> arguments;                ///< of the kernel at hand
+    std::vector<void*> arguments;                ///< of the current kernel
     Workspace arena, scratch;
     /// What a library call is handed.
     struct Call {

@@ -25,7 +25,7 @@ constexpr std::int64_t most_added_directly = 32;
 constexpr std::int64_t block = 1024;
 /// Threads share the work if each gets so many additions.
 constexpr std::int64_t work_of_thread = std::int64_t{1} << 15;
-/// To find its own among rows that lie in the caches costs a thread about as much as to add so many
+/// To find its own among rows that are in the caches costs a thread about as much as to add so many
 /// elements; adding to others waits for memory.
 constexpr std::int64_t narrow = 4, cached_bytes = std::int64_t{1} << 21;
 

@@ -132,7 +132,7 @@ void CudaProgram::Call::find_buffers() {
   }
 }
 
-/// Arrays of this device are used where they lie, if kernels can; others are copied.
+/// Arrays of this device are used where they are, if kernels can; others are copied.
 void CudaProgram::Call::take_argument(const Array& argument, Address& to, int buffer) {
   const Place place = place_of(argument);
   if (place.memory && &place.memory->gpu() == &p_.gpu_ && place.address != 0) {

@@ -7,7 +7,7 @@
 namespace kroton::jit::cuda {
 namespace {
 
-/// Batches that one launch computes: their operands lie at equal distances.
+/// Batches that one launch computes: their operands are at equal distances.
 struct Run {
   std::int64_t batches = 1;
   std::int64_t a_batch = 0, b_batch = 0; ///< in elements
@@ -119,7 +119,7 @@ void CudaProgram::Call::contract(std::size_t step, const bound::DeviceProduct& p
     return base + static_cast<Address>(at) * p.item;
   };
   if (p.out_bytes == 0) return;
-  // A generated kernel that does not keep the product takes what it adds to from where that lies.
+  // A generated kernel that does not keep the product takes what it adds to from where that is.
   const bool is_in_memory = p.by_library || !product.epilogue || product.epilogue->keeps_product;
   const Address out = buffer(p.has_epilogue              ? known->out
                              : is_in_memory || !s.addend ? s.out

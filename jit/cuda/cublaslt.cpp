@@ -119,7 +119,7 @@ private:
 /// The library knows columns where Kroton has rows, so c's transpose is computed: that of b, which
 /// is n × k, times that of a.
 struct Operand {
-  std::uint64_t rows = 0, columns = 0; ///< as they lie, column after column
+  std::uint64_t rows = 0, columns = 0; ///< as they are, column after column
   std::int64_t stride = 0;             ///< of columns
   std::int32_t op = no_transposition;
   bool is_usable = false;

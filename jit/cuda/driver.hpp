@@ -112,7 +112,7 @@ struct CopyNode {
 };
 static_assert(sizeof(CopyNode) == 200);
 
-/// CUDA_MEMCPY2D_st: `height` rows of `width_bytes`, which lie `pitch` bytes apart.
+/// CUDA_MEMCPY2D_st: `height` rows of `width_bytes`, which are `pitch` bytes apart.
 struct Copy2D {
   struct Side {
     std::size_t x_bytes = 0, y = 0;

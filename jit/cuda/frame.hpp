@@ -57,7 +57,7 @@ struct CudaProgram::CudaFrame : Frame {
   /// Makes the counters of blocks 0, which they are again after every launch.
   void clear_counters();
 
-  /// The launch of a stage for the sizes at hand; without one, nothing of it is launched.
+  /// The launch of a stage for the current sizes; without one, nothing of it is launched.
   struct Chosen {
     const bound::Launch* launch = nullptr;
     EntryPoint entry = nullptr;
@@ -83,11 +83,11 @@ struct CudaProgram::CudaFrame : Frame {
   std::vector<std::int64_t> laid_out;       ///< the sizes that what follows is for
   std::vector<Chosen> chosen;               ///< one for each stage of each step
   std::vector<Product> products;            ///< of each matrix product
-  std::vector<void*> parameters;            ///< of all steps: where each argument's value lies
+  std::vector<void*> parameters;            ///< of all steps: where each argument's value is
   std::vector<std::size_t> first_parameter; ///< of each step, then the end
   std::vector<std::size_t> buffer_bytes;    ///< of each buffer
   std::vector<std::size_t> scratch_bytes;   ///< what each step works in …
-  std::vector<Address> scratch_addresses;   ///< … and where that lies
+  std::vector<Address> scratch_addresses;   ///< … and where that is
   Address records_address = 0;
   std::vector<Address> record_addresses, counter_addresses;
 
@@ -97,7 +97,7 @@ struct CudaProgram::CudaFrame : Frame {
   Pinned host_failure_records; ///< copies of those on the device
   Replays until_check, after_check, whole;
 
-  // Of the call at hand.
+  // Of the current call.
   std::vector<const Memory*> reads;
   std::vector<Memory*> writes;
   std::vector<Staged> staged;

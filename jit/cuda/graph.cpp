@@ -38,7 +38,7 @@ public:
   Result failure() const noexcept { return failure_; }
 
 protected:
-  /// The step goes on as if nothing were wrong: what it made is not used.
+  /// The step continues as if nothing were wrong: what it made is not used.
   template <class Call> Result attempt(Call call) {
     if (failure_ == Result::success) failure_ = call();
     return Result::success;

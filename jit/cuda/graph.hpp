@@ -62,7 +62,7 @@ public:
 
   /// Once. The driver's first failure; then the graph cannot be used.
   Result make(const Steps& steps);
-  /// Points the work of all steps that use these buffers at where they lie now. What was launched
+  /// Points the work of all steps that use these buffers at where they are now. What was launched
   /// before is not changed. After a failure the graph cannot be used.
   Result update(const Steps& steps, const std::vector<char>& changed);
   Result launch(Stream stream) const { return driver().cuGraphLaunch(exec_, stream); }

@@ -24,7 +24,7 @@ public:
   Memory(Gpu& gpu, std::size_t nbytes, int owner);
   /// Takes another library's memory in; `owner` is let go when no work uses it.
   Memory(Gpu& gpu, Address address, std::size_t nbytes, std::shared_ptr<void> owner);
-  /// Gives the block back at once, work that uses it goes on; waits for that where the memory is
+  /// Gives the block back at once, work that uses it continues; waits for that where the memory is
   /// another library's.
   ~Memory() override;
 
@@ -100,10 +100,10 @@ private:
 /// What kernels may take for granted of every pointer.
 inline constexpr std::size_t kernel_alignment = 16;
 
-/// The memory on a CUDA device that the array's elements lie in; null for any other array.
+/// The memory on a CUDA device that the array's elements are in; null for any other array.
 Memory* memory_of(const Array& array) noexcept;
 
-/// Where an array's elements lie.
+/// Where an array's elements are.
 struct Place {
   Memory* memory = nullptr; ///< as `memory_of` says
   Address address = 0;      ///< in it, if kernels can use them there; else 0

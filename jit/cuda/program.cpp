@@ -111,7 +111,7 @@ std::unique_ptr<Program::Frame> CudaProgram::make_frame() const {
   for (std::size_t i = 0; i < f.record_addresses.size(); ++i)
     f.record_addresses[i] = f.records_address + i * sizeof(ir::Failure);
   f.clear_counters();
-  // Where the values of the kernels' arguments will lie is known for good.
+  // Where the values of the kernels' arguments will be is known for good.
   for (const BoundStep& s : steps_) {
     f.first_parameter.push_back(f.parameters.size());
     add_parameters(s, f);
@@ -164,12 +164,12 @@ std::size_t most_shared_bytes(const GpuFacts& gpu) {
 
 } // namespace
 
-/// The launch of each stage for the sizes at hand.
+/// The launch of each stage for the current sizes.
 void CudaProgram::choose(const Stages& stages, std::size_t first, const BoundStep& step,
                          CudaFrame& f) const {
   for (const std::vector<const bound::Launch*>& ways : stages) {
     const auto suits = [&](const bound::Launch* l) {
-      return size(f, l->length) <= l->at_most &&
+      return size(f, l->selector) <= l->selector_limit &&
              static_cast<std::size_t>(size(f, l->shared_bytes)) <= most_shared_bytes(gpu_.facts());
     };
     const auto way = std::ranges::find_if(ways, suits);

@@ -42,7 +42,7 @@ private:
     std::optional<int> record;   ///< its failure record
     std::optional<int> counter;  ///< of its blocks
     std::size_t first_stage = 0; ///< among those of all steps; those of the epilogue come after
-    Stages stages, epilogue;     ///< the latter for a product that lies in memory
+    Stages stages, epilogue;     ///< the latter for a product that is in memory
   };
 
   /// What is known of a matrix product when its sizes are.
@@ -72,7 +72,7 @@ private:
 
   /// Integers that a call leaves behind.
   struct RangeResult {
-    const Source* source = nullptr; ///< what they lie in
+    const Source* source = nullptr; ///< what they are in
     DType dtype = DType::i64;
     int value = -1; ///< in `bound_.ranges`
   };

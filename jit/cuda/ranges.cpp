@@ -41,7 +41,7 @@ void CudaProgram::Call::find_intervals() {
   ranges.run(f_.sizes, f_.leaf_intervals, f_.intervals);
 }
 
-/// Of an argument that lies on the host, its elements' interval; of what lies on a device, that of
+/// Of an argument that is on the host, its elements' interval; of what is on a device, that of
 /// the whole memory. What is not known is looked at only if positions are checked by it.
 Interval CudaProgram::Call::interval_of_source(const Source& source, DType dtype,
                                                bool is_checked) const {

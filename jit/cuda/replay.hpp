@@ -4,7 +4,7 @@
 ///   replays.run(addresses, queue, steps);
 ///
 /// The first time the steps are put on the queue one by one, the second time they become a graph.
-/// Where buffers lie elsewhere than in the last call, the nodes that use them are given the new
+/// Where buffers are elsewhere than in the last call, the nodes that use them are given the new
 /// addresses. Few sets of addresses that alternate, as memory out of the pool and two places of a
 /// variable do, soon have a graph each. ADR 0025 has the reasons.
 #include <array>
@@ -44,7 +44,7 @@ private:
   std::array<Kept, 4> kept_;
   bool has_come_before_ = false;
   std::size_t updates_ = 0;          ///< of nodes since the last graph was made
-  std::vector<char> changed_, best_; ///< buffers that lie elsewhere than in a graph
+  std::vector<char> changed_, best_; ///< buffers that are elsewhere than in a graph
   bool is_off_ = false;              ///< making a graph failed once
 };
 

@@ -12,7 +12,7 @@ namespace kroton::jit::cuda {
 struct KernelLaunch {
   EntryPoint entry = nullptr;
   unsigned blocks = 0, threads = 0, shared_bytes = 0;
-  void** parameters = nullptr; ///< where each argument's value lies
+  void** parameters = nullptr; ///< where each argument's value is
 };
 
 /// What is put into one sink is done in that order.

@@ -33,7 +33,7 @@ public:
     for (const codegen::CudaText& text : code.texts) {
       bool is_wanted = false;
       for (const codegen::Launch& l : text.launches)
-        if (size(l.length) <= l.at_most && chosen.insert(l.stage).second)
+        if (size(l.selector) <= l.selector_limit && chosen.insert(l.stage).second)
           is_wanted = is_wanted || l.always || size(l.units) > 0;
       wanted_.push_back(is_wanted);
     }
@@ -106,7 +106,7 @@ private:
     const plan::KernelStep* k = step.kernel();
     for (std::size_t i = 0; i < code.texts.size(); ++i) {
       codegen::CudaText& text = code.texts[i];
-      std::string full_title = text.way.empty() ? title : title + ", " + text.way;
+      std::string full_title = text.variant_name.empty() ? title : title + ", " + text.variant_name;
       const int at = first && i == 0 ? *first : new_text();
       put(at, std::move(text), std::move(full_title), expected.text(i), k != nullptr,
           device.launches);

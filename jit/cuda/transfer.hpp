@@ -8,8 +8,8 @@
 
 namespace kroton::jit::cuda {
 
-/// The array if it lies on the device already, dense, as kernels take it; else a dense copy there.
-/// Elements that lie on a device go through host memory only if their layout asks for too many
+/// The array if it is on the device already, dense, as kernels take it; else a dense copy there.
+/// Elements that are on a device go through host memory only if their layout asks for too many
 /// copies. Throws DeviceError.
 Array copy_to_gpu(const Array& array, Gpu& gpu);
 

@@ -29,7 +29,7 @@ plan::PlanOptions plan_options(const ir::Graph& g, const Signature& signature,
   p.outputs = signature.outputs.size();
   p.one_kernel_each = options.mode == Mode::plain;
   p.has_epilogues = for_device && !p.one_kernel_each;
-  p.shares_sums = for_device;
+  p.splits_reductions = for_device;
   p.deterministic = options.deterministic;
   p.is_checked = p.is_checked || options.mode == Mode::verify;
   for (const Update& u : signature.updates) p.updated.push_back(g.find(u.first));

@@ -81,7 +81,7 @@ std::unique_ptr<Versions::Lease> Versions::choose(std::unique_ptr<Lease> last,
       Background::process().add([weak = weak_from_this(), assumptions = std::move(assumptions)] {
         if (const auto self = weak.lock()) self->make_special(assumptions, true);
       });
-    } catch (const std::bad_alloc&) { // the call itself can go on
+    } catch (const std::bad_alloc&) { // the call itself can continue
     }
     return lease;
   }

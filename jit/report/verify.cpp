@@ -213,7 +213,7 @@ bool may_lose(Fp fp, const Reference& r) {
 
 /// Finds the application that makes the results wrong, and throws naming its rule. One that only
 /// makes finite what overflowed, or keeps digits that were lost, is taken for right if its rule
-/// claims that (`Fp::refine` and what the caller granted), and the search goes on after it. Gives
+/// claims that (`Fp::refine` and what the caller granted), and the search continues after it. Gives
 /// what is right after all rules.
 Standard check_rules(const Recipe& recipe, const Compiled& compiled, const Reference& reference,
                      Standard standard) {
@@ -341,7 +341,7 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
       // A kernel that folds into an array reads it too, and nothing is there before it begins.
       const auto known = content.find(b);
       if (known == content.end()) continue;
-      // A buffer may be of another shape than the value that now lies in it.
+      // A buffer may be of another shape than the value that now is in it.
       const ir::NodeId node = known->second;
       Shape shape;
       for (const Dim& d : plan.graph[node].type.shape)

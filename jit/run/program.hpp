@@ -169,7 +169,7 @@ private:
   mutable std::vector<LoadedKernel> loaded_;
 };
 
-/// Takes all locks for as long as it lives. Values that lie elsewhere are moved to `device` first,
+/// Takes all locks for as long as it lives. Values that are elsewhere are moved to `device` first,
 /// and all locks are exclusive then.
 class Program::Locks {
 public:

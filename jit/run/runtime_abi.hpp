@@ -32,10 +32,10 @@ struct Runtime {
                        void (*body)(void* frame, long begin, long end, int worker), void* frame);
 
   /// Records that the check numbered `site` met `value` where only [0, bound) is right, and
-  /// returns: the kernel goes on with a value that is safe, the driver raises the error after it.
+  /// returns: the kernel continues with a value that is safe, the driver raises the error after it.
   void (*fail)(const Runtime*, int site, long value, long bound);
 
-  /// c = alpha * a·b + beta * c, with a m×k, b k×n, c m×n. Element (i, j) of x lies at
+  /// c = alpha * a·b + beta * c, with a m×k, b k×n, c m×n. Element (i, j) of x is at
   /// x[i * x_row + j * x_col] (strides in elements, any sign), so a transpose is a swap of strides.
   /// With beta == 0, c is written without being read. c overlaps neither a nor b.
   void (*gemm_f32)(const Runtime*, long m, long n, long k, float alpha, const float* a, long a_row,

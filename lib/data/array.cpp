@@ -174,8 +174,8 @@ std::int64_t arange_length(double start, double stop, double step, const Locatio
 
 namespace {
 
-/// The same for integers: `distance` is how far `stop` lies in the direction of `step`, 0 if it
-/// lies in the other one.
+/// The same for integers: `distance` is how far `stop` is in the direction of `step`, 0 if it
+/// is in the other one.
 template <class T>
 std::int64_t checked_arange_length(T start, T stop, T step, std::uint64_t distance,
                                    std::uint64_t step_size, const Location& where) {

@@ -21,7 +21,7 @@ namespace {
 
 using detail::ArrayAccess;
 
-/// The memory that a view was made in, wherever its elements lie now.
+/// The memory that a view was made in, wherever its elements are now.
 DeviceMemory& origin(const Array& a) { return *ArrayAccess::rep(a).device_memory; }
 
 /// The stretch of memory from the first to the last element of a view on a device.
@@ -148,7 +148,7 @@ void copy_to_device(const Array& to, const Array& from, const Location& where) {
   const Array source = from.to_host(where);
   const Span span = span_of(to);
   if (to.is_contiguous()) return fill(to, span.offset, source.contiguous(where));
-  // What lies between the elements stays as it is.
+  // What is between the elements stays as it is.
   const Array around = fetched(to, span, where);
   copy_elements(around.as_strided(to.shape(), to.strides(), span.first, where), source, where);
   fill(to, span.offset, around);

@@ -1,5 +1,5 @@
 #pragma once
-/// Elements that lie in a device's memory, and arrays of them.
+/// Elements that are in a device's memory, and arrays of them.
 ///
 ///   class CudaMemory : public data::DeviceMemory { … };                  // in jit/cuda
 ///   Array a = data::device_array(memory, DType::f32, {600, 784});
@@ -8,7 +8,7 @@
 ///
 /// A view of an array on a device is one too, made without a copy. The host reads the elements
 /// through a mirror that stays with the memory. Once it has been asked for a pointer to write them,
-/// the mirror is where they lie, for good, since nobody knows how long such a pointer is used: see
+/// the mirror is where they are, for good, since nobody knows how long such a pointer is used: see
 /// ADR 0026. All arrays of the memory are arrays of the host's then.
 #include <atomic>
 #include <cstddef>
@@ -62,7 +62,7 @@ public:
   /// `drop_mirror`; the address stays the same as long as the memory lives. Throws DeviceError.
   const std::byte* mirror() const;
   /// To be called by whoever has written the memory, or has asked the device to: what the mirror
-  /// holds is not read any more. Of elements that lie on the host, nothing is lost.
+  /// holds is not read any more. Of elements that are on the host, nothing is lost.
   void drop_mirror() noexcept {
     // Nobody else writes meanwhile: what is a write of its own need not be one operation.
     version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
@@ -81,7 +81,7 @@ public:
   }
 
   /// Another library has the memory on the device too, as many times as this was called, and
-  /// `take_back` not. False, and nothing done, if the elements lie on the host.
+  /// `take_back` not. False, and nothing done, if the elements are on the host.
   bool lend();
   void take_back() noexcept;
   bool is_lent() const noexcept { return lent_.load(std::memory_order_acquire) > 0; }
@@ -107,16 +107,16 @@ private:
 Array device_array(std::shared_ptr<DeviceMemory> memory, DType dtype, Shape shape,
                    Location where = Location::current());
 
-/// The memory that the array's elements lie in, which lives as long as the array or any view of it;
+/// The memory that the array's elements are in, which lives as long as the array or any view of it;
 /// null for an array in host memory, and for one that was moved there.
 DeviceMemory* device_memory(const Array& array) noexcept;
 
 /// Element [0, …, 0] of an array in host memory, or in that of a device: dereferenced only there.
 /// An address on the device for one that was moved, too: whoever found it on the device just
-/// before, while another thread moved it, may go on reading there what both places hold.
+/// before, while another thread moved it, may continue reading there what both places hold.
 std::byte* address_of(const Array& array) noexcept;
 
-/// What `copy_elements` does for arrays of one dtype and shape, of which at least one lies on a
+/// What `copy_elements` does for arrays of one dtype and shape, of which at least one is on a
 /// device: elements go through host memory where devices cannot copy them.
 void copy_from_device(Array& to, const Array& from, const Location& where);
 void copy_to_device(const Array& to, const Array& from, const Location& where);

@@ -66,7 +66,7 @@ struct Exported {
   explicit Exported(const Array& a) : array(a), shape(a.shape()), strides(a.strides()) {}
   DLManagedTensor tensor{};
   Array array;
-  data::DeviceMemory* lent = nullptr; ///< The array's; null if it lies on the host.
+  data::DeviceMemory* lent = nullptr; ///< The array's; null if it is on the host.
   Shape shape, strides;               ///< Copies, because DLPack's consumers may write to them.
 };
 
@@ -94,7 +94,7 @@ struct Taken {
   DLManagedTensor* tensor = nullptr; ///< None until all checks have passed.
 };
 
-/// As `view`, which has been checked but whose elements lie on a device.
+/// As `view`, which has been checked but whose elements are on a device.
 Array view_on_device(const Array& view, Device device, const data::Adopt& adopt,
                      const std::shared_ptr<void>& owner, const Location& where) {
   const data::Extent reach = *data::extent(view.shape(), view.strides());

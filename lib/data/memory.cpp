@@ -84,7 +84,7 @@ public:
   std::byte* take(std::size_t nbytes) noexcept {
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock) return nullptr;
-    // The one given last is the likeliest to lie in a cache.
+    // The one given last is the likeliest to be in a cache.
     const auto found = std::ranges::find(blocks_.rbegin(), blocks_.rend(), nbytes, &Block::nbytes);
     if (found == blocks_.rend()) return nullptr;
     std::byte* memory = found->memory;

@@ -33,7 +33,7 @@ public:
     if (--steps_left_ < 0) return true;
     const Stride& w = strides_[first];
     const auto [rest_low, rest_high] = reach_[first + 1];
-    // distance - n * stride must lie in what the rest reaches.
+    // distance - n * stride must be in what the rest reaches.
     const std::int64_t from = std::max(w.low, ceil_div(distance - rest_high, w.bytes)),
                        to = std::min(w.high, floor_div(distance - rest_low, w.bytes));
     for (std::int64_t n = from; n <= to; ++n)

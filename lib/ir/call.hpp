@@ -1,6 +1,6 @@
 #pragma once
 /// What planning has to know of an op that is computed by a call of a library function, ours or
-/// somebody else's, instead of a generated kernel: how the arrays may lie in memory, what the
+/// somebody else's, instead of a generated kernel: how the arrays may be in memory, what the
 /// function is told besides them, whether it can fail.
 ///
 ///   const LibraryCall addition_of_rows{.operands = {Layout::dense},
@@ -21,7 +21,7 @@
 
 namespace kroton::ir {
 
-/// How the array of an operand or a result may lie in memory.
+/// How the array of an operand or a result may be in memory.
 enum class Layout : std::uint8_t {
   dense,   ///< row-major, without gaps, from the beginning of its memory
   rows,    ///< the same, but rows may be further apart than they are long; results alone
@@ -73,7 +73,7 @@ struct LibraryCall {
   }
 };
 
-/// What a running step met that it could not go on with. On devices this is the failure record's
+/// What a running step met that it could not continue with. On devices this is the failure record's
 /// layout, see codegen/cuda/cuda.hpp.
 struct Failure {
   std::int32_t kind = 0; ///< 0: nothing failed. Kernels know 1 alone; calls, what their row says

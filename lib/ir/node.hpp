@@ -92,7 +92,7 @@ Expr make(const Op& op, Exprs inputs, Params params, Location where,
 /// Every node that `roots` reach, inputs before users, in an order that depends on the
 /// expressions alone.
 std::vector<const Node*> topological_order(std::span<const Expr> roots);
-/// The same as handles, which lie in `roots` and in the nodes themselves.
+/// The same as handles, which are in `roots` and in the nodes themselves.
 std::vector<const Expr*> topological_handles(std::span<const Expr> roots);
 
 /// Place text for messages: "train.cpp:41; W from train.cpp:12".

@@ -37,7 +37,7 @@ struct ArrayLeaf;
 /// A number of any dtype.
 struct Scalar {
   DType dtype = DType::bool_;
-  /// As it lies in memory, zeros behind it; numbers of 16 bytes have two words.
+  /// As it is in memory, zeros behind it; numbers of 16 bytes have two words.
   std::array<std::uint64_t, 2> words = {};
 
   /// Of a number of at most 8 bytes.

@@ -416,7 +416,7 @@ const Op index_add{.name = "index-add",
                    .fail = position_failed,
                    .examples = examples_of_index_add,
                    .doc = "zeros with g added at positions of leading axes; the gradient of index"};
-/// Positions are known to lie in their axes: rules put the check in front of it. So it cannot fail,
+/// Positions are known to be in their axes: rules put the check in front of it. So it cannot fail,
 /// and may write to a shared variable in place.
 const Op index_add_to{.name = "index-add-to",
                       .arity = -1,
@@ -524,7 +524,7 @@ Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step, Location w
         "the step is 0");
   const Dim length(detail::arange_length(start, stop, step, where));
   const Expr i = ir::make(ops::iota, {}, ops::SizeParams{length}, where);
-  // A product that wraps is brought back by the sum: each element lies between start and stop.
+  // A product that wraps is brought back by the sum: each element is between start and stop.
   return Operand(start, where) + Operand(Operand(i, where) * Operand(step, where), where);
 }
 

@@ -231,7 +231,7 @@ const Op& flipped(const Op& op) {
 }
 
 /// Of integers of e's dtype and a literal that none of them can be: the same answer for all, as a
-/// comparison with the end of the dtype that lies towards the literal.
+/// comparison with the end of the dtype that is towards the literal.
 std::optional<Expr> compare_beyond(const Op& op, const Operand& e, const Operand& literal) {
   if (e.is_literal() || !literal.is_literal() || !is_integer(e.expr.dtype()) ||
       literal.literal.kind != WeakKind::integer)

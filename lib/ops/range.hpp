@@ -4,7 +4,7 @@
 
 namespace kroton::ops {
 
-/// Of ops that rise or fall with each input while the others stay: the extremes lie where every
+/// Of ops that rise or fall with each input while the others stay: the extremes are where every
 /// input is at an end of its interval.
 support::Interval range_at_ends(const ir::Op& op, const support::Interval* inputs);
 

@@ -298,7 +298,7 @@ Array eval_cumsum(const EvalContext& c) {
   return out;
 }
 
-/// How many elements lie before, on and behind the axis, and whether the sums run from its end.
+/// How many elements are before, on and behind the axis, and whether the sums run from its end.
 std::vector<Dim> numbers_of_cumsum(const ir::Graph& graph, ir::NodeId id) {
   const ir::GraphNode& n = graph[id];
   const RunningParams& p = n.params.as<RunningParams>();

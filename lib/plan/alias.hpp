@@ -19,7 +19,7 @@ namespace kroton::plan {
 /// in several places, or folded into.
 bool may_overwrite(const Kernel& kernel, int out, const std::function<bool(const Value&)>& is_old);
 
-/// The parameters, read and not written, in whose memory what is stored to `out` may lie.
+/// The parameters, read and not written, in whose memory what is stored to `out` may be.
 std::vector<int> overwritable_by(const Kernel& kernel, int out);
 
 /// The kernel whose parameters are one where an alias says that they share memory: that has the

@@ -31,7 +31,7 @@ void check_group(const Graph& graph, const Group& group);
 ///   docs/architecture.md says
 /// - each node that is stored is computed by exactly one step, and each output and each new value
 ///   of a shared variable by some step, into the buffer of its own
-/// - a step reads only what lies in its buffers by then: neither what a later step computes nor
+/// - a step reads only what is in its buffers by then: neither what a later step computes nor
 /// what
 ///   an earlier one has written over, in the same buffer or in another of the same slot
 /// - a step's `reads` and `writes` are what its kernel or library call reads and writes

@@ -199,7 +199,7 @@ private:
     std::vector<int> axes = r.kept;
     for (int a = 0; a < k_.rows && !r.is_outer; ++a) axes.push_back(a);
     check_access(axes, r.array, r.array_dtype, "the array of " + name());
-    if (r.has_part()) check_access(r.kept, r.part, r.dtype, "the part of " + name());
+    if (r.has_block_sum()) check_access(r.kept, r.block_sum, r.dtype, "the part of " + name());
     if (r.op->gives_position()) check_access(r.kept, r.best, r.dtype, "the best of " + name());
     if (r.array.param >= 0) is_read_[at(r.array.param)] = is_written_[at(r.array.param)] = true;
   }

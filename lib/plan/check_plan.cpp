@@ -166,7 +166,7 @@ private:
         [](const LibraryStep&) { return none; });
   }
 
-  /// What a step reads must lie where it reads it.
+  /// What a step reads must be where it reads it.
   void check_needs(const Step& s, const std::string& name) const {
     for (int b : s.reads)
       require(content_[at(b)] != ir::no_node || contains(s.writes, b),
@@ -260,7 +260,7 @@ private:
     return operand && storage_of(g_, n.inputs[*operand]) == a.over;
   }
 
-  /// What a step reads lies in no slot that it writes, but for what it overwrites element by
+  /// What a step reads is in no slot that it writes, but for what it overwrites element by
   /// element.
   void check_overlap(const Step& s, const std::string& name) const {
     for (int w : s.writes)
@@ -303,7 +303,7 @@ private:
     }
   }
 
-  /// At the end each output and each new value lies where the driver looks for it.
+  /// At the end each output and each new value is where the driver looks for it.
   void check_result(std::size_t i) const {
     const NodeId id = g_.outputs()[i];
     const bool is_output = i < options_.outputs;
@@ -316,9 +316,9 @@ private:
   const Plan& plan_;
   const Graph& g_;
   const PlanOptions& options_;
-  std::vector<NodeId> content_; ///< of each buffer: the node that lies in it now
+  std::vector<NodeId> content_; ///< of each buffer: the node that is in it now
   std::vector<int> in_slot_;    ///< of each slot: the buffer that was written last, or `none`
-  std::vector<std::vector<int>> results_; ///< the buffers that each output may lie in at the end
+  std::vector<std::vector<int>> results_; ///< the buffers that each output may be in at the end
   std::set<NodeId> is_computed_;
   std::set<int> is_run_;
   bool has_overwritten_ = false;

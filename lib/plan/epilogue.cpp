@@ -156,7 +156,7 @@ private:
   }
 
   /// Whether a third unit needs the product and is needed by the group: together, they would need
-  /// it and be needed by it. What a unit needs lies before its last node.
+  /// it and be needed by it. What a unit needs is before its last node.
   bool has_other_path(int product, int group) {
     const int earliest = units_[at(product)].last;
     std::set<int> seen{group};

@@ -118,7 +118,7 @@ private:
       cuts_.push_back({producer, consumer, why});
   }
 
-  /// `a` has grown as large as a kernel may be and goes on in `b`. Where less passes between its
+  /// `a` has grown as large as a kernel may be and continues in `b`. Where less passes between its
   /// beginning and its end than from it to `b`, its end becomes part of `b`. So a chain of layers
   /// is cut between the same nodes of each, and its kernels are alike. False if nothing changes.
   bool take_end(int a, int b) {
@@ -519,7 +519,7 @@ private:
   std::vector<bool> is_cut_;   ///< of each group: it is full, and keeps the end that it has
   std::vector<Cut> cuts_;
 
-  /// A node that has_outside_path has reached, and whether another kernel lies on the way.
+  /// A node that has_outside_path has reached, and whether another kernel is on the way.
   struct Step {
     NodeId id;
     bool left;

@@ -1,8 +1,8 @@
 #pragma once
-/// Fusion groups: which nodes share a kernel, and how its loops lie.
+/// Fusion groups: which nodes share a kernel, and how its loops are arranged.
 ///
 /// A group has axes; its first `rows` axes are walked by the outer, parallel loops ("rows"), the
-/// rest by inner loops, several times where a reduction's result is needed to go on. A softmax
+/// rest by inner loops, several times where a reduction's result is needed to continue. A softmax
 /// over [n, c] is one group of axes (n, c) with one row axis and three stages: the largest, the
 /// sum of exponentials, the quotients.
 #include <memory>

@@ -76,7 +76,7 @@ struct Store {
 };
 
 /// Folds `value` over loops. The result of an inner reduction that keeps no axis is a variable;
-/// others lie in `array`: the output itself, or scratch that each chunk of rows has its own of.
+/// others are in `array`: the output itself, or scratch that each chunk of rows has its own of.
 struct Reduction {
   const ir::Op* op = nullptr;
   DType dtype = DType::f32; ///< of what is folded
@@ -90,13 +90,14 @@ struct Reduction {
   std::vector<int> reduced; ///< inner axes that go
   Access array;
   DType array_dtype = DType::f32; ///< of its elements
-  /// Sums of f32 over more rows than a stretch: what the rows of this stretch come to, in `dtype`.
-  Access part = {};
+  /// Sums of f32 over more rows than a block: the sum of the current block of rows, in `dtype`,
+  /// which is added to the f64 `array` when the block ends.
+  Access block_sum = {};
   Access best;     ///< arg-reductions: the value at the position so far
   Access position; ///< arg-reductions: the running position along the reduced axis
 
   bool has_array() const { return is_outer || !kept.empty(); }
-  bool has_part() const { return part.scratch >= 0; }
+  bool has_block_sum() const { return block_sum.scratch >= 0; }
 };
 
 /// The most elements that a sum of f32 folds in f32.
@@ -182,7 +183,7 @@ template <class K, class F> void for_each_access(K& kernel, F f) {
   });
   for (auto& r : kernel.reductions) {
     f(r.array);
-    f(r.part);
+    f(r.block_sum);
     f(r.best);
     f(r.position);
   }

@@ -19,9 +19,9 @@ constexpr int worth_keeping = 4;
 class Lowering {
 public:
   Lowering(const Graph& graph, const Group& group, const std::set<NodeId>& stored,
-           const Padding& padding, bool shares_sums)
+           const Padding& padding, bool splits_reductions)
       : graph_(graph), group_(group), stored_(stored), padding_(padding),
-        shares_sums_(shares_sums) {}
+        shares_sums_(splits_reductions) {}
 
   Lowered run() {
     kernel_.axes = group_.axes;
@@ -338,7 +338,7 @@ private:
     member_value(*group_.find(id), scope);
   }
 
-  /// Where a reduction's array lies: the output's own memory if it is stored, else scratch.
+  /// Where a reduction's array is: the output's own memory if it is stored, else scratch.
   Access array_of(const Member& m, const Reduction& r) {
     if (r.is_outer) return scratch_array(r.array_dtype, r.kept);
     Access a = own_element(m, m.id, true);
@@ -443,7 +443,7 @@ private:
       if (rows.is_static() && rows.value() <= longest_row_stretch)
         r.array_dtype = r.dtype;
       else
-        r.part = scratch_array(r.dtype, r.kept);
+        r.block_sum = scratch_array(r.dtype, r.kept);
     }
     if (r.has_array()) r.array = array_of(m, r);
     if (n.op->gives_position()) {
@@ -550,8 +550,8 @@ private:
 } // namespace
 
 Lowered lower(const Graph& graph, const Group& group, const std::set<NodeId>& stored,
-              const Padding& padding, bool shares_sums) {
-  return Lowering(graph, group, stored, padding, shares_sums).run();
+              const Padding& padding, bool splits_reductions) {
+  return Lowering(graph, group, stored, padding, splits_reductions).run();
 }
 
 } // namespace kroton::plan

@@ -17,9 +17,9 @@ struct Lowered {
 };
 
 /// `stored` are the members whose values are needed outside the group. Sums of f32 are kept in f64;
-/// those that are known to be short are not, unless threads share them (`shares_sums`): what is
-/// added then in which dtype is a matter of the threads, not of what is known of the length.
+/// those that are known to be short are not, unless threads share them (`splits_reductions`): what
+/// is added then in which dtype is a matter of the threads, not of what is known of the length.
 Lowered lower(const Graph& graph, const Group& group, const std::set<NodeId>& stored,
-              const Padding& padding, bool shares_sums);
+              const Padding& padding, bool splits_reductions);
 
 } // namespace kroton::plan

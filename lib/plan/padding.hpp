@@ -1,10 +1,10 @@
 #pragma once
-/// How the arrays of a plan lie in memory: row-major, some with rows that begin at cache lines.
+/// How the arrays of a plan are in memory: row-major, some with rows that begin at cache lines.
 ///
 ///   Padding padding = choose_padding(graph, groups);
 ///   padding.strides(id)                 // {32, 1} for a padded f32[n,30], {30, 1} for a dense one
 ///
-/// The masked store that ends a dense row of a few vectors lies over the beginning of the next row,
+/// The masked store that ends a dense row of a few vectors is over the beginning of the next row,
 /// and a load from there waits until the store has left the core: a tanh of 30 columns takes 40
 /// cycles a vector instead of 16. Arrays that only the steps of a plan see have rows of whole lines
 /// instead. Nothing that is computed depends on it, nor does the order of sums.
@@ -33,7 +33,7 @@ private:
   };
 
   const Graph& graph_;
-  support::FlatMap<const Dim*, Dense> dense_; ///< by where the shape lies
+  support::FlatMap<const Dim*, Dense> dense_; ///< by where the shape is
   std::set<NodeId> padded_;
 };
 

@@ -49,7 +49,7 @@ public:
   }
 
 private:
-  /// What a call overwrites on the way to a result is computed where the result will lie; else the
+  /// What a call overwrites on the way to a result is computed where the result will be; else the
   /// call would have to copy it there.
   void find_beginnings() {
     for (std::size_t s = uses_.size(); s-- > 0;)
@@ -65,7 +65,7 @@ private:
           }
       }
   }
-  /// The result in whose memory a value lies on the way to it; the value itself if there is none.
+  /// The result in whose memory a value is on the way to it; the value itself if there is none.
   NodeId result_of(NodeId value) const {
     const auto it = begins_.find(value);
     return it == begins_.end() ? value : it->second;
@@ -98,7 +98,7 @@ private:
     add_buffer(id, BufferKind::temp, take_slot(padding_.bytes(id)));
   }
 
-  /// Whether nobody needs what lies in `old` after this step, so that `value` may take its place.
+  /// Whether nobody needs what is in `old` after this step, so that `value` may take its place.
   bool is_free_for(NodeId old, NodeId value) {
     const auto last = last_read_.find(old);
     if (last == last_read_.end() || last->second != step_ || overwritten_.contains(old))
@@ -160,7 +160,7 @@ private:
   const std::span<const StepUse> uses_;
   std::map<NodeId, int> output_of_;
   std::map<NodeId, std::pair<NodeId, int>> update_of_; ///< new value → (variable, update number)
-  std::map<NodeId, NodeId> begins_; ///< what lies in a result's memory before it → the result
+  std::map<NodeId, NodeId> begins_; ///< what is in a result's memory before it → the result
   std::map<NodeId, int> last_read_;
   std::vector<std::vector<NodeId>> dies_in_; ///< what each step is the last to read
   int last_fallible_ = -1;

@@ -1,5 +1,5 @@
 #pragma once
-/// Decides where each value lies: the caller's outputs, a shared variable's own memory, or a
+/// Decides where each value is: the caller's outputs, a shared variable's own memory, or a
 /// slot of the arena that is reused once its value has been read for the last time; and which
 /// values are written over others.
 ///

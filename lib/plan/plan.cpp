@@ -85,7 +85,7 @@ std::vector<Item> ordered(std::vector<Item> items) {
   return result;
 }
 
-/// A matmul operand: strides of its own axes through whatever views lie before it.
+/// A matmul operand: strides of its own axes through whatever views are before it.
 struct OperandView {
   NodeId storage;
   Operand operand;
@@ -183,7 +183,7 @@ GroupKernel lower_group(const Graph& g, const Group& group, const std::set<NodeI
   std::set<NodeId> stored;
   for (const Member& m : group.members)
     if (needed.contains(m.id)) stored.insert(m.id);
-  GroupKernel k{lower(g, group, stored, padding, options.shares_sums),
+  GroupKernel k{lower(g, group, stored, padding, options.splits_reductions),
                 {stored.begin(), stored.end()}};
   if (options.is_checked) check_kernel(k.lowered.kernel);
   return k;

@@ -50,7 +50,7 @@ struct KernelStep {
 struct Epilogue {
   KernelStep kernel;
   int product = 0;
-  /// Whether others read the product too. Otherwise the step's `out` is memory that it may lie in
+  /// Whether others read the product too. Otherwise the step's `out` is memory that it may be in
   /// until the kernel has run, where both are not computed at once.
   bool keeps_product = false;
 };
@@ -118,13 +118,13 @@ struct Plan {
 
 struct PlanOptions {
   std::size_t outputs = 0; ///< the graph's first outputs are the function's, the rest new values
-  std::vector<NodeId> updated;  ///< the shared leaf that each further output is the new value of;
-                                ///< no_node if the graph does not read it
-  bool one_kernel_each = false; ///< no fusion
-  bool has_epilogues = false;   ///< products are computed together with what follows from each
-                                ///< element; see Epilogue
-  bool deterministic = true;    ///< see LibraryStep::is_ordered
-  bool shares_sums = false;     ///< many threads fold a sum, each a part of it; see lower
+  std::vector<NodeId> updated;    ///< the shared leaf that each further output is the new value of;
+                                  ///< no_node if the graph does not read it
+  bool one_kernel_each = false;   ///< no fusion
+  bool has_epilogues = false;     ///< products are computed together with what follows from each
+                                  ///< element; see Epilogue
+  bool deterministic = true;      ///< see LibraryStep::is_ordered
+  bool splits_reductions = false; ///< many threads fold a sum, each a part of it; see lower
   bool is_checked = support::are_stages_checked(); ///< kernels and the plan are; see lib/plan/check
 };
 
@@ -132,7 +132,7 @@ struct PlanOptions {
 /// new values of shared variables.
 Plan make_plan(ir::Graph graph, const PlanOptions& options);
 
-/// Makes every value that must lie in memory of its own a node that a step computes: outputs that
+/// Makes every value that must be in memory of its own a node that a step computes: outputs that
 /// are views or leaves, views under a reshape, operands that library calls need dense.
 void prepare(ir::Graph& graph);
 

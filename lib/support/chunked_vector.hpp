@@ -41,7 +41,7 @@ public:
   }
   /// Keeps the elements `from`, each named once, in that order; frees the others.
   void gather(const std::vector<std::size_t>& from) {
-    // Elements are swapped to their places: which lies where, and where each has gone.
+    // Elements are swapped to their places: which is where, and where each has gone.
     std::vector<std::size_t> lies(size_), gone(size_);
     std::iota(lies.begin(), lies.end(), std::size_t{0});
     std::iota(gone.begin(), gone.end(), std::size_t{0});

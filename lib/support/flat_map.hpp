@@ -58,7 +58,7 @@ private:
     [[no_unique_address]] Value value{};
     bool is_used = false;
   };
-  /// Where `key` lies or would lie.
+  /// Where `key` is or would be.
   std::size_t place_of(const Key& key) const noexcept {
     const std::size_t mask = slots_.size() - 1;
     const std::uint64_t mixed = std::hash<Key>{}(key)*0x9E3779B97F4A7C15ull;

@@ -21,7 +21,7 @@ namespace detail {
 extern std::atomic<std::uint32_t> fork_generation;
 }
 
-/// How many forks lie between this process and the first one that loaded Kroton, counted from 1.
+/// How many forks are between this process and the first one that loaded Kroton, counted from 1.
 inline std::uint32_t fork_generation() noexcept {
   return detail::fork_generation.load(std::memory_order_relaxed);
 }

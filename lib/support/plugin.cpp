@@ -14,9 +14,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The build tree that this code was built in, if it still lies where it was built; else empty.
+/// The build tree that this code was built in, if it still is where it was built; else empty.
 /// What is installed is the same file in another place, and is not taken for part of a build tree
-/// by what lies around it.
+/// by what is around it.
 fs::path own_build_tree(const fs::path& here) {
   std::error_code ignored;
   const fs::path root = fs::canonical(build_root, ignored);

@@ -1,5 +1,5 @@
 #pragma once
-/// Where the parts of Kroton lie that are loaded when they are first needed.
+/// Where the parts of Kroton are that are loaded when they are first needed.
 ///
 ///   PluginPlace place = find_plugin("libkroton-clang.so");
 ///   if (place.path.empty()) complain(place.problem);
@@ -15,9 +15,9 @@ struct PluginPlace {
   std::string problem;        ///< Then, where it was looked for.
 };
 
-/// Looks in $KROTON_PLUGIN_DIR if that is set. Else, for a library or program that lies in the
+/// Looks in $KROTON_PLUGIN_DIR if that is set. Else, for a library or program that is in the
 /// build tree it was built in, where that tree has its plugins; for others, in the prefix that they
-/// lie in, beside them, and where Kroton was to be installed.
+/// are in, beside them, and where Kroton was to be installed.
 PluginPlace find_plugin(std::string_view file);
 
 } // namespace kroton::support

@@ -1,5 +1,5 @@
 #pragma once
-/// A vector whose first `N` elements lie in the object itself: graphs have many short lists.
+/// A vector whose first `N` elements are in the object itself: graphs have many short lists.
 ///
 ///   SmallVector<int, 4> axes{0, 1};   // no allocation up to four
 ///   axes.push_back(2);
@@ -73,7 +73,7 @@ public:
 
   template <class... Args> T& emplace_back(Args&&... args) {
     if (size_ == capacity_) {
-      T item(std::forward<Args>(args)...); // the arguments may lie in what is about to move
+      T item(std::forward<Args>(args)...); // the arguments may be in what is about to move
       reserve(2 * static_cast<std::size_t>(capacity_));
       return *std::construct_at(data() + size_++, std::move(item));
     }

@@ -37,7 +37,7 @@ struct CodeFile {
 /// and the links on the way must belong to root, to the effective user or to whoever owns
 /// `own_file()`, and be writable by nobody else but a group that can write to `own_file()` too: who
 /// can replace that needs no other way in. So must the folders above, but for those with the sticky
-/// bit, whose entries only their owners can replace, and those that `own_file()` lies in as well.
+/// bit, whose entries only their owners can replace, and those that `own_file()` is in as well.
 CodeFile examine_code(const std::filesystem::path& path);
 
 } // namespace kroton::support

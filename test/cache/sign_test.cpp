@@ -1,4 +1,4 @@
-/// Keys, the files they lie in, and who is believed.
+/// Keys, the files they are in, and who is believed.
 #include "cache/admission.hpp"
 #include "cache/entry.hpp"
 #include "cache/keyring.hpp"

@@ -78,7 +78,7 @@ template <class T> std::vector<T> special_values() {
   return values;
 }
 
-/// Pairs (x, y) whose power lies in the range of T or just beyond it, three quarters of them; the
+/// Pairs (x, y) whose power is in the range of T or just beyond it, three quarters of them; the
 /// rest are any bit patterns. Some exponents are integers.
 template <class T> std::pair<T, T> power_sample(SampleStream& stream, std::uint64_t index) {
   if (index % 4 == 0) return {stream.pattern<T>(), stream.pattern<T>()};

@@ -15,7 +15,7 @@ namespace {
 
 plan::Kernel kernel_of(const std::vector<Expr>& outputs) {
   plan::Plan p = plan::make_plan(ir::Graph::capture(outputs),
-                                 {.outputs = outputs.size(), .shares_sums = true});
+                                 {.outputs = outputs.size(), .splits_reductions = true});
   REQUIRE(p.kernels.size() == 1);
   return p.kernels[0];
 }

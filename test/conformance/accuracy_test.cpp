@@ -30,7 +30,7 @@ template <class T> Array filled(const Shape& shape, const std::function<double(S
 double small_integer(Size i) { return static_cast<double>((i * i / 7 + i) % 4); }
 
 /// The largest error of variances, in parts of the right ones, and of the centred elements, in
-/// parts of the spread 3. Rows have `n` elements; they lie along the axis.
+/// parts of the spread 3. Rows have `n` elements; they are along the axis.
 struct Errors {
   double variance = 0, centred = 0;
 };

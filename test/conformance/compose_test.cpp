@@ -1,4 +1,4 @@
-/// Every op of the table in every other and in every fold, in every dtype, of operands that lie in
+/// Every op of the table in every other and in every fold, in every dtype, of operands that are in
 /// memory as they are, sliced and gathered, in loops of single elements and of vectors: compiled,
 /// against the evaluator.
 ///

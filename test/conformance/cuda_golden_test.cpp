@@ -34,8 +34,8 @@ std::string launches_of(const codegen::CudaText& text) {
     if (l.most_blocks > 0) all += fmt::format(", {} blocks at most", l.most_blocks);
     if (!l.shared_bytes.is(0))
       all += fmt::format(", {} bytes of shared memory", l.shared_bytes.to_string());
-    if (l.at_most != std::numeric_limits<std::int64_t>::max())
-      all += fmt::format(", if {} <= {}", l.length.to_string(), l.at_most);
+    if (l.selector_limit != std::numeric_limits<std::int64_t>::max())
+      all += fmt::format(", if {} <= {}", l.selector.to_string(), l.selector_limit);
     all += "\n";
   }
   if (!text.scratch_bytes.is(0))

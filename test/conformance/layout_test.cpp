@@ -41,7 +41,7 @@ std::vector<Dim> unknown(int rank) {
   return shape;
 }
 
-/// x normalised over `axes`: mean and variance are reductions whose results go on.
+/// x normalised over `axes`: mean and variance are reductions whose results continue.
 Expr layer_norm(const Expr& x, const Axes& axes) {
   const Expr centred = x - mean(x, axes, true);
   return centred / sqrt(mean(centred * centred, axes, true) + 1e-5f);

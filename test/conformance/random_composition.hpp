@@ -1,6 +1,6 @@
 #pragma once
 /// Random compositions of the rows of the table: every op in every other and in every fold, in
-/// every dtype, of arrays that lie as they are, sliced, turned, repeated and gathered.
+/// every dtype, of arrays that are as they are, sliced, turned, repeated and gathered.
 ///
 ///   const Composition c = random_composition(seed, {.nodes = 12});
 ///   c.inputs, c.outputs[0].is_exact

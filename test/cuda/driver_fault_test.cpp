@@ -128,7 +128,7 @@ TEST_CASE("a kernel that loses its device is named, with its function", "[cuda]"
     }
     CHECK_THAT(said, contains("CUDA_ERROR_ILLEGAL_ADDRESS"));
     CHECK_THAT(said, contains("squares"));
-    // The context is gone; the process goes on without the device.
+    // The context is gone; the process continues without the device.
     CHECK_THROWS_AS(f({xs})[0].to_vector<float>(), DeviceError);
     CHECK(value(function({x}, {x * x + 1.0F}, {.target = "host"})({xs})[0], 3) == 10);
     fakes.control.reset();

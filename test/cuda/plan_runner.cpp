@@ -222,7 +222,8 @@ void PlanRunner::launch(std::size_t step, std::vector<void*>& arguments, Memory&
   int done = -1;
   for (std::size_t i = 0; i < s.texts.size(); ++i)
     for (const codegen::Launch& l : s.texts[i].launches) {
-      if (l.stage <= done || size(l.length) > l.at_most || size(l.shared_bytes) > most_shared)
+      if (l.stage <= done || size(l.selector) > l.selector_limit ||
+          size(l.shared_bytes) > most_shared)
         continue;
       done = l.stage;
       const std::int64_t units = size(l.units);

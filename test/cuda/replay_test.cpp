@@ -87,7 +87,7 @@ TEST_CASE("arrays that are new in every call are no hindrance to a graph", "[cud
     std::vector<std::vector<Array>> places{layer.arguments};
     if (is_moving) places = {};
     while (places.size() < 17 && is_moving) places.push_back(on_device(layer.arguments));
-    std::vector<Array> outputs; // kept, so that each lies elsewhere
+    std::vector<Array> outputs; // kept, so that each is elsewhere
     for (std::size_t i = 0; i < 40; ++i) {
       if (i == 20) fakes.control.reset();
       outputs.push_back(step(places[i % places.size()])[0]);

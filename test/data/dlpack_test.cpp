@@ -31,7 +31,7 @@ struct Foreign {
       [](DLManagedTensor* self) { ++static_cast<Foreign*>(self->manager_ctx)->deleted; }};
 };
 
-/// Another library's memory, which lies where no host can read.
+/// Another library's memory, which is where no host can read.
 struct AdoptedMemory : test::PretendedMemory {
   explicit AdoptedMemory(const data::ForeignMemory& foreign)
       : PretendedMemory(foreign.nbytes, foreign.device, foreign.address), owner(foreign.owner) {}

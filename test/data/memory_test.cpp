@@ -1,4 +1,4 @@
-/// Memory of arrays: what is kept, how much, and that nobody sees what lay there before.
+/// Memory of arrays: what is kept, how much, and that nobody sees what was there before.
 #include <kroton/array.hpp>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 #pragma once
-/// Where the repository lies, for tests that read its documents. The build writes the .cpp.
+/// Where the repository is, for tests that read its documents. The build writes the .cpp.
 
 namespace kroton::test {
 

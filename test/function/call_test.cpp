@@ -340,7 +340,7 @@ TEST_CASE("random streams advance by themselves and can be replayed", "[function
   state.set(start);
   const auto again = f({zeros});
   for (std::size_t i = 0; i < 3; ++i) CHECK(kt::equal(again[i], first[i]));
-  // Another function of the stream goes on where this one stopped.
+  // Another function of the stream continues where this one stopped.
   const Array after_one = f({zeros})[0];
   CHECK(kt::equal(after_one, second[0]));
   // An explicit update takes the place of the stream's own.

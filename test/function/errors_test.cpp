@@ -329,7 +329,7 @@ TEST_CASE_METHOD(Inputs, "an axis that must not be empty is checked by the call"
   CHECK(message_of<kt::ShapeError>([&] {
           rows({Array::zeros<float>({2, 3})});
         }).starts_with("argmax: axis 0 of slice f32["));
-  // No position is asked for where there is no row, and others go on as they did.
+  // No position is asked for where there is no row, and others continue as they did.
   CHECK(last({Array::zeros<float>({0, 2})})[0].shape() == kt::Shape{0});
   CHECK(last({Array::zeros<float>({2, 1})})[0].to_vector<std::int64_t>() ==
         std::vector<std::int64_t>{0, 0});

@@ -46,7 +46,7 @@ void use_given_cache_alone() {
   kt::test::use_given_cache();
 }
 
-/// Ends the process, unless the way is to return. What was printed lies in a buffer till then.
+/// Ends the process, unless the way is to return. What was printed is in a buffer till then.
 void leave(const std::string& way) {
   std::fputs(last_words, stdout);
   if (way.starts_with("quick_exit")) std::fflush(stdout); // which it does not do

@@ -174,7 +174,7 @@ TEST_CASE("KROTON_DUMP keeps everything of a compilation", "[function][inspectio
     CHECK(kinds["kernel.s"] == kinds["kernel.cpp"]);
     CHECK(kinds["kernel.log"] == kinds["kernel.cpp"]);
   }
-  // A place that cannot be written is reported, and the program goes on.
+  // A place that cannot be written is reported, and the program continues.
   const auto r = run_child("[.dump]", {{"KROTON_DUMP", "/proc/nowhere"}});
   CHECK(r.status == 0);
   CHECK_THAT(r.output, contains("KROTON_DUMP: cannot make /proc/nowhere"));

@@ -1,4 +1,4 @@
-/// Where the system has no thread to give or little memory, calls go on with what there is.
+/// Where the system has no thread to give or little memory, calls continue with what there is.
 #include <kroton/core.hpp>
 
 #include <algorithm>

@@ -166,7 +166,7 @@ struct Fixture {
   }
 };
 
-/// The name before the list of parameters that a position in a header lies in.
+/// The name before the list of parameters that a position in a header is in.
 std::string function_at(const std::string& text, std::size_t at) {
   int depth = 0;
   while (at > 0 && (text[at] != '(' || depth > 0)) {

@@ -239,7 +239,7 @@ TEST_CASE("products of sizes that an int64 does not hold are refused by a call",
       CHECK(text.find(std::to_string(p.j)) != text.npos);
       CHECK(text.find("\n  at sizes_test.cpp:LINE") != text.npos);
     }
-    // The function goes on working.
+    // The function continues working.
     CHECK(f({Array(1.0), Array(std::int64_t{2}), Array(std::int64_t{3})}).size() == 1);
   }
 }

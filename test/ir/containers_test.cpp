@@ -19,7 +19,7 @@ TEST_CASE("a small vector keeps its elements when it leaves its object", "[graph
   {
     Few few{one, one};
     CHECK(few.capacity() == 2);
-    few.push_back(few[0]); // the argument lies in what moves
+    few.push_back(few[0]); // the argument is in what moves
     few.emplace_back(std::make_shared<int>(4));
     CHECK(few.size() == 4);
     CHECK(*few[2] == 1);

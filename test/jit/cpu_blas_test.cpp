@@ -13,7 +13,7 @@ using namespace kroton::jit;
 
 namespace {
 
-/// A matrix that lies in `storage` with the strides of one of the layouts below.
+/// A matrix that is in `storage` with the strides of one of the layouts below.
 template <class T> struct Laid {
   std::vector<T> storage;
   long row, col, origin;

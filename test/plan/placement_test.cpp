@@ -238,7 +238,7 @@ TEST_CASE("what a call overwrites is computed where the call's result will lie",
   const Expr half = x * 0.5F;
   p = plan_with_updates({half, added_to(half)}, {});
   CHECK_FALSE(has_table_in_arena(p));
-  // What two calls add to lies in the arena for one of them.
+  // What two calls add to is in the arena for one of them.
   p = plan_with_updates({added_to(half), sum(half, {0})}, {});
   CHECK(p.to_string().find("on a copy") == std::string::npos);
 }

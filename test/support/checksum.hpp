@@ -1,5 +1,5 @@
 #pragma once
-/// Files that were changed on purpose, with a checksum that fits them: what lies behind the
+/// Files that were changed on purpose, with a checksum that fits them: what is behind the
 /// checksum is reached.
 ///
 ///   entry[8] = 3;

@@ -1,4 +1,4 @@
-/// A program that links nothing of Kroton unloads libraries that use it, and goes on.
+/// A program that links nothing of Kroton unloads libraries that use it, and continues.
 ///
 ///   host LIBRARY LIBKROTON PLUGIN...       LIBRARY is made of user.cpp
 #include <chrono>

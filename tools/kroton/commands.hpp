@@ -85,7 +85,7 @@ struct TrustOptions {
 /// kroton cache trust: whose entries are believed.
 int trust(const TrustOptions&, Context&);
 
-/// kroton cache sign: signs entries where they lie; all if there are no keys.
+/// kroton cache sign: signs entries where they are; all if there are no keys.
 int sign(const std::vector<std::string>& keys, Context&);
 
 struct ServeCheckOptions {

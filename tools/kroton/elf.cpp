@@ -11,7 +11,7 @@
 namespace kroton::tool {
 namespace {
 
-/// A part of the file; nothing if it does not lie inside.
+/// A part of the file; nothing if it is not inside.
 std::optional<std::string_view> part(std::string_view file, std::uint64_t offset,
                                      std::uint64_t length) {
   if (offset > file.size() || length > file.size() - offset) return {};

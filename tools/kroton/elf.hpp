@@ -17,7 +17,7 @@ namespace kroton::tool {
 
 struct ElfSymbol {
   std::string_view name;     ///< A section's symbol has the section's name.
-  std::uint32_t section = 0; ///< Index into ElfObject::sections; 0 when it lies in none of them.
+  std::uint32_t section = 0; ///< Index into ElfObject::sections; 0 when it is in none of them.
   std::uint64_t offset = 0;  ///< In its section.
   bool is_global = false;
   bool is_function = false;

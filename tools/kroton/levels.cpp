@@ -92,7 +92,7 @@ Fact examine_signing_key(const CacheOptions& options) {
           std::move(loaded.problem)};
 }
 
-/// Whether any shared level wants signatures.
+/// Whether any shared level needs signatures.
 bool wants_signatures(const CacheOptions& options) {
   return (!options.path.empty() && !options.trusts_unsigned_path) ||
          (!options.url.empty() && !options.trusts_unsigned_url);

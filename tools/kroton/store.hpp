@@ -41,7 +41,7 @@ struct LoadedEntry {
   std::string bytes; ///< The file as it is.
   std::optional<cache::Entry> entry;
   std::string fault;      ///< Why there is no entry, or what is wrong with the one there is.
-  bool is_unread = false; ///< The fault lies in reading, not in what was read.
+  bool is_unread = false; ///< The fault is in reading, not in what was read.
 
   /// The record's fields; without any when it does not parse.
   cache::Record record() const;
@@ -54,7 +54,7 @@ struct LoadedEntry {
   /// What it computes, in a line: of a kernel, the first line of its source, if that is a comment;
   /// of a plan, that of its summary.
   std::string title() const;
-  /// Where it lies: a path, or the store's address.
+  /// Where it is: a path, or the store's address.
   std::string place() const;
 };
 

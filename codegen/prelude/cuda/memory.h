@@ -111,7 +111,7 @@ KROTON_INLINE void closed(const view<T, is_read, true, Index>& v, i64 j, Place p
 template <i32 N, class T, class Index, class Place>
 KROTON_INLINE void closed(const view<const T, true, false, Index>&, i64, Place, const window<T, N>&) {}
 
-/// Whether windows of N elements lie where one access can reach them.
+/// Whether windows of N elements are where one access can reach them.
 //# is_aligned: types window view
 template <i32 N, class T, bool is_read, bool is_written, class Index>
 KROTON_INLINE bool is_aligned(const view<T, is_read, is_written, Index>& v) {
@@ -228,7 +228,7 @@ template <bool b> struct constant {
 template <class T> KROTON_INLINE T loaded(const T& element) { return element; }
 KROTON_INLINE bool loaded(const bool& element) { return truth(element); }
 
-/// The N elements at `at`; of them, `left` are left of a row, and what lies beyond its end is 0. With is_wide that is
+/// The N elements at `at`; of them, `left` are left of a row, and what is beyond its end is 0. With is_wide that is
 /// a multiple of N, and they are read in as few accesses as there can be.
 //# neighbours: types window loaded
 template <bool is_wide, i32 N, class T> KROTON_INLINE window<T, N> neighbours(const T* at, i64 left) {
@@ -243,7 +243,7 @@ template <bool is_wide, i32 N, class T> KROTON_INLINE window<T, N> neighbours(co
   return found;
 }
 
-/// Calls body(i, m, e) for E neighbours of a row of n from element `from` on; m says that i lies within it.
+/// Calls body(i, m, e) for E neighbours of a row of n from element `from` on; m says that i is within it.
 //# each_neighbour: types
 template <i32 E, class Body> KROTON_INLINE void each_neighbour(i64 from, i64 n, Body body) {
 #pragma unroll

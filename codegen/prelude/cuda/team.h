@@ -152,7 +152,7 @@ struct fitting_team {
 };
 
 /// Calls body(i, m, e) for the E elements of a thread among those of a row from `from` on, a team's size apart; n is the
-/// row's length, and m says that i lies within it.
+/// row's length, and m says that i is within it.
 //# each: types
 template <i32 E, class Team, class Body> KROTON_INLINE void each(Team t, i64 from, i64 n, Body body) {
   const i32 rank = t.rank(), count = n - from < t.size * E ? (i32)(n - from) : t.size * E;

@@ -40,7 +40,7 @@ bool is_not_larger(const Site& s, NodeId gathered) {
 }
 
 /// What `positions` read of an operand that broadcasts into shape `whole`; no_node if a position
-/// would go unread (`must_read_all`) that is not known to lie in its axis.
+/// would go unread (`must_read_all`) that is not known to be in its axis.
 NodeId gather_operand(Site& s, NodeId operand, const std::vector<Dim>& whole,
                       std::span<const NodeId> positions, bool must_read_all) {
   const std::vector<Dim> shape = s.type(operand).shape;
@@ -188,7 +188,7 @@ NodeId sum_one_hot(Site& s) {
   if (p == ir::no_node) return ir::no_node;
   const ir::GraphNode& position = s.node(p);
   if (position.op == &ops::gather) {
-    // A gather from 0, 1, … lies in range, but must stay for its check.
+    // A gather from 0, 1, … is in range, but must stay for its check.
     if (!is_iota_of(s.graph(), position.inputs[0], size) || s.uses(root.inputs[0]) < 2)
       return ir::no_node;
   } else if (position.op != &ops::where || !is_checked(s, position.inputs[2], size)) {

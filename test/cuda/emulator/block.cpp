@@ -202,7 +202,7 @@ bool Block::resolve_barrier() {
   return true;
 }
 
-/// No thread can go on.
+/// No thread can continue.
 void Block::fail_stuck() {
   const auto what = [](const Thread& t) {
     return t.status == Status::finished ? std::string("has finished")

@@ -38,7 +38,7 @@ struct Thread {
   std::uint32_t mask = 0;
   std::uint64_t value = 0;
   int argument = 0, width = 0;
-  std::uint64_t result = 0; ///< What it is given when it goes on.
+  std::uint64_t result = 0; ///< What it is given when it continues.
 
   unsigned lane() const noexcept { return number % 32u; }
 };

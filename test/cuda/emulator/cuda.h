@@ -139,7 +139,7 @@ struct dim3 {
 #define gridDim (kroton_emulator_state.grid_dim)
 #define warpSize 32
 
-// Short vectors, which lie at multiples of their size.
+// Short vectors, which are at multiples of their size.
 
 namespace kroton::emulator {
 

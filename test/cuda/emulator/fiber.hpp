@@ -1,5 +1,5 @@
 #pragma once
-/// A function that can stop half way and go on later, on a stack of its own.
+/// A function that can stop half way and continue later, on a stack of its own.
 ///
 ///   Fiber fiber;
 ///   fiber.start(body, argument);               // until it returns or suspends

@@ -19,7 +19,7 @@ void launch(const Kernel& kernel, const Grid& grid, void** arguments, MemoryMap&
             const Schedule& schedule, Footprint* footprint) {
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
-  static RaceDetector races; // the numbers of its intervals go on
+  static RaceDetector races; // the numbers of its intervals continue
   races.begin_launch(footprint);
   std::mt19937_64 random(schedule.seed);
   Block block(kernel, grid, arguments, memory, races, schedule.order, random);

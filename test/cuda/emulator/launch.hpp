@@ -50,7 +50,7 @@ struct Kernel {
   std::string name;
   void (*call)(void** arguments) = nullptr;
   State* state = nullptr;
-  /// The text's code and constants: what lies there may be read.
+  /// The text's code and constants: what is there may be read.
   std::uintptr_t code_begin = 0, code_end = 0;
   std::vector<int> parameter_bytes;
 };

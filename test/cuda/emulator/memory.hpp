@@ -3,7 +3,7 @@
 ///
 ///   MemoryMap memory;
 ///   memory.add(x.data(), 4096);
-///   const Range* r = memory.find(address);           // null if nothing lies there
+///   const Range* r = memory.find(address);           // null if nothing is there
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -13,7 +13,7 @@
 
 namespace kroton::emulator {
 
-/// The last accesses to four bytes. An interval is what lies between two barriers of one block;
+/// The last accesses to four bytes. An interval is what is between two barriers of one block;
 /// their numbers never repeat, so that a cell never needs to be cleared.
 struct Cell {
   struct Record {

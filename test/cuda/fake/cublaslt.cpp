@@ -1,5 +1,5 @@
 /// The fake libcublasLt: products of f32 and f64, one element after the other, with the epilogues
-/// that Kroton asks for. A bias must lie at 16 bytes, and there is no gelu of f64.
+/// that Kroton asks for. A bias must be at 16 bytes, and there is no gelu of f64.
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -30,7 +30,7 @@ struct Description {
   std::uint32_t activation() const { return epilogue & ~epilogue_bias; }
 };
 
-/// A matrix as it lies, column after column.
+/// A matrix as it is, column after column.
 struct Layout {
   int type = 0;
   std::uint64_t rows = 0, columns = 0;

@@ -11,7 +11,7 @@ namespace kroton::test::fake {
 namespace {
 
 constexpr std::size_t default_memory = std::size_t{1} << 30;
-/// Between allocations lies more than a kernel misses by.
+/// Between allocations is more than a kernel misses by.
 constexpr std::size_t guard = 4096;
 /// What no value should be made of: a NaN of every width.
 constexpr std::byte unwritten{0xff};
