@@ -2,8 +2,8 @@
 /// How a kernel runs on a CPU, decided before any text is written.
 ///
 ///   const CpuSchedule s = schedule_for_cpu(kernel, 64);
-///   s.to_string()           // "16 lanes along axis 1, 4 vectors a turn; chunks of 65536 elements
-///   …" render(kernel, s)       // codegen/cpp/render.hpp spells it, and decides nothing
+///   s.to_string();       // "16 lanes along axis 1, 4 vectors a turn; chunks of 65536 elements …"
+///   render(kernel, s);   // codegen/cpp/render.hpp spells it, and decides nothing
 ///
 /// What is decided of the order of sums follows from sizes alone, and is the same whether they are
 /// known or not.

@@ -1,8 +1,8 @@
 #pragma once
 /// Arrays that are put together from parts: what gradients of many reads of one array are.
 ///
-///   const Expr g = ops::assemble_parts({Dim(4), Dim(8)}, {{part, {starts, steps, lengths}}, …},
-///   at);
+///   const Part part{value, {starts, steps, lengths}};
+///   const Expr g = ops::assemble_parts({Dim(4), Dim(8)}, {part, …}, where);
 #include <span>
 #include <vector>
 
