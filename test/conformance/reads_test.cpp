@@ -94,7 +94,7 @@ TEST_CASE("gradients of random reads of one array equal the evaluator", "[confor
 }
 
 TEST_CASE("gradients of more random reads of one array equal the evaluator",
-          "[conformance][anywhere][lengthy]") {
+          "[.slow][conformance][anywhere]") {
   for (std::uint64_t seed = 48; seed < 300; ++seed)
     check(seed, seed % 4 < 2, seed % 5 == 0 ? DType::f64 : DType::f32, Mode::fast);
 }
