@@ -1,7 +1,6 @@
 /// Arrays that are put together from parts, on the CPU.
 #include <algorithm>
 #include <type_traits>
-#include <vector>
 
 #include "jit/cpu/library.hpp"
 #include "lib/ops/assemble.hpp"
@@ -94,25 +93,36 @@ template <class T, bool adds> struct Assembly {
 
   /// Takes the parts from `first` to `last`, no two of which go to the same elements.
   void take_all(std::size_t first, std::size_t last) const {
-    std::vector<Piece> pieces;
-    for (std::size_t k = first; k < last; ++k) {
-      const Places& p = places[k];
-      if (p.count == 0) continue;
-      const std::int64_t length = p.axes.back().length,
-                         step = std::max<std::int64_t>(1, work_of_thread * length / p.count);
-      for (std::int64_t i = 0; i < length; i += step)
-        pieces.push_back({k, i, std::min(i + step, length)});
-    }
     struct Frame {
       const Assembly& assembly;
-      const std::vector<Piece>& pieces;
-    } frame{*this, pieces};
+      std::size_t first;
+      support::SmallVector<std::int64_t, ops::most_parts> ends; ///< each part's last piece and one
+    } frame{*this, first, {}};
+    std::int64_t pieces = 0;
+    for (std::size_t k = first; k < last; ++k) {
+      if (places[k].count > 0)
+        pieces += (places[k].axes.back().length - 1) / step_of(places[k]) + 1;
+      frame.ends.push_back(pieces);
+    }
     const auto body = [](void* given, long begin, long end, int) {
       const Frame& f = *static_cast<const Frame*>(given);
-      for (long i = begin; i < end; ++i) f.assembly.take(f.pieces[static_cast<std::size_t>(i)]);
+      for (long i = begin; i < end; ++i) {
+        const auto part = std::ranges::upper_bound(f.ends, i) - f.ends.begin();
+        const auto before = part == 0 ? 0 : f.ends[static_cast<std::size_t>(part - 1)];
+        f.assembly.take(f.assembly.piece(f.first + static_cast<std::size_t>(part), i - before));
+      }
     };
-    const auto n = static_cast<long>(pieces.size());
-    call.runtime->parallel_for(call.runtime, n, 1, body, &frame);
+    call.runtime->parallel_for(call.runtime, pieces, 1, body, &frame);
+  }
+
+  /// The length of a piece along the outermost axis, of a part that has elements.
+  static std::int64_t step_of(const Places& p) {
+    return std::max<std::int64_t>(1, work_of_thread * p.axes.back().length / p.count);
+  }
+  Piece piece(std::size_t part, std::int64_t number) const {
+    const Places& p = places[part];
+    const std::int64_t step = step_of(p), begin = number * step;
+    return {part, begin, std::min(begin + step, p.axes.back().length)};
   }
 
   void run(bool are_apart) const {

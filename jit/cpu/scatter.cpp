@@ -319,7 +319,7 @@ std::size_t marks_of(const Scatter& s) {
 std::size_t index_add_to_workspace(const CpuCall& c) {
   const Scatter s = index_add_to_of(c);
   if (s.are_many()) return bytes_of_sums(s, c.results[0].dtype) + static_cast<std::size_t>(s.rows);
-  return static_cast<std::size_t>(s.count) * sizeof(Place) + marks_of(s);
+  return 2 * static_cast<std::size_t>(s.count) * sizeof(Place) + marks_of(s);
 }
 
 template <class T> class AddTo {
@@ -408,7 +408,8 @@ private:
   std::span<const Place> by_row() const {
     const auto n = static_cast<std::size_t>(s_.count);
     auto* const all = reinterpret_cast<Place*>(c_.workspace);
-    auto* const marks = reinterpret_cast<std::uint8_t*>(all + n);
+    Place* const others = all + n; // rows that have several
+    auto* const marks = reinterpret_cast<std::uint8_t*>(others + n);
     const auto mark_of = [&](std::int64_t row) -> std::uint8_t& {
       return marks[static_cast<std::size_t>(row) & (marks_of(s_) - 1)];
     };
@@ -419,18 +420,17 @@ private:
       mark = static_cast<std::uint8_t>((mark << 1 | 1) & 3); // 3: more than once
     });
     // Most rows have one, and keep their place; the others are sorted behind them.
-    std::vector<Place> others;
-    std::size_t kept = 0;
+    std::size_t kept = 0, left = 0;
     for (std::size_t i = 0; i < n; ++i) {
       if (mark_of(all[i].row) == 1)
         all[kept++] = all[i];
       else
-        others.push_back(all[i]);
+        others[left++] = all[i];
     }
-    std::ranges::sort(others, [](const Place& a, const Place& b) {
+    std::sort(others, others + left, [](const Place& a, const Place& b) {
       return a.row != b.row ? a.row < b.row : a.from < b.from;
     });
-    std::ranges::copy(others, all + kept);
+    std::copy(others, others + left, all + kept);
     return {all, n};
   }
 

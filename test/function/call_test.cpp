@@ -1,5 +1,6 @@
 /// Calls: what they write, allocate and leave behind.
 #include <kroton/core.hpp>
+#include <kroton/ops/indexing.hpp>
 
 #include <cmath>
 #include <fstream>
@@ -60,6 +61,31 @@ TEST_CASE("a hot loop allocates nothing", "[function][call][host][allocations]")
     f.call_into(in, out);
     f.call_into(in, out);
     CHECK(allocations_of([&] { f.call_into(in, out); }) == 0);
+  }
+  SECTION("rows that are added to a table, some of them twice") {
+    auto table = kt::shared(Array::zeros<float>({50, 3}), "table");
+    auto rows = kt::vector<std::int32_t>("rows");
+    auto g = kt::matrix<float>("g");
+    const kt::Function f = kt::function(
+        {rows, g}, std::vector<Expr>{},
+        {.updates = {{table, table - 0.1f * kt::index_add({kt::Dim(50), kt::Dim(3)}, {rows}, g)}},
+         .threads = 1});
+    const std::vector<Array> in{Array::from({1, 7, 1, 49}), counting({4, 3})}, out{};
+    f.call_into(in, out);
+    f.call_into(in, out);
+    CHECK(allocations_of([&] { f.call_into(in, out); }) == 0);
+  }
+  SECTION("the gradient of many large reads") {
+    auto x = kt::tensor<float>({40, 9000}, "x");
+    Expr cost = kt::constant(0.0f);
+    for (std::int64_t i = 0; i < 40; ++i) cost = cost + kt::sum(kt::exp(kt::index(x, {i})));
+    const kt::Function f = kt::function({x}, kt::grad(cost, x), {.threads = 2});
+    const std::vector<Array> in{Array::zeros<float>({40, 9000})},
+        out{Array::empty<float>({40, 9000})};
+    f.call_into(in, out);
+    f.call_into(in, out);
+    CHECK(allocations_of([&] { f.call_into(in, out); }) == 0);
+    CHECK(out[0].at<float>({39, 8999}) == 1);
   }
   SECTION("random numbers") {
     kt::Random rng(1);
