@@ -491,6 +491,9 @@ std::string describe_place(const Plan& plan, std::size_t number, const LibrarySt
   const int from = s.operands[*operand].memory.buffer;
   if (from == s.results.front().memory.buffer) return "";
   std::string text = fmt::format(", on a copy of b{}", from);
+  for (std::size_t i = 0; i < s.operands.size(); ++i)
+    if (i != *operand && s.operands[i].memory.buffer == from)
+      return text + ", of which the call reads other elements too";
   for (std::size_t later = number + 1; later < plan.steps.size(); ++later) {
     const Step& step = plan.steps[later];
     if (std::ranges::find(step.reads, from) != step.reads.end())

@@ -167,4 +167,15 @@ TEST_CASE("threads change no bit of what is added at positions", "[conformance]"
     }
 }
 
+TEST_CASE("a table whose own rows are added to it is copied first", "[conformance][anywhere]") {
+  const Shared table = shared(Array::from({1.0f, 2.0f, 3.0f}), "table");
+  const Expr w = table, rows = tensor(DType::i64, {Dim(3)}, "rows");
+  const Function f = function({rows}, std::vector<Expr>{},
+                              {.updates = {{table, w - 0.5f * index_add({Dim(3)}, {rows}, w)}}});
+  CHECK(!adds_in_place(f));
+  CHECK(f.explain().find("of which the call reads other elements too") != std::string::npos);
+  f({Array::from<std::int64_t>({2, 0, 2})});
+  CHECK(table.get().to_vector<float>() == std::vector<float>{0, 2, 1});
+}
+
 } // namespace kroton::test
