@@ -11,7 +11,6 @@
 #include <charconv>
 #include <climits>
 #include <cstdint>
-#include <mutex>
 #include <new>
 #include <thread>
 #include <utility>
@@ -50,6 +49,23 @@ void wait_while(Word& word, std::uint32_t seen, Word& sleepers) noexcept {
 
 thread_local bool is_inside_body = false;
 
+/// Holds `is_busy` until the end of its scope if nobody else did.
+class Claim {
+public:
+  explicit Claim(std::atomic<bool>& is_busy) noexcept
+      : is_busy_(is_busy), is_mine_(!is_busy.exchange(true, std::memory_order_acquire)) {}
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+  ~Claim() {
+    if (is_mine_) is_busy_.store(false, std::memory_order_release);
+  }
+  explicit operator bool() const noexcept { return is_mine_; }
+
+private:
+  std::atomic<bool>& is_busy_;
+  bool is_mine_;
+};
+
 struct InsideBody {
   InsideBody() { is_inside_body = true; }
   ~InsideBody() { is_inside_body = false; }
@@ -68,7 +84,10 @@ void run_serially(long n, long chunks, ParallelBody body, void* frame) {
 /// high half still names the job that the thread was woken for; until a claimed chunk is finished
 /// the caller does not return, so the job's fields stay still for whoever holds a claim.
 struct Pool::State {
-  std::mutex is_busy;
+  /// Nobody waits for it. Not a mutex: the release would be the last call of `parallel_for`, so
+  /// that a tool which intercepts mutexes sees it made by the generated code above, which no
+  /// suppression can name.
+  std::atomic<bool> is_busy{false};
   std::vector<std::thread> threads;
   bool is_started = false; ///< guarded by `is_busy`, as are the threads
 
@@ -162,8 +181,8 @@ void Pool::parallel_for(long n, long grain, int threads, ParallelBody body, void
     return;
   }
   if (threads_ == 1 || is_inside_body) return run_serially(n, chunks, body, frame);
-  std::unique_lock lock(state_->is_busy, std::try_to_lock);
-  if (!lock) return run_serially(n, chunks, body, frame);
+  const Claim claim(state_->is_busy);
+  if (!claim) return run_serially(n, chunks, body, frame);
   if (!state_->is_started) state_->start(threads_ - 1);
   state_->run(n, chunks, body, frame);
 }
