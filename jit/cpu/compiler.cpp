@@ -183,8 +183,10 @@ std::vector<std::string> compile_arguments(const CpuTarget& target, const CodeOp
   add({"-fno-builtin", "-fno-rtti", "-fno-threadsafe-statics", "-fwrapv"});
   // Code that may be anywhere within 2 GiB of its constants, and names that bind at once.
   add({"-mrelocation-model", "pic", "-pic-level", "2", "-mcmodel=small", "-fvisibility=hidden"});
-  // What a driver would pass for short, reproducible output and no frame upkeep.
-  add({"-mframe-pointer=none", "-Qn", "-discard-value-names", "-disable-llvm-verifier", "-w"});
+  // What a driver would pass for short, reproducible output and no frame upkeep; debuggers find the
+  // frames by tables.
+  add({"-mframe-pointer=none", "-funwind-tables=2", "-Qn", "-discard-value-names",
+       "-disable-llvm-verifier", "-w"});
   // The compiler must not look for headers, on this disk or any.
   add({"-nostdsysteminc", "-nobuiltininc"});
   return arguments;

@@ -1,5 +1,6 @@
 #include "jit/cpu/loader.hpp"
 #include "jit/cpu/code_memory.hpp"
+#include "jit/cpu/observers.hpp"
 #include "lib/support/error.hpp"
 
 #include <utility>
@@ -14,7 +15,20 @@ namespace jl = llvm::jitlink;
 struct Outcome {
   std::map<std::string, void*, std::less<>> symbols;
   std::string error;
+  LoadedObject object; ///< its sections and functions
 };
+
+/// What must not be unmapped while any module lives; those who look on are told first that it goes.
+struct Memory {
+  Memory(std::shared_ptr<CodeMapping> of, std::span<const LoadedObject> objects)
+      : mapping(std::move(of)), observed(objects) {}
+  std::shared_ptr<CodeMapping> mapping;
+  ObservedCode observed;
+};
+
+std::string_view name_of(const jl::Section& section) {
+  return {section.getName().data(), section.getName().size()};
+}
 
 class Context final : public jl::JITLinkContext {
 public:
@@ -38,9 +52,16 @@ public:
   llvm::Error notifyResolved(jl::LinkGraph& graph) override {
     for (const jl::Symbol* symbol : graph.defined_symbols()) {
       const std::string_view name = jitlink_compat::name_of(*symbol);
-      if (name.empty() || symbol->getScope() == jl::Scope::Local) continue;
+      if (name.empty()) continue;
+      if (symbol->isCallable())
+        outcome_.object.functions.push_back(
+            {std::string(name), symbol->getAddress().getValue(), symbol->getSize()});
+      if (symbol->getScope() == jl::Scope::Local) continue;
       outcome_.symbols.emplace(name, symbol->getAddress().toPtr<void*>());
     }
+    for (jl::Section& section : graph.sections())
+      if (const jl::SectionRange range(section); !range.empty())
+        outcome_.object.sections.emplace(name_of(section), range.getStart().getValue());
     return llvm::Error::success();
   }
 
@@ -68,10 +89,6 @@ std::string outside_names(const jl::LinkGraph& graph) {
   std::string text;
   for (const auto& [name, unused] : names) text += (text.empty() ? "" : ", ") + std::string(name);
   return text;
-}
-
-std::string_view name_of(const jl::Section& section) {
-  return {section.getName().data(), section.getName().size()};
 }
 
 bool runs_at_load(std::string_view section) {
@@ -140,10 +157,17 @@ std::vector<Module> Module::load(std::span<const Object> objects) {
                                   outcomes[i].error);
   mapping->seal();
 
+  std::vector<LoadedObject> loaded;
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    LoadedObject& object = loaded.emplace_back(std::move(outcomes[i].object));
+    object.bytes = objects[i].bytes;
+    object.name = objects[i].name;
+  }
+  const auto kept = std::make_shared<Memory>(mapping, loaded);
+
   std::vector<Module> modules;
   for (std::size_t i = 0; i < objects.size(); ++i)
-    modules.push_back(
-        Module(std::string(objects[i].name), std::move(outcomes[i].symbols), mapping));
+    modules.push_back(Module(std::string(objects[i].name), std::move(outcomes[i].symbols), kept));
   return modules;
 }
 

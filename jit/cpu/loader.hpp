@@ -16,8 +16,6 @@
 
 namespace kroton::jit {
 
-class CodeMapping;
-
 /// An x86-64 ELF relocatable file, and what errors call it.
 struct Object {
   std::span<const std::byte> bytes;
@@ -48,12 +46,12 @@ public:
 
 private:
   using Symbols = std::map<std::string, void*, std::less<>>;
-  Module(std::string name, Symbols symbols, std::shared_ptr<const CodeMapping> mapping)
-      : name_(std::move(name)), symbols_(std::move(symbols)), mapping_(std::move(mapping)) {}
+  Module(std::string name, Symbols symbols, std::shared_ptr<const void> memory)
+      : name_(std::move(name)), symbols_(std::move(symbols)), memory_(std::move(memory)) {}
 
   std::string name_;
   Symbols symbols_;
-  std::shared_ptr<const CodeMapping> mapping_;
+  std::shared_ptr<const void> memory_; ///< its own, and of all that were loaded with it
 };
 
 } // namespace kroton::jit
