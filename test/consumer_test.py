@@ -6,6 +6,7 @@ The program compiles a function, which needs the compiler plugin; the mapped fil
 show that library and plugin came from the place under test and not from the other one. Another
 one, under the thread sanitizer, is told of no races in a Kroton that is not.
 """
+import json
 import os
 import shlex
 import subprocess
@@ -70,6 +71,9 @@ def check(place, pkgconfig, cxx, scratch):
     source = folder / "consumer.cpp"
     source.write_text(PROGRAM)
     flags = shlex.split(run(["pkg-config", "--cflags", "--libs", "kroton"], env=env))
+    included = [Path(flag[2:]) for flag in flags if flag.startswith("-I")]
+    assert not any((path / "lib").exists() or (path / "codegen").exists() for path in included), included
+    assert not any(flag.startswith("-std") for flag in flags), flags
     program = folder / "consumer"
     run([*cxx, "-std=c++20", str(source), "-o", str(program), *flags], cwd=folder)
     printed = run([str(program)], cwd=folder, env=env).splitlines()
@@ -110,6 +114,49 @@ def check_thread_sanitizer(stage, pkgconfig, cxx, scratch):
         assert printed.split() == ["40"] * 4, printed
 
 
+CMAKE = """
+cmake_minimum_required(VERSION 3.16)
+project(consumer CXX)
+find_package(Kroton 0.1 REQUIRED)
+add_executable(consumer consumer.cpp)
+target_link_libraries(consumer Kroton::kroton)
+"""
+
+SUBPROJECT = """
+project('consumer', 'cpp', default_options: 'cpp_std=c++20')
+executable('consumer', 'consumer.cpp', dependencies: dependency('kroton', fallback: 'kroton'))
+"""
+
+
+def check_cmake(stage, scratch):
+    """find_package(Kroton), from the installed tree wherever it was moved to."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    (folder / "consumer.cpp").write_text(PROGRAM)
+    (folder / "CMakeLists.txt").write_text(CMAKE)
+    config = list(stage.rglob("KrotonConfig.cmake"))
+    assert len(config) == 1, f"one KrotonConfig.cmake is expected in the installed tree, found {config}"
+    run(["cmake", "-S", folder, "-B", folder / "build", f"-DKroton_DIR={config[0].parent}"])
+    run(["cmake", "--build", folder / "build"])
+    env = dict(os.environ, KROTON_CACHE_DIR=str(folder / "cache"))
+    assert run([folder / "build/consumer"], env=env).split()[:3] == ["11", "22", "33"]
+
+
+def check_subproject(root, build, scratch):
+    """As a subproject of Meson's it is found by its name and brings neither tests nor examples."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    (folder / "consumer.cpp").write_text(PROGRAM)
+    (folder / "meson.build").write_text(SUBPROJECT)
+    (folder / "subprojects").mkdir()
+    (folder / "subprojects/kroton").symlink_to(root)
+    options = json.loads(run(["meson", "introspect", "--buildoptions", build]))
+    llvm = next(option["value"] for option in options if option["name"] == "llvm")
+    run(["meson", "setup", folder / "build", folder, f"-Dkroton:llvm={llvm}"])
+    targets = json.loads(run(["meson", "introspect", "--targets", folder / "build"]))
+    names = {target["name"] for target in targets}
+    assert {"consumer", "kroton", "kroton-clang"} <= names, names
+    assert not any(name.startswith(("test-", "bench")) or name == "mlp" for name in names), names
+
+
 def main(root, build, *cxx):
     root, build = Path(root), Path(build).resolve()
     with tempfile.TemporaryDirectory(prefix="kroton-consumer-") as directory:
@@ -123,6 +170,8 @@ def main(root, build, *cxx):
         check(stage, found[0].parent, cxx, scratch)
         check_thread_sanitizer(stage, found[0].parent, cxx, scratch)
         check_command(stage, scratch)
+        check_cmake(stage, scratch)
+        check_subproject(root.resolve(), build, scratch)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ die() { printf 'install-deps: %s\n' "$*" >&2; exit 1; }
 # A word may name alternatives: a|b is there when one of them is, and a is what gets installed.
 base_packages=(g++ meson ninja-build 'pkg-config|pkgconf' python3 libfmt-dev libspdlog-dev catch2
   libsodium-dev zlib1g-dev libcurl4-openssl-dev libopenblas0-pthread libcli11-dev libzydis-dev nlohmann-json3-dev)
-# A store to test the HTTP level with, certificates for it, and CPUs older than this one; libFuzzer
-# comes besides, with the LLVM in use.
-test_packages=(nginx openssl qemu-user)
+# A store to test the HTTP level with, certificates for it, CPUs older than this one, and what other
+# projects build with; libFuzzer comes besides, with the LLVM in use.
+test_packages=(nginx openssl qemu-user cmake)
 llvm_packages() { printf '%s\n' "llvm-$1-dev" "libclang-$1-dev" "clang-$1"; }
 
 is_installed() {

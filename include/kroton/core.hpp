@@ -4,6 +4,9 @@
 ///
 ///   #include <kroton/core.hpp>
 ///   #include <kroton/ops/indexing.hpp>
+#if __cplusplus < 202002L
+#error "Kroton needs C++20: compile with -std=c++20 or later"
+#endif
 #include <kroton/array.hpp>
 #include <kroton/cache.hpp>
 #include <kroton/device.hpp>
