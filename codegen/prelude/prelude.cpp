@@ -97,4 +97,29 @@ std::vector<std::string_view> prelude_names_in(std::string_view text, Dialect di
   return names;
 }
 
+WithoutPrelude without_prelude(std::string_view text, Dialect dialect) {
+  WithoutPrelude rest;
+  std::size_t at = 0; // what is before it has been looked at
+  int line = 1;
+  for (const PreludeEntry& entry : table_of(dialect).entries) {
+    const std::size_t found = text.find(entry.text, at);
+    if (found == text.npos) continue;
+    // With the line that is left empty behind it.
+    std::size_t end = found + entry.text.size();
+    if (end < text.size() && text[end] == '\n') ++end;
+    const auto lines_in = [&](std::size_t from, std::size_t to) {
+      return static_cast<int>(std::count(text.begin() + static_cast<std::ptrdiff_t>(from),
+                                         text.begin() + static_cast<std::ptrdiff_t>(to), '\n'));
+    };
+    rest.text += text.substr(at, found - at);
+    line += lines_in(at, found);
+    rest.names.push_back(entry.name);
+    rest.removed.emplace_back(line, lines_in(found, end));
+    line += rest.removed.back().second;
+    at = end;
+  }
+  rest.text += text.substr(at);
+  return rest;
+}
+
 } // namespace kroton::codegen

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kroton::codegen {
@@ -32,5 +33,15 @@ std::vector<std::string_view> prelude_names(Dialect dialect = Dialect::cpu);
 /// among them when one of its aliases (`f32`, `i64`, …) occurs.
 std::vector<std::string_view> prelude_names_in(std::string_view text,
                                                Dialect dialect = Dialect::cpu);
+
+/// A text, and what of the prelude it has.
+struct WithoutPrelude {
+  std::string text;                    ///< the rest
+  std::vector<std::string_view> names; ///< of the fragments that were in it
+  /// Lines that were taken out: where in the text as it was, counted from 1, and how many.
+  std::vector<std::pair<int, int>> removed;
+};
+/// `text`, which has the fragments that it needs in the prelude's order, without them.
+WithoutPrelude without_prelude(std::string_view text, Dialect dialect = Dialect::cpu);
 
 } // namespace kroton::codegen

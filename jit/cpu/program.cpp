@@ -253,7 +253,7 @@ void CpuProgram::watch_step(const BoundStep& s, CpuFrame& f, CallRuntime& runtim
                             const Watcher& watcher) const {
   const Moment moment{plan().steps[static_cast<std::size_t>(s.number)],
                       [&](int buffer) { return view(buffer, f).copy(); },
-                      [&](const ir::DimNode& leaf) { return size_of(leaf, f); }};
+                      [&](const ir::DimNode& leaf) { return size_of(leaf, f); }, [] {}};
   watcher.before(moment);
   run_step(s, f, runtime);
   watcher.after(moment);

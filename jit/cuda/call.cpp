@@ -354,7 +354,8 @@ void CudaProgram::Call::run_watched(const Watcher& watcher) {
   clear_records(stream);
   for (std::size_t i = 0; i < p_.steps_.size(); ++i) {
     const Moment moment{p_.plan().steps[i], [&](int buffer) { return fetched(buffer); },
-                        [&](const ir::DimNode& leaf) { return p_.size_of(leaf, f_); }};
+                        [&](const ir::DimNode& leaf) { return p_.size_of(leaf, f_); },
+                        [&] { f_.queue.synchronize(); }};
     watcher.before(moment);
     run_step(i, stream);
     if (p_.steps_[i].record) check_records();

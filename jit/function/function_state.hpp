@@ -20,6 +20,7 @@ public:
   FunctionStats stats() const;
   std::string source() const;
   std::string explain() const;
+  std::string explain(std::span<const Array> arguments) const;
 
 private:
   std::shared_ptr<Versions> versions_; ///< shared with background work on them

@@ -1,8 +1,12 @@
 /// What a Function says about itself: source, statistics, the story of its compilation.
+#include <algorithm>
 #include <map>
 #include <set>
 
+#include "codegen/prelude/prelude.hpp"
 #include "jit/function/function_state.hpp"
+#include "jit/report/amounts.hpp"
+#include "jit/report/widening.hpp"
 
 namespace kroton::jit {
 
@@ -63,18 +67,81 @@ VersionStats stats_of(const Compiled& version, const Signature& signature) {
   return s;
 }
 
-std::string source_of(const Program& p) {
-  std::string text;
-  const std::vector<LoadedKernel> loaded = p.loaded();
-  for (std::size_t i : distinct_kernels(loaded)) {
-    text += fmt::format("{}// ---- kernel {:.12}{}\n", text.empty() ? "" : "\n",
-                        loaded[i].digest.hex(), loaded[i].code ? "" : ", deferred");
-    text += *p.texts().kernels[i].text;
-    if (p.texts().notes[i].empty()) continue;
-    text += "\n// Where the lines of this kernel come from:\n";
-    for (const auto& [line, what] : p.texts().notes[i])
-      text += fmt::format("//   line {}: {}\n", line, what);
+/// The texts of some programs as one: what kernels take from the prelude once, in front.
+class SourceText {
+public:
+  explicit SourceText(codegen::Dialect dialect) : dialect_(dialect) {}
+
+  void add(std::string text) { pieces_.push_back({std::move(text), {}, {}}); }
+  void add(const Program& p) {
+    const std::vector<LoadedKernel> loaded = p.loaded();
+    for (std::size_t i : distinct_kernels(loaded)) {
+      codegen::WithoutPrelude own = codegen::without_prelude(*p.texts().kernels[i].text, dialect_);
+      names_.insert(own.names.begin(), own.names.end());
+      add(fmt::format("\n// ---- kernel {:.12}{}\n", loaded[i].digest.hex(),
+                      loaded[i].code ? "" : ", deferred"));
+      pieces_.push_back({std::move(own.text), p.texts().notes[i], std::move(own.removed)});
+    }
   }
+
+  std::string text() const {
+    const std::vector<std::string_view> names(names_.begin(), names_.end());
+    std::string text;
+    if (!names.empty())
+      text =
+          "// ---- functions that the kernels below use\n" + codegen::prelude_for(names, dialect_);
+    for (const Piece& piece : pieces_) {
+      const auto before = static_cast<int>(std::ranges::count(text, '\n'));
+      text += piece.text;
+      if (piece.notes.empty()) continue;
+      text += "\n// Where lines of this text come from:\n";
+      for (const auto& [line, what] : piece.notes) {
+        int gone = 0;
+        for (const auto& [at, lines] : piece.removed) gone += at < line ? lines : 0;
+        text += fmt::format("//   line {}: {}\n", before + line - gone, what);
+      }
+    }
+    return text;
+  }
+
+private:
+  struct Piece {
+    std::string text;
+    std::vector<std::pair<int, std::string>> notes; ///< lines counted in the text as it was
+    std::vector<std::pair<int, int>> removed;
+  };
+  codegen::Dialect dialect_;
+  std::set<std::string_view> names_;
+  std::vector<Piece> pieces_;
+};
+
+/// What was not fused, by reason: one line for each, however many pairs of ops it holds for.
+std::string not_fused(const plan::Plan& plan) {
+  struct Pairs {
+    std::string why;
+    std::vector<std::string> which; ///< each once
+    int count = 0;
+  };
+  std::vector<Pairs> reasons;
+  for (const plan::Cut& c : plan.cuts) {
+    auto of = std::ranges::find(reasons, c.why, &Pairs::why);
+    if (of == reasons.end()) of = reasons.insert(of, Pairs{std::string(c.why), {}});
+    ++of->count;
+    const ir::GraphNode &from = plan.graph[c.producer], &to = plan.graph[c.consumer];
+    std::string pair =
+        fmt::format("{} ({}) into {} ({})", from.op->name, support::describe(from.where),
+                    to.op->name, support::describe(to.where));
+    if (std::ranges::find(of->which, pair) == of->which.end()) of->which.push_back(std::move(pair));
+  }
+  std::string text = reasons.empty() ? "" : "\nnot fused\n";
+  constexpr std::size_t most = 4;
+  for (const Pairs& r : reasons)
+    text += fmt::format(
+        "  {} x {}: {}{}\n", r.count, r.why,
+        fmt::join(r.which.begin(),
+                  r.which.begin() + static_cast<std::ptrdiff_t>(std::min(most, r.which.size())),
+                  ", "),
+        r.which.size() > most ? fmt::format(" and {} more places", r.which.size() - most) : "");
   return text;
 }
 
@@ -112,20 +179,26 @@ FunctionStats FunctionState::stats() const {
 }
 
 std::string FunctionState::source() const {
-  std::string text = source_of(*compiled().program);
-  for (const auto& version : versions_->special())
-    text += fmt::format("\n// ==== version for {}\n\n{}",
-                        describe_sizes(version->assumptions, signature()),
-                        source_of(*version->program));
-  return text;
+  const Program& general = *compiled().program;
+  SourceText text(general.texts().device ? codegen::Dialect::cuda : codegen::Dialect::cpu);
+  text.add(general);
+  for (const auto& version : versions_->special()) {
+    text.add(fmt::format("\n// ==== version for {}\n",
+                         describe_sizes(version->assumptions, signature())));
+    text.add(*version->program);
+  }
+  return text.text();
 }
 
 std::string FunctionState::explain() const {
   const FunctionStats told = stats();
   const Program& p = *compiled().program;
   const plan::Plan& plan = p.plan();
-  std::string text = fmt::format("function {} ({})\n\nrules fired\n", signature().name,
-                                 support::describe(signature().where));
+  std::string text =
+      fmt::format("function {} ({})\n\n", signature().name, support::describe(signature().where));
+  const std::vector<std::string> wide = widenings(signature());
+  if (!wide.empty()) text += fmt::format("widened\n  {}\n\n", fmt::join(wide, "\n  "));
+  text += "rules fired\n";
   std::map<std::string_view, std::pair<int, std::set<std::string>>> fired;
   for (const rewrite::Application& a : compiled().origin->get().report.applications) {
     auto& [count, places] = fired[a.rule];
@@ -148,12 +221,7 @@ std::string FunctionState::explain() const {
                         g.rows == 1 ? "is" : "es", g.levels, g.levels == 1 ? "" : "s",
                         fmt::join(members, " "));
   }
-  if (!plan.cuts.empty()) text += "\nnot fused\n";
-  for (const plan::Cut& c : plan.cuts)
-    text += fmt::format("  {} ({}) into {} ({}): {}\n", plan.graph[c.producer].op->name,
-                        support::describe(plan.graph[c.producer].where),
-                        plan.graph[c.consumer].op->name,
-                        support::describe(plan.graph[c.consumer].where), c.why);
+  text += not_fused(plan);
   text += "\n" + plan.to_string();
   text += "\nkernels\n";
   const std::vector<std::size_t> distinct = distinct_kernels(p.loaded());
@@ -177,6 +245,11 @@ std::string FunctionState::explain() const {
                         v.kernels == 1 ? "" : "s", v.compiled, v.ms,
                         v.is_background ? "in the background" : "while a call waited");
   return text;
+}
+
+std::string FunctionState::explain(std::span<const Array> arguments) const {
+  const std::string amounts = measured_amounts(*versions_, arguments);
+  return explain() + amounts;
 }
 
 } // namespace kroton::jit

@@ -46,6 +46,7 @@ public:
     const plan::Step& step;
     std::function<Array(int buffer)> value; ///< a copy of what a buffer holds now
     std::function<std::int64_t(const ir::DimNode&)> size_of;
+    std::function<void()> finish; ///< returns when what was started before is done
   };
   struct Watcher {
     std::function<void(const Moment&)> before, after;
