@@ -85,8 +85,8 @@ void read_timeout(CacheOptions& options) {
         ->warn("KROTON_CACHE_TIMEOUT_MS={} has no effect; use a number from 1 to 600000", text);
     return;
   }
-  options.url_timeout = std::chrono::milliseconds(ms);
-  options.url_connect_timeout = std::min(options.url_connect_timeout, options.url_timeout);
+  options.url_timeout_ms = ms;
+  options.url_connect_timeout_ms = std::min(options.url_connect_timeout_ms, options.url_timeout_ms);
 }
 
 /// Without the `memory_only` that KROTON_CACHE may ask for.
@@ -139,7 +139,8 @@ Store::Options Store::Options::from(const CacheOptions& wanted) {
   options.directory = wanted.directory;
   options.signing_key = wanted.signing_key;
   options.config = wanted.config_directory;
-  Bounds bounds{.timeout = wanted.url_timeout, .max_bytes = wanted.max_url_bytes};
+  Bounds bounds{.timeout = std::chrono::milliseconds(wanted.url_timeout_ms),
+                .max_bytes = wanted.max_url_bytes};
   bounds.is_read_only = true;
   for (const std::string& path : wanted.path) {
     const Ownership ownership = wanted.trusts_unsigned_path ? Ownership::checked : Ownership::any;
@@ -151,14 +152,15 @@ Store::Options Store::Options::from(const CacheOptions& wanted) {
   bounds.is_read_only = false;
   if (!wanted.url.empty()) {
     warn_of_open_url(wanted);
-    options.shared.push_back({std::make_shared<HttpLevel>(HttpOptions{
-                                  .url = wanted.url,
-                                  .certificates = wanted.certificates,
-                                  .max_bytes = wanted.max_url_bytes,
-                                  .connect_timeout = wanted.url_connect_timeout,
-                                  .timeout = wanted.url_timeout,
-                              }),
-                              wanted.trusts_unsigned_url});
+    options.shared.push_back(
+        {std::make_shared<HttpLevel>(HttpOptions{
+             .url = wanted.url,
+             .certificates = wanted.certificates,
+             .max_bytes = wanted.max_url_bytes,
+             .connect_timeout = std::chrono::milliseconds(wanted.url_connect_timeout_ms),
+             .timeout = std::chrono::milliseconds(wanted.url_timeout_ms),
+         }),
+         wanted.trusts_unsigned_url});
   }
   for (const auto& level : wanted.levels)
     options.shared.push_back(

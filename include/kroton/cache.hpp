@@ -11,7 +11,6 @@
 /// the HTTP store, then `levels`. What one of them has is kept in those before it. The cache never
 /// fails outward: at worst it is a miss. docs/cache-format.md is the contract of the entries,
 /// docs/threat-model.md says what is promised.
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -22,7 +21,7 @@
 namespace kroton {
 
 /// A store of your own: a class of three functions, called by several threads of Kroton's own at
-/// once; a call longer than CacheOptions::url_timeout is not waited for. What it returns is
+/// once; a call longer than CacheOptions::url_timeout_ms is not waited for. What it returns is
 /// verified like everything else, so it needs to be neither right nor honest.
 ///
 ///   struct Redis : kt::CacheLevel {
@@ -74,9 +73,10 @@ struct CacheOptions {
   std::uint64_t max_bytes = std::uint64_t{1} << 30;         ///< of entries in `directory`
   std::uint64_t max_memory_bytes = std::uint64_t{64} << 20; ///< of artifacts in this process
   std::uint64_t max_url_bytes = std::uint64_t{64} << 20;    ///< of an entry not in `directory`
-  /// For a connection to the HTTP store; and for a look-up in `path`, `url` or `levels`, as well as
-  /// for what all take beyond 100 ms each. A level that takes longer is off for this process.
-  std::chrono::milliseconds url_connect_timeout{1000}, url_timeout{5000};
+  /// In milliseconds: for a connection to the HTTP store; and for a look-up in `path`, `url` or
+  /// `levels`, as well as for what all take beyond 100 ms each. A level that takes longer is off
+  /// for this process.
+  std::int64_t url_connect_timeout_ms = 1000, url_timeout_ms = 5000;
 
   bool operator==(const CacheOptions&) const = default;
 

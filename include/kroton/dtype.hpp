@@ -1,11 +1,12 @@
 #pragma once
-/// Element types, NumPy's promotion between them, and their C++ counterparts.
+/// Element types, promotion between them, and their C++ counterparts.
 ///
-///   promote(DType::i32, DType::f32) == DType::f64     // as NumPy
+///   promote(DType::i64, DType::f32) == DType::f32     // a float keeps its dtype beside integers
 ///   dtype_of<float> == DType::f32
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <iterator>
 #include <span>
 #include <string_view>
@@ -89,6 +90,7 @@ static_assert(are_complete(dtype_rows));
 
 /// "bool", "i8", …, "f64".
 constexpr std::string_view to_string(DType t) noexcept { return row_of(t).name; }
+std::ostream& operator<<(std::ostream&, DType);
 /// The inverse of `to_string`; throws TypeError for anything else.
 DType parse_dtype(std::string_view);
 
@@ -105,17 +107,50 @@ constexpr bool is_unsigned_int(DType t) noexcept {
 }
 constexpr bool is_integer(DType t) noexcept { return is_signed_int(t) || is_unsigned_int(t); }
 
-/// The dtype of `a op b` for two arrays: NumPy's `promote_types`
-/// (i32 with f32 is f64, u64 with any signed integer is f64). docs/dtypes.md has the table.
-DType promote(DType a, DType b) noexcept;
+/// Which dtype an op has whose operands have two. docs/dtypes.md has the tables.
+enum class Promotion : std::uint8_t {
+  /// A float keeps its dtype beside integers of any size, as in C++: f32 * i64 is f32. A `float` in
+  /// an expression counts as f32, a `double` as f64 where nothing else says how wide floats are.
+  standard,
+  /// NumPy 2: f32 * i64 is f64, the smallest dtype that holds the values of both; every floating
+  /// literal counts as f64 beside integers.
+  numpy,
+};
 
-/// The kind of a C++ literal mixed with an expression: it adapts to the expression's dtype
-/// where it can ("weak" promotion), so `0.1f * f64` stays f64 and `2 * f32` stays f32.
-enum class WeakKind : std::uint8_t { bool_, integer, floating };
+/// While it lives, the calling thread builds expressions by another rule of promotion. It changes
+/// nothing in expressions that are there already, nor how they are computed.
+///
+///   const kt::UsePromotion rule(kt::Promotion::numpy);
+///   auto y = x * kt::arange(n);                       // f64 for an x of f32
+class UsePromotion {
+public:
+  explicit UsePromotion(Promotion rule) noexcept;
+  UsePromotion(const UsePromotion&) = delete;
+  UsePromotion& operator=(const UsePromotion&) = delete;
+  ~UsePromotion();
 
-/// The dtype of `literal op b`: b's own unless the literal's kind is higher
-/// (an integer with bool gives i64, a floating one with an integer or bool gives f64).
-DType promote_weak(WeakKind literal, DType b) noexcept;
+private:
+  Promotion before_;
+};
+/// The rule by which the calling thread builds expressions now.
+Promotion current_promotion() noexcept;
+
+/// The dtype of `a op b` for two arrays: of integers or of floats the smallest that holds the
+/// values of both, f64 if there is none (u64 with any signed integer); of a float and an integer
+/// what the rule says.
+DType promote(DType a, DType b, Promotion rule = current_promotion()) noexcept;
+
+/// The kind of a C++ number mixed with an expression: it adapts to the expression's dtype where it
+/// can ("weak" promotion), so `0.1f * f64` stays f64 and `2 * f32` stays f32. Of several numbers,
+/// the last of these kinds says what they count as.
+enum class WeakKind : std::uint8_t { bool_, integer, floating, f32 };
+
+/// The dtype of a number with no expression beside it: bool, i64, f64, f32 (f64 by NumPy's rule).
+DType dtype_of_weak(WeakKind literal, Promotion rule = current_promotion()) noexcept;
+
+/// The dtype of `literal op b`: b's own unless the literal's kind is higher (an integer with bool,
+/// a floating one with an integer or bool), then that of the literal alone.
+DType promote_weak(WeakKind literal, DType b, Promotion rule = current_promotion()) noexcept;
 
 namespace detail {
 template <class T> consteval DType dtype_for() {

@@ -4,6 +4,9 @@
 ///   auto x = kt::matrix<float>("x");            // f32[?,?]
 ///   auto y = kt::exp(2 * x) + 1;                // still f32: literals adapt
 ///   y.rank();                                   // 2
+///   y[{0, kt::Range{1, {}}}];                   // f32[?], as kt::index
+#include <initializer_list>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -20,14 +23,26 @@ namespace ir {
 struct Node;
 }
 
+struct IndexItem;
+
 /// A value to be computed: a dtype, a shape of dims, and the op and inputs that give it.
 class Expr {
 public:
+  /// Nothing yet, to be assigned to: any other use throws GraphError.
+  Expr() noexcept = default;
+
   DType dtype() const;
   int rank() const;
   const std::vector<Dim>& shape() const;
-  /// The size of an axis as a scalar i64 expression; negative axes count from the end.
+  /// The size of an axis as a scalar i64 expression, to compute with: `sum(x) / x.dim(0)`; negative
+  /// axes count from the end. `shape()[0]` is the same size as a Dim, to give shapes with. Either
+  /// is taken where the other is.
   Expr dim(int axis, Location where = Location::current()) const;
+  /// As `kroton::index`: `x[i]` is element i (row i of a matrix) for a number or an expression,
+  /// `x[Range{1, {}}]` x without its first; `x[{i, j}]` has an item for each of the leading axes,
+  /// `{}` being the whole of one and `{1, 5}` a range: `x[{{}, {1, 5}}]`.
+  Expr operator[](const IndexItem& item) const;
+  Expr operator[](std::initializer_list<IndexItem> items) const;
   /// The name given to an input or shared variable; empty for computed values.
   const std::string& name() const;
   /// "x f32[?,784]".
@@ -45,8 +60,22 @@ public:
   bool is(const Expr& other) const noexcept { return node_ == other.node_; }
 
 private:
+  const ir::Node& required() const;
+
   std::shared_ptr<const ir::Node> node_;
 };
+
+/// As `to_string`.
+std::ostream& operator<<(std::ostream&, const Expr&);
+
+namespace detail {
+/// Throws GraphError for an Expr that nothing was assigned to.
+[[noreturn]] void throw_empty(const char* op, Location where);
+inline void require_given(const Expr& e, const char* op, Location where) {
+  if (e.node() == nullptr) [[unlikely]]
+    throw_empty(op, where);
+}
+} // namespace detail
 
 /// A C++ number before it meets an expression. It adapts to the expression's dtype.
 struct Literal {
@@ -56,15 +85,20 @@ struct Literal {
   bool is_unsigned = false;
 };
 
-/// What every op takes: an expression or a C++ number, with the place where it was written.
+/// What every op takes: an expression, a dim or a C++ number, with the place where it was written.
 /// Never named by users; conversions to it happen in the call.
 struct Operand {
-  Operand(const Expr& e, Location at = Location::current()) : expr(e), where(at) {} // NOLINT
+  Operand(const Expr& e, Location at = Location::current()) : expr(e), where(at) { // NOLINT
+    detail::require_given(e, "operand", at);
+  }
+  Operand(const Dim& size, Location at = Location::current()); // NOLINT
   template <class T>
   requires std::is_arithmetic_v<T> Operand(T v, Location at = Location::current())
-      : expr(nullptr), where(at) { // NOLINT
+      : where(at) { // NOLINT
     if constexpr (std::is_same_v<T, bool>)
       literal = {WeakKind::bool_, v ? 1.0 : 0.0, v};
+    else if constexpr (std::is_same_v<T, float>)
+      literal = {WeakKind::f32, double(v)};
     else if constexpr (std::is_floating_point_v<T>)
       literal = {WeakKind::floating, double(v)};
     else

@@ -3,9 +3,11 @@
 ///
 ///   auto x = kt::vector<float>("x"), y = kt::vector<float>("y");
 ///   kt::Function f = kt::function({x, y}, {2 * x + y});
-///   std::vector<kt::Array> out = f({xs, ys});
+///   kt::Array out = f(xs, ys);
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
+#include <iosfwd>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,6 +20,24 @@ namespace kroton {
 namespace jit {
 class FunctionState;
 }
+
+/// What a call gives: the results in order. Where there is one, it is the array, and the number if
+/// that has one element: `float loss = step(x, y);`.
+class Results : public std::vector<Array> {
+public:
+  Results() = default;
+  Results(std::vector<Array> arrays) noexcept : vector(std::move(arrays)) {} // NOLINT
+
+  /// Throws ShapeError if there are more results than one, or none.
+  operator Array() const { return only(); } // NOLINT
+  /// As `Array::item`: also TypeError for another dtype, and ShapeError for another numel than 1.
+  template <Element T> operator T() const { return only().template item<T>(); } // NOLINT
+
+private:
+  const Array& only() const;
+};
+/// The arrays, one below the other.
+std::ostream& operator<<(std::ostream&, const Results&);
 
 /// One generated kernel of a function: `for (auto& k : f.stats().per_kernel) std::cout <<
 /// k.title;`.
@@ -66,18 +86,32 @@ struct FunctionStats {
   std::vector<VersionStats> versions; ///< those kept, not counted in the figures above
 };
 
+namespace detail {
+template <class T>
+inline constexpr bool is_argument =
+    std::convertible_to<const T&, Array> && !std::derived_from<T, std::vector<Array>>;
+}
+
 /// Compiled code. Copies share it. Safe to call from many threads at once; calls that apply
 /// updates to the same shared variables take turns.
 class Function {
 public:
+  /// None yet, to be assigned to: any other use throws GraphError.
+  Function() noexcept = default;
+
   /// Runs on `arguments`, one for each input: exact dtype, any strides (those that are not dense
   /// are copied first), sizes as the inputs say. Throws TypeError, ShapeError or IndexError; then
   /// no update has been applied. In Mode::verify also InternalError, naming a wrong rule or kernel.
   /// On a GPU also DeviceError, and CompileError if a deferred kernel that the sizes need (see
   /// `FunctionStats::deferred`) cannot be compiled; calls that do not want it continue working.
-  std::vector<Array> operator()(std::span<const Array> arguments) const;
-  std::vector<Array> operator()(std::initializer_list<Array> arguments) const {
+  Results operator()(std::span<const Array> arguments) const;
+  Results operator()(std::initializer_list<Array> arguments) const {
     return (*this)(std::span(arguments.begin(), arguments.size()));
+  }
+  /// The same: `f(x, y)`; a number is an array of rank 0 and its own dtype.
+  template <class... A>
+  requires(detail::is_argument<A>&&...) Results operator()(const A&... arguments) const {
+    return (*this)({Array(arguments)...});
   }
   /// As above, writing the results into arrays that are given. Throws TypeError for another dtype
   /// than the output's and for an array that is read-only, ShapeError for another shape and for
@@ -90,6 +124,12 @@ public:
     call_into(std::span(arguments.begin(), arguments.size()),
               std::span(outputs.begin(), outputs.size()));
   }
+  void call_into(std::span<const Array> arguments, std::initializer_list<Array> outputs) const {
+    call_into(arguments, std::span(outputs.begin(), outputs.size()));
+  }
+  void call_into(std::initializer_list<Array> arguments, std::span<const Array> outputs) const {
+    call_into(std::span(arguments.begin(), arguments.size()), outputs);
+  }
 
   const std::string& name() const;
   /// The generated source of all kernels, with comments that map lines to yours; then that of the
@@ -99,6 +139,13 @@ public:
   /// What was rewritten, fused (and what was not, and why), where buffers live, and how each
   /// kernel runs and was got.
   std::string explain() const;
+  /// The same with the amounts of a call with these arguments: for each step its bytes, operations
+  /// and time, the median of some calls, beside the time that the machine's memory needs for the
+  /// bytes. Shared variables have their old values afterwards. Throws as a call does.
+  std::string explain(std::span<const Array> arguments) const;
+  std::string explain(std::initializer_list<Array> arguments) const {
+    return explain(std::span(arguments.begin(), arguments.size()));
+  }
   /// The optimised graph as indented text, and as Graphviz.
   std::string graph() const;
   std::string graph_dot() const;
@@ -108,8 +155,13 @@ public:
       : state_(std::move(state)) {}
 
 private:
+  friend std::ostream& operator<<(std::ostream&, const Function&);
+  jit::FunctionState& required(const char* op) const;
+
   std::shared_ptr<jit::FunctionState> state_;
 };
+/// Name, inputs and outputs: "step(x f32[?,2], y f32[?]) -> (f32[])".
+std::ostream& operator<<(std::ostream&, const Function&);
 
 /// Compiles `outputs` as a function of `inputs`.
 ///
@@ -125,8 +177,11 @@ private:
 Function function(std::vector<Expr> inputs, std::vector<Expr> outputs, Options options = {},
                   Location where = Location::current());
 /// The same with one output.
-Function function(std::vector<Expr> inputs, Expr output, Options options = {},
-                  Location where = Location::current());
+template <std::derived_from<Expr> E>
+Function function(std::vector<Expr> inputs, const E& output, Options options = {},
+                  Location where = Location::current()) {
+  return function(std::move(inputs), std::vector<Expr>{output}, std::move(options), where);
+}
 
 /// "0.1.0".
 const char* version() noexcept;

@@ -1,6 +1,6 @@
 #pragma once
 /// NumPy's `.npy` files: `kt::save_npy("w.npy", w.get())`, then `np.load("w.npy")`, and back.
-#include <filesystem>
+#include <string>
 
 #include <kroton/array.hpp>
 
@@ -11,7 +11,7 @@ namespace kroton {
 /// A file in Fortran order gives an array with the matching strides; bytes of bools other than 0
 /// become 1. Throws FileError, naming the file and what it holds, for anything else, whatever its
 /// bytes; also for an array that there is no memory for.
-Array load_npy(const std::filesystem::path& path);
+Array load_npy(const std::string& path);
 
 /// Writes `array` in row-major order, format 1.0: `kt::save_npy("w.npy", w.get())`. A regular file
 /// appears whole or not at all: it is written beside `path` under a temporary name and then
@@ -19,6 +19,6 @@ Array load_npy(const std::filesystem::path& path);
 /// other hard links to that keep the old array. A symbolic link is followed and stays. Pipes,
 /// devices and the process's own descriptors (`/dev/stdout`) are written to as they are. Throws
 /// FileError if that fails, and for a file that the process may not write to.
-void save_npy(const std::filesystem::path& path, const Array& array);
+void save_npy(const std::string& path, const Array& array);
 
 } // namespace kroton

@@ -15,6 +15,9 @@ struct SharedState;
 /// A shared variable; usable wherever an expression is. Copies of the handle are the same variable.
 class Shared : public Expr {
 public:
+  /// None yet, to be assigned to: any other use throws GraphError.
+  Shared() noexcept = default;
+
   /// A copy of the current value. Waits for a running call that updates it.
   Array get() const;
   /// Replaces the value; throws TypeError or ShapeError unless dtype and shape match.

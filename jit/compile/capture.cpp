@@ -144,6 +144,8 @@ private:
 
 void check_update(const Signature& s, const Update& u) {
   const auto& [variable, value] = u;
+  for (const Expr* e : {static_cast<const Expr*>(&variable), &value})
+    detail::require_given(*e, s.name.c_str(), s.where);
   const std::vector<Expr> both{variable, value};
   if (value.dtype() != variable.dtype())
     support::fail<TypeError>(
@@ -186,6 +188,8 @@ bool add_steps(Signature& s, std::set<const ir::SharedState*>& updated) {
 Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs,
                          const Options& options, Location where) {
   Signature s{options.name, where, std::move(inputs), std::move(outputs), {}};
+  for (const std::vector<Expr>* given : {&s.inputs, &s.outputs})
+    for (const Expr& e : *given) detail::require_given(e, s.name.c_str(), where);
   std::set<const ir::SharedState*> updated;
   for (const Update& u : options.updates) {
     check_update(s, u);

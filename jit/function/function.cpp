@@ -31,8 +31,40 @@ std::vector<Array> FunctionState::call(std::span<const Array> arguments, const A
 
 } // namespace jit
 
-std::vector<Array> Function::operator()(std::span<const Array> arguments) const {
-  return state_->call(arguments, nullptr);
+const Array& Results::only() const {
+  if (size() != 1)
+    support::fail<ShapeError>("call", {.hint = "take one of them: f(x, y)[0]"},
+                              "{} results where one was expected", size());
+  return front();
+}
+
+std::ostream& operator<<(std::ostream& out, const Results& results) {
+  for (std::size_t i = 0; i < results.size(); ++i) out << (i == 0 ? "" : "\n") << results[i];
+  return out;
+}
+
+jit::FunctionState& Function::required(const char* op) const {
+  if (state_ == nullptr) [[unlikely]]
+    support::fail<GraphError>(op, {.hint = "assign what kroton::function() returns to it first"},
+                              "a Function that was made without a value has none yet");
+  return *state_;
+}
+
+std::ostream& operator<<(std::ostream& out, const Function& f) {
+  const jit::Signature& s = f.required("operator<<").signature();
+  const auto labels = [](const std::vector<Expr>& of) {
+    std::string text;
+    for (const Expr& e : of) text += (text.empty() ? "" : ", ") + e.label();
+    return text;
+  };
+  std::string results;
+  for (const Expr& e : s.outputs)
+    results += (results.empty() ? "" : ", ") + e.node()->type.to_string();
+  return out << fmt::format("{}({}) -> ({})", s.name, labels(s.inputs), results);
+}
+
+Results Function::operator()(std::span<const Array> arguments) const {
+  return required("call").call(arguments, nullptr);
 }
 
 namespace {
@@ -53,7 +85,8 @@ namespace {
 } // namespace
 
 void Function::call_into(std::span<const Array> arguments, std::span<const Array> outputs) const {
-  const auto& s = state_->signature();
+  jit::FunctionState& state = required("call_into");
+  const jit::Signature& s = state.signature();
   if (outputs.size() != s.outputs.size())
     support::fail<ShapeError>(
         s.name, {.place = support::describe(s.where), .hint = "give one array for each output"},
@@ -61,16 +94,21 @@ void Function::call_into(std::span<const Array> arguments, std::span<const Array
         s.outputs.size() == 1 ? "" : "s", outputs.size());
   if (outputs.size() > 1) require_apart(s, outputs);
   static const Array none;
-  state_->call(arguments, outputs.empty() ? &none : outputs.data());
+  state.call(arguments, outputs.empty() ? &none : outputs.data());
 }
 
-const std::string& Function::name() const { return state_->signature().name; }
-std::string Function::source() const { return state_->source(); }
-FunctionStats Function::stats() const { return state_->stats(); }
-std::string Function::explain() const { return state_->explain(); }
-std::string Function::graph() const { return state_->compiled().program->plan().graph.to_string(); }
+const std::string& Function::name() const { return required("name").signature().name; }
+std::string Function::source() const { return required("source").source(); }
+FunctionStats Function::stats() const { return required("stats").stats(); }
+std::string Function::explain() const { return required("explain").explain(); }
+std::string Function::explain(std::span<const Array> arguments) const {
+  return required("explain").explain(arguments);
+}
+std::string Function::graph() const {
+  return required("graph").compiled().program->plan().graph.to_string();
+}
 std::string Function::graph_dot() const {
-  return state_->compiled().program->plan().graph.to_dot();
+  return required("graph_dot").compiled().program->plan().graph.to_dot();
 }
 
 Function function(std::vector<Expr> inputs, std::vector<Expr> outputs, Options options,
@@ -81,11 +119,6 @@ Function function(std::vector<Expr> inputs, std::vector<Expr> outputs, Options o
   static_cast<void>(jit::thread_count());
   return Function(std::make_shared<jit::FunctionState>(
       jit::make_signature(std::move(inputs), std::move(outputs), options, where), options));
-}
-
-Function function(std::vector<Expr> inputs, Expr output, Options options, Location where) {
-  return function(std::move(inputs), std::vector<Expr>{std::move(output)}, std::move(options),
-                  where);
 }
 
 const char* version() noexcept { return KROTON_VERSION; }

@@ -340,8 +340,8 @@ private:
 
 } // namespace
 
-Array load_npy(const std::filesystem::path& path) {
-  const std::string file = path.string();
+Array load_npy(const std::string& file) {
+  const std::filesystem::path path(file);
   errno = 0;
   std::ifstream in(path, std::ios::binary);
   std::error_code error;
@@ -401,7 +401,7 @@ Array load_npy(const std::filesystem::path& path) {
   return header.is_fortran ? out.transpose() : out;
 }
 
-void save_npy(const std::filesystem::path& path, const Array& array) {
+void save_npy(const std::string& path, const Array& array) {
   const Array host = array.to_host(Location{});
   const Array dense =
       is_bool(host.dtype()) ? host.copy(Location{}) : host.contiguous(Location{}); // 0 and 1 alone

@@ -99,6 +99,8 @@ void check_arguments(const Expr& cost, const std::vector<Expr>& wrt, Location wh
     support::fail<TypeError>("grad", {.place = ir::place_of(where, {&e, 1}), .hint = hint}, "{} {}",
                              what, e.label());
   };
+  detail::require_given(cost, "grad", where);
+  for (const Expr& v : wrt) detail::require_given(v, "grad", where);
   if (!is_float(cost.dtype()))
     refuse_dtype(cost, "cast it to f32 or f64", "the cost must be floating, got");
   if (cost.rank() != 0)

@@ -8,16 +8,29 @@
 
 namespace kroton {
 
-DType Expr::dtype() const { return node_->type.dtype; }
-int Expr::rank() const { return node_->type.rank(); }
-const std::vector<Dim>& Expr::shape() const { return node_->type.shape; }
-const std::string& Expr::name() const { return node_->name; }
-Location Expr::where() const { return node_->where; }
+namespace detail {
+void throw_empty(const char* op, Location where) {
+  support::fail<GraphError>(
+      op, {.place = support::describe(where), .hint = "assign an expression to it first"},
+      "an Expr that was made without a value has none yet");
+}
+} // namespace detail
+
+const ir::Node& Expr::required() const {
+  detail::require_given(*this, "Expr", Location{});
+  return *node_;
+}
+
+DType Expr::dtype() const { return required().type.dtype; }
+int Expr::rank() const { return required().type.rank(); }
+const std::vector<Dim>& Expr::shape() const { return required().type.shape; }
+const std::string& Expr::name() const { return required().name; }
+Location Expr::where() const { return required().where; }
 
 std::string Expr::label() const {
-  const std::string type = node_->type.to_string();
-  return node_->name.empty() ? fmt::format("{} {}", node_->op->name, type)
-                             : node_->name + " " + type;
+  const ir::Node& n = required();
+  const std::string type = n.type.to_string();
+  return n.name.empty() ? fmt::format("{} {}", n.op->name, type) : n.name + " " + type;
 }
 
 namespace ir {
@@ -66,8 +79,8 @@ Node::~Node() {
   }
 }
 
-Expr make(const Op& op, Exprs inputs, Params params, Location where,
-          std::vector<Constraint> assumed) {
+std::shared_ptr<Node> make_node(const Op& op, Exprs inputs, Params params, Location where,
+                                std::vector<Constraint> assumed) {
   auto node = std::make_shared<Node>();
   node->constraints = std::move(assumed);
   node->op = &op;
@@ -78,7 +91,12 @@ Expr make(const Op& op, Exprs inputs, Params params, Location where,
   node->inputs = std::move(inputs);
   node->params = std::move(params);
   node->where = where;
-  return Expr(std::move(node));
+  return node;
+}
+
+Expr make(const Op& op, Exprs inputs, Params params, Location where,
+          std::vector<Constraint> assumed) {
+  return Expr(make_node(op, std::move(inputs), std::move(params), where, std::move(assumed)));
 }
 
 std::vector<const Expr*> topological_handles(std::span<const Expr> roots) {

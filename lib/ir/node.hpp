@@ -58,6 +58,7 @@ struct Node {
   std::vector<Constraint> constraints;
   std::string name; ///< inputs, shared variables and constants only
   Location where;
+  bool is_implied = false; ///< a conversion that nobody wrote: it brings operands to one dtype
 
   Node() = default;
   Node(const Node&) = delete;
@@ -88,6 +89,9 @@ struct SharedState {
 /// Builds a node of `op`, inferring its type; throws the row's errors, placed at `where`.
 Expr make(const Op& op, Exprs inputs, Params params, Location where,
           std::vector<Constraint> assumed = {});
+/// The same, to be completed before it is put into an Expr.
+std::shared_ptr<Node> make_node(const Op& op, Exprs inputs, Params params, Location where,
+                                std::vector<Constraint> assumed = {});
 
 /// Every node that `roots` reach, inputs before users, in an order that depends on the
 /// expressions alone.

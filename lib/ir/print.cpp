@@ -116,10 +116,14 @@ std::string Graph::to_dot() const {
 } // namespace ir
 
 std::string Expr::to_string() const {
+  detail::require_given(*this, "Expr", Location{});
   return ir::Graph::capture({this, 1}, ir::Graph::Unify::nothing).to_string();
 }
 std::string Expr::to_dot() const {
+  detail::require_given(*this, "Expr", Location{});
   return ir::Graph::capture({this, 1}, ir::Graph::Unify::nothing).to_dot();
 }
+std::ostream& operator<<(std::ostream& out, const Expr& e) { return out << e.to_string(); }
+std::ostream& operator<<(std::ostream& out, const Dim& d) { return out << d.to_string(); }
 
 } // namespace kroton

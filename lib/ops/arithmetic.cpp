@@ -325,6 +325,10 @@ Expr operator-(Operand a, Operand b) { return ops::elementwise(ops::sub, {&a, &b
 Expr operator*(Operand a, Operand b) { return ops::elementwise(ops::mul, {&a, &b}); }
 Expr operator/(Operand a, Operand b) { return ops::elementwise(ops::div, {&a, &b}); }
 Expr operator-(Operand a) { return ops::elementwise(ops::neg, {&a}); }
+Expr& operator+=(Expr& a, Operand b) { return a = Operand(a, b.where) + std::move(b); }
+Expr& operator-=(Expr& a, Operand b) { return a = Operand(a, b.where) - std::move(b); }
+Expr& operator*=(Expr& a, Operand b) { return a = Operand(a, b.where) * std::move(b); }
+Expr& operator/=(Expr& a, Operand b) { return a = Operand(a, b.where) / std::move(b); }
 Expr neg(Operand a) { return ops::elementwise(ops::neg, {&a}); }
 Expr floor_div(Operand a, Operand b) { return ops::elementwise(ops::floor_div, {&a, &b}); }
 Expr mod(Operand a, Operand b) { return ops::elementwise(ops::mod, {&a, &b}); }

@@ -53,14 +53,12 @@ Expr elementwise(const Op& op, std::initializer_list<const Operand*> operands) {
     if (!o->is_literal()) common = common ? promote(*common, o->expr.dtype()) : o->expr.dtype();
   }
   std::size_t i = 0;
+  std::optional<WeakKind> weak;
   for (const Operand* o : operands) {
     if (has_condition && i++ == 0) continue;
-    if (!o->is_literal()) continue;
-    const DType alone = o->literal.kind == WeakKind::bool_     ? DType::bool_
-                        : o->literal.kind == WeakKind::integer ? DType::i64
-                                                               : DType::f64;
-    common = common ? promote_weak(o->literal.kind, *common) : alone;
+    if (o->is_literal()) weak = std::max(weak.value_or(o->literal.kind), o->literal.kind);
   }
+  if (weak) common = common ? promote_weak(*weak, *common) : dtype_of_weak(*weak);
   const DType dtype = computing_dtype(op, *common, exprs, at);
   i = 0;
   for (const Operand* o : operands) {

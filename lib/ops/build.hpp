@@ -12,7 +12,7 @@ using ir::Op;
 
 /// Applies an elementwise op: promotes the operands as its row says and casts them.
 Expr elementwise(const Op& op, std::initializer_list<const Operand*> operands);
-/// The expression behind an operand; a literal alone becomes bool, i64 or f64.
+/// The expression behind an operand; a literal alone gets the dtype of its kind.
 Expr to_expr(const Operand& operand);
 Expr to_expr(const Operand& operand, DType dtype);
 /// The same, integers and bool as f64.
@@ -47,6 +47,9 @@ Expr restore_axes(const Expr& reduced, std::span<const std::int64_t> axes, Locat
 Expr sum_to(const Expr& g, const Expr& like, Location where);
 /// The scalar i64 expression of a dim.
 Expr dim_expr(const Dim& d, Location where);
+/// The size that a scalar expression gives, 0 where it is negative. Throws UnsupportedError, as
+/// `op`, for one that is not made of sizes, numbers and integer scalar inputs.
+Dim size_of(std::string_view op, const Expr& e, Location where);
 
 /// The shape of a broadcast result; requires dims that are not 1 to be equal.
 ir::DimList broadcast_shapes(ir::InferContext& context);

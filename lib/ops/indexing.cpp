@@ -431,31 +431,6 @@ const Op index_add_to{.name = "index-add-to",
 
 namespace {
 
-/// The value of an integer scalar expression as a dim, which may be negative, if it is made of
-/// sizes, numbers and inputs.
-std::optional<Dim> dim_of(const Expr& e) {
-  const ir::Node& n = *e.node();
-  if (n.type.rank() != 0 || !is_integer(n.type.dtype)) return std::nullopt;
-  if (n.op == &size) return n.params.as<SizeParams>().size;
-  if (n.op == &constant) {
-    const ir::Wide v = int_value(constant_in(n));
-    constexpr ir::Wide most = std::numeric_limits<std::int64_t>::max();
-    if (v > most || v < -most) return std::nullopt;
-    const Dim size(static_cast<std::int64_t>(v < 0 ? -v : v));
-    return v < 0 ? ir::dims::sub(Dim(0), size) : size;
-  }
-  if (n.op == &input) return ir::dims::scalar(n.params.as<InputParams>().leaf, n.name);
-  if (n.op == &cast) return dim_of(n.inputs[0]);
-  if (n.inputs.size() != 2) return std::nullopt;
-  const auto a = dim_of(n.inputs[0]), b = dim_of(n.inputs[1]);
-  if (!a || !b) return std::nullopt;
-  if (n.op == &add) return ir::dims::add(*a, *b);
-  if (n.op == &sub) return ir::dims::sub(*a, *b);
-  if (n.op == &mul) return ir::dims::mul(*a, *b);
-  if (n.op == &floor_div && b->is_static() && b->value() > 0) return ir::dims::floor_div(*a, *b);
-  return std::nullopt;
-}
-
 /// Position arrays as i64 of one common shape.
 std::vector<Expr> aligned(const std::vector<Expr>& positions, std::string_view op, Location where) {
   std::vector<const ir::Type*> types;
@@ -473,6 +448,7 @@ std::vector<Expr> aligned(const std::vector<Expr>& positions, std::string_view o
   const auto shape = broadcast_shapes(context);
   std::vector<Expr> result;
   for (const Expr& p : positions) {
+    detail::require_given(p, std::string(op).c_str(), where);
     // What an i64 does not hold is outside every axis, and must not wrap to a position inside.
     constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
     Expr e = p.dtype() == DType::u64 ? kroton::minimum({p, where}, {most, where}) : p;
@@ -506,15 +482,7 @@ Expr arange(Operand n) {
     return ir::make(ops::iota, {}, ops::SizeParams{Dim(std::max<std::int64_t>(length, 0))},
                     n.where);
   }
-  const auto d =
-      ir::with_place("arange", n.where, {&n.expr, 1}, [&] { return ops::dim_of(n.expr); });
-  if (!d)
-    support::fail<UnsupportedError>(
-        "arange",
-        {.place = ir::place_of(n.where, {&n.expr, 1}),
-         .hint = "use x.dim(axis), a number, or an integer scalar input, and + - * of them"},
-        "the length must be known before anything is computed, got {}", n.expr.label());
-  return ir::make(ops::iota, {}, ops::SizeParams{ir::dims::max(*d, Dim(0))}, n.where);
+  return ir::make(ops::iota, {}, ops::SizeParams{ops::size_of("arange", n.expr, n.where)}, n.where);
 }
 
 Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step, Location where) {
@@ -529,19 +497,25 @@ Expr arange(std::int64_t start, std::int64_t stop, std::int64_t step, Location w
 }
 
 Expr one_hot(Operand labels, std::int64_t classes, DType dtype) {
+  if (classes < 0) {
+    const Expr e = ops::to_expr(labels);
+    support::fail<ShapeError>(
+        "one_hot",
+        {.place = ir::place_of(labels.where, {&e, 1}),
+         .hint = "give the number of classes, at least the largest label + 1"},
+        "cannot make {} classes", classes);
+  }
+  return one_hot(std::move(labels), Dim(classes), dtype);
+}
+
+Expr one_hot(Operand labels, Dim classes, DType dtype) {
   const Location at = labels.where;
   const Expr e = ops::to_expr(labels);
   if (!is_integer(e.dtype()))
     support::fail<TypeError>(
         "one_hot", {.place = ir::place_of(at, {&e, 1}), .hint = "cast(labels, DType::i64)"},
         "labels must be integers, got {}", e.label());
-  if (classes < 0)
-    support::fail<ShapeError>(
-        "one_hot",
-        {.place = ir::place_of(at, {&e, 1}),
-         .hint = "give the number of classes, at least the largest label + 1"},
-        "cannot make {} classes", classes);
-  const Expr position = ir::make(ops::iota, {}, ops::SizeParams{Dim(classes)}, at);
+  const Expr position = ir::make(ops::iota, {}, ops::SizeParams{std::move(classes)}, at);
   const Expr column = expand_dims({ops::cast_to(e, DType::i64, at), at}, {-1});
   return cast({Operand(column, at) == Operand(position, at), at}, dtype);
 }
@@ -566,10 +540,10 @@ namespace {
 std::optional<std::int64_t> known_position(const IndexItem& item, const Dim& n) {
   if (!n.is_static()) return std::nullopt;
   ir::Wide p = 0;
-  if (const Expr* e = std::get_if<Expr>(&item)) {
+  if (const Expr* e = std::get_if<Expr>(&item.item)) {
     if (e->node()->op != &ops::constant || !is_integer(e->dtype())) return std::nullopt;
     p = ops::int_value(ops::constant_in(*e->node()));
-  } else if (const std::int64_t* number = std::get_if<std::int64_t>(&item)) {
+  } else if (const std::int64_t* number = std::get_if<std::int64_t>(&item.item)) {
     p = *number;
   } else {
     return std::nullopt;
@@ -584,7 +558,7 @@ std::optional<std::int64_t> known_position(const IndexItem& item, const Dim& n) 
 /// say in where those arrays' axes go, and stay.
 Expr without_known_positions(const Expr& e, std::vector<IndexItem>& items, Location where) {
   const auto is_array = [](const IndexItem& item) {
-    const Expr* p = std::get_if<Expr>(&item);
+    const Expr* p = std::get_if<Expr>(&item.item);
     return p && p->rank() > 0;
   };
   if (std::ranges::any_of(items, is_array)) return e;
@@ -592,7 +566,7 @@ Expr without_known_positions(const Expr& e, std::vector<IndexItem>& items, Locat
   std::vector<IndexItem> left;
   std::vector<bool> is_kept(static_cast<std::size_t>(e.rank()), true);
   for (std::size_t i = 0; i < items.size(); ++i) {
-    const Range* range = std::get_if<Range>(&items[i]);
+    const Range* range = std::get_if<Range>(&items[i].item);
     const auto p = known_position(items[i], e.shape()[i]);
     ranges.push_back(range ? *range : p ? Range{*p, *p + 1} : Range{});
     is_kept[i] = !p;
@@ -622,16 +596,16 @@ Expr index(Operand a, std::vector<IndexItem> items, Location where) {
   std::vector<std::int64_t> indexed, kept;
   for (std::size_t i = 0; i < static_cast<std::size_t>(e.rank()); ++i) {
     const IndexItem item = i < items.size() ? items[i] : IndexItem(Range{});
-    if (const Range* r = std::get_if<Range>(&item)) {
+    if (const Range* r = std::get_if<Range>(&item.item)) {
       ranges.push_back(*r);
       kept.push_back(static_cast<std::int64_t>(i));
       continue;
     }
     ranges.push_back({});
     indexed.push_back(static_cast<std::int64_t>(i));
-    const Expr* p = std::get_if<Expr>(&item);
-    positions.push_back(p ? *p
-                          : ops::integer_constant(DType::i64, std::get<std::int64_t>(item), where));
+    const Expr* p = std::get_if<Expr>(&item.item);
+    positions.push_back(
+        p ? *p : ops::integer_constant(DType::i64, std::get<std::int64_t>(item.item), where));
   }
   const bool has_ranges =
       std::ranges::any_of(ranges, [](const Range& r) { return r.start || r.stop || r.step != 1; });
@@ -661,6 +635,15 @@ Expr index(Operand a, std::vector<IndexItem> items, Location where) {
   for (int i = 0; i < position_rank; ++i) back.push_back(i);
   for (int i = position_rank + before; i < result.rank(); ++i) back.push_back(i);
   return transpose({result, where}, back);
+}
+
+Expr Expr::operator[](const IndexItem& item) const {
+  return index({*this, item.where}, {item}, item.where);
+}
+
+Expr Expr::operator[](std::initializer_list<IndexItem> items) const {
+  const Location at = items.size() == 0 ? Location{} : items.begin()->where;
+  return index({*this, at}, items, at);
 }
 
 } // namespace kroton

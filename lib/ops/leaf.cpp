@@ -185,7 +185,7 @@ Expr integer_constant(DType dtype, std::int64_t value, Location where) {
 Expr to_expr(const Operand& operand, DType dtype) {
   if (!operand.is_literal()) return operand.expr;
   const Literal& l = operand.literal;
-  if (l.kind == WeakKind::floating || is_float(dtype))
+  if (l.kind >= WeakKind::floating || is_float(dtype))
     return scalar_constant(dtype, l.floating, operand.where);
   const ir::Wide value =
       l.is_unsigned ? ir::Wide(static_cast<std::uint64_t>(l.integer)) : ir::Wide(l.integer);
@@ -204,25 +204,12 @@ Expr to_expr(const Operand& operand, DType dtype) {
 
 Expr to_expr(const Operand& operand) {
   if (!operand.is_literal()) return operand.expr;
-  switch (operand.literal.kind) {
-  case WeakKind::bool_:
-    return to_expr(operand, DType::bool_);
-  case WeakKind::integer:
-    return to_expr(operand, DType::i64);
-  case WeakKind::floating:
-    break;
-  }
-  return to_expr(operand, DType::f64);
+  return to_expr(operand, dtype_of_weak(operand.literal.kind));
 }
 
 Expr to_floating(const Operand& operand) {
   const Expr e = to_expr(operand);
   return is_float(e.dtype()) ? e : cast_to(e, DType::f64, operand.where);
-}
-
-Expr dim_expr(const Dim& d, Location where) {
-  if (d.is_static()) return integer_constant(DType::i64, d.value(), where);
-  return ir::make(size, {}, SizeParams{d}, where);
 }
 
 std::span<const Op* const> leaf_rows() {
@@ -231,18 +218,6 @@ std::span<const Op* const> leaf_rows() {
 }
 
 } // namespace ops
-
-Expr Expr::dim(int axis, Location where) const {
-  const int r = rank();
-  if (axis < -r || axis >= r) {
-    support::fail<ShapeError>("dim",
-                              {.place = ir::place_of(where, {this, 1}),
-                               .hint = r == 0 ? "a scalar has no axes"
-                                              : fmt::format("axes run from {} to {}", -r, r - 1)},
-                              "axis {} of {}, which has {} axes", axis, label(), r);
-  }
-  return ops::dim_expr(shape()[static_cast<std::size_t>(axis < 0 ? axis + r : axis)], where);
-}
 
 namespace {
 
@@ -298,6 +273,7 @@ Shared shared(const Array& value, std::string name, Location where) {
 }
 
 Array Shared::get() const {
+  detail::require_given(*this, "get", Location{});
   ir::wait_for_fork();
   std::shared_lock lock(state_->mutex);
   ir::check_whole(*state_);
@@ -306,6 +282,7 @@ Array Shared::get() const {
 
 void Shared::set(const Array& value, Location where) {
   const Expr& self = *this;
+  detail::require_given(self, "set", where);
   const auto place = ir::place_of(where, {&self, 1});
   if (value.dtype() != dtype()) {
     support::fail<TypeError>(

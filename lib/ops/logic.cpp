@@ -213,7 +213,9 @@ const Op cast{
 
 Expr cast_to(const Expr& e, DType dtype, Location where) {
   if (e.dtype() == dtype) return e;
-  return ir::make(cast, {e}, CastParams{dtype}, where);
+  auto node = ir::make_node(cast, {e}, CastParams{dtype}, where);
+  node->is_implied = true;
+  return Expr(std::move(node));
 }
 
 } // namespace ops
@@ -298,6 +300,9 @@ Expr operator!(Operand a) { return ops::elementwise(ops::logical_not, {&a}); }
 Expr where(Operand condition, Operand a, Operand b) {
   return ops::elementwise(ops::where, {&condition, &a, &b});
 }
-Expr cast(Operand a, DType dtype) { return ops::cast_to(ops::to_expr(a), dtype, a.where); }
+Expr cast(Operand a, DType dtype) {
+  const Expr e = ops::to_expr(a);
+  return e.dtype() == dtype ? e : ir::make(ops::cast, {e}, ops::CastParams{dtype}, a.where);
+}
 
 } // namespace kroton

@@ -159,6 +159,7 @@ std::vector<Expr>
 detail::map_over(const std::function<std::vector<Expr>(const std::vector<Expr>&)>& f,
                  const MappedAxes& in_axes, const std::vector<int>& out_axes,
                  const std::vector<Expr>& arguments, Location where) {
+  for (const Expr& argument : arguments) detail::require_given(argument, "vmap", where);
   if (in_axes.size() > arguments.size())
     support::fail<ShapeError>(
         "vmap", {.place = place_of(where, arguments), .hint = "give one axis an argument at most"},
@@ -184,6 +185,7 @@ detail::map_over(const std::function<std::vector<Expr>(const std::vector<Expr>&)
          .hint = "map over at least one argument, or call the function itself"},
         "no argument is mapped over");
   const std::vector<Expr> results = f(given);
+  for (const Expr& result : results) detail::require_given(result, "vmap", where);
   if (out_axes.size() > results.size())
     support::fail<ShapeError>(
         "vmap", {.place = place_of(where, results), .hint = "give one axis a result at most"},

@@ -1,10 +1,14 @@
 #include "lib/support/dtype.hpp"
 
+#include <ostream>
 #include <tuple>
+#include <utility>
 
 #include "lib/support/error.hpp"
 
 namespace kroton {
+
+std::ostream& operator<<(std::ostream& out, DType t) { return out << to_string(t); }
 
 DType parse_dtype(std::string_view name) {
   std::string hint, known;
@@ -21,7 +25,20 @@ DType parse_dtype(std::string_view name) {
                            name, known);
 }
 
-DType promote(DType a, DType b) noexcept {
+namespace {
+
+thread_local Promotion rule_of_thread = Promotion::standard;
+
+} // namespace
+
+UsePromotion::UsePromotion(Promotion rule) noexcept
+    : before_(std::exchange(rule_of_thread, rule)) {}
+UsePromotion::~UsePromotion() { rule_of_thread = before_; }
+
+Promotion current_promotion() noexcept { return rule_of_thread; }
+
+DType promote(DType a, DType b, Promotion rule) noexcept {
+  if (rule == Promotion::standard && is_float(a) != is_float(b)) return is_float(a) ? a : b;
   // The smallest dtype that holds both, an integer one if neither is a float; f64 if there is none.
   const auto cost = [](const DTypeRow& r) {
     return std::tuple(r.kind == DTypeKind::floating, r.size);
@@ -35,16 +52,25 @@ DType promote(DType a, DType b) noexcept {
   return best->dtype;
 }
 
-DType promote_weak(WeakKind literal, DType b) noexcept {
+DType dtype_of_weak(WeakKind literal, Promotion rule) noexcept {
   switch (literal) {
   case WeakKind::bool_:
-    return b;
+    return DType::bool_;
   case WeakKind::integer:
-    return is_bool(b) ? DType::i64 : b;
+    return DType::i64;
   case WeakKind::floating:
-    return is_float(b) ? b : DType::f64;
+    break;
+  case WeakKind::f32:
+    if (rule == Promotion::standard) return DType::f32;
+    break;
   }
-  return b;
+  return DType::f64;
+}
+
+DType promote_weak(WeakKind literal, DType b, Promotion rule) noexcept {
+  const bool is_higher =
+      literal >= WeakKind::floating ? !is_float(b) : literal == WeakKind::integer && is_bool(b);
+  return is_higher ? dtype_of_weak(literal, rule) : b;
 }
 
 } // namespace kroton

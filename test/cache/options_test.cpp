@@ -78,8 +78,8 @@ TEST_CASE("the environment names shared levels, whom they are believed from, and
   CHECK(plain.path.empty());
   CHECK(plain.url.empty());
   CHECK_FALSE((plain.trusts_unsigned_path || plain.trusts_unsigned_url));
-  CHECK(plain.url_timeout == 5s);
-  CHECK(plain.url_connect_timeout == 1s);
+  CHECK(plain.url_timeout_ms == 5000);
+  CHECK(plain.url_connect_timeout_ms == 1000);
 
   const Variable path("KROTON_CACHE_PATH", ":/image/kernels::/net/kernels:"),
       url("KROTON_CACHE_URL", "https://cache.example/kernels"), curl("CURL_CA_BUNDLE", "/curl.pem"),
@@ -89,14 +89,14 @@ TEST_CASE("the environment names shared levels, whom they are believed from, and
   CHECK(options.url == "https://cache.example/kernels");
   CHECK(options.certificates == "/curl.pem");
   CHECK((options.trusts_unsigned_path && options.trusts_unsigned_url));
-  CHECK(options.url_timeout == 300ms);
-  CHECK(options.url_connect_timeout == 300ms); // no longer than the whole
+  CHECK(options.url_timeout_ms == 300);
+  CHECK(options.url_connect_timeout_ms == 300); // no longer than the whole
   const Variable certificates("KROTON_CACHE_CA", "/own.pem"),
       of_url("KROTON_CACHE_UNSIGNED", "url"), long_timeout("KROTON_CACHE_TIMEOUT_MS", "60000");
   CHECK(CacheOptions::from_environment().certificates == "/own.pem");
   CHECK_FALSE(CacheOptions::from_environment().trusts_unsigned_path);
-  CHECK(CacheOptions::from_environment().url_timeout == 60s);
-  CHECK(CacheOptions::from_environment().url_connect_timeout == 1s);
+  CHECK(CacheOptions::from_environment().url_timeout_ms == 60000);
+  CHECK(CacheOptions::from_environment().url_connect_timeout_ms == 1000);
   CHECK(log.text().empty());
 }
 
@@ -127,7 +127,7 @@ TEST_CASE("values that the environment cannot have take no effect and are told o
     CAPTURE(text);
     const CapturedLog log;
     const Variable timeout("KROTON_CACHE_TIMEOUT_MS", text);
-    CHECK(CacheOptions::from_environment().url_timeout == 5s);
+    CHECK(CacheOptions::from_environment().url_timeout_ms == 5000);
     CHECK_THAT(log.text(), contains(std::string("KROTON_CACHE_TIMEOUT_MS=") + text +
                                     " has no effect; use a number from 1 to 600000"));
   }

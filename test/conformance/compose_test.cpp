@@ -85,7 +85,7 @@ public:
     Rng rng(outputs_.size() + static_cast<std::uint64_t>(t_));
     std::vector<Array> arguments;
     for (const Expr& e : inputs_) arguments.push_back(argument(e, rng));
-    const auto got = f(arguments), want = reference(inputs_, arguments, outputs_),
+    const std::vector<Array> got = f(arguments), want = reference(inputs_, arguments, outputs_),
                wide = reference(inputs_, arguments, outputs_, ir::Precision::flushed);
     for (std::size_t i = 0; i < want.size(); ++i) {
       INFO(what_[i] << " of " << to_string(t_) << " " << name_of(layout_));

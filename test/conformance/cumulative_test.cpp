@@ -30,7 +30,7 @@ void check_running_sums(DType t, const std::vector<Shape>& shapes) {
   const Function f = function({x}, outputs);
   for (const Shape& shape : shapes) {
     const Array given = whole_numbers(t, shape, 3);
-    const auto got = f({given}), want = reference({x}, {given}, outputs);
+    const std::vector<Array> got = f({given}), want = reference({x}, {given}, outputs);
     for (std::size_t i = 0; i < want.size(); ++i) {
       INFO(to_string(t) << ", " << given.label() << ", output " << i);
       CHECK(difference(got[i], want[i], {.checks_zero_sign = false}) == "");

@@ -151,7 +151,7 @@ TEST_CASE("a gather between two uses of a value keeps them apart",
   const std::vector<Array> arguments{
       Array::from({1.f, 2.f, 3.f, 4.f, 5.f, 6.f}, {3, 2}),
       Array::from({std::int64_t{-1}, std::int64_t{0}, std::int64_t{-1}, std::int64_t{1}})};
-  const auto got = f(arguments), want = reference(inputs, arguments, outputs);
+  const std::vector<Array> got = f(arguments), want = reference(inputs, arguments, outputs);
   for (std::size_t i = 0; i < got.size(); ++i)
     CHECK(difference(got[i], want[i], {.ulps = 4}) == "");
 }
@@ -190,7 +190,7 @@ TEST_CASE("buffers are reused without harm in a chain with many live values",
   CHECK(plan.slots.size() < 12);
   Rng rng(3);
   const std::vector<Array> arguments{moderate(DType::f32, {8, 8}, rng)};
-  const auto got = f(arguments), want = reference(inputs, arguments, outputs);
+  const std::vector<Array> got = f(arguments), want = reference(inputs, arguments, outputs);
   for (std::size_t i = 0; i < got.size(); ++i)
     CHECK(difference(got[i], want[i], {.of_largest = 1e-3}) == "");
 }

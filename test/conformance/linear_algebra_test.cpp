@@ -47,7 +47,7 @@ TEST_CASE("triangular systems of any order, layout and options are solved",
       for (std::int64_t k : {0, 1, 5, 17}) {
         const Array as = stack_of(t, {n, n}, static_cast<double>(n) + 1, 1),
                     bs = stack_of(t, {n, k}, 0, 2);
-        const auto got = f({as, bs}), want = reference({a, b}, {as, bs}, outputs);
+        const std::vector<Array> got = f({as, bs}), want = reference({a, b}, {as, bs}, outputs);
         for (std::size_t i = 0; i < want.size(); ++i) {
           INFO(to_string(t) << ", " << n << " by " << k << ", output " << i);
           CHECK(difference(got[i], want[i], near(t)) == "");
@@ -70,7 +70,7 @@ TEST_CASE("stacks of triangular systems broadcast, and go to several threads",
       const std::vector<Array> arguments{stack_of(t, {3, 1, n, n}, 9, 1),
                                          stack_of(t, {5, n, 2}, 0, 2),
                                          stack_of(t, {1, n}, 0, 3).reshape({n})};
-      const auto got = f(arguments), want = reference({a, b, v}, arguments, outputs);
+      const std::vector<Array> got = f(arguments), want = reference({a, b, v}, arguments, outputs);
       for (std::size_t i = 0; i < want.size(); ++i)
         CHECK(difference(got[i], want[i], near(t)) == "");
     }
@@ -144,7 +144,7 @@ TEST_CASE("Cholesky factors of matrices of any order and layout, one by one and 
                                  {7, 16, 16},
                                  {2, 70, 70}}) {
         const Array given = stack_of(t, shape, static_cast<double>(shape[1]) + 2, 5);
-        const auto got = f({given}), want = reference({a}, {given}, outputs);
+        const std::vector<Array> got = f({given}), want = reference({a}, {given}, outputs);
         for (std::size_t i = 0; i < want.size(); ++i) {
           INFO(to_string(t) << ", " << shape[0] << " of order " << shape[1] << ", output " << i);
           CHECK(difference(got[i], want[i], near(t)) == "");
@@ -202,7 +202,8 @@ TEST_CASE("training through Cholesky factors: the likelihood of a Gaussian proce
               ys = stack_of(DType::f64, {1, n}, 0, 4).reshape({n}), s = Array::scalar<double>(1.5);
   for (Mode mode : {Mode::fast, Mode::plain, Mode::verify}) {
     const Function f = function({k, y, scale}, outputs, {.mode = mode});
-    const auto got = f({ks, ys, s}), want = reference({k, y, scale}, {ks, ys, s}, outputs);
+    const std::vector<Array> got = f({ks, ys, s}),
+                             want = reference({k, y, scale}, {ks, ys, s}, outputs);
     for (std::size_t i = 0; i < want.size(); ++i)
       CHECK(difference(got[i], want[i], {.of_largest = 1e-11, .checks_zero_sign = false}) == "");
   }

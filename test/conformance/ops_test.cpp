@@ -123,7 +123,7 @@ TEST_CASE("a fold that no stage was written for is fused with what is around it"
         folded(*op, y, {1}) - 1, // of one element
     };
     const Function f = function({x, y}, outputs);
-    const auto want = reference({x, y}, arguments, outputs), got = f(arguments);
+    const std::vector<Array> want = reference({x, y}, arguments, outputs), got = f(arguments);
     for (std::size_t i = 0; i < want.size(); ++i) {
       INFO(op->name << ", output " << i);
       CHECK(difference(got[i], want[i], {}) == "");
@@ -144,7 +144,7 @@ TEST_CASE("extremes and their positions see NaN, infinities and signed zeros",
       const Array wide = tricky(t, {30, 33}, rng, seed % 2 == 0);
       const Array a = wide.slice(0, rng.below(10), 12 + rng.below(18))
                           .slice(1, rng.below(10), 11 + rng.below(20));
-      const auto got = f({a}), want = reference({x}, {a}, outputs);
+      const std::vector<Array> got = f({a}), want = reference({x}, {a}, outputs);
       for (std::size_t i = 0; i < want.size(); ++i) {
         INFO(to_string(t) << ", output " << i << ", seed " << seed);
         CHECK(difference(got[i], want[i], {.checks_zero_sign = false}) == "");
@@ -166,7 +166,7 @@ TEST_CASE("a diagonal moves along two axes at once, in loops of vectors too",
     for (std::int64_t n : {1, 7, 20, 100}) {
       Rng rng(static_cast<std::uint64_t>(n));
       const Array given = moderate(t, {n, n}, rng);
-      const auto got = f({given}), want = reference({x}, {given}, outputs);
+      const std::vector<Array> got = f({given}), want = reference({x}, {given}, outputs);
       for (std::size_t o = 0; o < want.size(); ++o) {
         INFO(to_string(t) << ", " << n << ", output " << o);
         CHECK(difference(got[o], want[o],

@@ -66,7 +66,7 @@ TEST_CASE("parts of one node equal the evaluator, whichever of them are used",
         const Function f = function({x, y}, outputs, {.mode = mode});
         for (const Shape& shape : {Shape{5, 7}, Shape{1, 1}, Shape{40, 33}}) {
           const std::vector<Array> arguments{numbers(t, shape, 3), numbers(t, {shape[1]}, 4)};
-          const auto got = f(arguments), want = reference({x, y}, arguments, outputs);
+          const std::vector<Array> got = f(arguments), want = reference({x, y}, arguments, outputs);
           for (std::size_t i = 0; i < want.size(); ++i) {
             INFO(to_string(t) << ", output " << i << " of " << outputs.size() << ", mode "
                               << static_cast<int>(mode));

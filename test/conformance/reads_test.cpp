@@ -75,7 +75,7 @@ void check(std::uint64_t seed, bool is_known, DType t, Mode mode) {
   const std::vector<Array> arguments{
       values({rows, columns}), values({columns}),
       Array::from(std::vector<std::int64_t>{rng.below(2), -1, 2}, {3})};
-  const auto want = reference(inputs, arguments, outputs),
+  const std::vector<Array> want = reference(inputs, arguments, outputs),
              wide = reference(inputs, arguments, outputs, ir::Precision::widened),
              got = f(arguments);
   for (std::size_t i = 0; i < want.size(); ++i) {

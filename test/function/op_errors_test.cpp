@@ -297,15 +297,15 @@ TEST_CASE_METHOD(Inputs, "arange and one_hot", "[function][errors]") {
         "  at op_errors_test.cpp:LINE\n"
         "  hint: give the number of elements");
   CHECK(message_of<kt::UnsupportedError>([&] { kt::arange(kt::sum(y)); }) ==
-        "arange: the length must be known before anything is computed, got sum i64[]\n"
+        "arange: a size must be known before anything is computed, got sum i64[]\n"
         "  at op_errors_test.cpp:LINE\n"
         "  hint: use x.dim(axis), a number, or an integer scalar input, and + - * of them");
   CHECK(message_of<kt::UnsupportedError>([&] { kt::arange(y); }) ==
-        "arange: the length must be known before anything is computed, got y i32[?]\n"
+        "arange: a size must be known before anything is computed, got y i32[?]\n"
         "  at op_errors_test.cpp:LINE; y from op_errors_test.cpp:LINE\n"
         "  hint: use x.dim(axis), a number, or an integer scalar input, and + - * of them");
   CHECK(message_of<kt::UnsupportedError>([&] { kt::arange(d); }) ==
-        "arange: the length must be known before anything is computed, got d f64[]\n"
+        "arange: a size must be known before anything is computed, got d f64[]\n"
         "  at op_errors_test.cpp:LINE; d from op_errors_test.cpp:LINE\n"
         "  hint: use x.dim(axis), a number, or an integer scalar input, and + - * of them");
   CHECK(message_of<kt::ShapeError>([&] { kt::arange(0, 3, 0); }) ==

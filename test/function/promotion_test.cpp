@@ -51,7 +51,7 @@ TEST_CASE("a C++ number takes the dtype of the expression that it meets", "[func
       {"where(x == x, x, 1)", [](Expr x) { return kt::where(x == x, x, 1); }, DType::i64, true,
        true},
       {"maximum(x, true)", [](Expr x) { return kt::maximum(x, true); }, DType::bool_, true, true},
-      {"0.1f * x", [](Expr x) { return 0.1f * x; }, DType::f64, false, true},
+      {"0.1f * x", [](Expr x) { return 0.1f * x; }, DType::f32, false, true},
       {"0.1 * x", [](Expr x) { return 0.1 * x; }, DType::f64, false, true},
       {"x + 1.0L", [](Expr x) { return x + 1.0L; }, DType::f64, false, true},
       {"x / 2", [](Expr x) { return x / 2; }, DType::f64, false, true},
@@ -63,7 +63,7 @@ TEST_CASE("a C++ number takes the dtype of the expression that it meets", "[func
       const DType expected = kt::is_float(t)      ? t
                              : kt::is_bool(t)     ? row.with_bool
                              : row.keeps_integers ? t
-                                                  : DType::f64;
+                                                  : row.with_bool;
       CHECK(row.build(of(t)).dtype() == expected);
     }
 }

@@ -67,8 +67,8 @@ private:
 /// time-out. What was logged.
 std::string check_bounded(CacheOptions options) {
   const CapturedLog log;
-  options.url_timeout = 300ms;
-  options.url_connect_timeout = 200ms;
+  options.url_timeout_ms = 300;
+  options.url_connect_timeout_ms = 200;
   Store store(Store::Options::from(options));
   const auto start = Clock::now();
   for (int i = 0; i < 5; ++i)
@@ -180,7 +180,7 @@ TEST_CASE("a fork does not wait for a read-only directory that hangs", "[surviva
   const std::string part = dir.path().filename().string();
   const Hanging hanging(part.c_str());
   Store store(Store::Options::from(
-      {.path = {dir.path().string()}, .trusts_unsigned_path = true, .url_timeout = 20s}));
+      {.path = {dir.path().string()}, .trusts_unsigned_path = true, .url_timeout_ms = 20'000}));
   std::thread asking([&] { static_cast<void>(store.look_up(key_of("a"))); });
   std::this_thread::sleep_for(100ms); // it hangs by then; a slower machine tests less
   const auto start = Clock::now();

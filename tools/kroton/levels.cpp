@@ -25,11 +25,12 @@ std::string absent_digest() {
 }
 
 cache::HttpLevel open_store(const CacheOptions& options, const std::string& url) {
-  return cache::HttpLevel({.url = url,
-                           .certificates = options.certificates,
-                           .max_bytes = options.max_url_bytes,
-                           .connect_timeout = options.url_connect_timeout,
-                           .timeout = options.url_timeout});
+  return cache::HttpLevel(
+      {.url = url,
+       .certificates = options.certificates,
+       .max_bytes = options.max_url_bytes,
+       .connect_timeout = std::chrono::milliseconds(options.url_connect_timeout_ms),
+       .timeout = std::chrono::milliseconds(options.url_timeout_ms)});
 }
 
 Fact examine_path(const std::string& path, const CacheOptions& options) {
@@ -47,8 +48,9 @@ Fact examine_path(const std::string& path, const CacheOptions& options) {
     if (is_trusted_unsigned) found.problem = cache::why_untrusted(path, status);
     return found;
   };
-  if (auto found = cache::call_within(options.url_timeout, examine)) return std::move(*found);
-  fact.problem = fmt::format("it does not answer within {} ms", options.url_timeout.count());
+  if (auto found = cache::call_within(std::chrono::milliseconds(options.url_timeout_ms), examine))
+    return std::move(*found);
+  fact.problem = fmt::format("it does not answer within {} ms", options.url_timeout_ms);
   return fact;
 }
 

@@ -4,8 +4,9 @@
 ///   auto p = kt::softmax(kt::dot(x, w) + b);         // over the last axis
 ///   auto n = kt::sqrt(kt::sum(x * x, {1}, true));    // f32[?,1]
 ///
-/// Elementwise ops promote dtypes as NumPy does (docs/dtypes.md) and broadcast dims that are
-/// known to be 1; a dim of unknown size never broadcasts, a mismatch is a ShapeError.
+/// Elementwise ops promote dtypes (docs/dtypes.md: a float keeps its dtype beside integers) and
+/// broadcast dims that are known to be 1; a dim of unknown size never broadcasts, a mismatch is a
+/// ShapeError.
 /// Axes may be negative, counting from the end.
 ///
 /// All throw TypeError for a dtype that they do not take (bool + bool is refused, logic takes bool
@@ -14,11 +15,14 @@
 ///
 /// This list is complete: most files include it, so an addition would compile them all again. A new
 /// op is declared in the header of its family, beside this one.
+#include <concepts>
 #include <optional>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include <kroton/expr.hpp>
+#include <kroton/shared.hpp>
 
 namespace kroton {
 
@@ -29,6 +33,16 @@ Expr operator-(Operand a, Operand b);
 Expr operator*(Operand a, Operand b);
 Expr operator/(Operand a, Operand b);
 Expr operator-(Operand a);
+/// `a += b` is `a = a + b`: what `a` stood for before stays as it was. A shared variable is changed
+/// by an update of a function instead.
+Expr& operator+=(Expr& a, Operand b);
+Expr& operator-=(Expr& a, Operand b);
+Expr& operator*=(Expr& a, Operand b);
+Expr& operator/=(Expr& a, Operand b);
+Shared& operator+=(Shared& a, Operand b) = delete;
+Shared& operator-=(Shared& a, Operand b) = delete;
+Shared& operator*=(Shared& a, Operand b) = delete;
+Shared& operator/=(Shared& a, Operand b) = delete;
 Expr abs(Operand a);
 /// The smaller, or larger; NaN if either is NaN.
 Expr minimum(Operand a, Operand b);
@@ -65,9 +79,17 @@ Expr sigmoid(Operand a); ///< 1 / (1 + e^-a)
 Expr relu(Operand a);    ///< max(a, 0)
 /// @}
 
+/// Some axes, or one: `sum(x, {0, 1})`, `sum(x, -1)`. Negative ones count from the end.
+struct Axes : std::vector<int> {
+  Axes() = default;
+  Axes(std::initializer_list<int> axes) : vector(axes) {}           // NOLINT
+  Axes(std::vector<int> axes) noexcept : vector(std::move(axes)) {} // NOLINT
+  template <std::integral T>
+  requires(!std::same_as<T, bool>) Axes(T axis) : vector{static_cast<int>(axis)} {} // NOLINT
+};
+
 /// @name Reductions over `axes` (all of them when empty); `keepdims` leaves dims of 1.
 /// @{
-using Axes = std::vector<int>;
 /// Integers and bool are summed in i64 (u64 for unsigned).
 Expr sum(Operand a, Axes axes = {}, bool keepdims = false);
 /// Integers and bool give f64. The mean of nothing is NaN.
@@ -89,14 +111,15 @@ Expr log_softmax(Operand a, int axis = -1);
 /// A dim asked of `reshape`: a size, a Dim, or -1 for "whatever is left".
 struct NewDim {
   NewDim(std::int64_t size)
-      : dim(size < 0 ? 0 : size), is_rest(size == -1), given(size) {} // NOLINT
-  NewDim(Dim d) : dim(std::move(d)) {}                                // NOLINT
+      : dim(size < 0 ? 0 : size), is_rest(size == -1), given(size) {}                  // NOLINT
+  NewDim(Dim d) : dim(std::move(d)) {}                                                 // NOLINT
+  NewDim(const Expr& size, Location where = Location::current()) : dim(size, where) {} // NOLINT
   Dim dim;
   bool is_rest = false;
   std::int64_t given = 0;
 };
 /// The same elements in row-major order under another shape; one dim may be -1:
-/// `reshape(x, {x.shape()[0], -1})` makes an f32[n,3,4] an f32[n,12].
+/// `reshape(x, {x.dim(0), -1})` makes an f32[n,3,4] an f32[n,12].
 Expr reshape(Operand a, std::vector<NewDim> shape);
 /// Axis i of the result is axis `permutation[i]` of a; without one the axes are reversed.
 Expr transpose(Operand a, std::vector<int> permutation = {});
@@ -121,12 +144,38 @@ Expr dot(Operand a, Operand b);
 
 /// @name Indexing
 /// @{
-/// One item of an index: an integer expression or number, or a Range.
-using IndexItem = std::variant<Expr, std::int64_t, Range>;
-/// NumPy's a[i, j, …]: integer arrays broadcast together, ranges slice. Negative positions
-/// count from the end; one outside its axis raises IndexError when the function is called.
+/// One item of an index: an integer expression or number, a dim, or a Range, which `{}` and
+/// `{start, stop}` are too.
+struct IndexItem {
+  /// No braces stand for it, so that `{1, {}}` is a range and nothing else.
+  struct Here {
+    explicit Here(Location at) : where(at) {}
+    Location where;
+  };
+  IndexItem(Range range = {}, Here at = Here(Location::current())) // NOLINT
+      : item(range), where(at.where) {}
+  IndexItem(const Expr& position, Here at = Here(Location::current())) // NOLINT
+      : item(position), where(at.where) {
+    detail::require_given(position, "index", where);
+  }
+  IndexItem(const Dim& position, Here at = Here(Location::current())) // NOLINT
+      : item(Operand(position, at.where).expr), where(at.where) {}
+  template <std::integral T>
+  requires(!std::same_as<T, bool>)
+      IndexItem(T position, Here at = Here(Location::current())) // NOLINT
+      : item(static_cast<std::int64_t>(position)), where(at.where) {}
+  IndexItem(std::optional<std::int64_t> start, std::optional<std::int64_t> stop,
+            std::int64_t step = 1, Here at = Here(Location::current()))
+      : item(Range{start, stop, step}), where(at.where) {}
+
+  std::variant<Range, Expr, std::int64_t> item;
+  Location where;
+};
+/// NumPy's a[i, j, …], which `a[{i, j}]` writes too: integer arrays broadcast together, ranges
+/// slice. Negative positions count from the end; one outside its axis raises IndexError when the
+/// function is called.
 Expr index(Operand a, std::vector<IndexItem> items, Location where = Location::current());
-/// 0, 1, … n-1 as i64, nothing for a negative n. n is a number, a dim (`x.dim(0)`), an integer
+/// 0, 1, … n-1 as i64, nothing for a negative n. n is a number, a size (`x.dim(0)`), an integer
 /// scalar input, or a sum, difference, product or floor_div of those, which is computed without
 /// wrapping. The second form counts from `start` by `step` to before `stop`. Both throw ShapeError
 /// for more elements than an int64 counts.
