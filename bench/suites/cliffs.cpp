@@ -12,7 +12,7 @@
 
 #include <fmt/format.h>
 #include <kroton/core.hpp>
-#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 #include <kroton/ops/movement.hpp>
 
 namespace bench {

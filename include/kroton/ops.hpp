@@ -11,4 +11,5 @@
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/parts.hpp>
 #include <kroton/ops/reduction.hpp>
+#include <kroton/ops/scatter.hpp>
 #include <kroton/ops/transcendental.hpp>

@@ -8,7 +8,7 @@ std::span<const ir::Op* const> all() {
     for (const auto family :
          {leaf_rows(), arithmetic_rows(), logic_rows(), transcendental_rows(), activation_rows(),
           reduction_rows(), movement_rows(), contraction_rows(), linear_algebra_rows(),
-          indexing_rows(), assemble_rows(), random_rows(), parts_rows()})
+          indexing_rows(), scatter_rows(), assemble_rows(), random_rows(), parts_rows()})
       rows.insert(rows.end(), family.begin(), family.end());
     return rows;
   }();

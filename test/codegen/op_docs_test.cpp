@@ -159,6 +159,7 @@ std::vector<Family> families() {
           {"contraction", "Products", contraction_rows()},
           {"linear_algebra", "Linear algebra", linear_algebra_rows()},
           {"indexing", "Indexing", indexing_rows()},
+          {"scatter", "Adding at positions", scatter_rows()},
           {"assemble", "Arrays of parts", assemble_rows()},
           {"parts", "Several results", parts_rows()},
           {"random", "Random numbers", random_rows()},
@@ -187,8 +188,9 @@ Written by the test `op_docs` from the rows of ops (`lib/ops/`) and the public h
 /// Sections by family: public functions as their headers have them, then rows without one.
 std::string ops_page(std::vector<std::string>& missing) {
   std::vector<Function> declared;
-  for (const char* header : {"basic", "arithmetic", "transcendental", "activation", "reduction",
-                             "movement", "contraction", "indexing", "linear_algebra", "parts"})
+  for (const char* header :
+       {"basic", "arithmetic", "transcendental", "activation", "reduction", "movement",
+        "contraction", "indexing", "scatter", "linear_algebra", "parts"})
     for (Function& f :
          functions_of(read_file(root / "include/kroton/ops" / (std::string(header) + ".hpp"))))
       declared.push_back(std::move(f));

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include <kroton/core.hpp>
-#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 
 #include "test/support/catch.hpp"
 

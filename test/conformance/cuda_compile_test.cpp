@@ -8,7 +8,7 @@
 
 #include <kroton/random.hpp>
 #include <kroton/ops/activation.hpp>
-#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 
 #include "codegen/cuda/contraction.hpp"
 #include "codegen/prelude/prelude.hpp"

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 #include <kroton/ops/movement.hpp>
 
 #include "lib/ir/dim.hpp"
@@ -89,7 +89,7 @@ private:
                                                {m_, n_}, {n_, m_}, {}};
     for (const auto& shape : shapes) {
       const DType t = any_dtype();
-      pool_.push_back({input(t, shape), true, is_bool(t) ? 1 : 3});
+      pool_.push_back(piece(input(t, shape), true, 3));
     }
     of_rows_ = input(DType::i64, {k_}, n_);
     of_columns_ = input(rng_.below(2) == 0 ? DType::i64 : DType::i32, {k_}, m_);
@@ -110,9 +110,11 @@ private:
                              : 8 * static_cast<int>(item_size(t));
   }
 
-  /// As exact as its bits allow.
+  /// As exact as its bits allow. Numbers without a sign have all the bits of their dtype: what is
+  /// negative before wraps.
   static Piece piece(Expr e, bool is_exact, int bits) {
     const DType t = e.dtype();
+    if (is_unsigned_int(t)) bits = digits_of(t);
     if (!is_float(t)) return {std::move(e), true, std::min(bits, digits_of(t))};
     return {std::move(e), is_exact && bits <= digits_of(t), bits};
   }
@@ -132,7 +134,7 @@ private:
   }
   Piece number(DType t) {
     const double values[] = {0, 1, 2, 3, 5, -1, -2};
-    return {cast(constant(values[below(std::size(values))]), t), true, 3};
+    return piece(cast(constant(values[below(std::size(values))]), t), true, 3);
   }
 
   /// Whether an op's result jumps where its operand changes little.

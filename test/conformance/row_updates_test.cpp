@@ -1,6 +1,6 @@
 /// Shared tables of which a call changes some rows.
 #include <kroton/core.hpp>
-#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 
 #include "lib/ops/indexing.hpp"
 #include "test/conformance/arrays.hpp"

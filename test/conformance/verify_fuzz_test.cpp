@@ -2,7 +2,7 @@
 /// of plan, random graphs and gradients. KROTON_FUZZ_SEED replays one seed, KROTON_FUZZ_COUNT says
 /// how many to try.
 #include <kroton/grad.hpp>
-#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 
 #include "jit/compile/capture.hpp"
 #include "jit/function/function_state.hpp"

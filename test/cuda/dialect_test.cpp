@@ -5,7 +5,7 @@
 
 #include <kroton/random.hpp>
 #include <kroton/ops/contraction.hpp>
-#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 #include <kroton/ops/reduction.hpp>
 
 #include "test/conformance/arrays.hpp"

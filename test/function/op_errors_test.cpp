@@ -4,6 +4,7 @@
 #include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/reduction.hpp>
 
@@ -17,6 +18,7 @@ using kt::Array;
 using kt::DType;
 using kt::Expr;
 using kt::Shared;
+using kt::test::contains;
 using kt::test::message_of;
 
 namespace {
@@ -316,6 +318,9 @@ TEST_CASE_METHOD(Inputs, "arange and one_hot", "[function][errors]") {
         "one_hot: labels must be integers, got v f32[?]\n"
         "  at op_errors_test.cpp:LINE; v from op_errors_test.cpp:LINE\n"
         "  hint: cast(labels, DType::i64)");
+  CHECK(kt::one_hot(y, v.dim(0)).shape()[1].node() == v.shape()[0].node());
+  CHECK_THAT(message_of<kt::GraphError>([&] { kt::index_add({v.dim(0)}, {Expr()}, v); }),
+             contains("index_add: an Expr that was made without a value has none yet"));
   CHECK(message_of<kt::ShapeError>([&] { kt::one_hot(y, -3); }) ==
         "one_hot: cannot make -3 classes\n"
         "  at op_errors_test.cpp:LINE; y from op_errors_test.cpp:LINE\n"

@@ -3,6 +3,7 @@
 #include <kroton/core.hpp>
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 
 #include <cstdint>
 #include <functional>

@@ -1,5 +1,5 @@
 /// Kernels of each kind at sizes around those where their schedules change.
-#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 #include <kroton/ops/reduction.hpp>
 #include <kroton/ops/transcendental.hpp>
 

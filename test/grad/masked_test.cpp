@@ -3,7 +3,7 @@
 /// everything that leaves elements out, by walking the table of ops.
 #include <kroton/grad.hpp>
 #include <kroton/ops/arithmetic.hpp>
-#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/reduction.hpp>
 

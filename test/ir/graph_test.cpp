@@ -1,7 +1,7 @@
 #include "lib/ir/graph.hpp"
 
 #include <kroton/ops/contraction.hpp>
-#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 
 #include "lib/ir/eval.hpp"
 #include "lib/ops/basic.hpp"

@@ -1,7 +1,7 @@
 #include "test/support/random_graph.hpp"
 #include <algorithm>
 
-#include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 #include <kroton/shared.hpp>
 
 #include "lib/ops/table.hpp"

@@ -6,9 +6,6 @@
 
 namespace kroton {
 
-/// zeros(shape) with g added at the given positions of its leading axes: index's gradient.
-/// Positions that occur several times accumulate.
-Expr index_add(std::vector<Dim> shape, std::vector<Expr> positions, Operand g);
 /// dtype[…, classes]: 1 where the last axis' position equals the label, else 0 (so a label outside
 /// 0 … classes - 1 gives zeros alone).
 Expr one_hot(Operand labels, std::int64_t classes, DType dtype = DType::f32);

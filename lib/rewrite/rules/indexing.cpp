@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include <kroton/ops/indexing.hpp>
+#include <kroton/ops/scatter.hpp>
 
 #include "lib/ops/arithmetic.hpp"
 #include "lib/ops/assemble.hpp"
