@@ -146,10 +146,12 @@ void Binder::bind_sizes() {
       table_.slot(dims::mul(dims::product(type.shape), Dim(item)));
   }
   for (const ir::DimCheck& c : plan_.graph.checks()) {
-    const Dim a = plan_.graph.canonical(c.constraint.a), b = plan_.graph.canonical(c.constraint.b);
+    const Dim a = plan_.graph.in_sizes(c.constraint.a), b = plan_.graph.in_sizes(c.constraint.b);
     bind_scalars(a);
     bind_scalars(b);
-    if (!dims::same(a, b)) bound_.equal_slots.emplace_back(table_.slot(a), table_.slot(b));
+    if (dims::same(a, b)) continue;
+    auto& slots = c.constraint.is_assumed ? bound_.assumed_slots : bound_.equal_slots;
+    slots.emplace_back(table_.slot(a), table_.slot(b));
   }
 }
 

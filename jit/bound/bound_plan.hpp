@@ -212,6 +212,9 @@ struct BoundPlan {
   std::vector<Draw> draws;
   std::vector<AxisCheck> checks;
   std::vector<std::pair<int, int>> equal_slots; ///< of constraints between computed dims
+  /// What is not required, but taken for granted: calls where two differ run a version that assumes
+  /// nothing.
+  std::vector<std::pair<int, int>> assumed_slots;
   std::vector<BufferType> buffers;
   std::vector<Source> sources;
   std::vector<Constant> constants;

@@ -98,9 +98,9 @@ constexpr auto fields_of(Is<RangeCode> auto& x) {
   return std::tie(x.leaves, x.checked_leaves, x.code, x.checks, x.is_complete, x.results);
 }
 constexpr auto fields_of(Is<BoundPlan> auto& x) {
-  return std::tie(x.kernels, x.sizes, x.symbols, x.draws, x.checks, x.equal_slots, x.buffers,
-                  x.sources, x.constants, x.temps, x.slot_bytes, x.step_sizes, x.steps, x.outputs,
-                  x.ranges);
+  return std::tie(x.kernels, x.sizes, x.symbols, x.draws, x.checks, x.equal_slots, x.assumed_slots,
+                  x.buffers, x.sources, x.constants, x.temps, x.slot_bytes, x.step_sizes, x.steps,
+                  x.outputs, x.ranges);
 }
 template <class A, class B> constexpr auto fields_of(std::pair<A, B>& x) {
   return std::tie(x.first, x.second);

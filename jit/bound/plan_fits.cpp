@@ -27,6 +27,8 @@ public:
            all_of(p_.checks,
                   [&](const auto& c) { return axis(c.argument, c.axis) && slot(c.slot); }) &&
            all_of(p_.equal_slots, [&](const auto& e) { return slot(e.first) && slot(e.second); }) &&
+           all_of(p_.assumed_slots,
+                  [&](const auto& e) { return slot(e.first) && slot(e.second); }) &&
            all_of(p_.buffers, [&](const auto& b) { return buffer_type(b); }) &&
            all_of(p_.sources, [&](const auto& s) { return source(s); }) &&
            all_of(p_.constants, [&](const auto& c) { return constant(c); }) &&

@@ -1,6 +1,7 @@
 /// What all programs have in common: their memory bound, arguments, sizes, errors.
 #include "jit/run/program.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -206,11 +207,15 @@ void Program::solve(Frame& frame, std::span<const Array> arguments) const {
   }
   const SizeCode::Instruction* overflow = bound_.sizes.run(frame.sizes.data());
   bool fits = !overflow && fits_checks(frame, arguments);
-  for (const auto& [a, b] : bound_.equal_slots)
-    fits = fits &&
-           frame.sizes[static_cast<std::size_t>(a)] == frame.sizes[static_cast<std::size_t>(b)];
+  const auto are_equal = [&](const std::pair<int, int>& slots) {
+    return frame.sizes[static_cast<std::size_t>(slots.first)] ==
+           frame.sizes[static_cast<std::size_t>(slots.second)];
+  };
+  fits = fits && std::ranges::all_of(bound_.equal_slots, are_equal);
   if (!fits) [[unlikely]]
     refuse_sizes(frame, arguments, overflow);
+  if (!std::ranges::all_of(bound_.assumed_slots, are_equal)) [[unlikely]]
+    throw AssumptionFailed{};
   arrange(frame);
   frame.is_solved = true;
 }
@@ -294,10 +299,14 @@ private:
   }
 
   void check_constraints() const {
+    bool is_assumption_broken = false;
     for (const ir::DimCheck& c : p_.plan().graph.checks()) {
       const auto a = value_of_dim(c.constraint.a), b = value_of_dim(c.constraint.b);
       if (!a || !b || *a == *b) continue;
-      if (c.constraint.is_assumed) throw AssumptionFailed{};
+      if (c.constraint.is_assumed) {
+        is_assumption_broken = true;
+        continue;
+      }
       const ir::Node& n = *c.culprit.node();
       const bool is_about_one =
           ir::dims::same(c.constraint.b, ir::dims::max(c.constraint.a, Dim(1)));
@@ -307,6 +316,7 @@ private:
           "{}{} in this call of {}{}", c.constraint.what, is_about_one ? "" : ";",
           p_.signature_.name, is_about_one ? "" : fmt::format(" they are {} and {}", *a, *b));
     }
+    if (is_assumption_broken) throw AssumptionFailed{};
   }
 
   /// Sizes of the user's expressions, and their arrays' bytes.

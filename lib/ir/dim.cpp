@@ -265,7 +265,7 @@ Dim min(const Dim& a, const Dim& b) {
   std::int64_t x = 0, y = 0;
   if (constant_of(a, x) && constant_of(b, y)) return literal(std::min(x, y));
   if (same(a, b)) return a;
-  if (b.is(0)) return b; // no symbol is negative
+  if (b.is(0) && is_natural(a)) return b;
   return make_commutative(DimKind::min, a, b);
 }
 

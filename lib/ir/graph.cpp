@@ -2,17 +2,33 @@
 
 #include <algorithm>
 
+#include "lib/ir/dim_normal.hpp"
+
 namespace kroton::ir {
 namespace {
+
+/// Dims that are replaced on the way to one that stands for another. Each is replaced by a smaller
+/// or an older one, so that there is an end; the bound is for what normal forms make of them
+/// between.
+constexpr int most_replacements = 64;
+/// How often requirements are gone through again because one made the dims of another equal.
+constexpr int most_rounds = 4;
 
 bool is_symbol(const Dim& d) {
   return !d.is_static() && (d.node()->kind == DimKind::symbol || d.node()->kind == DimKind::scalar);
 }
 
-/// Of two equal dims, the one to keep: a number, then a name, then whichever came first.
+/// How many terms a dim is made of.
+int parts_of(const Dim& d) {
+  const bool is_one = d.is_static() || is_symbol(d) || d.node()->kind == DimKind::negative;
+  return is_one ? 1 : 1 + parts_of(d.node()->a) + parts_of(d.node()->b);
+}
+
+/// Of two equal dims, the one to keep: a number, then a name, then whatever is made of less, then
+/// whichever came first.
 bool is_better(const Dim& a, const Dim& b) {
   auto rank = [](const Dim& d) {
-    return d.is_static() ? 0 : is_symbol(d) ? (d.node()->name.empty() ? 2 : 1) : 3;
+    return d.is_static() ? 0 : is_symbol(d) ? (d.node()->name.empty() ? 2 : 1) : 2 + parts_of(d);
   };
   return rank(a) < rank(b);
 }
@@ -56,17 +72,38 @@ private:
 
 } // namespace
 
-Dim Graph::canonical(const Dim& d) const {
+Dim Graph::in_sizes(const Dim& d) const {
   if (d.is_static() || dim_of_.empty()) return d;
   return dims::substitute(d, [this](const Dim& leaf) {
     Dim at = leaf;
     for (auto it = dim_of_.find(at); it != dim_of_.end(); it = dim_of_.find(at)) at = it->second;
-    return is_symbol(at) || at.is_static() ? at : canonical(at);
+    return is_symbol(at) || at.is_static() ? at : in_sizes(at);
   });
 }
 
+Dim Graph::canonical(const Dim& d) const {
+  if (equal_to_.empty()) return in_sizes(d);
+  int fuel = most_replacements;
+  return canonical(d, fuel);
+}
+
+Dim Graph::canonical(const Dim& d, int& fuel) const {
+  if (d.is_static() || d.node()->kind == DimKind::negative) return d;
+  const DimNode& n = *d.node();
+  Dim made = d;
+  if (is_symbol(d)) {
+    const auto it = dim_of_.find(d);
+    return it == dim_of_.end() || --fuel < 0 ? d : canonical(it->second, fuel);
+  }
+  const Dim a = canonical(n.a, fuel), b = canonical(n.b, fuel);
+  const bool has_changed = !dims::same(a, n.a) || !dims::same(b, n.b);
+  if (has_changed) made = dims::normal(dims::combine(n.kind, a, b));
+  const auto it = equal_to_.find(made);
+  return it == equal_to_.end() || --fuel < 0 ? made : canonical(it->second, fuel);
+}
+
 DimList Graph::canonical(const DimList& shape) const {
-  if (dim_of_.empty()) return shape;
+  if (dim_of_.empty() && equal_to_.empty()) return shape;
   std::vector<Dim> dims;
   bool has_changed = false;
   for (const Dim& d : shape) {
@@ -87,10 +124,50 @@ Type Graph::canonical(Type type) const {
 }
 
 Params Graph::canonical(const Params& params) const {
-  if (dim_of_.empty() || !params.has_unknown_dims()) return params;
+  if ((dim_of_.empty() && equal_to_.empty()) || !params.has_unknown_dims()) return params;
   Canonical editor(*this);
   Params edited = params.edited(editor);
   return same(edited, params) ? params : edited;
+}
+
+/// Lets one dim stand for two that are required to be equal; false if it does already.
+bool Graph::make_equal(Dim a, Dim b, std::span<const Expr* const> order) {
+  a = canonical(a);
+  b = canonical(b);
+  if (dims::same(a, b)) return false;
+  if (is_better(b, a)) std::swap(a, b);
+  if (b.is_static()) return false; // two numbers, which no call passes
+  if (is_symbol(b) && !occurs_in(b, a)) return dim_of_.emplace(b, a).second;
+  // There is no other way to know it.
+  if (is_symbol(a) && !is_symbol(b) && !occurs_in(a, b) && !is_size_of_input(a, order))
+    return dim_of_.emplace(a, b).second;
+  if (is_symbol(b)) return false;
+  return equal_to_.emplace(b, a).second;
+}
+
+void Graph::unify(std::span<const Expr* const> order, Unify unify) {
+  may_assume_ = unify == Unify::assumed;
+  for (const Expr* e : order)
+    for (const Constraint& c : e->node()->constraints)
+      if (!c.is_assumed || unify == Unify::assumed) checks_.push_back({c, *e});
+  bool is_new = true;
+  for (int round = 0; is_new && round < most_rounds; ++round) {
+    is_new = false;
+    for (const DimCheck& c : checks_)
+      is_new = make_equal(c.constraint.a, c.constraint.b, order) || is_new;
+    is_new = is_new && !equal_to_.empty();
+  }
+}
+
+bool Graph::assume_equal(const Dim& a, const Dim& b) {
+  if (!may_assume_) return false;
+  const auto is_known = [&](const DimCheck& c) {
+    return c.constraint.is_assumed && dims::same(c.constraint.a, a) &&
+           dims::same(c.constraint.b, b);
+  };
+  if (std::ranges::none_of(checks_, is_known))
+    checks_.push_back({{.a = a, .b = b, .what = {}, .is_assumed = true}, Expr(nullptr)});
+  return true;
 }
 
 Graph Graph::capture(std::span<const Expr> outputs, Unify unify, std::span<const DimValue> sizes) {
@@ -98,21 +175,7 @@ Graph Graph::capture(std::span<const Expr> outputs, Unify unify, std::span<const
   for (const DimValue& s : sizes) g.dim_of_.emplace(s.dim, Dim(s.value));
   const auto order = topological_handles(outputs);
 
-  if (unify != Unify::nothing) {
-    for (const Expr* e : order) {
-      for (const Constraint& c : e->node()->constraints) {
-        if (c.is_assumed && unify != Unify::assumed) continue;
-        g.checks_.push_back({c, *e});
-        Dim a = g.canonical(c.a), b = g.canonical(c.b);
-        if (dims::same(a, b)) continue;
-        if (is_better(b, a)) std::swap(a, b);
-        if (is_symbol(b) && !occurs_in(b, a))
-          g.dim_of_.emplace(b, a);
-        else if (is_symbol(a) && !is_symbol(b) && !occurs_in(a, b) && !is_size_of_input(a, order))
-          g.dim_of_.emplace(a, b); // there is no other way to know it
-      }
-    }
-  }
+  if (unify != Unify::nothing) g.unify(order, unify);
 
   g.captured_.reserve(order.size());
   for (const Expr* e : order) {

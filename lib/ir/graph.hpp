@@ -76,8 +76,14 @@ public:
   /// The graph's node of an expression that was captured; no_node if it was not reached.
   NodeId find(const Expr& e) const;
   const std::vector<DimCheck>& checks() const { return checks_; }
+  /// Lets what follows rely on two dims being equal, which ops do not require: a call where they
+  /// are not runs a version that assumes nothing. False if this graph is for such a version.
+  bool assume_equal(const Dim& a, const Dim& b);
   /// The dim that stands for `d` after unification.
   Dim canonical(const Dim& d) const;
+  /// `d` in terms of the sizes that arguments tell, none of it replaced by what it is required to
+  /// be equal to: what checks compare.
+  Dim in_sizes(const Dim& d) const;
   DimList canonical(const DimList& shape) const;
   Type canonical(Type type) const;
   Params canonical(const Params& params) const;
@@ -100,6 +106,9 @@ private:
   bool equal(const GraphNode& a, const GraphNode& b) const;
   NodeId insert(GraphNode node);
   NodeId find_equal(std::size_t key, const GraphNode& node, NodeId except) const;
+  void unify(std::span<const Expr* const> order, Unify unify);
+  bool make_equal(Dim a, Dim b, std::span<const Expr* const> order);
+  Dim canonical(const Dim& d, int& fuel) const;
 
   support::ChunkedVector<GraphNode> nodes_;
   std::vector<NodeId> outputs_;
@@ -107,7 +116,10 @@ private:
   NodeTable by_key_;
   support::FlatMap<const Node*, NodeId> captured_;
   std::unordered_map<NodeId, Expr> leaves_;
-  std::unordered_map<Dim, Dim, dims::Hash, dims::Same> dim_of_;
+  using DimMap = std::unordered_map<Dim, Dim, dims::Hash, dims::Same>;
+  DimMap dim_of_;   ///< what stands for a symbol
+  DimMap equal_to_; ///< what a computed dim is required to be equal to, and is replaced by
+  bool may_assume_ = false;
 };
 
 } // namespace kroton::ir

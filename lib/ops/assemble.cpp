@@ -7,6 +7,7 @@
 #include "lib/ops/assemble.hpp"
 
 #include "lib/ir/call.hpp"
+#include "lib/ir/dim_normal.hpp"
 #include "lib/ir/extended.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/batch.hpp"
@@ -236,10 +237,21 @@ bool are_in_line(std::span<const Window> windows, std::size_t axis) {
   return true;
 }
 
+/// Whether the last position of a window that goes up is known to be before the first of another.
+bool ends_before(const Window& a, const Window& b, std::size_t axis) {
+  const Dim last =
+      dims::add(a.starts[axis], dims::mul(dims::sub(a.lengths[axis], Dim(1)), Dim(a.steps[axis])));
+  const auto between = dims::lower_bound(dims::sub(b.starts[axis], last));
+  return between && *between > 0;
+}
+
 /// Whether two windows have no position along an axis in common.
 bool are_apart(const Window& a, const Window& b, std::size_t axis) {
   const auto x = extent_of(a, axis), y = extent_of(b, axis);
   if (x && y && (x->last < y->first || y->last < x->first)) return true;
+  if (a.steps[axis] > 0 && b.steps[axis] > 0 &&
+      (ends_before(a, b, axis) || ends_before(b, a, axis)))
+    return true;
   if (!a.starts[axis].is_static() || !b.starts[axis].is_static()) return false;
   // Both go in steps, and never meet.
   const std::int64_t step = std::gcd(a.steps[axis], b.steps[axis]);
@@ -383,7 +395,7 @@ Expr join_first(const std::vector<Expr>& arrays, Location where) {
   for (const Expr& e : arrays) {
     Window w{std::vector<Dim>(shape.size(), Dim(0)), ir::Ints(shape.size(), 1), e.shape()};
     w.starts[0] = all;
-    all = dims::add(all, w.lengths[0]);
+    all = dims::normal(dims::add(all, w.lengths[0]));
     parts.push_back({e, std::move(w)});
   }
   shape[0] = all;

@@ -4,6 +4,7 @@
 
 #include <kroton/ops/movement.hpp>
 
+#include "lib/ir/dim_normal.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/batch.hpp"
 #include "lib/ops/build.hpp"
@@ -320,7 +321,7 @@ Expr reshape(Operand a, std::vector<NewDim> shape) {
                                  .hint = "name every dim, or change the ones that are known"},
                                 "{} elements of {} do not divide by {}", all.to_string(), e.label(),
                                 known.to_string());
-    target[*rest] = ir::dims::floor_div(all, known);
+    target[*rest] = ir::dims::normal(ir::dims::floor_div(all, known));
   }
   return ir::make(ops::reshape, {e}, ops::ShapeParams{std::move(target)}, a.where);
 }
@@ -444,6 +445,9 @@ AxisSlice axis_slice(const Range& r, const Dim& n) {
   s.length = !span.is_static() && size.value() <= longest_step
                  ? dims::floor_div(dims::add(span, Dim(size.value() - 1)), size)
                  : dims::add(dims::floor_div(dims::sub(span, Dim(1)), size), Dim(1));
+  // Slices of one length have equal dims, however they are written.
+  s.start = dims::normal(s.start);
+  s.length = dims::normal(s.length);
   // A longer step leaves the axis as well.
   if (n.is_static()) {
     const std::int64_t most = std::max<std::int64_t>(n.value(), 1);

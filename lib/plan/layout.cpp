@@ -3,6 +3,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "lib/ir/dim_normal.hpp"
 #include "lib/ops/params.hpp"
 #include "lib/ops/random.hpp"
 #include "lib/plan/group.hpp"
@@ -74,6 +75,10 @@ namespace {
 using Set = AxisList; // sorted
 
 bool contains(const Set& s, int v) { return std::ranges::binary_search(s, v); }
+/// Of axes that would be one if it were known.
+constexpr std::string_view not_known_equal =
+    "their sizes are not known to be equal; one kroton::dim for the axes of both makes them one";
+
 bool includes(const Set& big, const Set& small) { return std::ranges::includes(big, small); }
 Set minus(const Set& a, const Set& b) {
   Set out;
@@ -143,7 +148,10 @@ private:
     b = root(b);
     if (a == b) return true;
     if (!dims::same(size_[static_cast<std::size_t>(a)], size_[static_cast<std::size_t>(b)]))
-      return refuse("sizes differ");
+      return refuse(dims::are_different(size_[static_cast<std::size_t>(a)],
+                                        size_[static_cast<std::size_t>(b)])
+                        ? "sizes differ"
+                        : not_known_equal);
     parent_[static_cast<std::size_t>(std::max(a, b))] = std::min(a, b);
     return true;
   }
@@ -296,7 +304,12 @@ private:
       int axis = -1;
       if (!own[i].is(1)) {
         const auto it = number.find(root(slot(k, i)));
-        if (it == number.end()) return refuse("their axes differ");
+        if (it == number.end()) {
+          const bool may_be_one = std::ranges::any_of(group_.axes, [&](const Dim& d) {
+            return !dims::same(d, own[i]) && !dims::are_different(d, own[i]);
+          });
+          return refuse(may_be_one ? not_known_equal : "their axes differ");
+        }
         axis = it->second;
         if (std::ranges::find(m.axes, axis) != m.axes.end())
           return refuse("two of its axes would be one");

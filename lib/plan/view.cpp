@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/ir/dim_normal.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/movement.hpp"
 
@@ -72,7 +73,8 @@ View resolve_view(const Graph& graph, NodeId operand, AxisMaps axes) {
       const auto& taken = n.params.as<ops::SliceParams>();
       for (std::size_t i = 0; i < axes.size(); ++i) {
         const std::int64_t step = taken.steps[i];
-        const Dim& start = taken.starts[i];
+        // Who reads an element reads one of the input's axis.
+        const Dim start = dims::below(taken.starts[i], from[i]);
         Dim moved = axes[i].start.is(0) ? Dim(0) : dims::mul(axes[i].start, Dim(std::abs(step)));
         // One element of many, even if it is the first, is not all of the axis.
         const bool is_one = axes[i].axis < 0 && !from[i].is(1);

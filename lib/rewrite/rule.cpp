@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "lib/ir/dim_normal.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 
@@ -124,6 +125,12 @@ NodeId Site::broadcast(NodeId id, ir::DimList shape) {
   return ir::same(type(id).shape, shape)
              ? id
              : make(ops::broadcast_to, {id}, ops::ShapeParams{std::move(shape)});
+}
+
+bool Site::is_positive(const Dim& d) {
+  if (d.is_static()) return d.value() > 0;
+  const auto least = ir::dims::lower_bound(d);
+  return (least && *least > 0) || graph_.assume_equal(ir::dims::min(d, Dim(1)), Dim(1));
 }
 
 Rule Rule::with(Liberty l) && {

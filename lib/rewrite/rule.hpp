@@ -42,6 +42,8 @@ public:
   NodeId number(std::int64_t value);
   NodeId reshape(NodeId id, ir::DimList shape);
   NodeId broadcast(NodeId id, ir::DimList shape);
+  /// Whether `d` is at least 1, or may be taken to be (`Graph::assume_equal`).
+  bool is_positive(const Dim& d);
 
 private:
   ir::Graph& graph_;

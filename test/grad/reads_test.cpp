@@ -147,10 +147,14 @@ TEST_CASE("windows are apart if they are along some axis, or in steps that never
   CHECK(ops::are_disjoint(std::vector{along(0, 2, 5), along(1, 2, 5), along(0, 2, 0)}));
   CHECK(ops::are_disjoint(std::vector{along(1, 4, 3), along(8, -6, 2)}));
   CHECK_FALSE(ops::are_disjoint(std::vector{along(0, 2, 5), along(3, 3, 2)}));
-  const Dim n = dim("n");
+  const Dim n = dim("n"), m = dim("m");
   CHECK_FALSE(ops::are_disjoint(std::vector{Window{{n}, {1}, {1}}, Window{{Dim(0)}, {1}, {1}}}));
-  CHECK(ops::are_disjoint(std::vector{Window{{n, Dim(0)}, {1, 1}, {1, 2}},
-                                      Window{{Dim(0), Dim(2)}, {1, 1}, {n, n}}}) == false);
+  CHECK_FALSE(ops::are_disjoint(
+      std::vector{Window{{n, Dim(0)}, {1, 1}, {1, 2}}, Window{{Dim(0), Dim(1)}, {1, 1}, {m, m}}}));
+  CHECK(ops::are_disjoint(
+      std::vector{Window{{n, Dim(0)}, {1, 1}, {1, 2}}, Window{{Dim(0), Dim(2)}, {1, 1}, {n, m}}}));
+  CHECK(ops::are_disjoint(
+      std::vector{Window{{Dim(0)}, {2}, {n}}, Window{{ir::dims::mul(n, Dim(2))}, {1}, {m}}}));
   CHECK(ops::are_disjoint(std::vector{Window{{n, Dim(0)}, {1, 1}, {1, 2}},
                                       Window{{Dim(0), Dim(2)}, {1, 1}, {n, Dim(3)}}}));
 }

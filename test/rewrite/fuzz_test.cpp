@@ -10,12 +10,24 @@
 namespace kroton::test {
 namespace {
 
+/// Whether the sizes that values are drawn for are as rules took them to be.
+bool holds(const ir::Graph& g) {
+  return std::ranges::all_of(g.checks(), [](const ir::DimCheck& c) {
+    return ir::dims::evaluate(c.constraint.a, Sizes{}) ==
+           ir::dims::evaluate(c.constraint.b, Sizes{});
+  });
+}
+
 /// Compares in f64, where refining rules and rounding stay far below the tolerance; positions of
 /// NaN and infinities must agree wherever the plain graph is finite.
 void compare(std::uint64_t seed, const std::vector<Expr>& outputs) {
   const ir::Graph plain = ir::Graph::capture(outputs);
   ir::Graph fast = ir::Graph::capture(outputs);
   rewrite::PipelineReport report = rewrite::run_pipeline(fast);
+  if (!holds(fast)) {
+    fast = ir::Graph::capture(outputs, ir::Graph::Unify::required);
+    report = rewrite::run_pipeline(fast);
+  }
   Rng rng(seed ^ 0xABCDEF);
   Inputs inputs;
   const auto want =

@@ -8,6 +8,7 @@
 #include <kroton/ops/indexing.hpp>
 #include <kroton/ops/scatter.hpp>
 
+#include "lib/ir/dim_normal.hpp"
 #include "lib/ops/arithmetic.hpp"
 #include "lib/ops/assemble.hpp"
 #include "lib/ops/basic.hpp"
@@ -220,8 +221,8 @@ NodeId sum_one_hot(Site& s) {
   return s.broadcast(s.reshape(value, std::move(shape)), root.type.shape);
 }
 
-/// unslice has no kernel. Where the slice cannot be empty, each element reads the one it came
-/// from, or is 0; else (positions of an empty axis cannot be read) the elements are added to zeros.
+/// unslice has no kernel. Where the slice is not empty, each element reads the one it came from, or
+/// is 0; else (positions of an empty axis cannot be read) the elements are added to zeros.
 NodeId take_unslice_apart(Site& s) {
   const ir::GraphNode& n = s.node(s.root());
   const NodeId x = n.inputs[0];
@@ -237,7 +238,7 @@ NodeId take_unslice_apart(Site& s) {
 
   bool is_never_empty = true;
   for (std::size_t i = 0; i < k; ++i)
-    is_never_empty = is_never_empty && (is_whole(i) || (part[i].is_static() && !part[i].is(0)));
+    is_never_empty = is_never_empty && (is_whole(i) || s.is_positive(part[i]));
   ir::NodeIds inputs{x};
   if (!is_never_empty) {
     const std::vector<Dim> positions(part.begin(), part.begin() + static_cast<std::ptrdiff_t>(k));
@@ -255,7 +256,8 @@ NodeId take_unslice_apart(Site& s) {
   for (std::size_t i = 0; i < k; ++i) {
     NodeId p = counted(s, shape[i]);
     if (!is_whole(i)) {
-      const std::int64_t step = steps[i], last = part[i].value() - 1;
+      const std::int64_t step = steps[i];
+      const NodeId last = size_of(s, dims::sub(part[i], Dim(1)));
       if (!starts[i].is(0)) p = s.make(ops::sub, {p, size_of(s, starts[i])});
       NodeId hits = ir::no_node;
       if (step != 1) {
@@ -263,12 +265,12 @@ NodeId take_unslice_apart(Site& s) {
         p = s.make(ops::floor_div, {p, s.number(step)});
       }
       NodeId is_here = s.make(ops::logical_and, {s.make(ops::greater_equal, {p, s.number(0)}),
-                                                 s.make(ops::less_equal, {p, s.number(last)})});
+                                                 s.make(ops::less_equal, {p, last})});
       if (hits != ir::no_node) is_here = s.make(ops::logical_and, {is_here, hits});
       is_here = along(s, is_here, i, rank);
       is_inside =
           is_inside == ir::no_node ? is_here : s.make(ops::logical_and, {is_inside, is_here});
-      p = s.make(ops::minimum, {s.make(ops::maximum, {p, s.number(0)}), s.number(last)});
+      p = s.make(ops::minimum, {s.make(ops::maximum, {p, s.number(0)}), last});
     }
     inputs.push_back(s.broadcast(along(s, p, i, k), positions));
   }
@@ -323,9 +325,10 @@ NodeId add_to(Site& s, NodeId base, NodeId added, bool is_subtracted) {
 NodeId add_lookups(Site& s) { return add_to(s, s["x"], s["y"], false); }
 NodeId subtract_lookups(Site& s) { return add_to(s, s["x"], s["y"], true); }
 
-/// Parts of known places are read by each element of the result, instead of written to theirs,
-/// where that is less work: where they are few, and cover much. A step of its own writes each part,
-/// reads it, and reads and writes its place; reading looks at each part for each element.
+/// Parts are read by each element of the result, instead of written to their places, where that is
+/// less work: where they are few, and cover much, of which large sizes decide. A step of its own
+/// writes each part, reads it, and reads and writes its place; reading looks at each part for each
+/// element.
 NodeId take_assemble_apart(Site& s) {
   constexpr double reading = 1.5, writing = 4; // what an element costs
   const ir::GraphNode& n = s.node(s.root());
@@ -340,13 +343,16 @@ NodeId take_assemble_apart(Site& s) {
         windows.emplace_back(ops::window_of(n.params.as<ops::AssembleParams>(), k, rank));
     double share = 1;
     for (std::size_t i = 0; i < rank; ++i) {
-      if (!w.lengths[i].is_static() || w.lengths[i].is(0) || !shape[i].is_static())
-        return ir::no_node;
-      share *= static_cast<double>(w.lengths[i].value()) / static_cast<double>(shape[i].value());
+      const auto of_axis = dims::share(w.lengths[i], shape[i]);
+      if (!of_axis || w.lengths[i].is(0)) return ir::no_node;
+      share *= *of_axis;
     }
     covered += share;
   }
   if (reading * static_cast<double>(parts) > 1 + writing * covered) return ir::no_node;
+  for (const ops::Window& w : windows)
+    if (!std::ranges::all_of(w.lengths, [&](const Dim& d) { return s.is_positive(d); }))
+      return ir::no_node;
   NodeId sum = ir::no_node;
   const ir::NodeIds inputs = n.inputs;
   for (std::size_t k = 0; k < parts; ++k) {

@@ -4,6 +4,7 @@
 
 #include <kroton/ops/movement.hpp>
 
+#include "lib/ir/dim_normal.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/movement.hpp"
@@ -132,7 +133,8 @@ NodeId compose_slices(Site& s) {
   for (std::size_t i = 0; i < outer.steps.size(); ++i) {
     if (outer.steps[i] < 0 || inner.steps[i] < 0) return ir::no_node;
     steps.push_back(outer.steps[i] * inner.steps[i]);
-    starts.push_back(dims::add(inner.starts[i], dims::mul(outer.starts[i], Dim(inner.steps[i]))));
+    starts.push_back(
+        dims::normal(dims::add(inner.starts[i], dims::mul(outer.starts[i], Dim(inner.steps[i])))));
   }
   return s.make(ops::slice, {s["x"]},
                 ops::SliceParams{std::move(starts), std::move(steps), outer.shape});

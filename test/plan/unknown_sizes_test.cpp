@@ -1,0 +1,44 @@
+#include <kroton/core.hpp>
+#include <kroton/ops/movement.hpp>
+
+#include "lib/plan/plan.hpp"
+#include "lib/plan/view.hpp"
+#include "test/support/catch.hpp"
+
+using namespace kroton;
+using namespace kroton::plan;
+
+namespace {
+
+Plan plan_of(const std::vector<Expr>& outputs) {
+  return make_plan(ir::Graph::capture(outputs), {.outputs = outputs.size()});
+}
+
+} // namespace
+
+TEST_CASE("a stencil of unknown size is one kernel over one axis", "[plan][sizes]") {
+  const Expr v = vector<float>("v");
+  const Plan p = plan_of({slice(v, {{0, -2}}) + slice(v, {{1, -1}}) + slice(v, {{2, {}}})});
+  CHECK(p.kernels.size() == 1);
+  CHECK(p.cuts.empty());
+}
+
+TEST_CASE("a slice that is read begins where it says", "[plan][sizes]") {
+  const Expr v = vector<float>("v"), part = slice(v, {{3, -1}});
+  const ir::Graph g = ir::Graph::capture(std::vector{part});
+  CHECK(resolve_view(g, g.find(part), 1).axes[0].start.is(3));
+}
+
+TEST_CASE("what is not fused for sizes that nobody knows to be equal says so", "[plan][sizes]") {
+  const Expr a = vector<float>("a"), b = vector<float>("b");
+  const Dim n = dim("n");
+  const auto why = [](const Expr& x, const Expr& y) {
+    const Plan p = plan_of({exp(sum(x)) * y});
+    return p.cuts.empty() ? std::string() : std::string(p.cuts[0].why);
+  };
+  CHECK(why(a, b).find("not known to be equal") != std::string::npos);
+  CHECK(why(a, b).find("kroton::dim") != std::string::npos);
+  CHECK(why(tensor<float>({4}), tensor<float>({5})).find("known") == std::string::npos);
+  CHECK(why(tensor<float>({n}), slice(tensor<float>({n}), {{1, -1}})).find("not known") !=
+        std::string::npos);
+}
