@@ -132,7 +132,8 @@ private:
     if (form.stretch == 0) return emit_rows(form, "begin", "end", 1);
     std::vector<int> parts;
     for (std::size_t r = 0; r < k_.reductions.size(); ++r)
-      if (k_.reductions[r].has_block_sum()) parts.push_back(static_cast<int>(r));
+      if (k_.reductions[r].is_outer && k_.reductions[r].has_block_sum())
+        parts.push_back(static_cast<int>(r));
     const std::string row = row_name();
     for (int id : form.runs)
       emit_array(value(id).dtype, run_name(id), form.stretch * k_.axes.back().value(), 1);
@@ -143,29 +144,28 @@ private:
     line(2, fmt::format("const i64 {0}_to = {0}_from + {1} < end ? {0}_from + {1} : end;", row,
                         form.stretch));
     for (int id : form.runs) emit_run(id, 0, 2);
-    for_kept(parts, [&](const Reduction& x) {
-      return fmt::format("{} = {};", element(x.block_sum), limit(x.dtype, x.op->fold->identity));
-    });
+    emit_block_starts(parts, 2);
     emit_rows(form, row + "_from", row + "_to", 2);
     emit_row_ends(form.of_deferred, 2);
-    for_kept(parts, [&](const Reduction& x) {
-      return fmt::format("{0} = {0} + {1};", element(x.array), element(x.block_sum));
-    });
+    emit_block_ends(parts, 2);
     line(1, "}");
-  }
-  template <class Text> void for_kept(const std::vector<int>& reductions, Text text) {
-    for (int r : reductions) {
-      int depth = 2;
-      for (int a : reduction(r).kept) line(depth++, loop_over(a));
-      line(depth, text(reduction(r)));
-      while (depth > 2) line(--depth, "}");
-    }
   }
   std::string row_name() const { return k_.rows == 1 ? "i0" : "row"; }
 
   void emit_rows(const RowForm& form, const std::string& begin, const std::string& end,
                  int indent) {
-    if (form.rows_at_once > 1) return emit_column_folds(form.rows_at_once, begin, end, indent);
+    if (form.rows_at_once.count == 1) return emit_each_row(form, begin, end, indent);
+    const bool has_both = open_one_by_one(form.rows_at_once, indent);
+    if (has_both) {
+      emit_each_row(form, begin, end, indent + 1);
+      line(indent, "} else {");
+    }
+    emit_column_folds(form.rows_at_once, begin, end, indent + (has_both ? 1 : 0));
+    if (has_both) line(indent, "}");
+  }
+
+  void emit_each_row(const RowForm& form, const std::string& begin, const std::string& end,
+                     int indent) {
     line(indent, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", row_name(), begin, end));
     // Several row axes are recovered from the running number, the last one fastest.
     std::string rest = "row";

@@ -87,7 +87,7 @@ void Statements::emit_loop(const CpuLoop& loop, int axis, const std::string& beg
   const std::string i = axis_name(axis);
   int depth = indent;
   const bool is_split = loop.stretch > 0;
-  if (is_split) depth = open_stretches(loop, axis, begin, end, indent);
+  if (is_split) depth = open_stretches(loop.stretch, axis, begin, end, indent);
   for (const LoopFold& f : loop.folds) {
     const Reduction& x = reduction(f.reduction);
     line(depth, fmt::format("{} {}_part = {};", type_name(x.dtype), result_name(f.reduction),
@@ -102,13 +102,13 @@ void Statements::emit_loop(const CpuLoop& loop, int axis, const std::string& beg
   if (is_split) line(indent, "}");
 }
 
-int Statements::open_stretches(const CpuLoop& loop, int axis, const std::string& begin,
+int Statements::open_stretches(std::int64_t stretch, int axis, const std::string& begin,
                                const std::string& end, int indent) {
   const std::string i = axis_name(axis);
   line(indent, fmt::format("for (i64 {0}_from = {1}; {0}_from < {2}; {0}_from += {3}) {{", i, begin,
-                           end, loop.stretch));
+                           end, stretch));
   line(indent + 1, fmt::format("const i64 {0}_to = {0}_from + {1} < {2} ? {0}_from + {1} : {2};", i,
-                               loop.stretch, end));
+                               stretch, end));
   return indent + 1;
 }
 
@@ -157,28 +157,86 @@ Text Statements::array_fold(int r, const std::string& so_far) const {
                {atom(so_far), added});
 }
 
-void Statements::emit_column_folds(int rows_at_once, const std::string& begin,
+void Statements::open_at_once(const AtOnce& at_once, int axis, const std::string& begin,
+                              const std::string& end, int indent) {
+  const std::string i = axis_name(axis);
+  line(indent, fmt::format("for (i64 {0}_at = {1}; {0}_at < {2}; {0}_at += {3}) {{", i, begin, end,
+                           at_once.count));
+  line(indent + 1, fmt::format("const i64 {0}_end = {0}_at + {1} < {2} ? {0}_at + {1} : {2};", i,
+                               at_once.count, end));
+}
+
+bool Statements::open_one_by_one(const AtOnce& at_once, int indent) {
+  if (at_once.one_to == 0) return false;
+  line(indent, fmt::format("if ({0} >= {1} && {0} < {2}) {{", dim_text(k_.axes.back()),
+                           at_once.one_from, at_once.one_to));
+  return true;
+}
+
+void Statements::emit_column_folds(const AtOnce& rows_at_once, const std::string& begin,
                                    const std::string& end, int indent) {
-  const Stage& s = k_.stages[0];
-  line(indent, fmt::format("for (i64 i0_at = {0}; i0_at < {1}; i0_at += {2}) {{", begin, end,
-                           rows_at_once));
-  line(indent + 1,
-       fmt::format("const i64 i0_end = i0_at + {0} < {1} ? i0_at + {0} : {1};", rows_at_once, end));
-  open_vector_loop(1, 1, "0", dim_text(k_.axes[1]), false, indent + 1);
+  open_at_once(rows_at_once, 0, begin, end, indent);
+  emit_columns(k_.stages[0], 0, "i0_at", "i0_end", indent + 1);
+  line(indent, "}");
+}
+
+void Statements::emit_columns(const Stage& s, int axis, const std::string& begin,
+                              const std::string& end, int indent) {
+  const int last = static_cast<int>(k_.axes.size()) - 1;
+  const std::string i = axis_name(axis);
+  open_vector_loop(last, 1, "0", dim_text(k_.axes.back()), false, indent);
+  for (int r : s.reductions)
+    line(indent + 1,
+         fmt::format("auto {} = {};", result_name(r), elements(folded_array(reduction(r)), last)));
+  line(indent + 1, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", i, begin, end));
+  if (axis < k_.rows) emit_values(s.row, indent + 2);
+  emit_values(s.loop, indent + 2);
   for (int r : s.reductions)
     line(indent + 2,
-         fmt::format("auto {} = {};", result_name(r), elements(folded_array(reduction(r)), 1)));
-  line(indent + 2, "for (i64 i0 = i0_at; i0 < i0_end; ++i0) {");
-  emit_values(s.row, indent + 3);
-  emit_values(s.loop, indent + 3);
-  for (int r : s.reductions)
-    line(indent + 3,
          fmt::format("{} = {};", result_name(r), array_fold(r, result_name(r)).whole()));
-  line(indent + 2, "}");
+  line(indent + 1, "}");
   for (int r : s.reductions)
-    line(indent + 2, store(folded_array(reduction(r)), 1, atom(result_name(r))));
-  line(indent + 1, "});");
-  line(indent, "}");
+    line(indent + 1, store(folded_array(reduction(r)), last, atom(result_name(r))));
+  line(indent, "});");
+}
+
+void Statements::emit_inner_columns(const Stage& s, const AtOnce& at_once, int axis,
+                                    const std::string& begin, const std::string& end, int indent) {
+  const std::string i = axis_name(axis);
+  open_at_once(at_once, axis, begin, end, indent);
+  int depth = indent + 1;
+  for (int a = axis + 1; a + 1 < static_cast<int>(k_.axes.size()); ++a) open_loop(a, depth++);
+  emit_columns(s, axis, i + "_at", i + "_end", depth);
+  while (depth > indent) line(--depth, "}");
+}
+
+void Statements::for_kept(int r, int indent,
+                          const std::function<std::string(const Reduction&)>& text) {
+  int depth = indent;
+  for (int a : reduction(r).kept) line(depth++, loop_over(a));
+  line(depth, text(reduction(r)));
+  while (depth > indent) line(--depth, "}");
+}
+
+void Statements::emit_block_starts(const std::vector<int>& reductions, int indent) {
+  for (int r : reductions)
+    for_kept(r, indent, [&](const Reduction& x) {
+      return fmt::format("{} = {};", element(x.block_sum), limit(x.dtype, x.op->fold->identity));
+    });
+}
+
+void Statements::emit_block_ends(const std::vector<int>& reductions, int indent) {
+  for (int r : reductions)
+    for_kept(r, indent, [&](const Reduction& x) {
+      return fmt::format("{0} = {0} + {1};", element(x.array), element(x.block_sum));
+    });
+}
+
+void Statements::emit_result(int r, int indent) {
+  for_kept(r, indent, [&](const Reduction& x) {
+    return fmt::format("{} = ({}){};", element(x.result), type_name(x.result_dtype),
+                       element(x.array));
+  });
 }
 
 void Statements::emit_lanes_end(int r, bool is_new, int indent) {
@@ -253,7 +311,7 @@ void Statements::emit_vector_loop(const std::vector<Stage>& stages, const CpuLoo
   const bool is_split = loop.stretch > 0;
   int depth = indent;
   for (int id : loop.runs) emit_array(value(id).dtype, run_name(id), loop.stretch, depth);
-  if (is_split) depth = open_stretches(loop, axis, begin, end, indent);
+  if (is_split) depth = open_stretches(loop.stretch, axis, begin, end, indent);
   for (int id : loop.runs) emit_run(id, axis, depth);
   for (const LoopFold& f : loop.folds) emit_lanes_start(f, depth);
   open_vector_loop(axis, loop.vectors, is_split ? i + "_from" : begin, is_split ? i + "_to" : end,
@@ -288,20 +346,62 @@ void Statements::emit_stage(const Stage& s, const CpuLoop& loop, int indent) {
     if (!reduction(r).is_outer && folds_in_loop(k_, reduction(r)) &&
         !(is_only_loop && reduction(r).kept.empty() && loop.stretch == 0))
       emit_start(r, indent);
-  auto body = [&](int depth) {
-    emit_values(s.loop, depth);
-    fold_all(s, depth, true);
-    emit_stores(s.loop, depth);
-  };
-  if (!has_inner()) return body(indent);
-  int depth = indent;
-  for (int a = k_.rows; a < last; ++a) open_loop(a, depth++);
-  const std::string n = dim_text(k_.axes.back());
-  if (lanes().count > 0)
-    emit_vector_loop({Stage{{}, s.loop, s.reductions}}, loop, last, "0", n, is_only_loop, depth);
+  if (has_inner())
+    emit_inner_loops(s, loop, k_.rows, is_only_loop, indent);
   else
-    emit_loop(loop, last, "0", n, depth, body);
-  while (depth > indent) line(--depth, "}");
+    emit_elements(s, indent);
+  for (int r : s.reductions)
+    if (reduction(r).has_result()) emit_result(r, indent);
+}
+
+void Statements::emit_elements(const Stage& s, int indent) {
+  emit_values(s.loop, indent);
+  fold_all(s, indent, true);
+  emit_stores(s.loop, indent);
+}
+
+void Statements::emit_inner_loops(const Stage& s, const CpuLoop& loop, int axis, bool is_only_loop,
+                                  int indent) {
+  const int last = static_cast<int>(k_.axes.size()) - 1;
+  const std::string n = dim_text(k_.axes[static_cast<std::size_t>(axis)]), i = axis_name(axis);
+  if (axis == last) {
+    if (lanes().count > 0)
+      emit_vector_loop({Stage{{}, s.loop, s.reductions}}, loop, last, "0", n, is_only_loop, indent);
+    else
+      emit_loop(loop, last, "0", n, indent, [&](int depth) { emit_elements(s, depth); });
+    return;
+  }
+  const auto ends_here = [&](int r) {
+    return is_partial_fold(reduction(r)) && reduction(r).reduced.back() == axis;
+  };
+  std::vector<int> parts;
+  std::ranges::copy_if(s.reductions, std::back_inserter(parts), [&](int r) {
+    return ends_here(r) && !reduction(r).is_outer && reduction(r).has_block_sum();
+  });
+  const bool is_of_columns = loop.columns_at_once.count > 1 && ends_here(s.reductions[0]);
+  std::string begin = "0", end = n;
+  int depth = indent;
+  if (!parts.empty()) {
+    depth = open_stretches(loop.column_stretch, axis, "0", n, indent);
+    begin = i + "_from", end = i + "_to";
+    emit_block_starts(parts, depth);
+  }
+  const bool has_both = is_of_columns && open_one_by_one(loop.columns_at_once, depth);
+  if (!is_of_columns || has_both) {
+    const int at = depth + (has_both ? 1 : 0);
+    if (parts.empty())
+      open_loop(axis, at);
+    else
+      line(at, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", i, begin, end));
+    emit_inner_loops(s, loop, axis + 1, is_only_loop, at + 1);
+    line(at, "}");
+  }
+  if (has_both) line(depth, "} else {");
+  if (is_of_columns)
+    emit_inner_columns(s, loop.columns_at_once, axis, begin, end, depth + (has_both ? 1 : 0));
+  if (has_both) line(depth, "}");
+  emit_block_ends(parts, depth);
+  if (!parts.empty()) line(indent, "}");
 }
 
 } // namespace kroton::codegen

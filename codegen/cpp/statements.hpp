@@ -37,9 +37,16 @@ protected:
                         const std::string& begin, const std::string& end, bool defines, int indent);
   /// `loop` is the stage's innermost loop; of flat kernels, which have none, it says nothing.
   void emit_stage(const Stage& s, const CpuLoop& loop, int indent);
-  /// Folds so many rows at once, so that the arrays are read and written once for all of them.
-  void emit_column_folds(int rows_at_once, const std::string& begin, const std::string& end,
-                         int indent);
+  /// Folds several rows at once, so that the arrays are read and written once for all of them.
+  void emit_column_folds(const AtOnce& rows_at_once, const std::string& begin,
+                         const std::string& end, int indent);
+  /// Begins the sums of a block (Reduction::block_sum).
+  void emit_block_starts(const std::vector<int>& reductions, int indent);
+  /// Adds the sums of a block to the arrays.
+  void emit_block_ends(const std::vector<int>& reductions, int indent);
+  /// Opens the branch for lengths of the last axis with which rows are walked one by one, if they
+  /// decide.
+  bool open_one_by_one(const AtOnce& at_once, int indent);
   /// Saves what the ends of rows need of row `i0`.
   void emit_saves(int indent);
   /// The ends of the rows from i0_from to i0_to, and their folds.
@@ -50,8 +57,28 @@ protected:
   void emit_run(int id, int axis, int indent);
 
 private:
+  /// What a stage does for one element.
+  void emit_elements(const Stage& s, int indent);
+  /// The loops over a stage's inner axes from `axis` on.
+  void emit_inner_loops(const Stage& s, const CpuLoop& loop, int axis, bool is_only_loop,
+                        int indent);
+  /// Folds `loop.columns_at_once` elements along `axis` at once, into arrays over the axes after
+  /// it.
+  void emit_inner_columns(const Stage& s, const AtOnce& at_once, int axis, const std::string& begin,
+                          const std::string& end, int indent);
+  /// Opens a loop along `axis` that takes several elements a turn.
+  void open_at_once(const AtOnce& at_once, int axis, const std::string& begin,
+                    const std::string& end, int indent);
+  /// The body of a loop over columns, of which the elements from `begin` to `end` along `axis` are
+  /// folded into arrays, a vector of columns at a time.
+  void emit_columns(const Stage& s, int axis, const std::string& begin, const std::string& end,
+                    int indent);
+  /// For each element that a reduction keeps, what `text` says.
+  void for_kept(int r, int indent, const std::function<std::string(const Reduction&)>& text);
+  /// Stores what a reduction has in an array that is not its result's memory.
+  void emit_result(int r, int indent);
   /// Opens the loop over the stretches of a loop; gives the depth inside it.
-  int open_stretches(const CpuLoop& loop, int axis, const std::string& begin,
+  int open_stretches(std::int64_t stretch, int axis, const std::string& begin,
                      const std::string& end, int indent);
   /// The array that elements are folded into one by one.
   const Access& folded_array(const Reduction& r) const;

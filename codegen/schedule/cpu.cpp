@@ -19,6 +19,10 @@ constexpr std::int64_t most_unrolled = 4;
 constexpr std::int64_t longest_run = 1024;
 /// Rows that are folded into arrays at once.
 constexpr int most_rows_at_once = 8;
+/// Bytes of a row from which on there are several at once,
+constexpr std::int64_t page = 4096;
+/// and vectors up to which there are: those of fewer would wait for what they have just stored.
+constexpr std::int64_t vectors_of_short_rows = 4;
 
 class Decider {
 public:
@@ -135,9 +139,11 @@ private:
     RowForm form;
     const Dim& n = k_.axes.back();
     const bool is_short = n.is_static() && n.value() <= longest_stretch;
-    for (const Stage& s : k_.stages)
+    for (const Stage& s : k_.stages) {
       form.stages.push_back(has_loop(k_, s) ? loop_of({&s, 1}, is_short) : CpuLoop{});
-    if (folds_columns()) form.rows_at_once = most_rows_at_once;
+      add_column_folds(s, form.stages.back());
+    }
+    if (folds_columns()) form.rows_at_once = at_once(k_.stages[0]);
     for (const Stage& s : k_.stages) {
       std::ranges::copy_if(s.loop.values, std::back_inserter(form.runs),
                            [&](int id) { return lanes_.is_drawn_by_rows(id); });
@@ -146,9 +152,38 @@ private:
           form.of_deferred.push_back({r, parts_of(reduction(r), 1, longest_row_stretch)});
     }
     if (!form.runs.empty() || !lanes_.deferred.empty() ||
-        std::ranges::any_of(k_.reductions, &Reduction::has_block_sum))
+        std::ranges::any_of(k_.reductions,
+                            [](const Reduction& r) { return r.is_outer && r.has_block_sum(); }))
       form.stretch = longest_row_stretch;
     return form;
+  }
+  AtOnce at_once(const Stage& s) const {
+    const auto item = static_cast<std::int64_t>(item_size(reduction(s.reductions[0]).dtype));
+    const AtOnce several{most_rows_at_once, vectors_of_short_rows * vector_bytes_ / item,
+                         page / item};
+    const Dim& n = k_.axes.back();
+    if (!n.is_static()) return several;
+    return several.one_from <= n.value() && n.value() < several.one_to ? AtOnce{}
+                                                                       : AtOnce{most_rows_at_once};
+  }
+  void add_column_folds(const Stage& s, CpuLoop& loop) const {
+    const auto is_summed = [&](int r) {
+      return !reduction(r).is_outer && reduction(r).has_block_sum();
+    };
+    if (std::ranges::any_of(s.reductions, is_summed)) loop.column_stretch = longest_row_stretch;
+    if (lanes_.count > 0 && loop.runs.empty() && folds_inner_columns(s))
+      loop.columns_at_once = at_once(s);
+  }
+  /// Whether a stage does nothing but fold along its first inner axes into arrays over the others,
+  /// lane by lane.
+  bool folds_inner_columns(const Stage& s) const {
+    if (s.reductions.empty() || !s.loop.stores.empty()) return false;
+    const Reduction& first = reduction(s.reductions[0]);
+    return std::ranges::all_of(s.reductions, [&](int r) {
+      const Reduction& x = reduction(r);
+      return is_partial_fold(x) && !x.is_outer && x.reduced == first.reduced &&
+             x.reduced.back() < x.kept.front() && !folds_lanes(x, last_axis());
+    });
   }
   /// Whether the rows of a matrix do nothing but fold into arrays, lane by lane.
   bool folds_columns() const {
@@ -204,6 +239,13 @@ std::string describe(const Lanes& lanes, int axis) {
                          : fmt::format("a plain loop along axis {}", axis);
 }
 
+/// "8 rows at once, one of 64 to 1024 columns".
+std::string describe(const AtOnce& a, std::string_view what) {
+  std::string text = fmt::format(", {} {} at once", a.count, what);
+  if (a.one_to > 0) text += fmt::format(", one of {} to {} columns", a.one_from, a.one_to - 1);
+  return text;
+}
+
 /// ", 4 vectors a turn, stretches of 4096".
 std::string describe(const CpuLoop& loop) {
   std::string text;
@@ -213,13 +255,16 @@ std::string describe(const CpuLoop& loop) {
   if (parts > 1) text += fmt::format(", {} partial results", parts);
   if (loop.stretch > 0) text += fmt::format(", stretches of {}", loop.stretch);
   if (!loop.runs.empty()) text += ", random numbers drawn for each";
+  if (loop.columns_at_once.count > 1) text += describe(loop.columns_at_once, "rows of columns");
+  if (loop.column_stretch > 0)
+    text += fmt::format(", columns in stretches of {}", loop.column_stretch);
   return text;
 }
 
 std::string describe(const RowForm& form) {
   std::string text;
-  if (form.rows_at_once > 1) {
-    text += fmt::format(", {} rows at once", form.rows_at_once);
+  if (form.rows_at_once.count > 1) {
+    text += describe(form.rows_at_once, "rows");
   } else {
     for (std::size_t s = 0; s < form.stages.size(); ++s)
       if (const std::string loop = describe(form.stages[s]); !loop.empty())

@@ -25,13 +25,31 @@ struct LoopFold {
   bool operator==(const LoopFold&) const = default;
 };
 
-/// A loop over the last axis.
+/// Elements along another axis that are folded into arrays at once, a vector of neighbours at a
+/// time: each array is then read and written once for all of them. But where a row is some vectors
+/// long and several rows share a page, in which the machine looks ahead, rows are walked one by
+/// one.
+struct AtOnce {
+  int count = 1;
+  /// Lengths of the last axis, from and to, with which rows are walked one by one.
+  std::int64_t one_from = 0, one_to = 0;
+
+  bool operator==(const AtOnce&) const = default;
+};
+
+/// A loop over the last axis, and what loops around it in a row do.
 struct CpuLoop {
   int vectors = 1;          ///< that one turn of the loop takes
   std::int64_t stretch = 0; ///< > 0: it is walked in stretches of so many elements, after each of
                             ///< which partial results are joined to wider ones
   std::vector<LoopFold> folds;
   std::vector<int> runs; ///< random numbers that are drawn for a whole stretch at once
+  /// More than one: the stage does nothing but fold along inner axes into arrays over those after
+  /// them.
+  AtOnce columns_at_once = {};
+  /// > 0: sums along an axis into arrays over those after it have parts in f32, each of so many
+  /// elements.
+  std::int64_t column_stretch = 0;
 };
 
 /// Another text of a flat loop, for results larger than the caches: it stores past them.
@@ -52,9 +70,8 @@ struct FlatForm {
 /// A loop over rows, with loops inside.
 struct RowForm {
   std::vector<CpuLoop> stages; ///< the innermost loop of each
-  /// > 1: rows do nothing but fold into arrays, of which a vector at a time is folded with so many
-  /// rows at once.
-  int rows_at_once = 1;
+  /// More than one: rows do nothing but fold into arrays.
+  AtOnce rows_at_once = {};
   /// > 0: for so many rows at a time sums over rows have parts in f32, random numbers are drawn and
   /// deferred values are computed (Lanes::deferred).
   std::int64_t stretch = 0;

@@ -200,6 +200,11 @@ private:
     for (int a = 0; a < k_.rows && !r.is_outer; ++a) axes.push_back(a);
     check_access(axes, r.array, r.array_dtype, "the array of " + name());
     if (r.has_block_sum()) check_access(r.kept, r.block_sum, r.dtype, "the part of " + name());
+    if (r.has_result()) {
+      require(r.array.scratch >= 0 && !r.is_outer, "stores {} besides its array", name());
+      check_access(axes, r.result, r.result_dtype, "the result of " + name());
+      is_written_[at(r.result.param)] = true;
+    }
     if (r.op->gives_position()) check_access(r.kept, r.best, r.dtype, "the best of " + name());
     if (r.array.param >= 0) is_read_[at(r.array.param)] = is_written_[at(r.array.param)] = true;
   }

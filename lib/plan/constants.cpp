@@ -167,7 +167,8 @@ private:
     put(r.dtype, r.accumulator, r.result_dtype, r.array_dtype, r.value, r.is_outer);
     put(r.kept);
     put(r.reduced);
-    for (const Access* a : {&r.array, &r.block_sum, &r.best, &r.position}) put(*a, false);
+    for (const Access* a : {&r.array, &r.block_sum, &r.result, &r.best, &r.position})
+      put(*a, false);
   }
   void put(const Block& b) {
     put(b.values);

@@ -90,14 +90,19 @@ struct Reduction {
   std::vector<int> reduced; ///< inner axes that go
   Access array;
   DType array_dtype = DType::f32; ///< of its elements
-  /// Sums of f32 over more rows than a block: the sum of the current block of rows, in `dtype`,
-  /// which is added to the f64 `array` when the block ends.
+  /// Sums of f32 over more rows than a block (or, of inner reductions, over more elements of the
+  /// last axis before the kept ones): the sum of the current block, in `dtype`, which is added to
+  /// the f64 `array` when the block ends.
   Access block_sum = {};
+  /// Of an inner reduction whose `array` is wider than the result: where the result is stored when
+  /// the stage's loop is done. The array is the result's own memory otherwise.
+  Access result = {};
   Access best;     ///< arg-reductions: the value at the position so far
   Access position; ///< arg-reductions: the running position along the reduced axis
 
   bool has_array() const { return is_outer || !kept.empty(); }
   bool has_block_sum() const { return block_sum.scratch >= 0; }
+  bool has_result() const { return result.param >= 0; }
 };
 
 /// The most elements that a sum of f32 folds in f32.
@@ -184,6 +189,7 @@ template <class K, class F> void for_each_access(K& kernel, F f) {
   for (auto& r : kernel.reductions) {
     f(r.array);
     f(r.block_sum);
+    f(r.result);
     f(r.best);
     f(r.position);
   }

@@ -338,9 +338,10 @@ private:
     member_value(*group_.find(id), scope);
   }
 
-  /// Where a reduction's array is: the output's own memory if it is stored, else scratch.
+  /// Where a reduction's array is: the output's own memory, unless chunks of rows have their own or
+  /// its elements are wider.
   Access array_of(const Member& m, const Reduction& r) {
-    if (r.is_outer) return scratch_array(r.array_dtype, r.kept);
+    if (r.is_outer || r.array_dtype != r.result_dtype) return scratch_array(r.array_dtype, r.kept);
     Access a = own_element(m, m.id, true);
     kernel_.params[static_cast<std::size_t>(a.param)].is_written = true;
     return a;
@@ -415,6 +416,44 @@ private:
     });
   }
 
+  /// Decides what a reduction is kept in: added one by one in f32, the later of many elements would
+  /// be rounded away.
+  void widen(const Member& m, Reduction& r) {
+    const bool is_sum = r.dtype == DType::f32 && r.op->fold->combine == ir::Combine::sum;
+    const bool is_wide = is_sum && !is_short(r) && !(shares_sums_ && is_partial(r));
+    r.accumulator = is_wide ? DType::f64 : r.dtype;
+    r.array_dtype = gives_position(m) ? r.result_dtype : r.accumulator;
+    if (!r.has_array()) return;
+    if (is_wide && !shares_sums_ && is_over_columns(r)) {
+      if (is_one_block(r))
+        r.array_dtype = r.dtype;
+      else
+        r.block_sum = scratch_array(r.dtype, r.kept);
+    }
+    r.array = array_of(m, r);
+    if (!r.is_outer && r.array.scratch >= 0) r.result = own_element(m, m.id, false);
+  }
+  static bool is_partial(const Reduction& r) { return !r.is_outer && !r.kept.empty(); }
+  /// Whether a variable takes all that an inner reduction folds in one stretch.
+  bool is_short(const Reduction& r) const {
+    if (shares_sums_ || r.is_outer || !r.kept.empty()) return false;
+    Dim folded(1);
+    for (int a : r.reduced) folded = dims::mul(folded, group_.axes[static_cast<std::size_t>(a)]);
+    return folded.is_static() && folded.value() <= longest_stretch;
+  }
+  /// Whether the array's elements are folded one by one, by loops outside of those over them.
+  bool is_over_columns(const Reduction& r) const {
+    if (r.kept.empty()) return false;
+    if (r.is_outer) return r.reduced.empty();
+    return r.reduced.back() < r.kept.front();
+  }
+  /// Whether all that is folded is one block.
+  bool is_one_block(const Reduction& r) const {
+    if (!r.is_outer && r.reduced.size() > 1) return false;
+    const Dim rows = r.is_outer ? row_count() : group_.axes[static_cast<std::size_t>(r.reduced[0])];
+    return rows.is_static() && rows.value() <= longest_row_stretch;
+  }
+
   void lower_reduction(const Member& m, Stage& stage, Scope& row, Scope& loop) {
     const ir::GraphNode& n = graph_[m.id];
     Reduction r;
@@ -429,23 +468,7 @@ private:
       if (a < group_.rows) continue;
       (std::ranges::find(m.reduced, a) != m.reduced.end() ? r.reduced : r.kept).push_back(a);
     }
-    // Added one by one in f32, the later of many elements would be rounded away.
-    Dim folded(1);
-    for (int a : r.reduced) folded = dims::mul(folded, group_.axes[static_cast<std::size_t>(a)]);
-    const bool is_short =
-        !shares_sums_ && !r.is_outer && folded.is_static() && folded.value() <= longest_stretch;
-    const bool is_wide = r.dtype == DType::f32 && n.op->fold->combine == ir::Combine::sum &&
-                         (r.kept.empty() || r.is_outer) && !is_short;
-    r.accumulator = is_wide ? DType::f64 : r.dtype;
-    r.array_dtype = gives_position(m) ? r.result_dtype : r.accumulator;
-    if (is_wide && !shares_sums_ && r.is_outer && !r.kept.empty() && r.reduced.empty()) {
-      const Dim rows = row_count();
-      if (rows.is_static() && rows.value() <= longest_row_stretch)
-        r.array_dtype = r.dtype;
-      else
-        r.block_sum = scratch_array(r.dtype, r.kept);
-    }
-    if (r.has_array()) r.array = array_of(m, r);
+    widen(m, r);
     if (n.op->gives_position()) {
       if (r.has_array()) r.best = scratch_array(r.dtype, r.kept);
       std::vector<Dim> sizes;

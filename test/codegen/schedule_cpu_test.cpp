@@ -33,7 +33,7 @@ TEST_CASE("how kernels run on a CPU", "[schedule]") {
              m = matrix<float>("m"), s = scalar<float>("s"),
              rows = tensor<float>({128, 10}, "rows"), some = tensor<float>({100}, "some"),
              wide = tensor<float>({64, 5000}, "wide"), at = vector<std::int64_t>("at"),
-             y = vector<std::int64_t>("y");
+             y = vector<std::int64_t>("y"), cube = tensor<float>({dim(), dim(), dim()}, "cube");
   Random rng(1);
   const Decision decisions[] = {
       {"scalars", {s * 2 + 1}, 32, "scalars, no loop"},
@@ -93,13 +93,35 @@ TEST_CASE("how kernels run on a CPU", "[schedule]") {
       {"columns",
        {sum(m, {0})},
        32,
-       "8 lanes along axis 1, 8 rows at once; blocks of 64 rows; chunks of at least 8192 elements "
+       "8 lanes along axis 1, 8 rows at once, one of 32 to 1023 columns; blocks of 64 rows; "
+       "chunks of at least 8192 elements "
        "joined in order, in parallel above 65536"},
       {"columns of SSE",
        {sum(m, {0})},
        16,
+       "8 lanes along axis 1, 8 rows at once, one of 16 to 1023 columns; blocks of 64 rows; "
+       "chunks of at least 8192 elements "
+       "joined in order, in parallel above 65536"},
+      {"narrow columns",
+       {sum(rows, {0})},
+       32,
        "8 lanes along axis 1, 8 rows at once; blocks of 64 rows; chunks of at least 8192 elements "
        "joined in order, in parallel above 65536"},
+      {"columns of some vectors",
+       {sum(tensor<float>({4000, 100}, "x"), {0})},
+       32,
+       "8 lanes along axis 1, 4 vectors a turn; blocks of 64 rows; chunks of at least "
+       "8192 elements joined in order, in parallel above 65536"},
+      {"a middle axis",
+       {sum(cube, {1})},
+       32,
+       "8 lanes along axis 2, 4 vectors a turn, 8 rows of columns at once, one of 32 to 1023 "
+       "columns, columns in stretches of 64; chunks of at least 65536 elements in parallel"},
+      {"the largest along a middle axis",
+       {max(cube, {1})},
+       32,
+       "8 lanes along axis 2, 4 vectors a turn, 8 rows of columns at once, one of 32 to 1023 "
+       "columns; chunks of at least 65536 elements in parallel"},
       {"a logarithm that ends each row",
        {sum(log(sum(exp(rows), {1})))},
        64,

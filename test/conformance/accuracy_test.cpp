@@ -252,3 +252,155 @@ TEST_CASE("the dot of two long vectors has the digits of the sum of their produc
   for (const Array& a : got)
     CHECK(std::abs(static_cast<double>(a.data<float>()[0]) / right - 1) < 1e-6);
 }
+
+namespace {
+
+/// How an operand reads the array that it is a view of.
+enum class Read { dense, reversed_axes, every_other, backwards };
+
+/// Sums over some axes of a tensor. Of what each element of the result adds up, the first is 2^24
+/// and all others are 1, which plain f32 would lose.
+class SumOverAxes {
+public:
+  SumOverAxes(Shape shape, std::vector<int> axes, Read read)
+      : shape_(std::move(shape)), axes_(std::move(axes)), read_(read) {
+    array_ = Array::empty<float>(shape_of_array());
+    for (Size i = 0; i < array_.numel(); ++i) array_.data<float>()[i] = 1;
+    walk([&](float& element, bool is_first) { element = is_first ? 0x1p24F : 1; });
+    for (const int axis : axes_) added_ *= shape_[static_cast<std::size_t>(axis)];
+  }
+
+  std::vector<Array> run(bool is_known, bool is_mean = false) const {
+    std::vector<Dim> dims;
+    for (const Size n : array_.shape()) dims.push_back(is_known ? Dim(n) : dim());
+    const Expr x = tensor(DType::f32, dims, "x");
+    const Expr y = view_of(x);
+    const Function f =
+        function({x}, is_mean ? mean(y, axes_) : sum(y, axes_), {.specialize = Specialize::off});
+    return f({array_});
+  }
+  /// In parts of the right sum.
+  double error(const Array& got) const {
+    const double right = 0x1p24 + static_cast<double>(added_ - 1);
+    double worst = 0;
+    for (Size i = 0; i < got.numel(); ++i)
+      worst = std::max(worst, std::abs(static_cast<double>(got.data<float>()[i]) / right - 1));
+    return worst;
+  }
+
+private:
+  Shape shape_of_array() const {
+    Shape shape = shape_;
+    if (read_ == Read::reversed_axes) std::ranges::reverse(shape);
+    if (read_ == Read::every_other)
+      for (Size& n : shape) n = 2 * n + 1;
+    return shape;
+  }
+  Expr view_of(const Expr& x) const {
+    if (read_ == Read::reversed_axes) return transpose(x);
+    if (read_ == Read::dense) return x;
+    const std::vector<Range> ranges(shape_.size(), read_ == Read::every_other ? Range{1, {}, 2}
+                                                                              : Range{{}, {}, -1});
+    return slice(x, ranges);
+  }
+  /// Calls `f` with each element that is read.
+  template <class F> void walk(F f) {
+    const Shape& own = array_.shape();
+    Shape position(shape_.size(), 0);
+    for (bool is_done = array_.numel() == 0; !is_done;) {
+      Size at = 0;
+      for (std::size_t i = 0; i < own.size(); ++i) {
+        const std::size_t a = read_ == Read::reversed_axes ? own.size() - 1 - i : i;
+        const Size p = read_ == Read::every_other ? 2 * position[a] + 1
+                       : read_ == Read::backwards ? own[i] - 1 - position[a]
+                                                  : position[a];
+        at = at * own[i] + p;
+      }
+      f(array_.data<float>()[at], std::ranges::all_of(axes_, [&](int a) {
+          return position[static_cast<std::size_t>(a)] == 0;
+        }));
+      is_done = true;
+      for (std::size_t a = shape_.size(); is_done && a-- > 0;) {
+        is_done = ++position[a] == shape_[a];
+        if (is_done) position[a] = 0;
+      }
+    }
+  }
+
+  Shape shape_;
+  std::vector<int> axes_;
+  Read read_;
+  Size added_ = 1;
+  Array array_;
+};
+
+/// Shapes of a rank whose reduced axes have some 20,000 elements together.
+std::vector<Shape> shapes_for(int rank, const std::vector<int>& axes) {
+  const std::array<Shape, 4> lengths = {Shape{20'000}, Shape{160, 125}, Shape{20, 25, 40},
+                                        Shape{20, 5, 10, 20}};
+  const auto filled_up = [&](const Shape& reduced, Size kept) {
+    Shape shape(static_cast<std::size_t>(rank), kept);
+    for (std::size_t i = 0; i < axes.size(); ++i)
+      shape[static_cast<std::size_t>(axes[i])] = reduced[i];
+    return shape;
+  };
+  std::vector<Shape> shapes = {filled_up(lengths[axes.size() - 1], 3)};
+  if (axes.size() == 1) shapes.push_back(filled_up({20'000}, rank == 2 ? 70 : 5));
+  if (axes.size() == 2) shapes.push_back(filled_up({6000, 3}, 2));
+  return shapes;
+}
+
+std::vector<std::vector<int>> axes_of(int rank) {
+  std::vector<std::vector<int>> all;
+  for (int bits = 1; bits < 1 << rank; ++bits) {
+    std::vector<int> axes;
+    for (int a = 0; a < rank; ++a)
+      if (bits >> a & 1) axes.push_back(a);
+    all.push_back(std::move(axes));
+  }
+  return all;
+}
+
+void check_sums(int rank, const std::vector<int>& axes, std::initializer_list<Read> reads) {
+  for (const Shape& shape : shapes_for(rank, axes))
+    for (const Read read : reads) {
+      CAPTURE(shape, axes, read);
+      const SumOverAxes sum(shape, axes, read);
+      const Array any = sum.run(false)[0], known = sum.run(true)[0];
+      // The partial sum that holds 2^24 loses what else it adds up: at most a stretch's 256.
+      CHECK(sum.error(any) < 256 * 0x1p-24);
+      CHECK(sum.error(known) < 256 * 0x1p-24);
+    }
+}
+
+} // namespace
+
+TEST_CASE("sums over any axes keep their digits", "[conformance][accuracy]") {
+  for (int rank = 1; rank <= 3; ++rank)
+    for (const std::vector<int>& axes : axes_of(rank))
+      check_sums(rank, axes, {Read::dense, Read::reversed_axes});
+  for (const std::vector<int>& axes : {std::vector<int>{1}, {0, 2}, {1, 3}, {1, 2}})
+    check_sums(4, axes, {Read::dense, Read::every_other, Read::backwards});
+}
+
+TEST_CASE("sums over any axes, however they are read", "[conformance][accuracy][.slow]") {
+  for (int rank = 1; rank <= 4; ++rank)
+    for (const std::vector<int>& axes : axes_of(rank))
+      check_sums(rank, axes,
+                 {Read::dense, Read::reversed_axes, Read::every_other, Read::backwards});
+}
+
+TEST_CASE("a mean over a long middle axis keeps its digits", "[conformance][accuracy]") {
+  const Expr x = tensor(DType::f32, {2, dim(), 3}, "x"),
+             y = tensor(DType::f32, {2, dim(), 40}, "y");
+  const Function f = function({x, y}, {mean(x, {1}), sum(y, {1}), mean(y * y, {0, 1})},
+                              {.specialize = Specialize::off});
+  const auto tenth = [](Size) { return 0.1; };
+  const std::vector<Array> got =
+      f({filled<float>({2, 1'000'000, 3}, tenth), filled<float>({2, 100'000, 40}, tenth)});
+  const auto each = static_cast<double>(0.1F);
+  const std::array<double, 3> right = {each, each * 100'000, each * each};
+  for (std::size_t k = 0; k < right.size(); ++k)
+    for (Size i = 0; i < got[k].numel(); ++i)
+      CHECK(std::abs(static_cast<double>(got[k].data<float>()[i]) / right[k] - 1) < 1e-6);
+}
