@@ -18,17 +18,22 @@ public:
       : Statements(kernel, schedule), k_(kernel), offsets_(scratch_offsets(kernel)) {}
 
   KernelSource run() {
+    std::vector<std::pair<int, ir::NodeId>> piece_lines;
+    const std::string pieces = piece_functions(piece_lines);
     std::string body = rows_function();
     if (const Streaming* s = streaming())
       body += Renderer(k_, {.axes = 1, .lanes = s->lanes, .form = FlatForm{}}).streamed_function();
     body += finish_function();
     body += entry_points();
+    body.insert(0, pieces);
     std::string head = header();
     const std::string prelude = prelude_for(prelude_names_in(body));
     head += prelude + "\n" + runtime_declaration(k_.is_fallible());
     const int shift = static_cast<int>(std::ranges::count(head, '\n'));
     KernelSource source{head + body, {}};
-    for (const auto& [line, node] : lines()) source.lines.emplace_back(line + shift, node);
+    for (const auto& [line, node] : piece_lines) source.lines.emplace_back(line + shift, node);
+    const int after = shift + static_cast<int>(std::ranges::count(pieces, '\n'));
+    for (const auto& [line, node] : lines()) source.lines.emplace_back(line + after, node);
     return source;
   }
 
@@ -102,6 +107,30 @@ private:
       if (x.op->gives_position())
         line(1, fmt::format("{} = {}_best;", element(x.best), result_name(static_cast<int>(r))));
     }
+    line(0, "}");
+    return take();
+  }
+
+  /// The functions that loops in pieces call, each once. `lines` are those that compute nodes.
+  std::string piece_functions(std::vector<std::pair<int, ir::NodeId>>& lines) const {
+    std::string text;
+    int next = 0;
+    for (const CpuLoop* loop : loops_of(schedule()))
+      for (const Piece& p : loop->pieces.pieces) {
+        if (p.function != next) continue;
+        ++next;
+        Renderer function(p.body, {.axes = 1, .lanes = p.lanes, .form = FlatForm{}});
+        const int shift = static_cast<int>(std::ranges::count(text, '\n'));
+        text += function.piece_function(p);
+        for (const auto& [line, node] : function.lines()) lines.emplace_back(line + shift, node);
+      }
+    return text;
+  }
+  std::string piece_function(const Piece& piece) {
+    line(0, "");
+    line(0, fmt::format("[[gnu::noinline]] static void {}({}{}) {{", piece_name(piece),
+                        parameters().substr(2), piece_parameters(piece)));
+    emit_piece_loop(!piece.folds.empty());
     line(0, "}");
     return take();
   }

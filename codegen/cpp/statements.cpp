@@ -93,10 +93,14 @@ void Statements::emit_loop(const CpuLoop& loop, int axis, const std::string& beg
     line(depth, fmt::format("{} {}_part = {};", type_name(x.dtype), result_name(f.reduction),
                             limit(x.dtype, x.op->fold->identity)));
   }
-  line(depth, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", i,
-                          is_split ? i + "_from" : begin, is_split ? i + "_to" : end));
-  body(depth + 1);
-  line(depth, "}");
+  const std::string from = is_split ? i + "_from" : begin, to = is_split ? i + "_to" : end;
+  if (!loop.pieces.pieces.empty()) {
+    emit_calls(loop.pieces, axis, from, to, depth);
+  } else {
+    line(depth, fmt::format("for (i64 {0} = {1}; {0} < {2}; ++{0}) {{", i, from, to));
+    body(depth + 1);
+    line(depth, "}");
+  }
   for (const LoopFold& f : loop.folds)
     emit_addition(result_name(f.reduction), atom(result_name(f.reduction) + "_part"), depth);
   if (is_split) line(indent, "}");
@@ -314,24 +318,113 @@ void Statements::emit_vector_loop(const std::vector<Stage>& stages, const CpuLoo
   if (is_split) depth = open_stretches(loop.stretch, axis, begin, end, indent);
   for (int id : loop.runs) emit_run(id, axis, depth);
   for (const LoopFold& f : loop.folds) emit_lanes_start(f, depth);
-  open_vector_loop(axis, loop.vectors, is_split ? i + "_from" : begin, is_split ? i + "_to" : end,
-                   !loop.folds.empty(), depth);
-  for (const Stage& s : stages) {
-    emit_values(s.loop, depth + 1);
-    for (int r : s.reductions) {
-      if (!folds_in_loop(k_, reduction(r))) continue;
-      const Access& array = folded_array(reduction(r));
-      if (folds_lanes(reduction(r), axis))
-        emit_lanes_fold(r, axis, depth + 1);
-      else
-        line(depth + 1, store(array, axis, array_fold(r, elements(array, axis))));
-    }
-    emit_vector_stores(s.loop, axis, depth + 1);
+  const std::string from = is_split ? i + "_from" : begin, to = is_split ? i + "_to" : end;
+  if (!loop.pieces.pieces.empty()) {
+    emit_calls(loop.pieces, axis, from, to, depth);
+  } else {
+    open_vector_loop(axis, loop.vectors, from, to, !loop.folds.empty(), depth);
+    for (const Stage& s : stages) emit_vector_body(s, axis, depth + 1);
+    line(depth, "});");
   }
-  line(depth, "});");
   for (const LoopFold& f : loop.folds)
     emit_lanes_end(f.reduction, defines && !is_split && !reduction(f.reduction).is_outer, depth);
   if (is_split) line(indent, "}");
+}
+
+void Statements::emit_vector_body(const Stage& s, int axis, int indent) {
+  emit_values(s.loop, indent);
+  for (int r : s.reductions) {
+    if (!folds_in_loop(k_, reduction(r))) continue;
+    const Access& array = folded_array(reduction(r));
+    if (folds_lanes(reduction(r), axis))
+      emit_lanes_fold(r, axis, indent);
+    else
+      line(indent, store(array, axis, array_fold(r, elements(array, axis))));
+  }
+  emit_vector_stores(s.loop, axis, indent);
+}
+
+void Statements::emit_calls(const Pieces& pieces, int axis, const std::string& begin,
+                            const std::string& end, int indent) {
+  for (int id : pieces.constant) emit_value(id, indent);
+  const std::string i = axis_name(axis);
+  line(indent,
+       fmt::format("for (i64 {0} = {1}; {0} < {2}; {0} += {3}) {{", i, begin, end, pieces.block));
+  line(indent + 1,
+       fmt::format("const i64 count = {2} - {0} < {1} ? {2} - {0} : {1};", i, pieces.block, end));
+  // The temporaries of a dtype are one array.
+  std::vector<std::pair<DType, int>> arrays;
+  std::vector<std::string> temporaries;
+  for (DType dtype : pieces.temporaries) {
+    auto array = std::ranges::find(arrays, dtype, &std::pair<DType, int>::first);
+    if (array == arrays.end()) array = arrays.insert(array, {dtype, 0});
+    temporaries.push_back(fmt::format("t{}[{}]", array - arrays.begin(), array->second++));
+  }
+  for (std::size_t a = 0; a < arrays.size(); ++a)
+    line(indent + 1, fmt::format("alignas(64) {} t{}[{}][{}];", type_name(arrays[a].first), a,
+                                 arrays[a].second, pieces.block));
+  for (const Piece& p : pieces.pieces)
+    line(indent + 1, fmt::format("{}({});", piece_name(p), call_arguments(p, temporaries)));
+  line(indent, "}");
+}
+
+std::string Statements::call_arguments(const Piece& piece,
+                                       const std::vector<std::string>& temporaries) const {
+  std::vector<std::string> all;
+  for (const PieceArray& a : piece.arrays)
+    all.push_back(a.temporary >= 0 ? temporaries[static_cast<std::size_t>(a.temporary)]
+                                   : place(a.access));
+  for (const Dim& d : size_arguments(piece.body))
+    all.push_back(ir::dims::same(d, piece.body.axes[0]) ? "count" : dim_text(d));
+  for (std::uint64_t bits : constant_arguments(piece.body))
+    all.push_back(fmt::format("0x{:x}", bits));
+  for (const PieceScalar& s : piece.scalars)
+    all.push_back(s.value >= 0 ? operand(s.value).whole() : access_index(s.position).whole());
+  for (std::size_t i = 0; i < piece.folds.size(); ++i) {
+    const PieceFold& f = piece.folds[i];
+    const Reduction& x = piece.body.reductions[i];
+    if (!x.kept.empty()) continue;
+    all.push_back(lanes().count > 0          ? lanes_name(f.reduction)
+                  : is_stretched_variable(x) ? result_name(f.reduction) + "_part"
+                                             : result_name(f.reduction));
+  }
+  return fmt::format("{}", fmt::join(all, ", "));
+}
+
+std::string Statements::piece_parameters(const Piece& piece) const {
+  std::string text;
+  for (const PieceScalar& s : piece.scalars)
+    text += fmt::format(", {} {}", type_name(value(s.in_piece).dtype), value_name(s.in_piece));
+  for (std::size_t i = 0; i < piece.folds.size(); ++i) {
+    const int r = static_cast<int>(i);
+    const Reduction& x = reduction(r);
+    if (!x.kept.empty()) continue;
+    if (lanes().count > 0)
+      text += fmt::format(", {}<{}, {}, {}>& {}", folder(x), type_name(x.dtype), lanes().count,
+                          piece.folds[i].parts, lanes_name(r));
+    else if (is_stretched_variable(x))
+      text += fmt::format(", {}& {}_part", type_name(x.dtype), result_name(r));
+    else
+      text += fmt::format(", {}& {}", type_name(x.accumulator), result_name(r));
+  }
+  return text;
+}
+
+void Statements::emit_piece_loop(bool folds) {
+  const Stage& s = k_.stages[0];
+  const std::string n = dim_text(k_.axes[0]);
+  emit_values(k_.prologue, 1);
+  if (lanes().count > 0) {
+    open_vector_loop(0, 1, "0", n, folds, 1);
+    emit_vector_body(s, 0, 2);
+    line(1, "});");
+    return;
+  }
+  line(1, loop_over(0));
+  emit_values(s.loop, 2);
+  fold_all(s, 2, true);
+  emit_stores(s.loop, 2);
+  line(1, "}");
 }
 
 void Statements::emit_stage(const Stage& s, const CpuLoop& loop, int indent) {

@@ -35,6 +35,14 @@ protected:
   /// As emit_loop, a vector at a time. `defines`: what the loop folds to is not named before.
   void emit_vector_loop(const std::vector<Stage>& stages, const CpuLoop& loop, int axis,
                         const std::string& begin, const std::string& end, bool defines, int indent);
+  /// The parameters of a function of a loop's piece that follow its arrays and sizes; `*this`
+  /// writes the piece's body.
+  std::string piece_parameters(const Piece& piece) const;
+  /// What the function of a piece does; `*this` writes its body.
+  void emit_piece_loop(bool folds);
+  static std::string piece_name(const Piece& piece) {
+    return fmt::format("piece{}", piece.function);
+  }
   /// `loop` is the stage's innermost loop; of flat kernels, which have none, it says nothing.
   void emit_stage(const Stage& s, const CpuLoop& loop, int indent);
   /// Folds several rows at once, so that the arrays are read and written once for all of them.
@@ -80,6 +88,13 @@ private:
   /// Opens the loop over the stretches of a loop; gives the depth inside it.
   int open_stretches(std::int64_t stretch, int axis, const std::string& begin,
                      const std::string& end, int indent);
+  /// What one turn of a vector loop does for a stage.
+  void emit_vector_body(const Stage& s, int axis, int indent);
+  /// The loop over blocks that calls the pieces of `for (axis from begin to end)`.
+  void emit_calls(const Pieces& pieces, int axis, const std::string& begin, const std::string& end,
+                  int indent);
+  /// `temporaries` are what the arrays of a block are called.
+  std::string call_arguments(const Piece& piece, const std::vector<std::string>& temporaries) const;
   /// The array that elements are folded into one by one.
   const Access& folded_array(const Reduction& r) const;
   DType folded_dtype(const Reduction& r) const;

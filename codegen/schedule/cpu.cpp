@@ -38,6 +38,8 @@ public:
     if (k_.axes.empty()) return s;
     if (has_inner(k_))
       s.form = rows();
+    else if (k_.stages.size() == 1)
+      s.form = FlatForm{in_pieces(k_.stages[0], loop_of(k_.stages, false), 0), streaming()};
     else
       s.form = FlatForm{loop_of(k_.stages, false), streaming()};
     return s;
@@ -105,6 +107,17 @@ private:
       loop.stretch = loop.runs.empty() || has_inner(k_) ? longest_stretch : longest_run;
     return loop;
   }
+  /// The loop cut into pieces, if it is long. `first_function` is the number of their first one.
+  CpuLoop in_pieces(const Stage& stage, CpuLoop loop, int first_function) const {
+    if (!loop.runs.empty()) return loop;
+    loop.pieces = cut_into_pieces(k_, stage, lanes_, first_function);
+    for (Piece& p : loop.pieces.pieces)
+      for (PieceFold& f : p.folds)
+        if (const auto fold = std::ranges::find(loop.folds, f.reduction, &LoopFold::reduction);
+            fold != loop.folds.end())
+          f.parts = fold->parts;
+    return loop;
+  }
   /// Whether a loop folds it in variables of its own.
   bool is_folded_apart(const Reduction& r) const {
     return lanes_.count > 0 ? folds_lanes(r, last_axis()) : is_stretched_variable(r);
@@ -139,11 +152,18 @@ private:
     RowForm form;
     const Dim& n = k_.axes.back();
     const bool is_short = n.is_static() && n.value() <= longest_stretch;
+    int functions = 0;
+    bool has_pieces = false;
     for (const Stage& s : k_.stages) {
-      form.stages.push_back(has_loop(k_, s) ? loop_of({&s, 1}, is_short) : CpuLoop{});
-      add_column_folds(s, form.stages.back());
+      CpuLoop& loop = form.stages.emplace_back();
+      if (has_loop(k_, s)) {
+        loop = in_pieces(s, loop_of({&s, 1}, is_short), functions);
+        for (const Piece& p : loop.pieces.pieces) functions = std::max(functions, p.function + 1);
+        has_pieces = has_pieces || !loop.pieces.pieces.empty();
+      }
+      add_column_folds(s, loop);
     }
-    if (folds_columns()) form.rows_at_once = at_once(k_.stages[0]);
+    if (folds_columns() && !has_pieces) form.rows_at_once = at_once(k_.stages[0]);
     for (const Stage& s : k_.stages) {
       std::ranges::copy_if(s.loop.values, std::back_inserter(form.runs),
                            [&](int id) { return lanes_.is_drawn_by_rows(id); });
@@ -171,7 +191,8 @@ private:
       return !reduction(r).is_outer && reduction(r).has_block_sum();
     };
     if (std::ranges::any_of(s.reductions, is_summed)) loop.column_stretch = longest_row_stretch;
-    if (lanes_.count > 0 && loop.runs.empty() && folds_inner_columns(s))
+    if (lanes_.count > 0 && loop.runs.empty() && loop.pieces.pieces.empty() &&
+        folds_inner_columns(s))
       loop.columns_at_once = at_once(s);
   }
   /// Whether a stage does nothing but fold along its first inner axes into arrays over the others,
@@ -246,6 +267,20 @@ std::string describe(const AtOnce& a, std::string_view what) {
   return text;
 }
 
+/// ", in 5 pieces (2 functions) over blocks of 256 elements, which leave 3 arrays to each other".
+std::string describe(const Pieces& pieces) {
+  if (pieces.pieces.empty()) return "";
+  std::vector<int> functions;
+  for (const Piece& p : pieces.pieces)
+    if (std::ranges::find(functions, p.function) == functions.end())
+      functions.push_back(p.function);
+  return fmt::format(", in {} pieces ({} function{}) over blocks of {} elements, which leave {} "
+                     "array{} to each other",
+                     pieces.pieces.size(), functions.size(), functions.size() == 1 ? "" : "s",
+                     pieces.block, pieces.temporaries.size(),
+                     pieces.temporaries.size() == 1 ? "" : "s");
+}
+
 /// ", 4 vectors a turn, stretches of 4096".
 std::string describe(const CpuLoop& loop) {
   std::string text;
@@ -258,7 +293,7 @@ std::string describe(const CpuLoop& loop) {
   if (loop.columns_at_once.count > 1) text += describe(loop.columns_at_once, "rows of columns");
   if (loop.column_stretch > 0)
     text += fmt::format(", columns in stretches of {}", loop.column_stretch);
-  return text;
+  return text + describe(loop.pieces);
 }
 
 std::string describe(const RowForm& form) {
@@ -295,6 +330,16 @@ std::string CpuSchedule::to_string() const {
     return fmt::format("{}; chunks of at least {} elements joined in order, in parallel above {}",
                        walk, chunks.ordered_elements, chunks.elements);
   return fmt::format("{}; chunks of at least {} elements in parallel", walk, chunks.elements);
+}
+
+std::vector<const CpuLoop*> loops_of(const CpuSchedule& schedule) {
+  std::vector<const CpuLoop*> loops;
+  support::match(
+      schedule.form, [](const ScalarForm&) {}, [&](const FlatForm& f) { loops = {&f.loop}; },
+      [&](const RowForm& f) {
+        for (const CpuLoop& l : f.stages) loops.push_back(&l);
+      });
+  return loops;
 }
 
 CpuSchedule schedule_for_cpu(const Kernel& kernel, int vector_bytes) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "codegen/schedule/lanes.hpp"
+#include "codegen/schedule/pieces.hpp"
 
 namespace kroton::codegen {
 
@@ -50,6 +51,7 @@ struct CpuLoop {
   /// > 0: sums along an axis into arrays over those after it have parts in f32, each of so many
   /// elements.
   std::int64_t column_stretch = 0;
+  Pieces pieces; ///< if there are any, the loop is walked in them
 };
 
 /// Another text of a flat loop, for results larger than the caches: it stores past them.
@@ -97,6 +99,9 @@ struct CpuSchedule {
   /// One line, for people.
   std::string to_string() const;
 };
+
+/// The loops of a schedule's form.
+std::vector<const CpuLoop*> loops_of(const CpuSchedule& schedule);
 
 /// `vector_bytes` is the width of the target's registers.
 CpuSchedule schedule_for_cpu(const plan::Kernel& kernel, int vector_bytes);

@@ -28,6 +28,7 @@ plan::PlanOptions plan_options(const ir::Graph& g, const Signature& signature,
   plan::PlanOptions p;
   p.outputs = signature.outputs.size();
   p.one_kernel_each = options.mode == Mode::plain;
+  p.walks_pieces = !for_device;
   p.has_epilogues = for_device && !p.one_kernel_each;
   p.splits_reductions = for_device;
   p.deterministic = options.deterministic;

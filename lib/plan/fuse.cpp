@@ -14,15 +14,18 @@
 namespace kroton::plan {
 namespace {
 
-// Bounds on one kernel keep Clang's time linear in the size of the program.
+// Bounds on one kernel keep the compiler's time linear in the size of the program.
 constexpr std::size_t max_members = 96;
 constexpr int max_cost = 600;
+/// Of a long chain that is walked in pieces, which are what the compiler sees.
+constexpr std::size_t max_chain_members = 4096;
 constexpr std::size_t max_visits = 4096;
 
 /// Readers of one array that share a kernel.
 constexpr std::size_t most_readers = 16;
 
 constexpr std::string_view is_too_large = "the kernel would be too large";
+constexpr std::string_view is_by_another_way = "a path between them runs through another kernel";
 
 constexpr int none = -1;
 
@@ -65,9 +68,9 @@ struct Form : ir::FieldVisitor {
 
 class Fuser {
 public:
-  Fuser(const Graph& graph, const std::vector<NodeId>& order)
-      : graph_(graph), order_(order), position_(graph.numel(), 0), group_of_(graph.numel(), none),
-        seen_(graph.numel()) {
+  Fuser(const Graph& graph, const std::vector<NodeId>& order, bool walks_pieces)
+      : graph_(graph), order_(order), walks_pieces_(walks_pieces), position_(graph.numel(), 0),
+        group_of_(graph.numel(), none), part_(graph.numel(), Part::none), seen_(graph.numel()) {
     for (std::size_t i = 0; i < order.size(); ++i) position_[at(order[i])] = static_cast<int>(i);
   }
 
@@ -106,12 +109,17 @@ private:
     cost_.push_back(cost);
     is_plain_.push_back(is_plain);
     is_cut_.push_back(false);
+    chains_.emplace_back();
   }
 
   void try_merge(NodeId producer, NodeId consumer) {
     const int a = group_of_[at(producer)], b = group_of_[at(consumer)];
     if (a == b) return;
-    const std::string_view why = merge_problem(a, b, are_plain(a, b));
+    std::string_view why = merge_problem(a, b, are_plain(a, b));
+    if (why == is_too_large && can_be_chain(a, b)) {
+      why = has_path_between(a, b) ? is_by_another_way : std::string_view{};
+      if (why.empty()) return merge_chain(a, b);
+    }
     if (why.empty())
       merge(a, b);
     else if (why != is_too_large || !take_end(a, b))
@@ -133,6 +141,7 @@ private:
     if (!was_plain && !(layout_problem(beginning).empty() && layout_problem(end).empty()))
       return false;
     ids = beginning;
+    chains_[static_cast<std::size_t>(a)] = {};
     const int rest = static_cast<int>(groups_.size());
     add_group_of(end, was_plain);
     cost_[static_cast<std::size_t>(a)] -= cost_.back();
@@ -242,7 +251,7 @@ private:
       return is_too_large;
     if (!can_lay_out)
       if (const std::string_view why = layout_problem(joined(ga, gb)); !why.empty()) return why;
-    if (has_path_between(a, b)) return "a path between them runs through another kernel";
+    if (has_path_between(a, b)) return is_by_another_way;
     return {};
   }
 
@@ -284,6 +293,123 @@ private:
     gb = {};
     cost_[static_cast<std::size_t>(a)] += cost_[static_cast<std::size_t>(b)];
     is_cut_[static_cast<std::size_t>(a)] = false;
+    chains_[static_cast<std::size_t>(a)] = {};
+  }
+
+  // Chains. Elementwise nodes of one shape that read each other element by element are a loop
+  // that can be walked in pieces, however many they are. Smaller values that it reads may be
+  // computed before it, and folds of it and what is made of those after it.
+
+  /// What a node of a chain is.
+  enum class Part : std::uint8_t { none, before, chain, after };
+
+  struct Chain {
+    bool is_known = false, is_one = false; ///< whether the group has been looked at, and is a chain
+    bool needs_layout = false;   ///< what is before or after it may have no place in its loops
+    NodeId widest = ir::no_node; ///< has the chain's shape
+    /// What kernels compute and the chain reads otherwise than element by element: it stays
+    /// outside.
+    std::vector<NodeId> viewed;
+  };
+
+  const std::vector<NodeId>& members(int group) const {
+    return groups_[static_cast<std::size_t>(group)];
+  }
+  Chain& chain_of(int group) { return chains_[static_cast<std::size_t>(group)]; }
+
+  /// Whether two groups that are too large for one kernel are one chain, which `joined_` is then.
+  bool can_be_chain(int a, int b) {
+    const auto& ga = members(a);
+    const auto& gb = members(b);
+    if (!walks_pieces_ || ga.size() + gb.size() > max_chain_members) return false;
+    const int large = ga.size() >= gb.size() ? a : b, small = large == a ? b : a;
+    if (!chain_of(large).is_known) find_chain(large);
+    const Chain& chain = chain_of(large);
+    if (!chain.is_one) return false;
+    if (std::ranges::any_of(chain.viewed, [&](NodeId id) { return group_of_[at(id)] == small; }))
+      return false;
+    chain_of(small) = {}; // its nodes' parts are those in the joined chain from here on
+    joined_ = chain;
+    joined_.needs_layout = false;
+    if (!add_to_chain(joined_, small, large)) return false;
+    return !joined_.needs_layout ||
+           (!reads_after(large, small) && layout_problem(joined(ga, gb)).empty());
+  }
+
+  bool reads_after(int reader, int group) {
+    return std::ranges::any_of(members(reader), [&](NodeId id) {
+      return std::ranges::any_of(edges_.of(id), [&](const Edge& e) {
+        return group_of_[at(e.view.base)] == group && part_[at(e.view.base)] == Part::after;
+      });
+    });
+  }
+
+  void find_chain(int group) {
+    Chain chain{.is_known = true};
+    const auto width = [&](NodeId id) {
+      return std::ranges::count_if(graph_[id].type.shape, [](const Dim& d) { return !d.is(1); });
+    };
+    for (NodeId id : members(group))
+      if (graph_[id].op->is(ir::Kind::elementwise) && width(id) > 0 &&
+          (chain.widest == ir::no_node || width(id) > width(chain.widest)))
+        chain.widest = id;
+    chain.is_one = chain.widest != ir::no_node && add_to_chain(chain, group, group);
+    chain_of(group) = std::move(chain);
+  }
+
+  /// Says of each node of `group` what it is in a chain with `other`; false if there is none.
+  bool add_to_chain(Chain& chain, int group, int other) {
+    return std::ranges::all_of(members(group), [&](NodeId id) {
+      part_[at(id)] = part_in_chain(chain, id, group, other);
+      const bool is_plain = part_[at(id)] == Part::chain || graph_[id].type.shape.empty();
+      chain.needs_layout = chain.needs_layout || part_[at(id)] == Part::after || !is_plain;
+      return part_[at(id)] != Part::none;
+    });
+  }
+
+  Part part_in_chain(Chain& chain, NodeId id, int group, int other) {
+    const ir::GraphNode& n = graph_[id];
+    const bool is_fold = n.op->is_reduction();
+    if (!n.op->is(ir::Kind::elementwise) && !is_fold) return Part::none;
+    if (is_fold && n.op->gives_position()) return Part::none;
+    const auto& over = is_fold ? graph_[n.inputs[0]].type.shape : n.type.shape;
+    const bool is_wide = chain.widest != ir::no_node && !over.empty() &&
+                         ir::dims::same(over, graph_[chain.widest].type.shape);
+    bool reads_after = false, reads_chain = false;
+    for (const Edge& e : edges_.of(id)) {
+      const NodeId storage = storage_of(graph_, e.view.base);
+      const int from = group_of_[at(storage)];
+      const bool is_inside = from != none && (from == group || from == other);
+      const Part part = is_inside ? part_[at(storage)] : Part::none;
+      reads_after = reads_after || part == Part::after;
+      reads_chain = reads_chain || part == Part::chain;
+      const bool is_by_element = storage == e.view.base && is_same_place(e.view, over);
+      if (!is_wide || is_by_element || part == Part::before) continue;
+      if (is_inside) return Part::none;
+      if (from != none && !is_scalar_step(storage)) chain.viewed.push_back(storage);
+    }
+    if (is_fold) return is_wide && !reads_after ? Part::after : Part::none;
+    if (reads_after) return is_wide ? Part::none : Part::after;
+    if (is_wide) return Part::chain;
+    return reads_chain ? Part::none : Part::before;
+  }
+
+  bool is_scalar_step(NodeId id) const {
+    return graph_[id].type.shape.empty() && graph_[id].op->is(ir::Kind::elementwise);
+  }
+
+  /// Whether a view is of each element of an array of this shape at its place.
+  bool is_same_place(const View& view, std::span<const Dim> shape) const {
+    if (!view.is_pure() || !ir::dims::same(graph_[view.base].type.shape, shape)) return false;
+    for (std::size_t i = 0; i < shape.size(); ++i)
+      if (view.axes[i].axis != static_cast<int>(i) && !shape[i].is(1)) return false;
+    return true;
+  }
+
+  void merge_chain(int a, int b) {
+    Chain chain = std::move(joined_);
+    merge(a, b);
+    chain_of(a) = std::move(chain);
   }
 
   /// Whether something outside both groups depends on one and is needed by the other.
@@ -292,6 +418,8 @@ private:
   bool has_outside_path(int from, int to) {
     const auto& start = groups_[static_cast<std::size_t>(from)];
     const int earliest = position_[at(start.front())];
+    const auto& goal = groups_[static_cast<std::size_t>(to)];
+    const std::size_t most = max_visits + 4 * (start.size() + goal.size());
     // Views between the two groups are no third party: they are walked through, but reaching
     // `from` counts only after leaving through a node that some kernel or library call computes.
     ++walk_;
@@ -306,11 +434,12 @@ private:
         ++visits;
       }
     };
-    for (NodeId id : groups_[static_cast<std::size_t>(to)]) visit(id, false);
+    for (std::size_t i = goal.size(); i-- > 0 && position_[at(goal[i])] > earliest;)
+      visit(goal[i], false);
     while (!steps_.empty()) {
       const Step s = steps_.back();
       steps_.pop_back();
-      if (visits > max_visits) return true;
+      if (visits > most) return true;
       const int g = group_of_[at(s.id)];
       if (g == from) {
         if (s.left) return true;
@@ -511,12 +640,16 @@ private:
   const Graph& graph_;
   EdgeCache edges_{graph_};
   const std::vector<NodeId>& order_;
+  const bool walks_pieces_;
   std::vector<int> position_;               ///< of each node in `order_`
   std::vector<int> group_of_;               ///< of each node, or `none`
   std::vector<std::vector<NodeId>> groups_; ///< sorted by position; empty once merged away
   std::vector<int> cost_;
   std::vector<bool> is_plain_; ///< of each group: see are_plain
   std::vector<bool> is_cut_;   ///< of each group: it is full, and keeps the end that it has
+  std::vector<Chain> chains_;  ///< of each group, once it has been asked for
+  std::vector<Part> part_;     ///< of each node of a known chain
+  Chain joined_;               ///< see can_be_chain
   std::vector<Cut> cuts_;
 
   /// A node that has_outside_path has reached, and whether another kernel is on the way.
@@ -531,8 +664,9 @@ private:
 
 } // namespace
 
-Fusion fuse(const Graph& graph, const std::vector<NodeId>& order, bool one_each) {
-  return Fuser(graph, order).run(one_each);
+Fusion fuse(const Graph& graph, const std::vector<NodeId>& order, bool one_each,
+            bool walks_pieces) {
+  return Fuser(graph, order, walks_pieces).run(one_each);
 }
 
 } // namespace kroton::plan

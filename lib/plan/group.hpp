@@ -93,7 +93,8 @@ struct Fusion {
 };
 
 /// Groups the fusable nodes of `order` greedily, producer with consumer first, then siblings.
-/// `one_each` keeps every node apart.
-Fusion fuse(const Graph& graph, const std::vector<NodeId>& order, bool one_each);
+/// `one_each` keeps every node apart. With `walks_pieces` long elementwise chains stay whole.
+Fusion fuse(const Graph& graph, const std::vector<NodeId>& order, bool one_each,
+            bool walks_pieces = false);
 
 } // namespace kroton::plan

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
@@ -21,7 +22,9 @@ public:
   Lowering(const Graph& graph, const Group& group, const std::set<NodeId>& stored,
            const Padding& padding, bool splits_reductions)
       : graph_(graph), group_(group), stored_(stored), padding_(padding),
-        shares_sums_(splits_reductions) {}
+        shares_sums_(splits_reductions) {
+    for (const Member& m : group.members) members_.emplace(m.id, &m);
+  }
 
   Lowered run() {
     kernel_.axes = group_.axes;
@@ -56,6 +59,11 @@ private:
       return *this;
     }
   };
+
+  const Member* find(NodeId id) const {
+    const auto it = members_.find(id);
+    return it == members_.end() ? nullptr : it->second;
+  }
 
   bool has_inner() const { return group_.rows < static_cast<int>(group_.axes.size()); }
 
@@ -119,7 +127,7 @@ private:
   /// The value of `view` as read by a member with `reader_axes`.
   int read(const View& view, const AxisList& reader_axes, Scope& scope) {
     const ir::GraphNode& n = graph_[view.base];
-    if (const Member* m = group_.find(view.base)) return member_value(*m, scope);
+    if (const Member* m = find(view.base)) return member_value(*m, scope);
     if (n.op == &ops::constant) return literal(n.type.dtype, ops::constant_in(n).bits(), scope);
     if (n.op == &ops::size) {
       Value v{.kind = ValueKind::size,
@@ -335,7 +343,7 @@ private:
 
   void value_in_prologue(NodeId id) {
     Scope scope{Scope::prologue, &kernel_.prologue, &prologue_values_, nullptr};
-    member_value(*group_.find(id), scope);
+    member_value(*find(id), scope);
   }
 
   /// Where a reduction's array is: the output's own memory, unless chunks of rows have their own or
@@ -525,7 +533,7 @@ private:
 
   /// The result of an inner reduction is stored once a row, after the loop that makes it.
   void store_row_result(NodeId id, Scope& row) {
-    const Member& m = *group_.find(id);
+    const Member& m = *find(id);
     const int value = member_value(m, row);
     row.block->stores.push_back({own_element(m, id, false), value});
   }
@@ -559,6 +567,7 @@ private:
   const std::set<NodeId>& stored_;
   const Padding& padding_;
   const bool shares_sums_;
+  std::unordered_map<NodeId, const Member*> members_;
   Kernel kernel_;
   std::vector<NodeId> params_;
   std::map<NodeId, int> param_index_;

@@ -34,10 +34,11 @@ struct Item {
   int position = 0;
 };
 
-/// The stored nodes that a member reads from outside its group.
-void collect_needs(const Graph& g, NodeId id, const Group* group, std::set<NodeId>& needs) {
+/// The stored nodes that a node reads and that are none of `group`'s, by the group of each node.
+void collect_needs(const Graph& g, NodeId id, int group, std::span<const int> group_of,
+                   std::set<NodeId>& needs) {
   auto need = [&](NodeId base) {
-    if (group && group->find(base)) return;
+    if (group >= 0 && group_of[static_cast<std::size_t>(base)] == group) return;
     if (g[base].op->is(ir::Kind::generator)) return;
     needs.insert(storage_of(g, base));
   };
@@ -114,9 +115,13 @@ std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
                              const std::set<NodeId>& new_values) {
   std::map<NodeId, int> position;
   for (std::size_t i = 0; i < order.size(); ++i) position[order[i]] = static_cast<int>(i);
-  const auto add = [&](Item& item, NodeId id, const Group* group) {
+  std::vector<int> group_of(g.numel(), -1);
+  for (std::size_t k = 0; k < groups.size(); ++k)
+    for (const Member& m : groups[k].members)
+      group_of[static_cast<std::size_t>(m.id)] = static_cast<int>(k);
+  const auto add = [&](Item& item, NodeId id, int group) {
     item.computes.push_back(id);
-    collect_needs(g, id, group, item.needs);
+    collect_needs(g, id, group, group_of, item.needs);
     item.is_fallible = item.is_fallible || g[id].op->has(ir::Property::fallible);
     item.writes_update = item.writes_update || new_values.contains(id);
     item.position = position.at(id);
@@ -126,8 +131,8 @@ std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
     Item item;
     item.group = static_cast<int>(k);
     item.node = product_of[k];
-    if (item.node != ir::no_node) add(item, item.node, nullptr);
-    for (const Member& m : groups[k].members) add(item, m.id, &groups[k]);
+    if (item.node != ir::no_node) add(item, item.node, -1);
+    for (const Member& m : groups[k].members) add(item, m.id, static_cast<int>(k));
     items.push_back(std::move(item));
   }
   const std::set<NodeId> joined(product_of.begin(), product_of.end());
@@ -135,7 +140,7 @@ std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
     if (!g[id].op->call || joined.contains(id)) continue;
     Item item;
     item.node = id;
-    add(item, id, nullptr);
+    add(item, id, -1);
     items.push_back(std::move(item));
   }
   return items;
@@ -397,7 +402,7 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   const Graph& g = plan.graph;
   const auto order = g.order();
 
-  Fusion fusion = fuse(g, order, options.one_kernel_each);
+  Fusion fusion = fuse(g, order, options.one_kernel_each, options.walks_pieces);
   plan.cuts = std::move(fusion.cuts);
   const auto first_new_value = g.outputs().begin() + static_cast<std::ptrdiff_t>(options.outputs);
   const std::vector<NodeId> product_of =

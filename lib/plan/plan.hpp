@@ -121,6 +121,8 @@ struct PlanOptions {
   std::vector<NodeId> updated;    ///< the shared leaf that each further output is the new value of;
                                   ///< no_node if the graph does not read it
   bool one_kernel_each = false;   ///< no fusion
+  bool walks_pieces = false;      ///< the target walks long chains in pieces, a block of elements
+                                  ///< at a time, so that a kernel may hold all of one
   bool has_epilogues = false;     ///< products are computed together with what follows from each
                                   ///< element; see Epilogue
   bool deterministic = true;      ///< see LibraryStep::is_ordered

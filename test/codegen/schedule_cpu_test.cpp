@@ -1,6 +1,9 @@
 /// How kernels run on a CPU, as it is decided: no text is written here.
 #include "codegen/schedule/cpu.hpp"
 
+#include <cstdlib>
+#include <set>
+
 #include <kroton/core.hpp>
 #include <kroton/ops/transcendental.hpp>
 #include <kroton/random.hpp>
@@ -14,7 +17,8 @@ using namespace kroton::codegen;
 namespace {
 
 plan::Kernel kernel_of(const std::vector<Expr>& outputs) {
-  plan::Plan p = plan::make_plan(ir::Graph::capture(outputs), {.outputs = outputs.size()});
+  plan::Plan p = plan::make_plan(ir::Graph::capture(outputs),
+                                 {.outputs = outputs.size(), .walks_pieces = true});
   REQUIRE(p.kernels.size() == 1);
   return p.kernels[0];
 }
@@ -182,4 +186,70 @@ TEST_CASE("how sums are split does not depend on what is known of sizes", "[sche
     CHECK(row.folds == known_row.folds);
     CHECK(row.stretch == known_row.stretch);
   }
+}
+
+namespace {
+
+/// b x (1 - x), so many times.
+Expr logistic(Expr x, const Expr& b, int times) {
+  for (int i = 0; i < times; ++i) x = b * x * (1.0f - x);
+  return x;
+}
+
+const Pieces& pieces_of(const CpuSchedule& s) {
+  for (const CpuLoop* loop : loops_of(s))
+    if (!loop->pieces.pieces.empty()) return loop->pieces;
+  FAIL("no loop is walked in pieces");
+  std::abort();
+}
+
+} // namespace
+
+TEST_CASE("long chains are walked in pieces, alike ones by one function", "[schedule]") {
+  const Expr x = vector<float>("x"), b = vector<float>("b");
+  const CpuSchedule s = schedule_for_cpu(kernel_of({logistic(x, b, 200)}), 64);
+  const Pieces& pieces = pieces_of(s);
+  CHECK(pieces.pieces.size() > 5);
+  CHECK(pieces.temporaries.size() <= 2);
+  int functions = 0;
+  for (const Piece& p : pieces.pieces) functions = std::max(functions, p.function + 1);
+  CHECK(functions <= 3);
+  CHECK(s.to_string().find(fmt::format("in {} pieces ({} function", pieces.pieces.size(),
+                                       functions)) != std::string::npos);
+  CHECK(schedule_for_cpu(kernel_of({logistic(x, b, 20)}), 64).to_string().find("pieces") ==
+        std::string::npos);
+}
+
+TEST_CASE("pieces that differ in constants are one function", "[schedule]") {
+  Expr x = vector<float>("x");
+  const Expr b = vector<float>("b");
+  for (int i = 0; i < 60; ++i) x = tanh(x * b + (0.11f + 0.01f * static_cast<float>(i)));
+  const CpuSchedule s = schedule_for_cpu(kernel_of({x}), 64);
+  std::set<int> functions;
+  for (const Piece& p : pieces_of(s).pieces) functions.insert(p.function);
+  CHECK(functions.size() <= 3);
+}
+
+TEST_CASE("temporaries of pieces stay in the caches, however many there are", "[schedule]") {
+  Expr x = vector<double>("x");
+  const Expr b = vector<double>("b");
+  for (int i = 0; i < 200; ++i) x = tanh(x * b);
+  const CpuSchedule s = schedule_for_cpu(kernel_of({grad(sum(x), b)}), 64);
+  const Pieces& pieces = pieces_of(s);
+  CHECK(pieces.temporaries.size() > 200);
+  CHECK(pieces.block * 8 * static_cast<std::int64_t>(pieces.temporaries.size()) <= 256 << 10);
+  CHECK(pieces.block % s.lanes.count == 0);
+}
+
+TEST_CASE("where chains are cut does not depend on what is known of sizes", "[schedule]") {
+  const auto shape_of = [](const std::vector<Dim>& shape) {
+    const Expr x = tensor<float>(shape, "x"), b = tensor<float>({shape.back()}, "b");
+    const Expr e = logistic(x, b, 100);
+    const CpuSchedule s = schedule_for_cpu(kernel_of({e, sum(e)}), 64);
+    std::vector<std::size_t> values;
+    for (const Piece& p : pieces_of(s).pieces) values.push_back(p.body.values.size());
+    return std::pair(values, pieces_of(s).block);
+  };
+  CHECK(shape_of({dim(), dim()}) == shape_of({50, 300}));
+  CHECK(shape_of({dim()}) == shape_of({5000}));
 }

@@ -3,6 +3,7 @@
 #include <set>
 #include <string_view>
 
+#include <kroton/grad.hpp>
 #include <kroton/ops/basic.hpp>
 
 #include "lib/plan/plan.hpp"
@@ -83,6 +84,32 @@ TEST_CASE("kernels stay bounded however long the chain", "[plan]") {
   const Plan p = plan_of({e});
   CHECK(p.kernels.size() > 4);
   for (const Group& g : p.groups) CHECK(g.members.size() <= 96);
+}
+
+TEST_CASE("a long chain stays whole where it is walked in pieces", "[plan]") {
+  const auto kernels = [](const std::vector<Expr>& outputs) {
+    PlanOptions options{.outputs = outputs.size(), .walks_pieces = true, .is_checked = true};
+    return make_plan(ir::Graph::capture(outputs), options).kernels.size();
+  };
+  const Expr x = matrix<float>("x"), y = matrix<float>("y"), b = vector<float>("b"),
+             s = scalar<float>("s"), column = tensor<float>({x.shape()[0], 1}, "column");
+  const auto chain = [&](const Expr& from, const Expr& a) {
+    Expr e = from;
+    for (int i = 0; i < 150; ++i) e = sqrt(e * a + 1.5f);
+    return e;
+  };
+  CHECK(kernels({chain(x, y)}) == 1);
+  CHECK(kernels({chain(x, b)}) == 1);
+  CHECK(kernels({chain(x, exp(s) * 2.0f)}) == 1);
+  CHECK(kernels({chain(x, column * 2.0f)}) == 1);
+  CHECK(kernels({chain(x, transpose(y))}) == 1);
+  const Expr e = chain(x, y);
+  CHECK(kernels({sum(e) / 2.0f, max(e, {0}), e}) == 1);
+  CHECK(kernels({sum(e * e), grad(sum(e * e), y)}) == 1);
+  CHECK(kernels({chain(chain(x, y) * s, b) + chain(y, x)}) == 1);
+  // What reads other elements of a chain than its own is no part of it.
+  CHECK(kernels({chain(chain(x, y), transpose(x)) + transpose(chain(y, y))}) > 1);
+  CHECK(kernels({chain(chain(x, y), sum(chain(x, y)))}) > 1);
 }
 
 TEST_CASE("a small size is a number in the kernel, a large one an argument", "[plan]") {
