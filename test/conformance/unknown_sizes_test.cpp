@@ -277,7 +277,7 @@ void check_random(std::uint64_t seed, const Options& options) {
       CHECK_THROWS_AS(f(arguments), ShapeError);
       continue;
     }
-    const auto got = f(arguments), wide = evaluated(inputs, arguments, outputs);
+    const std::vector<Array> got = f(arguments), wide = evaluated(inputs, arguments, outputs);
     for (std::size_t i = 0; i < outputs.size(); ++i)
       CHECK(far_apart(got[i], wide[i].astype(t), wide[i], t == DType::f32 ? 1e-4 : 1e-12) == "");
   }
