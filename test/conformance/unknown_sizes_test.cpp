@@ -3,6 +3,7 @@
 #include <kroton/core.hpp>
 #include <kroton/ops/indexing.hpp>
 #include <kroton/ops/movement.hpp>
+#include <kroton/ops/reduction.hpp>
 
 #include "lib/plan/plan.hpp"
 #include "lib/rewrite/pipeline.hpp"
@@ -248,9 +249,18 @@ void check_random(std::uint64_t seed, const Options& options) {
     sum = rng.below(2) == 0 ? sum * read : sum - read * 0.5;
   }
   if (rng.below(3) == 0) sum = slice(sum * sum, Ranges{some_range(rng)});
+  // An array whose size is a product of those of others.
+  const Expr z = tensor(t, {dim()}, "z");
+  const Dim count = ir::dims::product(sum.shape());
+  const bool is_flat = rng.below(3) == 0;
+  if (is_flat) {
+    const Expr flat = reshape(rng.below(2) == 0 ? sum : tanh(sum), {-1});
+    sum = rng.below(2) == 0 ? flat * z : cumsum(flat, 0) - cumsum(z, 0);
+  }
   std::vector<Expr> outputs{sum, kroton::sum(y) + kroton::sum(x)};
   if (rng.below(2) == 0) outputs.push_back(grad(kroton::sum(sum * sum), x));
-  const std::vector<Expr> inputs{x, y};
+  std::vector<Expr> inputs{x, y};
+  if (is_flat) inputs.push_back(z);
   const Function f = function(inputs, outputs, options);
   for (int call = 0; call < 8; ++call) {
     Shape shape, second;
@@ -262,7 +272,7 @@ void check_random(std::uint64_t seed, const Options& options) {
                            ? n
                            : std::max<std::int64_t>(n + rng.below(3) - 1, 0));
     }
-    const std::vector<Array> arguments{random_array(t, shape, rng), random_array(t, second, rng)};
+    std::vector<Array> arguments{random_array(t, shape, rng), random_array(t, second, rng)};
     INFO("seed " << seed << ", call " << call << ", " << arguments[0].label() << " and "
                  << arguments[1].label());
     const ir::Graph plain = ir::Graph::capture(outputs, ir::Graph::Unify::nothing),
@@ -271,6 +281,7 @@ void check_random(std::uint64_t seed, const Options& options) {
       return ir::dims::evaluate(
           d, [&](const ir::DimNode& n) { return size_in_call(plain, n, inputs, arguments); });
     };
+    if (is_flat) arguments.push_back(random_array(t, {value(count)}, rng));
     if (!std::ranges::all_of(g.checks(), [&](const ir::DimCheck& c) {
           return value(c.constraint.a) == value(c.constraint.b);
         })) {

@@ -40,6 +40,39 @@ TEST_CASE("a known size wins over a name, a name over the unknown", "[graph]") {
   CHECK(known[known.find(x)].type.to_string() == "f32[5]");
 }
 
+TEST_CASE("computed dims that an op requires to be equal are one dim everywhere", "[graph]") {
+  const Expr x = vector<float>("x"), y = tensor<float>({dim("m")}, "y"), four = tensor<float>({4});
+  const Expr tail = slice(x, {{-3, {}}}), sum = tail + y, doubled = exp(tail) * 2;
+  const Graph g = graph_of({sum, doubled});
+  CHECK(g[g.find(sum)].type.to_string() == "f32[m]");
+  CHECK(g[g.find(doubled)].type.to_string() == "f32[m]");
+  // A call still compares the two.
+  REQUIRE(g.checks().size() == 1);
+  const auto& c = g.checks()[0].constraint;
+  CHECK_FALSE(ir::dims::same(g.in_sizes(c.a), g.in_sizes(c.b)));
+  CHECK(ir::dims::same(g.canonical(c.a), g.canonical(c.b)));
+
+  // Inside other dims, and by way of each other.
+  const Expr rest = slice(tail + four, {{1, {}}}), other = slice(x, {{-5, -2}});
+  const Graph known = graph_of({rest, exp(other), other + tail});
+  CHECK(known[known.find(rest)].type.to_string() == "f32[3]");
+  CHECK(known[known.find(other)].type.to_string() == "f32[4]");
+  // None with itself.
+  const Graph never = graph_of({x + slice(x, {{1, {}}})});
+  CHECK(never[never.find(x)].type.rank() == 1);
+}
+
+TEST_CASE("what rules assume is a check, and nothing where nothing may be assumed", "[graph]") {
+  const Expr x = vector<float>("x");
+  Graph g = graph_of({x}), careful = Graph::capture(std::vector{x}, Graph::Unify::required);
+  CHECK(g.assume_equal(x.shape()[0], Dim(3)));
+  CHECK(g.assume_equal(x.shape()[0], Dim(3)));
+  REQUIRE(g.checks().size() == 1);
+  CHECK(g.checks()[0].constraint.is_assumed);
+  CHECK_FALSE(careful.assume_equal(x.shape()[0], Dim(3)));
+  CHECK(careful.checks().empty());
+}
+
 TEST_CASE("what is only assumed is unified on request", "[graph]") {
   const Expr x = matrix<float>("x"), y = vector<std::int64_t>("y");
   const std::vector<Expr> picked{index(x, {arange(y.dim(0)), y})};

@@ -1,8 +1,10 @@
 #include <kroton/core.hpp>
+#include <kroton/grad.hpp>
 #include <kroton/ops/movement.hpp>
 
 #include "lib/plan/plan.hpp"
 #include "lib/plan/view.hpp"
+#include "lib/rewrite/pipeline.hpp"
 #include "test/support/catch.hpp"
 
 using namespace kroton;
@@ -27,6 +29,26 @@ TEST_CASE("a slice that is read begins where it says", "[plan][sizes]") {
   const Expr v = vector<float>("v"), part = slice(v, {{3, -1}});
   const ir::Graph g = ir::Graph::capture(std::vector{part});
   CHECK(resolve_view(g, g.find(part), 1).axes[0].start.is(3));
+}
+
+TEST_CASE("gradients of slices read parts that are assumed to have elements", "[plan][sizes]") {
+  const Expr v = vector<float>("v");
+  const Expr step = slice(v, {{1, {}}}) - slice(v, {{{}, -1}});
+  const auto has = [](const ir::Graph& g, std::string_view op) {
+    return std::ranges::any_of(g.order(), [&](ir::NodeId id) { return g[id].op->name == op; });
+  };
+  const std::vector<Expr> outputs{grad(sum(step * step), v)};
+  ir::Graph g = ir::Graph::capture(outputs);
+  rewrite::run_pipeline(g);
+  CHECK(has(g, "gather"));
+  CHECK_FALSE(has(g, "assemble"));
+  CHECK(std::ranges::any_of(g.checks(),
+                            [](const ir::DimCheck& c) { return c.constraint.is_assumed; }));
+  ir::Graph careful = ir::Graph::capture(outputs, ir::Graph::Unify::required);
+  rewrite::run_pipeline(careful);
+  CHECK(has(careful, "assemble"));
+  CHECK(std::ranges::none_of(careful.checks(),
+                             [](const ir::DimCheck& c) { return c.constraint.is_assumed; }));
 }
 
 TEST_CASE("what is not fused for sizes that nobody knows to be equal says so", "[plan][sizes]") {

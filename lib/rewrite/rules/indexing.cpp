@@ -258,7 +258,8 @@ NodeId take_unslice_apart(Site& s) {
     if (!is_whole(i)) {
       const std::int64_t step = steps[i];
       const NodeId last = size_of(s, dims::sub(part[i], Dim(1)));
-      if (!starts[i].is(0)) p = s.make(ops::sub, {p, size_of(s, starts[i])});
+      const Dim start = dims::below(starts[i], shape[i]); // of a part that has elements
+      if (!start.is(0)) p = s.make(ops::sub, {p, size_of(s, start)});
       NodeId hits = ir::no_node;
       if (step != 1) {
         hits = s.make(ops::equal, {s.make(ops::mod, {p, s.number(step)}), s.number(0)});
