@@ -98,6 +98,13 @@ struct Limits {
                       float* sums);
   void (*sums_at_f64)(long count, long rows, const std::int32_t* at, const double* added,
                       double* sums);
+  /// After how many of 20 steps of z² + c, from z = c = x + iy on, |z| is 2 or more: for x along
+  /// columns and y along rows, or along columns too if there is one row.
+  void (*escape_f32)(long rows, long columns, const float* x, const float* y, float* counts);
+  void (*escape_f64)(long rows, long columns, const double* x, const double* y, double* counts);
+  /// The sum of x after 40 steps of x becoming b x (1 - x), and its gradients.
+  void (*logistic_gradient_f32)(long n, const float* x, const float* b, float* sum, float* of_x,
+                                float* of_b);
   void (*logistic_step)(const LogisticStep&);
   void (*perceptron_step)(const PerceptronStep&);
   void (*network_step)(const NetworkStep&);

@@ -34,6 +34,10 @@ void subtract_rows_f64(long count, long width, double rate, const std::int32_t* 
                        const double* added, double* table);
 void sums_at_f32(long count, long rows, const std::int32_t* at, const float* added, float* sums);
 void sums_at_f64(long count, long rows, const std::int32_t* at, const double* added, double* sums);
+void escape_f32(long rows, long columns, const float* x, const float* y, float* counts);
+void escape_f64(long rows, long columns, const double* x, const double* y, double* counts);
+void logistic_gradient_f32(long n, const float* x, const float* b, float* sum, float* of_x,
+                           float* of_b);
 void logistic_step(const LogisticStep&);
 void perceptron_step(const PerceptronStep&);
 void network_step(const NetworkStep&);
@@ -68,6 +72,9 @@ const Limits* limits() {
                                 .subtract_rows_f64 = subtract_rows_f64,
                                 .sums_at_f32 = sums_at_f32,
                                 .sums_at_f64 = sums_at_f64,
+                                .escape_f32 = escape_f32,
+                                .escape_f64 = escape_f64,
+                                .logistic_gradient_f32 = logistic_gradient_f32,
                                 .logistic_step = logistic_step,
                                 .perceptron_step = perceptron_step,
                                 .network_step = network_step};
