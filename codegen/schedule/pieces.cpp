@@ -116,25 +116,43 @@ private:
       if (folds(r)) is_result[at(reduction(r).value)] = true;
     for (int id : stage_.loop.values) {
       const Value& v = value(id);
-      const auto varies = [&](int i) { return is_varying(i); };
       const bool is_place = v.kind == ValueKind::load || v.kind == ValueKind::index;
-      varies_[at(id)] =
-          is_place ? !step_along(v.access, axis_).is(0) : std::ranges::any_of(v.inputs, varies);
-      if (!is_varying(id)) continue;
-      const auto is_at_hand = [&](int i) {
-        return !is_varying(i) || (is_repeated(i) && value(i).kind != ValueKind::op);
-      };
+      varies_[at(id)] = is_place
+                            ? !step_along(v.access, axis_).is(0)
+                            : std::ranges::any_of(v.inputs, [&](int i) { return is_varying(i); });
       is_repeated_[at(id)] =
-          !is_result[at(id)] &&
-          (v.kind == ValueKind::index || (v.kind == ValueKind::load && !is_overwritten(v.access)) ||
-           (v.kind == ValueKind::op && v.op->cost <= 1 &&
-            std::ranges::all_of(v.inputs, is_at_hand)));
-      if (!is_repeated(id)) steps_.push_back(id);
+          is_varying(id) && !is_result[at(id)] &&
+          (v.kind == ValueKind::index || (v.kind == ValueKind::load && !is_overwritten(v.access)));
     }
+    list_steps();
+    // Computing a value again costs less than an array, if what it is made of is there anyway.
+    for (int id : steps_)
+      if (!is_result[at(id)] && is_cheap(id)) is_repeated_[at(id)] = true;
+    list_steps();
+    return steps_.size() > 1;
+  }
+
+  void list_steps() {
+    steps_.clear();
+    std::ranges::copy_if(stage_.loop.values, std::back_inserter(steps_),
+                         [&](int id) { return is_varying(id) && !is_repeated(id); });
     step_of_.assign(k_.values.size(), none);
     for (std::size_t i = 0; i < steps_.size(); ++i) step_of_[at(steps_[i])] = static_cast<int>(i);
     find_uses();
-    return steps_.size() > 1;
+  }
+
+  /// Whether a step is one operation on values that are needed as long as it is. A product is not:
+  /// compilers may round it at one place, and at another make one operation of it and a sum.
+  bool is_cheap(int id) const {
+    const Value& v = value(id);
+    if (v.kind != ValueKind::op || v.op->cost > 1 || (v.op == &ops::mul && is_float(v.dtype)))
+      return false;
+    const int until = last_use_[at(step_of_[at(id)])];
+    return std::ranges::all_of(v.inputs, [&](int i) {
+      if (!is_varying(i)) return true;
+      if (is_repeated(i)) return value(i).kind != ValueKind::op;
+      return last_use_[at(step_of_[at(i)])] >= until;
+    });
   }
 
   /// Calls `f` with each step that a value is made of, through what is computed again.
@@ -162,6 +180,7 @@ private:
       for_each_input(steps_[i],
                      [&](int input) { last_use_[at(step_of_[at(input)])] = static_cast<int>(i); });
     // An array that is also read is stored to when all of it has been read.
+    store_step_.clear();
     std::map<int, int> last_read; ///< of each parameter that is written
     for (std::size_t i = 0; i < steps_.size(); ++i) {
       const Value& v = value(steps_[i]);
