@@ -181,8 +181,10 @@ Text Expressions::guarded(const Access& a, const std::string& loaded, const std:
                           const std::string& mask) const {
   std::string condition = mask;
   for (const ComputedTerm& t : a.computed)
-    condition +=
-        fmt::format("{}{} >= 0", condition.empty() ? "" : " && ", position_name(checked_at(t)));
+    if (!t.is_inside)
+      condition +=
+          fmt::format("{}{} >= 0", condition.empty() ? "" : " && ", position_name(checked_at(t)));
+  if (condition.empty()) return atom(loaded);
   return {fmt::format("{} ? {} : {}", condition, loaded, none), Strength::weakest};
 }
 

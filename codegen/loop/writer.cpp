@@ -25,6 +25,11 @@ void Writer::line(int indent, const std::string& text) {
 void Writer::emit_checks(int id, int indent, std::string_view mask) {
   for (const ComputedTerm& t : value(id).access->computed) {
     if (checked_at(t) != t.site) continue;
+    if (t.is_inside) {
+      line(indent,
+           fmt::format("const i64 {} = {};", position_name(t.site), operand(t.value).whole()));
+      continue;
+    }
     const std::string position = fmt::format("checked({}, {}, {}, {})", reporter_, t.site,
                                              operand(t.value).whole(), dim_text(t.bound));
     line(indent,

@@ -151,7 +151,7 @@ private:
     else
       put(a.offset);
     list(a.computed, [&](const ComputedTerm& t) {
-      put(t.value, t.site);
+      put(t.value, t.site, t.is_inside);
       put(t.coefficient);
       put(t.bound);
     });

@@ -30,12 +30,13 @@ struct Term {
 };
 
 /// A computed position: coefficient * value, where 0 <= value < bound is checked (negative
-/// values count from the end first).
+/// values count from the end first), unless it is known.
 struct ComputedTerm {
   int value = 0;
   Dim coefficient{1};
   Dim bound{0};
-  int site = 0; ///< the number that a failure is reported with
+  int site = 0;           ///< the number that a failure is reported with
+  bool is_inside = false; ///< nothing is to be checked
 };
 
 /// An element of a parameter, or of a scratch array.

@@ -1,5 +1,6 @@
 #include <kroton/core.hpp>
 #include <kroton/grad.hpp>
+#include <kroton/ops/indexing.hpp>
 #include <kroton/ops/movement.hpp>
 
 #include "lib/plan/plan.hpp"
@@ -49,6 +50,26 @@ TEST_CASE("gradients of slices read parts that are assumed to have elements", "[
   CHECK(has(careful, "assemble"));
   CHECK(std::ranges::none_of(careful.checks(),
                              [](const ir::DimCheck& c) { return c.constraint.is_assumed; }));
+}
+
+TEST_CASE("positions that are cut off at the ends of an axis are not checked", "[plan][sizes]") {
+  const Expr x = tensor<float>({5}, "x"), p = vector<std::int64_t>("p");
+  const auto is_inside = [](const Expr& e) {
+    const Plan plan = plan_of({e});
+    for (const Kernel& k : plan.kernels)
+      for (const Value& v : k.values)
+        if (!v.access->computed.empty()) return v.access->computed[0].is_inside;
+    return false;
+  };
+  CHECK(is_inside(index(x, {minimum(maximum(p, 0), 4)})));
+  CHECK(is_inside(index(x, {minimum(4, maximum(0, p))})));
+  CHECK_FALSE(is_inside(index(x, {minimum(maximum(p, 0), 5)})));
+  CHECK_FALSE(is_inside(index(x, {minimum(maximum(p, -1), 4)})));
+  CHECK_FALSE(is_inside(index(x, {maximum(minimum(p, 4), 0)})));
+  CHECK_FALSE(is_inside(index(x, {p})));
+  // There is none on an axis that may have no elements.
+  const Expr v = vector<float>("v");
+  CHECK_FALSE(is_inside(index(v, {minimum(maximum(p, 0), v.dim(0) - 1)})));
 }
 
 TEST_CASE("what is not fused for sizes that nobody knows to be equal says so", "[plan][sizes]") {
