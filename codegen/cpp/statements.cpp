@@ -152,8 +152,9 @@ void Statements::emit_lanes_fold(int r, int axis, int indent) {
 Text Statements::array_fold(int r, const std::string& so_far) const {
   const Reduction& x = reduction(r);
   Text added = operand(x.value);
-  // Lanes past the end may hold the next row's elements.
-  if (folded_array(x).scratch >= 0)
+  // Lanes past the end may hold the next row's elements; and whether a product is rounded before it
+  // is added may not depend on where the array is.
+  if (folded_array(x).scratch >= 0 || is_partial_fold(x))
     added =
         atom(fmt::format("where(m, {}, {})", added.whole(), limit(x.dtype, x.op->fold->identity)));
   if (folded_dtype(x) == x.dtype) return folded(x, true, atom(so_far), added);
