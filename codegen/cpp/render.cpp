@@ -37,6 +37,15 @@ public:
     return source;
   }
 
+  KernelPart part() {
+    KernelPart part{.about = header()};
+    part.text = rows_function();
+    part.text += finish_function();
+    part.text += whole_entry();
+    part.lines = lines();
+    return part;
+  }
+
 private:
   std::string parameters() const {
     std::string text;
@@ -327,13 +336,32 @@ private:
     line(1, "const i64 chunks = wanted < rt->threads ? wanted : rt->threads;");
   }
 
-  std::string entry_points() {
+  void emit_frame() {
     line(0, "");
     line(0, "struct Frame {");
     line(1, "const Runtime* rt;");
     line(1, "void* const* buffers;");
     line(1, "const i64* sizes;");
     line(0, "};");
+  }
+
+  /// All rows as one chunk, on the calling thread.
+  std::string whole_entry() {
+    emit_frame();
+    line(0, "");
+    line(0, "KROTON_INLINE void run(const Runtime* rt, void* const* buffers, const i64* sizes) {");
+    line(1, "const Frame f{rt, buffers, sizes};");
+    if (!k_.axes.empty())
+      line(1, fmt::format("rows(0, {}{}{});", row_count(), arguments(), scratch_arguments("0")));
+    if (!k_.finish.empty())
+      line(1, fmt::format("finish({}{}{});", k_.axes.empty() ? "0" : "1", arguments(),
+                          scratch_arguments({})));
+    line(0, "}");
+    return take();
+  }
+
+  std::string entry_points() {
+    emit_frame();
     if (!k_.axes.empty()) {
       line(0, "");
       const bool uses_worker = !k_.scratch.empty();
@@ -401,6 +429,10 @@ static inline i64 checked(const Runtime* rt, int site, i64 at, i64 bound) {
 
 KernelSource render(const plan::Kernel& kernel, const CpuSchedule& schedule) {
   return Renderer(kernel, schedule).run();
+}
+
+KernelPart render_part(const plan::Kernel& kernel, const CpuSchedule& schedule) {
+  return Renderer(kernel, schedule).part();
 }
 
 } // namespace kroton::codegen

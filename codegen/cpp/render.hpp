@@ -27,6 +27,16 @@ struct KernelSource {
 /// The kernel as `schedule` says that it runs.
 KernelSource render(const plan::Kernel& kernel, const CpuSchedule& schedule);
 
+/// A kernel as a part of a larger text, which has the prelude and `runtime_declaration`.
+struct KernelPart {
+  std::string about; ///< a comment: the loops, then the parameters
+  /// Functions, of which the last is `run(rt, buffers, sizes)` with the arguments of `kernel`. It
+  /// computes all rows as one chunk, and has scratch memory for one.
+  std::string text;
+  std::vector<std::pair<int, ir::NodeId>> lines; ///< of `text`
+};
+KernelPart render_part(const plan::Kernel& kernel, const CpuSchedule& schedule);
+
 /// What every kernel begins with: the table that it is handed, spelled as in
 /// jit/run/runtime_abi.hpp.
 std::string runtime_declaration(bool is_fallible);

@@ -39,7 +39,29 @@ public:
   }
 
   KernelSource run() {
-    const std::string main = body() + parts() + entry(); // says which copies it needs
+    const std::string text = functions("extern \"C\" void kernel");
+    return {title() + prelude_for(prelude_names_in(text)) + "\n" + runtime_declaration(false) +
+                text,
+            {}};
+  }
+
+  KernelPart part() {
+    std::string text = functions("KROTON_INLINE void run");
+    return {title(), std::move(text), {}};
+  }
+
+private:
+  using Known = std::optional<std::int64_t>;
+
+  /// All that the text has of its own; `entry_head` is how its entry point is declared.
+  std::string functions(std::string_view entry_head) {
+    if (s_.is_written_out) {
+      std::string text = std::string(vectors) + product() + std::string(written_out) +
+                         arguments(entry_head) + "  (void)rt, (void)sizes;\n  multiply(g);\n}\n";
+      fill_in(text);
+      return text;
+    }
+    const std::string main = body() + parts() + entry(entry_head); // says which copies it needs
     std::string text(vectors);
     text += product();
     const bool transposes = scheme_ == ContractionScheme::columns || copies_columns_;
@@ -59,13 +81,8 @@ public:
     }
     text += main;
     fill_in(text);
-    return {title() + prelude_for(prelude_names_in(text)) + "\n" + runtime_declaration(false) +
-                text,
-            {}};
+    return text;
   }
-
-private:
-  using Known = std::optional<std::int64_t>;
 
   std::string title() const {
     const auto& s = shape_.known;
@@ -103,10 +120,11 @@ private:
   }
 
   /// The entry point up to the product's arguments.
-  std::string arguments() const {
+  std::string arguments(std::string_view head) const {
     std::string text =
-        "\nextern \"C\" void kernel(const Runtime* rt, void* const* buffers, const i64* sizes) {\n"
-        "  Product g{(const T*)buffers[0], (const T*)buffers[1], (T*)buffers[2]";
+        fmt::format("\n{}(const Runtime* rt, void* const* buffers, const i64* sizes) {{\n"
+                    "  Product g{{(const T*)buffers[0], (const T*)buffers[1], (T*)buffers[2]",
+                    head);
     if (shape_.accumulates) text += ", *(const T*)buffers[3]";
     if (copies()) text += ", (T*)buffers[4]";
     const auto known = shape_.known.in_order();
@@ -254,8 +272,8 @@ private:
            "}\n";
   }
 
-  std::string entry() {
-    std::string text = arguments();
+  std::string entry(std::string_view head) {
+    std::string text = arguments(head);
     if (scheme_ == ContractionScheme::packed) return text + std::string(packed_entry);
     if (has_parts()) {
       std::string parts(parts_entry);
@@ -340,6 +358,10 @@ private:
 
 KernelSource render_contraction(const ContractionShape& shape, const ProductSchedule& schedule) {
   return Contraction(shape, schedule).run();
+}
+
+KernelPart render_contraction_part(const ContractionShape& shape, const ProductSchedule& schedule) {
+  return Contraction(shape, schedule).part();
 }
 
 } // namespace kroton::codegen

@@ -16,4 +16,7 @@ namespace kroton::codegen {
 /// A product of this shape, as `schedule` says that it runs.
 KernelSource render_contraction(const ContractionShape& shape, const ProductSchedule& schedule);
 
+/// The same as a part of a larger text; its entry point is `run`.
+KernelPart render_contraction_part(const ContractionShape& shape, const ProductSchedule& schedule);
+
 } // namespace kroton::codegen

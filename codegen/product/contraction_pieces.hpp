@@ -136,6 +136,28 @@ PLAIN_LOOP
 }
 )text";
 
+inline constexpr std::string_view written_out = R"text(
+KROTON_INLINE void multiply(const Product& g) {
+  T sum[g.m][g.n];
+#pragma clang loop unroll(full)
+  for (i64 i = 0; i < g.m; ++i)
+#pragma clang loop unroll(full)
+    for (i64 j = 0; j < g.n; ++j) {
+      sum[i][j] = T(0);
+#pragma clang loop unroll(full)
+      for (i64 p = 0; p < g.k; ++p) sum[i][j] += g.a[i * g.a_row + p * g.a_col] * g.b[p * g.b_row + j * g.b_col];
+    }
+@+#pragma clang loop unroll(full)
+@+  for (i64 i = 0; i < g.m; ++i)
+@+#pragma clang loop unroll(full)
+@+    for (i64 j = 0; j < g.n; ++j) sum[i][j] = g.c[i * g.c_row + j] + g.alpha * sum[i][j];
+#pragma clang loop unroll(full)
+  for (i64 i = 0; i < g.m; ++i)
+#pragma clang loop unroll(full)
+    for (i64 j = 0; j < g.n; ++j) g.c[i * g.c_row + j] = sum[i][j];
+}
+)text";
+
 inline constexpr std::string_view about_blocks = R"text(
 constexpr i64 most_at_once = @most_at_once;
 

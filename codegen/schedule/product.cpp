@@ -161,6 +161,19 @@ void decide_rests(ProductSchedule& s, const ContractionShape& shape) {
     s.single_rows = most_single_rows;
 }
 
+/// Products of elements that a text may write out: those of matrices of 4 x 4 and less, for which
+/// setting tiles up takes longer than the products.
+constexpr Size most_written_out = 128;
+/// From so many columns on a row of c is a vector worth having.
+constexpr Size columns_of_vectors = 5;
+
+bool is_written_out(const ContractionShape& shape, ContractionScheme scheme) {
+  const auto sizes = shape.known_sizes();
+  return is_float(shape.dtype) && sizes && sizes->n < columns_of_vectors &&
+         (scheme == ContractionScheme::rows || scheme == ContractionScheme::columns) &&
+         saturating_mul(saturating_mul(sizes->m, sizes->n), sizes->k) <= most_written_out;
+}
+
 } // namespace
 
 ContractionScheme contraction_scheme(const ContractionShape& shape,
@@ -205,6 +218,7 @@ std::vector<ContractionScheme> possible_schemes(const ContractionShape& shape) {
 
 ProductSchedule schedule_for_cpu(const ContractionShape& shape, ContractionScheme scheme) {
   const auto& known = shape.known;
+  if (is_written_out(shape, scheme)) return {.scheme = scheme, .is_written_out = true};
   ProductSchedule s{
       .scheme = scheme, .tile = tile_of(shape, scheme), .copies = copies(shape, scheme)};
   const bool is_in_vectors =
@@ -224,6 +238,7 @@ ProductSchedule schedule_for_cpu(const ContractionShape& shape, ContractionSchem
 }
 
 std::string ProductSchedule::to_string() const {
+  if (is_written_out) return "written out, element by element; on the calling thread";
   std::string text;
   switch (scheme) {
   case ContractionScheme::rows:

@@ -80,6 +80,9 @@ struct ProductSchedule {
   ContractionScheme scheme = ContractionScheme::rows;
   /// Chosen so that the accumulators and what they are fed with fit the registers.
   ContractionTile tile;
+  /// Of `rows` and `columns`: the whole product is written out, element by element, in the order of
+  /// sums that tiles have.
+  bool is_written_out = false;
   /// Of `rows`: vectors of a tile for the columns that whole tiles leave; 0 where they leave none.
   int rest_vectors = 0;
   /// Of `rows`: up to so many rows that whole tiles leave are done one by one.

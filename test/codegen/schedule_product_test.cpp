@@ -62,6 +62,12 @@ TEST_CASE("how matrix products run on a CPU", "[schedule]") {
        "vectors along rows of c, tiles of 8 rows x 2 vectors, 1 for what columns are left, up to 2 "
        "rows left done one by one; b copied first; sums in blocks of 256 terms; longer sums in "
        "parts of 4096 terms; 8 rows a unit, chunks of at least 524288 products in parallel"},
+      {"small matrices", shape_of(4, 4, 4), rows,
+       "written out, element by element; on the calling thread"},
+      {"a small matrix by a vector, AVX2", shape_of(10, 1, 10, 32, DType::f64), rows,
+       "written out, element by element; on the calling thread"},
+      {"rows of c as long as a vector", shape_of(4, 8, 4), rows,
+       "vectors along rows of c, tiles of 4 rows x 1 vector; on the calling thread"},
       {"known sizes, little work", shape_of(32, 10, 64), rows,
        "vectors along rows of c, tiles of 16 rows x 1 vector; on the calling thread"},
       {"known sizes, a rest of rows", shape_of(100, 64, 100), rows,
