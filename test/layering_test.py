@@ -5,7 +5,7 @@
 
     include <- lib <- codegen <- jit          lib/support <- cache <- jit, tools/kroton
     lib: support < data < ir < ops < rewrite < grad < plan; lib/nn and examples see the public API alone
-    codegen: schedule < loop; prelude, schedule, loop < cpp < product; prelude, schedule, loop < cuda
+    codegen: schedule < loop; prelude, schedule, loop < cpp < product < program; prelude, schedule, loop < cuda
     jit: compile < bound < run < cpu, cuda < function < report
     LLVM headers only in jit/cpu, CUDA headers only in jit/cuda, and no fmt or spdlog in include
     Kinds of step are told apart by support::match, which does not compile where one is left out
@@ -17,7 +17,7 @@ from pathlib import Path
 
 LIB_ORDER = ["support", "data", "ir", "ops", "rewrite", "grad", "plan"]
 LIB = [f"lib/{room}" for room in LIB_ORDER]
-CODEGEN = [f"codegen/{room}" for room in ["prelude", "schedule", "loop", "cpp", "product", "cuda"]]
+CODEGEN = [f"codegen/{room}" for room in ["prelude", "schedule", "loop", "cpp", "product", "program", "cuda"]]
 JIT = [f"jit/{room}" for room in ["compile", "bound", "run", "cpu", "cuda", "function", "report"]]
 BELOW_JIT = ["include", "cache"] + LIB + CODEGEN
 
@@ -31,6 +31,7 @@ ALLOWED = {
     "codegen/loop": ["include", "codegen/schedule"] + LIB,
     "codegen/cpp": ["include", "codegen/prelude", "codegen/schedule", "codegen/loop"] + LIB,
     "codegen/product": ["include", "codegen/prelude", "codegen/schedule", "codegen/cpp"] + LIB,
+    "codegen/program": ["include", "codegen/prelude", "codegen/schedule", "codegen/cpp", "codegen/product"] + LIB,
     "codegen/cuda": ["include", "codegen/prelude", "codegen/schedule", "codegen/loop"] + LIB,
     "cache": ["include", "lib/support"],
     "tools/kroton": ["include", "lib/support", "cache"],

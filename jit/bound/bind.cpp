@@ -182,6 +182,11 @@ void Binder::bind_cpu_steps() {
         },
         [&](const plan::LibraryStep& l) { s.what = bound::CpuCall{call_of(l)}; });
   }
+  for (const Texts::Sequence& q : texts_.sequences) {
+    const auto first = static_cast<int>(bound_.step_sizes.size());
+    for (std::int64_t draw : q.draws) bound_.step_sizes.push_back(slot_of_draw(draw));
+    bound_.sequences.push_back({q.steps.first, q.steps.count, q.text, first});
+  }
 }
 
 void Binder::bind_device_steps(const std::vector<DeviceCode>& code) {
@@ -268,7 +273,7 @@ std::vector<bound::CallArray> Binder::arrays_of(const std::vector<plan::CallArra
 }
 
 bound::Product Binder::product_of(const plan::ContractionStep& c) {
-  bound::Product p{.known = product_shape(c, texts_.vector_bytes),
+  bound::Product p{.known = codegen::product_shape(c, texts_.vector_bytes),
                    .a = bind_operand(c.a),
                    .b = bind_operand(c.b)};
   if (c.c) p.addend = {*c.c, bind_operand(*c.alpha)};

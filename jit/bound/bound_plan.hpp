@@ -93,6 +93,13 @@ struct CpuStep {
   std::variant<CpuKernel, CpuProduct, CpuCall> what = {};
   bool operator==(const CpuStep&) const = default;
 };
+/// Steps that follow each other and have one function, of which only the last one is fallible.
+struct CpuSequence {
+  int first = 0, count = 0;
+  int code = 0;       ///< its number among the kernels
+  int first_size = 0; ///< of its draws among the size arguments of all steps
+  bool operator==(const CpuSequence&) const = default;
+};
 
 // ---- steps on a device
 
@@ -223,6 +230,7 @@ struct BoundPlan {
   std::vector<int> step_sizes;            ///< size slots of all steps' size arguments
   /// Those of the target that the plan is for.
   std::variant<std::vector<bound::CpuStep>, std::vector<bound::DeviceStep>> steps;
+  std::vector<bound::CpuSequence> sequences; ///< in the order of their steps; none on a device
   std::vector<OutputType> outputs;
   RangeCode ranges; ///< on a device: of the positions that steps check
 

@@ -70,6 +70,9 @@ constexpr auto fields_of(Is<bound::CpuProduct> auto& x) {
 }
 constexpr auto fields_of(Is<bound::CpuCall> auto& x) { return std::tie(x.call); }
 constexpr auto fields_of(Is<bound::CpuStep> auto& x) { return std::tie(x.is_fallible, x.what); }
+constexpr auto fields_of(Is<bound::CpuSequence> auto& x) {
+  return std::tie(x.first, x.count, x.code, x.first_size);
+}
 constexpr auto fields_of(Is<bound::DeviceKernel> auto& x) { return std::tie(x.arguments); }
 constexpr auto fields_of(Is<bound::DeviceEpilogue::Known::Bias> auto& x) {
   return std::tie(x.buffer, x.offset);
@@ -100,7 +103,7 @@ constexpr auto fields_of(Is<RangeCode> auto& x) {
 constexpr auto fields_of(Is<BoundPlan> auto& x) {
   return std::tie(x.kernels, x.sizes, x.symbols, x.draws, x.checks, x.equal_slots, x.assumed_slots,
                   x.buffers, x.sources, x.constants, x.temps, x.slot_bytes, x.step_sizes, x.steps,
-                  x.outputs, x.ranges);
+                  x.sequences, x.outputs, x.ranges);
 }
 template <class A, class B> constexpr auto fields_of(std::pair<A, B>& x) {
   return std::tie(x.first, x.second);

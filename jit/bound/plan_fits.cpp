@@ -32,9 +32,8 @@ public:
            all_of(p_.buffers, [&](const auto& b) { return buffer_type(b); }) &&
            all_of(p_.sources, [&](const auto& s) { return source(s); }) &&
            all_of(p_.constants, [&](const auto& c) { return constant(c); }) &&
-           all_of(p_.temps, [&](const auto& t) { return temp(t); }) &&
-           all_of(p_.kernels, [&](const auto& k) { return on_device_ || !k.is_deferred; }) &&
-           slots(p_.slot_bytes) && slots(p_.step_sizes) && each_buffer_has_a_place() && steps() &&
+           all_of(p_.temps, [&](const auto& t) { return temp(t); }) && slots(p_.slot_bytes) &&
+           slots(p_.step_sizes) && each_buffer_has_a_place() && steps() && sequences() &&
            outputs() && ranges();
   }
 
@@ -121,11 +120,52 @@ private:
     return support::match(
         p_.steps,
         [&](const std::vector<bound::CpuStep>& list) {
-          return !on_device_ && all_of(list, [&](const auto& s) { return step(s); });
+          return !on_device_ && all_of(list, [&](const auto& s) { return step(s); }) &&
+                 have_code(list);
         },
         [&](const std::vector<bound::DeviceStep>& list) {
           return on_device_ && all_of(list, [&](const auto& s) { return step(s); });
         });
+  }
+  /// One after the other, each of steps that there are.
+  bool sequences() const {
+    const auto* steps = std::get_if<std::vector<bound::CpuStep>>(&p_.steps);
+    if (!steps) return p_.sequences.empty();
+    std::size_t end = 0; // of the last one
+    for (const bound::CpuSequence& s : p_.sequences) {
+      if (s.count < 1 || !is_index(s.first, steps->size()) ||
+          static_cast<std::size_t>(s.first) < end ||
+          static_cast<std::size_t>(s.count) > steps->size() - static_cast<std::size_t>(s.first) ||
+          !has_code(s.code) || !is_index(s.first_size, p_.step_sizes.size() + 1))
+        return false;
+      end = static_cast<std::size_t>(s.first) + static_cast<std::size_t>(s.count);
+      for (std::size_t i = static_cast<std::size_t>(s.first); i + 1 < end; ++i)
+        if ((*steps)[i].is_fallible) return false;
+    }
+    return true;
+  }
+  bool has_code(int kernel) const {
+    return is_index(kernel, p_.kernels.size()) &&
+           !p_.kernels[static_cast<std::size_t>(kernel)].is_deferred;
+  }
+  /// Code is kept of all kernels but those that sequences alone run.
+  bool have_code(std::span<const bound::CpuStep> steps) const {
+    std::vector<bool> is_inside(steps.size(), false);
+    for (const bound::CpuSequence& s : p_.sequences)
+      for (int i = s.first; i < s.first + s.count && is_index(i, steps.size()); ++i)
+        is_inside[static_cast<std::size_t>(i)] = true;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      if (is_inside[i]) continue;
+      const bool has_all = support::match(
+          steps[i].what, [&](const bound::CpuKernel& k) { return has_code(k.code); },
+          [&](const bound::CpuProduct& x) {
+            return std::ranges::all_of(x.code_of_scheme,
+                                       [&](const auto& code) { return !code || has_code(*code); });
+          },
+          [](const bound::CpuCall&) { return true; });
+      if (!has_all) return false;
+    }
+    return true;
   }
   bool step(const bound::CpuStep& s) const {
     return support::match(

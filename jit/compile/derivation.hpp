@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "codegen/product/contraction.hpp"
+#include "codegen/schedule/sequence.hpp"
 #include "codegen/cuda/cuda.hpp"
 #include "jit/compile/backend.hpp"
 #include "lib/plan/plan.hpp"
@@ -37,7 +38,8 @@ struct DeviceCode {
   bool clears_results = false; ///< of a library call: its kernels expect zeros there
 };
 
-/// The texts of a plan: those of its kernels, in their order, then those of its matrix products.
+/// The texts of a plan: those of its kernels, in their order, then those of its matrix products,
+/// then those of its sequences.
 struct Texts {
   struct Product {
     codegen::ContractionShape shape;
@@ -51,6 +53,14 @@ struct Texts {
   /// For each text, the lines and the places they come from.
   std::vector<std::vector<std::pair<int, std::string>>> notes;
   std::vector<Product> products; ///< one for each shape that the plan's products have
+  /// Steps on the CPU that are one function. Texts that no other step has are deferred: they are
+  /// compiled for whoever wants to see what each step computes.
+  struct Sequence {
+    codegen::Sequence steps;
+    int text = -1;                        ///< index in `kernels`
+    std::vector<std::int64_t> draws = {}; ///< what it is handed as sizes
+  };
+  std::vector<Sequence> sequences;
 };
 
 /// The nodes behind a text's lines, as people know them.
@@ -66,11 +76,10 @@ private:
   std::unordered_map<std::string_view, std::shared_ptr<const std::string>> known_;
 };
 
-/// What is known of a product while its function is compiled.
-codegen::ContractionShape product_shape(const plan::ContractionStep& step, int vector_bytes);
-
-/// `tamper`, if given, changes the texts of kernels.
-Texts render_texts(const plan::Plan& plan, int vector_bytes, const Tamper& tamper = {});
+/// For a CPU. `tamper`, if given, changes the texts of kernels. With `has_sequences`, small steps
+/// that follow each other are one function.
+Texts render_texts(const plan::Plan& plan, int vector_bytes, bool has_sequences,
+                   const Tamper& tamper = {});
 
 struct Derivation {
   rewrite::PipelineReport report;

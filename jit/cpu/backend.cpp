@@ -41,10 +41,10 @@ CpuBackend::CpuBackend(const Options& options)
     : target_(target_of(options)), code_{.contraction = options.contract
                                                             ? Contraction::within_expression
                                                             : Contraction::never},
-      threads_(threads_of(options)) {}
+      threads_(threads_of(options)), has_sequences_(options.mode == Mode::fast) {}
 
 Texts CpuBackend::render(const plan::Plan& plan, const Tamper& tamper) const {
-  return render_texts(plan, target_.vector_bytes, tamper);
+  return render_texts(plan, target_.vector_bytes, has_sequences_, tamper);
 }
 
 cache::Key CpuBackend::key(const std::string& text) const {

@@ -29,6 +29,7 @@ public:
   /// Throws UnsupportedError for a target that this machine cannot run, or a count of threads that
   /// cannot be.
   explicit CpuBackend(const Options& options);
+  /// Whose steps are a function each.
   CpuBackend(CpuTarget target, const CodeOptions& code, int threads = 1)
       : target_(std::move(target)), code_(code), threads_(threads) {}
 
@@ -48,6 +49,7 @@ private:
   CpuTarget target_;
   CodeOptions code_;
   int threads_;
+  bool has_sequences_ = false; ///< see render_texts
 };
 
 } // namespace kroton::jit

@@ -33,10 +33,22 @@ CpuProgram::CpuProgram(ProgramParts parts, int threads)
     steps_.push_back({number, step.is_fallible, with_code(std::move(step))});
   }
   steps.clear();
+  int next = 0;
+  const auto add_steps_until = [&](int end) {
+    for (; next < end; ++next) parts_.push_back({next, next});
+  };
+  for (const bound::CpuSequence& s : bound_.sequences) {
+    add_steps_until(s.first);
+    next = s.first + s.count;
+    parts_.push_back({s.first, next - 1, entry_of(s.code), s.first_size});
+  }
+  add_steps_until(static_cast<int>(steps_.size()));
 }
 
+/// Null if the kernel is deferred.
 KernelEntry CpuProgram::entry_of(int kernel) const {
-  return static_cast<const CpuCode&>(code(kernel)).entry();
+  const Code* loaded = code(kernel);
+  return loaded ? static_cast<const CpuCode*>(loaded)->entry() : nullptr;
 }
 
 CpuProgram::StepCode CpuProgram::with_code(bound::CpuStep step) {
@@ -60,6 +72,7 @@ CpuProgram::ProductCode CpuProgram::with_code(bound::CpuProduct product) const {
   for (std::size_t i = 0; i < p.schemes.size(); ++i) {
     const std::optional<int>& code = product.code_of_scheme[i];
     if (!code) continue;
+    p.codes[i] = code;
     p.schemes[i] = entry_of(*code);
     p.scheme = static_cast<codegen::ContractionScheme>(i);
     ++possible;
@@ -237,16 +250,39 @@ std::vector<Array> CpuProgram::run(Frame& frame, std::span<const Array> argument
   const Locks locks(locks_, Device{});
   find_buffers(arguments, given, results, f);
   CallRuntime runtime(threads_);
-  for (const BoundStep& s : steps_) {
-    if (watcher) [[unlikely]]
-      watch_step(s, f, runtime, *watcher);
-    else
-      run_step(s, f, runtime);
-  }
+  if (watcher) [[unlikely]]
+    watch(f, runtime, *watcher);
+  else
+    for (const Part& p : parts_) run_part(p, f, runtime);
 
   for (const auto& [target, from] : f.copies) copy_elements(target, from, signature_.where);
   commit_updates();
   return results;
+}
+
+/// Runs the steps one by one, those of sequences too.
+void CpuProgram::watch(CpuFrame& f, CallRuntime& runtime, const Watcher& watcher) const {
+  for (const BoundStep& s : steps_) watch_step(with_loaded_code(s), f, runtime, watcher);
+}
+
+/// The step, whose kernels are got if they were deferred.
+CpuProgram::BoundStep CpuProgram::with_loaded_code(BoundStep step) const {
+  support::match(
+      step.code,
+      [&](KernelCode& k) {
+        if (k.entry) return;
+        load_deferred(std::array{k.kernel.code});
+        k.entry = entry_of(k.kernel.code);
+      },
+      [&](ProductCode& p) {
+        for (std::size_t i = 0; i < p.schemes.size(); ++i) {
+          if (!p.codes[i] || p.schemes[i]) continue;
+          load_deferred(std::array{*p.codes[i]});
+          p.schemes[i] = entry_of(*p.codes[i]);
+        }
+      },
+      [](CallCode&) {});
+  return step;
 }
 
 void CpuProgram::watch_step(const BoundStep& s, CpuFrame& f, CallRuntime& runtime,
@@ -266,14 +302,25 @@ Array CpuProgram::view(int buffer, const CpuFrame& frame) const {
                      shape_of(t.shape, frame), shape_of(t.strides, frame));
 }
 
+void CpuProgram::run_part(const Part& p, CpuFrame& f, CallRuntime& runtime) const {
+  const BoundStep& last = steps_[static_cast<std::size_t>(p.last)];
+  if (!p.entry) return run_step(last, f, runtime);
+  p.entry(runtime.table(), reinterpret_cast<void* const*>(f.buffers.data()),
+          f.step_sizes.data() + p.first_size);
+  if (last.is_fallible) check_failure(last, runtime);
+}
+
 void CpuProgram::run_step(const BoundStep& s, CpuFrame& f, CallRuntime& runtime) const {
   support::match(
       s.code, [&](const KernelCode& k) { run_kernel(k, f, runtime.table()); },
       [&](const ProductCode& p) { run_product(p, f, runtime.table()); },
       [&](const CallCode& c) { run_call(c, s.number, f, runtime.table()); });
-  if (s.is_fallible)
-    if (const auto failure = runtime.failure())
-      step_failed(s.number, {1, failure->site, failure->value, failure->bound});
+  if (s.is_fallible) check_failure(s, runtime);
+}
+
+void CpuProgram::check_failure(const BoundStep& s, CallRuntime& runtime) const {
+  if (const auto failure = runtime.failure())
+    step_failed(s.number, {1, failure->site, failure->value, failure->bound});
 }
 
 void CpuProgram::run_kernel(const KernelCode& k, CpuFrame& f, const Runtime* runtime) const {

@@ -63,6 +63,7 @@ private:
   struct ProductCode {
     bound::Product product;
     std::array<KernelEntry, 4> schemes = {}; ///< by ContractionScheme; null where one cannot occur
+    std::array<std::optional<int>, 4> codes = {};          ///< numbers of the kernels
     std::optional<codegen::ContractionScheme> scheme = {}; ///< if no other can occur
     std::optional<std::int64_t> work_bytes = {};           ///< if all sizes are known
   };
@@ -76,6 +77,14 @@ private:
     int number = 0; ///< among the plan's steps
     bool is_fallible = false;
     StepCode code;
+  };
+
+  /// What a call runs at once: a step, or several that are one function.
+  struct Part {
+    int first = 0;               ///< step
+    int last = 0;                ///< step
+    KernelEntry entry = nullptr; ///< null for a step alone
+    int first_size = 0;
   };
 
   StepCode with_code(bound::CpuStep step);
@@ -98,18 +107,23 @@ private:
   std::byte* memory_of_given(std::span<const Array> arguments, const Array* given, std::size_t i,
                              CpuFrame& frame) const;
   std::byte* memory_of_update(BoundUpdate& update) const;
+  void run_part(const Part& part, CpuFrame& frame, CallRuntime& runtime) const;
   void run_step(const BoundStep& step, CpuFrame& frame, CallRuntime& runtime) const;
+  void check_failure(const BoundStep& step, CallRuntime& runtime) const;
   void run_kernel(const KernelCode& kernel, CpuFrame& frame, const Runtime* runtime) const;
   void run_product(const ProductCode& product, CpuFrame& frame, const Runtime* runtime) const;
   void run_call(const CallCode& call, int number, CpuFrame& frame, const Runtime* runtime) const;
   Array view(int buffer, const CpuFrame& frame) const;
+  void watch(CpuFrame& frame, CallRuntime& runtime, const Watcher& watcher) const;
+  BoundStep with_loaded_code(BoundStep step) const;
   void watch_step(const BoundStep& step, CpuFrame& frame, CallRuntime& runtime,
                   const Watcher& watcher) const;
 
   int threads_;
   std::size_t most_arguments_ = 0; ///< of one kernel
   int calls_ = 0;                  ///< of libraries
-  std::vector<BoundStep> steps_;
+  std::vector<BoundStep> steps_; ///< those that sequences run have no code unless somebody watches
+  std::vector<Part> parts_;
 };
 
 } // namespace kroton::jit

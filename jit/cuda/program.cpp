@@ -191,7 +191,7 @@ void CudaProgram::load_chosen(CudaFrame& f) const {
   load_deferred(kernels);
   for (CudaFrame::Chosen& c : f.chosen) {
     if (!c.launch) continue;
-    c.entry = static_cast<const CudaCode&>(code(c.launch->code)).entry(c.launch->entry);
+    c.entry = static_cast<const CudaCode*>(code(c.launch->code))->entry(c.launch->entry);
     // Always for the same: another call of the function may want more.
     if (c.shared_bytes + codegen::own_shared_bytes > gpu_.facts().shared_bytes)
       gpu_.check(driver().cuFuncSetAttribute(c.entry, FunctionAttribute::max_dynamic_shared_bytes,

@@ -12,12 +12,15 @@ namespace kroton::jit {
 
 namespace {
 
-/// Indices of kernels, equal ones once.
-std::vector<std::size_t> distinct_kernels(std::span<const LoadedKernel> kernels) {
+/// Indices of kernels, equal ones once, without those that are parts of another.
+std::vector<std::size_t> distinct_kernels(const Program& program,
+                                          std::span<const LoadedKernel> kernels) {
   std::vector<std::size_t> distinct;
   std::set<support::Digest> seen;
   for (std::size_t i = 0; i < kernels.size(); ++i)
-    if (seen.insert(kernels[i].digest).second) distinct.push_back(i);
+    if (!(program.has_sequences() && program.kernels()[i].is_deferred) &&
+        seen.insert(kernels[i].digest).second)
+      distinct.push_back(i);
   return distinct;
 }
 
@@ -58,7 +61,7 @@ VersionStats stats_of(const Compiled& version, const Signature& signature) {
   VersionStats s;
   s.sizes = describe_sizes(version.assumptions, signature);
   const std::vector<LoadedKernel> loaded = version.program->loaded();
-  for (std::size_t i : distinct_kernels(loaded)) {
+  for (std::size_t i : distinct_kernels(*version.program, loaded)) {
     ++s.kernels;
     if (is_made(loaded[i])) ++s.compiled;
   }
@@ -75,7 +78,7 @@ public:
   void add(std::string text) { pieces_.push_back({std::move(text), {}, {}}); }
   void add(const Program& p) {
     const std::vector<LoadedKernel> loaded = p.loaded();
-    for (std::size_t i : distinct_kernels(loaded)) {
+    for (std::size_t i : distinct_kernels(p, loaded)) {
       codegen::WithoutPrelude own = codegen::without_prelude(*p.texts().kernels[i].text, dialect_);
       names_.insert(own.names.begin(), own.names.end());
       add(fmt::format("\n// ---- kernel {:.12}{}\n", loaded[i].digest.hex(),
@@ -165,7 +168,7 @@ FunctionStats FunctionState::stats() const {
   s.packed_arguments = versions_->packed_arguments();
   const Program& program = *general.program;
   const std::vector<LoadedKernel> loaded = program.loaded();
-  for (std::size_t i : distinct_kernels(loaded)) {
+  for (std::size_t i : distinct_kernels(program, loaded)) {
     const LoadedKernel& k = loaded[i];
     ++s.kernels;
     (!k.code ? s.deferred : is_made(k) ? s.compiled : s.loaded_from_cache) += 1;
@@ -224,7 +227,7 @@ std::string FunctionState::explain() const {
   text += not_fused(plan);
   text += "\n" + plan.to_string();
   text += "\nkernels\n";
-  const std::vector<std::size_t> distinct = distinct_kernels(p.loaded());
+  const std::vector<std::size_t> distinct = distinct_kernels(p, p.loaded());
   for (std::size_t i = 0; i < distinct.size(); ++i) {
     const KernelStats& k = told.per_kernel[i];
     text += k.origin == "deferred"

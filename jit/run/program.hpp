@@ -83,6 +83,8 @@ public:
   const plan::Plan& plan() const { return origin_->get().plan; }
   const Texts& texts() const { return origin_->get().texts; }
   const std::vector<BoundPlan::Kernel>& kernels() const { return bound_.kernels; }
+  /// Whether steps are run together, by kernels that have theirs as parts.
+  bool has_sequences() const noexcept { return !bound_.sequences.empty(); }
   /// As far as they are loaded now.
   std::vector<LoadedKernel> loaded() const {
     const std::lock_guard lock(loading_);
@@ -131,8 +133,10 @@ protected:
   /// Compiles or loads those of these kernels that were deferred and are not loaded yet. Throws
   /// CompileError.
   void load_deferred(std::span<const int> kernels) const;
-  /// The code of a kernel that was not deferred, or that `load_deferred` has loaded.
-  const Code& code(int kernel) const { return *loaded_[static_cast<std::size_t>(kernel)].code; }
+  /// The code of a kernel; null if it was deferred and `load_deferred` has not loaded it.
+  const Code* code(int kernel) const {
+    return loaded_[static_cast<std::size_t>(kernel)].code.get();
+  }
   /// Makes all new values visible; needs the variables' locks.
   void commit_updates();
   std::int64_t size_of(const ir::DimNode& leaf, const Frame& frame) const;

@@ -205,4 +205,40 @@ TEST_CASE("numbers that lead nowhere do not fit", "[jit][plan]") {
   }
 }
 
+TEST_CASE("sequences that cannot be are refused", "[jit][plan]") {
+  const Expr q = tensor<float>({10}, "q"), d = q - mean(q);
+  const Sample s(
+      make_signature({q}, {sum(d * d), d / sum(exp(d))}, Options{}, Location::current()));
+  REQUIRE(s.plan.sequences.size() == 1);
+  REQUIRE(s.plan.sequences[0].count ==
+          static_cast<int>(std::get<std::vector<bound::CpuStep>>(s.plan.steps).size()));
+  const auto read = read_plan(write_plan(s.plan, key), key);
+  REQUIRE(read);
+  CHECK(*read == s.plan);
+  BoundPlan deferred = s.plan; // as it is kept
+  const int text = deferred.sequences[0].code;
+  for (std::size_t i = 0; i < deferred.kernels.size(); ++i)
+    deferred.kernels[i].is_deferred = static_cast<int>(i) != text;
+  CHECK(s.fits(deferred));
+
+  const std::pair<const char*, std::function<void(BoundPlan&)>> changes[] = {
+      {"a first step that is not there", [](auto& p) { p.sequences[0].first = -1; }},
+      {"a last step that is not there", [](auto& p) { ++p.sequences[0].count; }},
+      {"no steps", [](auto& p) { p.sequences[0].count = 0; }},
+      {"a step without code", [](auto& p) { --p.sequences[0].count; }},
+      {"a kernel that is not there", [](auto& p) { p.sequences[0].code = 1000; }},
+      {"a kernel without code", [](auto& p) { p.sequences[0].code = 0; }},
+      {"sizes that are not there", [](auto& p) { p.sequences[0].first_size = 1000; }},
+      {"a step of two sequences", [](auto& p) { p.sequences.push_back(p.sequences[0]); }},
+      {"a failure in the middle", [](auto& p) { cpu_steps(p)[0].is_fallible = true; }},
+      {"no sequence for steps without code", [](auto& p) { p.sequences.clear(); }},
+  };
+  for (const auto& [what, change] : changes) {
+    BoundPlan p = deferred;
+    change(p);
+    CAPTURE(what);
+    CHECK_FALSE(s.fits(p));
+  }
+}
+
 } // namespace kroton::jit
