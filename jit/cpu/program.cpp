@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/data/memory.hpp"
+#include "lib/data/overlap.hpp"
 #include "lib/ops/table.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/match.hpp"
@@ -179,7 +180,7 @@ std::byte* CpuProgram::memory_of_given(std::span<const Array> arguments, const A
   const Array& target = given[i];
   check_given(target, i, frame);
   bool is_direct = target.is_contiguous() && target.device() == Device{};
-  for (const Array& a : arguments) is_direct = is_direct && !target.overlaps(a);
+  for (const Array& a : arguments) is_direct = is_direct && !data::may_overlap(target, a);
   if (is_direct) return static_cast<std::byte*>(const_cast<void*>(target.raw()));
   frame.copies.emplace_back(target, Array::empty(target.dtype(), target.shape(), signature_.where));
   return static_cast<std::byte*>(frame.copies.back().second.raw());
