@@ -105,6 +105,15 @@ struct Limits {
   /// The sum of x after 40 steps of x becoming b x (1 - x), and its gradients.
   void (*logistic_gradient_f32)(long n, const float* x, const float* b, float* sum, float* of_x,
                                 float* of_b);
+  /// A normal log density of n numbers q with prior spread and level, and its gradient in q.
+  void (*log_density_f64)(long n, const double* q, const double* y, double* lp, double* gradient);
+  /// max(0, x w + b) v + c for one row x of 16, with 16 hidden units and 4 results.
+  void (*perceptron_f32)(const float* x, const float* w, const float* b, const float* v,
+                         const float* c, float* out);
+  /// Predicts three states x with covariance p by x' = a x and noise q, then corrects both by a
+  /// measurement z = h x' with variance 4.
+  void (*kalman_f64)(const double* p, const double* a, const double* q, const double* x,
+                     const double* h, double z, double* state, double* covariance);
   void (*logistic_step)(const LogisticStep&);
   void (*perceptron_step)(const PerceptronStep&);
   void (*network_step)(const NetworkStep&);

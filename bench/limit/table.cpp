@@ -38,6 +38,11 @@ void escape_f32(long rows, long columns, const float* x, const float* y, float* 
 void escape_f64(long rows, long columns, const double* x, const double* y, double* counts);
 void logistic_gradient_f32(long n, const float* x, const float* b, float* sum, float* of_x,
                            float* of_b);
+void log_density_f64(long n, const double* q, const double* y, double* lp, double* gradient);
+void perceptron_f32(const float* x, const float* w, const float* b, const float* v, const float* c,
+                    float* out);
+void kalman_f64(const double* p, const double* a, const double* q, const double* x, const double* h,
+                double z, double* state, double* covariance);
 void logistic_step(const LogisticStep&);
 void perceptron_step(const PerceptronStep&);
 void network_step(const NetworkStep&);
@@ -75,6 +80,9 @@ const Limits* limits() {
                                 .escape_f32 = escape_f32,
                                 .escape_f64 = escape_f64,
                                 .logistic_gradient_f32 = logistic_gradient_f32,
+                                .log_density_f64 = log_density_f64,
+                                .perceptron_f32 = perceptron_f32,
+                                .kalman_f64 = kalman_f64,
                                 .logistic_step = logistic_step,
                                 .perceptron_step = perceptron_step,
                                 .network_step = network_step};
