@@ -39,10 +39,12 @@ public:
 
   KernelPart part() {
     KernelPart part{.about = header()};
-    part.text = rows_function();
+    part.text = piece_functions(part.lines);
+    const int after = static_cast<int>(std::ranges::count(part.text, '\n'));
+    part.text += rows_function();
     part.text += finish_function();
     part.text += whole_entry();
-    part.lines = lines();
+    for (const auto& [line, node] : lines()) part.lines.emplace_back(line + after, node);
     return part;
   }
 

@@ -94,6 +94,17 @@ const Program programs[] = {
        return std::vector<Expr>{scaled, kt::sum(scaled, {1}), kt::argmax(scaled, 0),
                                 kt::max(scaled)};
      }},
+    {"long chains of ops, which are walked in pieces",
+     1,
+     {{6}, {6}},
+     [](const std::vector<Expr>& x) {
+       Expr a = x[0] - kt::mean(x[0]), b = x[1];
+       for (int i = 0; i < 40; ++i) {
+         a = kt::tanh(a * b + x[1]);
+         b = kt::sqrt(a * a + b * b);
+       }
+       return std::vector<Expr>{a, b, kt::sum(a * b), a / kt::sum(kt::exp(b))};
+     }},
 };
 
 /// How often a result that is looked at as text has these words.
