@@ -16,6 +16,9 @@ namespace {
 
 using namespace plan;
 
+/// Of a text that is written out for each of the steps that have it.
+constexpr std::size_t most_repeated = 2048;
+
 class SequenceText {
 public:
   SequenceText(const Plan& plan, const Sequence& sequence, std::span<const CpuSchedule> schedules,
@@ -45,7 +48,7 @@ public:
 private:
   struct Function {
     std::string name;
-    bool is_shared = false; ///< by several steps
+    bool is_shared = false; ///< a function that several steps call
   };
 
   /// The part's text is in the namespace of the function that is returned, once for equal texts.
@@ -54,12 +57,12 @@ private:
         names_.try_emplace(part.text, Function{fmt::format("part{}", names_.size())});
     Function& f = it->second;
     if (!is_new) return f;
-    f.is_shared = uses_[part.text] > 1;
+    f.is_shared = uses_[part.text] > 1 && part.text.size() > most_repeated;
     parts_ += "\n" + part.about + "namespace " + f.name + " {\n";
     const int shift = static_cast<int>(std::ranges::count(parts_, '\n'));
     for (const auto& [line, node] : part.lines) lines_.emplace_back(line + shift, node);
     parts_ += part.text;
-    // Written out for each of its steps, a function would take as many times the compiler's time.
+    // Written out for each of its steps, it would take as many times the compiler's time.
     if (f.is_shared)
       parts_ += "\n[[gnu::noinline]] static void run_again(const Runtime* rt, void* const* "
                 "buffers, const i64* sizes) {\n  run(rt, buffers, sizes);\n}\n";
