@@ -3,12 +3,26 @@
 #include <algorithm>
 
 #include "codegen/loop/literal.hpp"
+#include "codegen/schedule/apart.hpp"
 
 namespace kroton::codegen {
 void Statements::emit_vector_stores(const Block& b, int axis, int indent) {
+  std::vector<const Store*> done;
   for (const Store& s : b.stores) {
-    note_stored(s.value);
-    line(indent, store(s.access, axis, vector_operand(s.value)));
+    if (std::ranges::find(done, &s) != done.end()) continue;
+    const std::vector<const Store*> all = apart_stores(k_, b, s, axis);
+    if (all.empty()) {
+      note_stored(s.value);
+      line(indent, store(s.access, axis, vector_operand(s.value)));
+      continue;
+    }
+    std::string text = fmt::format("store_apart({}, m", place(s.access));
+    for (const Store* each : all) {
+      note_stored(each->value);
+      text += ", " + vector_operand(each->value).whole();
+    }
+    line(indent, text + ");");
+    done.insert(done.end(), all.begin(), all.end());
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codegen/loop/literal.hpp"
+#include "codegen/schedule/apart.hpp"
 #include "lib/support/error.hpp"
 
 namespace kroton::codegen {
@@ -118,11 +119,13 @@ void Expressions::count_uses() {
     }
   }
   for (const Finish& f : k_.finish) block(f.block);
-  // Operands that a spelling names twice are computed once.
+  // Operands that a spelling names twice are computed once; those that are rounded first have
+  // names.
   for (const Value& v : k_.values) {
     if (v.kind != ValueKind::op) continue;
     for (std::size_t i = 0; i < v.inputs.size(); ++i)
-      if (places_of(spelling_of(v).text, i) > 1) ++uses_[static_cast<std::size_t>(v.inputs[i])];
+      if (v.bits != 0 || places_of(spelling_of(v).text, i) > 1)
+        ++uses_[static_cast<std::size_t>(v.inputs[i])];
   }
 }
 
@@ -240,6 +243,9 @@ Text Expressions::vector_definition(int id) const {
   case ValueKind::load:
     if (lanes_.is_streaming_load[static_cast<std::size_t>(id)])
       return atom(fmt::format("load_ahead({}, m)", place(v.access)));
+    if (const auto apart = apart_load(k_, id, axis))
+      return atom(
+          fmt::format("load_apart<{}, {}>({}, m)", apart->count, apart->number, place(v.access)));
     if (v.access->computed.empty()) return atom(elements(v.access, axis));
     return guarded(v.access, elements(v.access, axis),
                    fmt::format("vec<{}, {}>({})", type_name(v.dtype), n, literal(v.dtype, 0)));

@@ -56,6 +56,42 @@ template <int N, class T> KROTON_INLINE void store_every(T* to, i64 step, vec<T,
   store_strided_first(to, step, m, v);
 }
 
+/// Where S components lie side by side: what is at p, which is component C, in each lane.
+//# load_apart: types vec all_lanes load_from load_first first_lanes lane_count dealt_out
+template <int S, int C, int N, class T> KROTON_INLINE auto load_apart(const T* p, all_lanes<N>) {
+  vec<T, N> parts[S];
+#pragma clang loop unroll(full)
+  for (int k = 0; k < S; ++k) parts[k] = load_from<N>(p - C + k * N);
+  return dealt_out<S, C>(parts);
+}
+template <int S, int C, int N, class T> KROTON_INLINE auto load_apart(const T* p, vec<bool, N> m) {
+  const i64 n = lane_count(m) * S;
+  vec<T, N> parts[S];
+#pragma clang loop unroll(full)
+  for (int k = 0; k < S; ++k) parts[k] = load_first(p - C + k * N, first_lanes<N>(n - k * N), T(0));
+  return dealt_out<S, C>(parts);
+}
+
+/// Stores S components side by side; the first one of the first lane is at p.
+//# store_apart: types vec all_lanes store_to store_first first_lanes lane_count put_together
+template <int N, class T, class... V> KROTON_INLINE void store_apart(T* p, all_lanes<N>, V... v) {
+  constexpr int S = sizeof...(V);
+  const vec<T, N> parts[] = {v...};
+  vec<T, N> memory[S];
+  put_together<S>(parts, memory);
+#pragma clang loop unroll(full)
+  for (int k = 0; k < S; ++k) store_to(p + k * N, memory[k]);
+}
+template <int N, class T, class... V> KROTON_INLINE void store_apart(T* p, vec<bool, N> m, V... v) {
+  constexpr int S = sizeof...(V);
+  const i64 n = lane_count(m) * S;
+  const vec<T, N> parts[] = {v...};
+  vec<T, N> memory[S];
+  put_together<S>(parts, memory);
+#pragma clang loop unroll(full)
+  for (int k = 0; k < S; ++k) store_first(p + k * N, first_lanes<N>(n - k * N), memory[k]);
+}
+
 /// Masks cost AVX-512 next to nothing: there a body that is too long for several vectors a turn stands once.
 //# in_vectors: types vec all_lanes first_lanes
 template <int N, int U, class Body> KROTON_INLINE void in_vectors(i64 from, i64 to, Body body) {

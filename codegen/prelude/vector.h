@@ -119,6 +119,71 @@ KROTON_INLINE void store_strided_first(T* p, i64 stride, M m, V v) {
   scatter_to(p, lane_numbers<i64, lanes_of<M>>() * stride, m, v);
 }
 
+/// The lanes in which m is set.
+//# lane_count: types convert
+template <class M> KROTON_INLINE i64 lane_count(M m) { return __builtin_reduce_add(convert<u8>(m)); }
+
+/// Vectors of memory in which S components lie side by side, to and from vectors of one component each: `of` gives
+/// component C, `into` makes vector K of memory. Of three, each lane of memory goes to a lane of its own in each
+/// component's vector, so a choice between vectors and one permutation do.
+//# components_of: types
+template <int S, class I, I... lane> struct components {
+  static constexpr int N = sizeof...(lane);
+  /// Of three: the element whose component c is in lane q of some vector of memory.
+  static constexpr int element(int q, int c) {
+    int e = 0;
+    while ((3 * e + c) % N != q) ++e;
+    return e;
+  }
+  static constexpr int source(int q, int c) { return (3 * element(q, c) + c) / N; }
+  template <int C, class V> KROTON_INLINE static V of(const V* p) {
+    if constexpr (S == 2) {
+      return __builtin_shufflevector(p[0], p[1], (2 * lane + C)...);
+    } else if constexpr (S == 3) {
+      const V two = __builtin_shufflevector(p[0], p[1], (source(lane, C) == 1 ? N + lane : lane)...);
+      const V all = __builtin_shufflevector(two, p[2], (source(lane, C) == 2 ? N + lane : lane)...);
+      return __builtin_shufflevector(all, all, ((3 * lane + C) % N)...);
+    } else {
+      const V a = __builtin_shufflevector(p[0], p[1], (lane < N / 2 ? 4 * lane + C : -1)...);
+      const V b = __builtin_shufflevector(p[2], p[3], (lane < N / 2 ? -1 : 4 * lane + C - 2 * N)...);
+      return __builtin_shufflevector(a, b, (lane < N / 2 ? lane : N + lane)...);
+    }
+  }
+  template <int K, class V> KROTON_INLINE static V into(const V* v) {
+    if constexpr (S == 2) {
+      return __builtin_shufflevector(v[0], v[1], ((K * N + lane) / 2 + (lane % 2) * N)...);
+    } else if constexpr (S == 3) {
+      const V x = __builtin_shufflevector(v[0], v[0], element(lane, 0)...);
+      const V y = __builtin_shufflevector(v[1], v[1], element(lane, 1)...);
+      const V z = __builtin_shufflevector(v[2], v[2], element(lane, 2)...);
+      const V two = __builtin_shufflevector(x, y, ((K * N + lane) % 3 == 1 ? N + lane : lane)...);
+      return __builtin_shufflevector(two, z, ((K * N + lane) % 3 == 2 ? N + lane : lane)...);
+    } else {
+      constexpr int first = K * N / 4;
+      const V a = __builtin_shufflevector(v[0], v[1], (lane % 4 < 2 ? first + lane / 4 + lane % 4 * N : -1)...);
+      const V b = __builtin_shufflevector(v[2], v[3], (lane % 4 < 2 ? -1 : first + lane / 4 + (lane % 4 - 2) * N)...);
+      return __builtin_shufflevector(a, b, (lane % 4 < 2 ? lane : N + lane)...);
+    }
+  }
+};
+template <int S> struct components_of {
+  template <class I, I... lane> using in = components<S, I, lane...>;
+};
+
+//# dealt_out: components_of lanes_of
+template <int S, int C, class V> KROTON_INLINE V dealt_out(const V* parts) {
+  return __make_integer_seq<components_of<S>::template in, i32, lanes_of<V>>::template of<C>(parts);
+}
+
+//# put_together: components_of lanes_of
+template <int S, class V> KROTON_INLINE void put_together(const V* parts, V* memory) {
+  using all = __make_integer_seq<components_of<S>::template in, i32, lanes_of<V>>;
+  memory[0] = all::template into<0>(parts);
+  memory[1] = all::template into<1>(parts);
+  if constexpr (S > 2) memory[2] = all::template into<2>(parts);
+  if constexpr (S > 3) memory[3] = all::template into<3>(parts);
+}
+
 /// Whether m is set in any lane, in all.
 //# fold_any: types convert
 template <class M> KROTON_INLINE bool fold_any(M m) { return __builtin_reduce_or(convert<u8>(m)) != 0; }

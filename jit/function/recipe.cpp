@@ -8,6 +8,7 @@
 #include "jit/function/backends.hpp"
 #include "jit/function/function_state.hpp"
 #include "jit/bound/plan_index.hpp"
+#include "lib/plan/unrolled.hpp"
 #include "lib/support/environment.hpp"
 #include "lib/support/log.hpp"
 
@@ -146,7 +147,11 @@ Derivation Recipe::plan(const Assumptions& assumptions, bool for_device,
   const bool is_dumped = !dump_directory().empty();
   Derivation d;
   auto start = Clock::now();
-  ir::Graph graph = ir::Graph::capture(roots_of(signature), assumptions.unify, assumptions.sizes);
+  // What an axis has no loop for depends on what its user declared, as the order of sums does.
+  std::vector<ir::DimValue> sizes = assumptions.sizes;
+  if (!for_device)
+    std::erase_if(sizes, [](const ir::DimValue& d) { return plan::may_be_unrolled(d.value); });
+  ir::Graph graph = ir::Graph::capture(roots_of(signature), assumptions.unify, sizes);
   rewrite::PipelineOptions rewriting{.fp = options.fp,
                                      .contract = options.contract,
                                      .minimal = options.mode == Mode::plain,

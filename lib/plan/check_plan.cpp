@@ -334,8 +334,8 @@ void check_group(const Graph& g, const Group& group) {
     const std::string name = label(g, m.id);
     const AxisList own_rows = between(m.domain, 0, rows), own_inner = between(m.domain, rows, rank);
     const bool has_all_rows = static_cast<int>(own_rows.size()) == rows;
-    require(m.is_reduction == g[m.id].op->is_reduction(), "a group takes {} for {}", name,
-            m.is_reduction ? "a reduction" : "none");
+    require((m.is_reduction || !m.unrolled_reduced.empty()) == g[m.id].op->is_reduction(),
+            "a group takes {} for {}", name, m.is_reduction ? "a reduction" : "none");
     if (m.site == Site::main) {
       require(has_all_rows, "a group computes {} for each row, without all row axes", name);
       require(own_inner.empty() || own_inner == inner,

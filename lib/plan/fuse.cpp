@@ -68,9 +68,10 @@ struct Form : ir::FieldVisitor {
 
 class Fuser {
 public:
-  Fuser(const Graph& graph, const std::vector<NodeId>& order, bool walks_pieces)
-      : graph_(graph), order_(order), walks_pieces_(walks_pieces), position_(graph.numel(), 0),
-        group_of_(graph.numel(), none), part_(graph.numel(), Part::none), seen_(graph.numel()) {
+  Fuser(const Graph& graph, const std::vector<NodeId>& order, bool may_unroll, bool walks_pieces)
+      : graph_(graph), may_unroll_(may_unroll), order_(order), walks_pieces_(walks_pieces),
+        position_(graph.numel(), 0), group_of_(graph.numel(), none),
+        part_(graph.numel(), Part::none), seen_(graph.numel()) {
     for (std::size_t i = 0; i < order.size(); ++i) position_[at(order[i])] = static_cast<int>(i);
   }
 
@@ -257,7 +258,7 @@ private:
 
   std::string_view layout_problem(const std::vector<NodeId>& ids) {
     std::string_view why;
-    const auto group = lay_out(graph_, ids, edges_, &why);
+    const auto group = lay_out(graph_, ids, edges_, may_unroll_, &why);
     if (!group) return why;
     if (!draws_in_order(*group)) return "random numbers are drawn many at a time";
     return {};
@@ -628,7 +629,7 @@ private:
     for (const auto& ids : groups_) {
       if (ids.empty()) continue;
       std::string_view why;
-      auto group = lay_out(graph_, ids, edges_, &why);
+      auto group = lay_out(graph_, ids, edges_, may_unroll_, &why);
       KROTON_CHECK(group, "{} alone cannot be laid out: {}", graph_[ids.front()].op->name, why);
       fusion.groups.push_back(std::move(*group));
       for (NodeId id : ids) edges_.forget(id);
@@ -638,6 +639,7 @@ private:
   }
 
   const Graph& graph_;
+  const bool may_unroll_;
   EdgeCache edges_{graph_};
   const std::vector<NodeId>& order_;
   const bool walks_pieces_;
@@ -664,9 +666,9 @@ private:
 
 } // namespace
 
-Fusion fuse(const Graph& graph, const std::vector<NodeId>& order, bool one_each,
+Fusion fuse(const Graph& graph, const std::vector<NodeId>& order, bool one_each, bool may_unroll,
             bool walks_pieces) {
-  return Fuser(graph, order, walks_pieces).run(one_each);
+  return Fuser(graph, order, may_unroll, walks_pieces).run(one_each);
 }
 
 } // namespace kroton::plan

@@ -2,11 +2,14 @@
 #include <algorithm>
 #include <numeric>
 #include <unordered_map>
+#include <utility>
 
 #include "lib/ir/dim_normal.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/ops/params.hpp"
 #include "lib/ops/random.hpp"
 #include "lib/plan/group.hpp"
+#include "lib/plan/unrolled.hpp"
 
 namespace kroton::plan {
 namespace dims = ir::dims;
@@ -89,6 +92,9 @@ bool disjoint(const Set& a, const Set& b) {
   return std::ranges::none_of(a, [&](int v) { return contains(b, v); });
 }
 
+/// Bounds on what unrolling makes of a kernel: copies of a value, values, and their cost.
+constexpr std::int64_t most_copies = 9, most_unrolled_values = 256, most_unrolled_cost = 1200;
+
 class Layout {
 public:
   Layout(const Graph& graph, const std::vector<NodeId>& ids, EdgeCache& edges,
@@ -111,13 +117,18 @@ public:
     }
   }
 
-  std::optional<Group> run() {
+  std::optional<Group> run(bool may_unroll) {
     if (!unify() || !number_axes()) return std::nullopt;
-    const int rank = static_cast<int>(group_.axes.size());
-    if (rank == 0) return place(0) ? std::optional(std::move(group_)) : std::nullopt;
-    for (int rows = rank; rows >= 1; --rows)
-      if (place(rows)) return std::move(group_);
-    return std::nullopt;
+    if (const AxisList shortest = may_unroll ? axes_to_unroll() : AxisList{}; !shortest.empty()) {
+      Group looped = group_;
+      unroll(shortest);
+      if (place() &&
+          std::ranges::none_of(group_.members, [&](const Member& m) { return adds_rows(m); }))
+        return std::move(group_);
+      group_ = std::move(looped);
+    }
+    if (!place()) return std::nullopt;
+    return std::move(group_);
   }
 
 private:
@@ -324,6 +335,114 @@ private:
     return !m.is_reduction || !m.reduced.empty() || refuse("it reduces nothing");
   }
 
+  // Axes without loops.
+
+  /// Short axes that neither a loop over all elements nor a neighbour's loop takes in.
+  AxisList axes_to_unroll() {
+    AxisList axes;
+    const int rank = static_cast<int>(group_.axes.size());
+    std::int64_t copies = 1;
+    for (int a = rank; a-- > 0;) {
+      const Dim& n = group_.axes[static_cast<std::size_t>(a)];
+      if (!n.is_static() || n.value() > longest_unrolled || copies * n.value() > most_copies ||
+          !gains_by_unrolling(a))
+        continue;
+      axes.push_back(a);
+      copies *= n.value();
+    }
+    std::ranges::reverse(axes);
+    if (static_cast<int>(axes.size()) == rank || !can_unroll(axes, copies)) return {};
+    return axes;
+  }
+  bool gains_by_unrolling(int axis) {
+    const int last = static_cast<int>(group_.axes.size()) - 1;
+    const bool is_reduced = std::ranges::any_of(
+        group_.members, [&](const Member& m) { return contains(m.reduced, axis); });
+    if (!is_reduced && axis != last) return false;
+    return !(axis > 0 && are_one(axis - 1)) && !(axis < last && are_one(axis));
+  }
+  /// Whether every member and every array that it reads walks `axis` and the next one as one.
+  bool are_one(int axis) {
+    const auto walks_as_one = [&](const AxisList& axes) {
+      const auto a = std::ranges::find(axes, axis), b = std::ranges::find(axes, axis + 1);
+      return (a == axes.end() && b == axes.end()) ||
+             (a != axes.end() && b != axes.end() && b - a == 1);
+    };
+    return std::ranges::all_of(group_.members, [&](const Member& m) {
+      if (!walks_as_one(m.axes) || contains(m.reduced, axis) != contains(m.reduced, axis + 1))
+        return false;
+      return std::ranges::all_of(edges_.of(m.id), [&](const Edge& e) {
+        AxisList axes;
+        for (const AxisMap& map : e.view.axes)
+          axes.push_back(map.axis < 0 ? -1 : m.axes[static_cast<std::size_t>(map.axis)]);
+        if (!walks_as_one(axes)) return false;
+        const auto b = std::ranges::find(axes, axis + 1);
+        if (b == axes.end()) return true;
+        const auto i = static_cast<std::size_t>(b - axes.begin());
+        return e.view.axes[i].start.is(0) && e.view.axes[i].step == 1 &&
+               e.view.axes[i - 1].step == 1 &&
+               dims::same(graph_[e.view.base].type.shape[i],
+                          group_.axes[static_cast<std::size_t>(axis) + 1]);
+      });
+    });
+  }
+  bool can_unroll(const AxisList& axes, std::int64_t copies) const {
+    std::int64_t cost = 0;
+    for (const Member& m : group_.members) {
+      const ir::GraphNode& n = graph_[m.id];
+      // Random numbers are drawn, and elements at computed positions are taken, along whole rows.
+      if (n.op->is(Kind::random) || n.op->is(Kind::gather)) return false;
+      if (!disjoint(m.reduced, axes) && !step_of_fold(*n.op)) return false;
+      cost += copies * n.op->cost;
+    }
+    return cost <= most_unrolled_cost &&
+           copies * static_cast<std::int64_t>(group_.members.size()) <= most_unrolled_values;
+  }
+  /// Whether a member adds up floats over all rows: in which order depends on whether short axes
+  /// have loops.
+  bool adds_rows(const Member& m) const {
+    return m.is_outer && is_float(graph_[m.id].type.dtype) &&
+           graph_[m.id].op->fold->combine != ir::Combine::maximum &&
+           graph_[m.id].op->fold->combine != ir::Combine::minimum;
+  }
+  void unroll(const AxisList& axes) {
+    std::vector<int> number(group_.axes.size());
+    std::vector<Dim> looped;
+    for (std::size_t a = 0; a < number.size(); ++a)
+      if (contains(axes, static_cast<int>(a))) {
+        number[a] = unrolled_axis(static_cast<int>(group_.unrolled.size()));
+        group_.unrolled.push_back(group_.axes[a].value());
+      } else {
+        number[a] = static_cast<int>(looped.size());
+        looped.push_back(group_.axes[a]);
+      }
+    group_.axes = std::move(looped);
+    const auto split = [&](AxisList& own, AxisList& unrolled) {
+      for (const int a : std::exchange(own, AxisList{})) {
+        const int n = number[static_cast<std::size_t>(a)];
+        if (n >= 0)
+          own.push_back(n);
+        else
+          unrolled.push_back(number_of_unrolled(n));
+      }
+    };
+    for (Member& m : group_.members) {
+      for (int& a : m.axes)
+        if (a >= 0) a = number[static_cast<std::size_t>(a)];
+      split(m.domain, m.unrolled);
+      split(m.reduced, m.unrolled_reduced);
+      m.is_reduction = m.is_reduction && !m.reduced.empty();
+    }
+  }
+
+  /// Finds rows, and the site and level of every member; the longest rows that there can be.
+  bool place() {
+    int rows = static_cast<int>(group_.axes.size());
+    if (rows == 0) return place(0);
+    while (rows > 0 && !place(rows)) --rows;
+    return rows > 0;
+  }
+
   /// Finds site and level of every member for the first `rows` axes as rows.
   bool place(int rows) {
     row_axes_.clear();
@@ -440,6 +559,7 @@ private:
 } // namespace
 
 bool is_flat(const Group& group, EdgeCache& edges) {
+  if (!group.unrolled.empty()) return false;
   // The group's axes that move, in the order in which an array or a member has them.
   auto walks_all = [&](const AxisList& axes) {
     if (axes.empty()) return true;
@@ -464,8 +584,15 @@ bool is_flat(const Group& group, EdgeCache& edges) {
 }
 
 std::optional<Group> lay_out(const Graph& graph, const std::vector<NodeId>& members,
-                             EdgeCache& edges, std::string_view* why) {
-  return Layout(graph, members, edges, why).run();
+                             EdgeCache& edges, bool may_unroll, std::string_view* why) {
+  return Layout(graph, members, edges, why).run(may_unroll);
+}
+
+const ir::Op* step_of_fold(const ir::Op& reduction) {
+  if (&reduction == &ops::sum) return &ops::add;
+  if (&reduction == &ops::max) return &ops::maximum;
+  if (&reduction == &ops::min) return &ops::minimum;
+  return nullptr;
 }
 
 } // namespace kroton::plan

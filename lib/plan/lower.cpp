@@ -1,6 +1,7 @@
 #include "lib/plan/lower.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <unordered_map>
 
@@ -24,7 +25,7 @@ public:
   Lowering(const Graph& graph, const Group& group, const std::set<NodeId>& stored,
            const Padding& padding, bool splits_reductions)
       : graph_(graph), group_(group), stored_(stored), padding_(padding),
-        shares_sums_(splits_reductions) {
+        shares_sums_(splits_reductions), at_(group.unrolled.size(), 0) {
     for (const Member& m : group.members) members_.emplace(m.id, &m);
   }
 
@@ -33,10 +34,14 @@ public:
     kernel_.rows = group_.rows;
     const bool is_scalar = group_.axes.empty();
     kernel_.stages.resize(static_cast<std::size_t>(is_scalar ? 0 : group_.levels));
-    for (const Member& m : group_.members) kernel_.cost += graph_[m.id].op->cost;
+    for (const Member& m : group_.members) {
+      std::int64_t copies = 1;
+      for (int k : m.unrolled) copies *= group_.unrolled[static_cast<std::size_t>(k)];
+      kernel_.cost += copies * graph_[m.id].op->cost;
+    }
 
     for (const Member& m : group_.members)
-      if (m.site == Site::prologue) value_in_prologue(m.id);
+      if (m.site == Site::prologue) for_each_copy(m, [&] { value_in_prologue(m.id); });
     for (int level = 0; level < static_cast<int>(kernel_.stages.size()); ++level)
       lower_stage(level);
     lower_finish();
@@ -47,11 +52,52 @@ public:
   }
 
 private:
+  /// A value of a node: where it is computed over unrolled axes, one of several.
+  struct Copy {
+    NodeId id;
+    std::int64_t number;
+    auto operator<=>(const Copy&) const = default;
+  };
+  /// The copy of a member's result where the unrolled axes are at `at_`.
+  Copy copy_of(const Member& m) const {
+    std::int64_t number = 0;
+    for (int k : m.unrolled)
+      if (std::ranges::find(m.unrolled_reduced, k) == m.unrolled_reduced.end())
+        number = number * group_.unrolled[static_cast<std::size_t>(k)] +
+                 at_[static_cast<std::size_t>(k)];
+    return {m.id, number};
+  }
+  /// Calls `f` with the unrolled axes at each position of the given ones.
+  template <class F> void for_each_position(const AxisList& unrolled, F f) {
+    const std::vector<std::int64_t> before = at_;
+    for (int k : unrolled) at_[static_cast<std::size_t>(k)] = 0;
+    for (bool is_done = false; !is_done;) {
+      f();
+      is_done = true;
+      for (std::size_t i = unrolled.size(); is_done && i-- > 0;) {
+        const auto k = static_cast<std::size_t>(unrolled[i]);
+        is_done = ++at_[k] == group_.unrolled[k];
+        if (is_done) at_[k] = 0;
+      }
+    }
+    at_ = before;
+  }
+  /// Calls `f` for each copy of a member's result.
+  template <class F> void for_each_copy(const Member& m, F f) {
+    AxisList kept;
+    std::ranges::set_difference(m.unrolled, m.unrolled_reduced, std::back_inserter(kept));
+    for_each_position(kept, f);
+  }
+  /// Where the unrolled axis that a member's axis stands for is.
+  std::int64_t position_of(int axis) const {
+    return at_[static_cast<std::size_t>(number_of_unrolled(axis))];
+  }
+
   /// Where values are being put, and the scopes around it that it can see.
   struct Scope {
     enum Kind { prologue, row, inside } kind;
     Block* block;
-    std::map<NodeId, int>* values;
+    std::map<Copy, int>* values;
     Scope* outside;
 
     /// The scope of `wanted` kind around this one; this one if there is none.
@@ -101,9 +147,13 @@ private:
     if (!map.start.is(0)) a.offset = dims::add(a.offset, dims::mul(map.start, stride));
     if (map.axis < 0) return;
     const int axis = reader_axes[static_cast<std::size_t>(map.axis)];
-    if (axis < 0) return;
+    if (axis == -1) return;
     Dim c = dims::mul(stride, Dim(std::abs(map.step)));
     if (map.step < 0) c = dims::sub(Dim(0), c);
+    if (axis < 0) {
+      a.offset = dims::add(a.offset, dims::mul(c, Dim(position_of(axis))));
+      return;
+    }
     // A diagonal moves along two axes of its base at once.
     if (const auto same = std::ranges::find(a.terms, axis, &Term::axis); same != a.terms.end())
       same->coefficient = dims::add(same->coefficient, c);
@@ -122,7 +172,10 @@ private:
         axes.push_back(m.axes[i]);
     const auto strides = padding_.strides(m.id);
     for (std::size_t i = 0; i < axes.size(); ++i)
-      if (axes[i] >= 0) a.terms.push_back({axes[i], strides[i]});
+      if (axes[i] >= 0)
+        a.terms.push_back({axes[i], strides[i]});
+      else if (axes[i] != -1)
+        a.offset = dims::add(a.offset, dims::mul(strides[i], Dim(position_of(axes[i]))));
     return a;
   }
 
@@ -190,8 +243,9 @@ private:
   /// A member's value in `scope`: known already, a reduction's result, kept in scratch, or
   /// computed here (again, if another stage did too).
   int member_value(const Member& m, Scope& scope) {
+    const Copy copy = copy_of(m);
     for (Scope* s = &scope; s; s = s->outside)
-      if (const auto it = s->values->find(m.id); it != s->values->end()) return it->second;
+      if (const auto it = s->values->find(copy); it != s->values->end()) return it->second;
     if (m.site == Site::prologue && scope.kind != Scope::prologue)
       return member_value(m, scope.enclosing(Scope::prologue));
     const bool is_row_result = m.is_reduction && !m.is_outer;
@@ -202,10 +256,10 @@ private:
     if (m.is_reduction) {
       Value v{.kind = ValueKind::result,
               .dtype = graph_[m.id].type.dtype,
-              .reduction = reduction_index_.at(m.id),
+              .reduction = reduction_index_.at(copy),
               .node = m.id};
       id = add_value(*scope.block, std::move(v));
-    } else if (const auto kept = kept_.find(m.id); kept != kept_.end()) {
+    } else if (const auto kept = kept_.find(copy); kept != kept_.end()) {
       Value v{.kind = ValueKind::load,
               .dtype = graph_[m.id].type.dtype,
               .access = kept->second,
@@ -216,12 +270,13 @@ private:
     } else {
       id = compute(m, scope);
     }
-    scope.values->emplace(m.id, id);
+    scope.values->emplace(copy, id);
     return id;
   }
 
   int compute(const Member& m, Scope& scope) {
     const ir::GraphNode& n = graph_[m.id];
+    if (!m.unrolled_reduced.empty()) return fold(m, scope);
     switch (n.op->kind) {
     case Kind::elementwise:
       return elementwise(m, scope);
@@ -243,6 +298,41 @@ private:
     }
     KROTON_CHECK(false, "{} is computed by no kernel", n.op->name);
     return {};
+  }
+
+  /// What a reduction reads, folded over the unrolled axes that it reduces.
+  int fold(const Member& m, Scope& scope) {
+    const Edge edge = elementwise_edges(graph_, m.id)[0];
+    std::vector<int> parts;
+    for_each_position(m.unrolled_reduced, [&] { parts.push_back(read(edge.view, m.axes, scope)); });
+    const ir::GraphNode& n = graph_[m.id];
+    // Operands are rounded first, as those of a loop's fold are.
+    const auto step = [&](int a, int b) {
+      return add_value(*scope.block, {.kind = ValueKind::op,
+                                      .dtype = n.type.dtype,
+                                      .op = step_of_fold(*n.op),
+                                      .inputs = {a, b},
+                                      .bits = 1,
+                                      .node = m.id});
+    };
+    // In the order of the loops: along the last axis halves are folded onto each other, as lanes of
+    // vectors are.
+    int last = -1;
+    for (int a : m.axes)
+      if (a != -1) last = a;
+    const bool is_last =
+        last < 0 &&
+        std::ranges::find(m.unrolled_reduced, number_of_unrolled(last)) != m.unrolled_reduced.end();
+    for (std::size_t i = 1; i < parts.size() && !is_last; ++i) parts[0] = step(parts[0], parts[i]);
+    for (std::size_t half = std::bit_ceil(parts.size()) / 2; half > 0 && is_last; half /= 2) {
+      for (std::size_t i = half; i < parts.size(); ++i)
+        parts[i - half] = step(parts[i - half], parts[i]);
+      parts.resize(std::min(parts.size(), half));
+    }
+    // A sum of negative zeros is a positive one, as that of a loop is.
+    if (n.op == &ops::sum && is_float(n.type.dtype))
+      return step(parts[0], literal(n.type.dtype, 0, scope));
+    return parts[0];
   }
 
   int elementwise(const Member& m, Scope& scope) {
@@ -427,33 +517,33 @@ private:
     Stage& stage = kernel_.stages[static_cast<std::size_t>(level)];
     Scope prologue{Scope::prologue, &kernel_.prologue, &prologue_values_, nullptr};
     Scope row{Scope::row, &stage.row, &row_values_, &prologue};
-    std::map<NodeId, int> loop_values;
+    std::map<Copy, int> loop_values;
     Scope loop{Scope::inside, &stage.loop, &loop_values, &row};
-    for (NodeId id : next_stores_[level]) store_row_result(id, row);
+    for (NodeId id : next_stores_[level]) store_row_results(id, row);
     for (const Member& m : group_.members) {
       if (m.site != Site::main || m.level != level) continue;
-      if (m.is_reduction) {
-        lower_reduction(m, stage, row, loop);
-      } else {
-        Scope& scope = m.is_row_value && has_inner() ? row : loop;
-        const bool is_stored = stored_.contains(m.id);
-        if (!is_stored && !is_kept(m)) continue; // computed where it is used
-        const int value = member_value(m, scope);
-        if (is_stored) {
-          scope.block->stores.push_back({own_element(m, m.id, false), value});
-          if (&scope == &loop) later_[m.id] = own_element(m, m.id, false);
-        } else {
-          std::vector<int> inner;
-          for (int a = group_.rows; a < static_cast<int>(group_.axes.size()); ++a)
-            inner.push_back(a);
-          const Access a = scratch_array(graph_[m.id].type.dtype, inner);
-          scope.block->stores.push_back({a, value});
-          later_[m.id] = a;
-        }
-      }
+      if (m.is_reduction)
+        for_each_copy(m, [&] { lower_reduction(m, stage, row, loop); });
+      else if (stored_.contains(m.id) || is_kept(m)) // others are computed where they are used
+        for_each_copy(m, [&] { lower_value(m, m.is_row_value && has_inner() ? row : loop); });
     }
     kept_.insert(later_.begin(), later_.end());
     later_.clear();
+  }
+
+  /// Computes what is stored, for others or for a later stage.
+  void lower_value(const Member& m, Scope& scope) {
+    const int value = member_value(m, scope);
+    if (stored_.contains(m.id)) {
+      scope.block->stores.push_back({own_element(m, m.id, false), value});
+      if (scope.kind == Scope::inside) later_[copy_of(m)] = own_element(m, m.id, false);
+      return;
+    }
+    std::vector<int> inner;
+    for (int a = group_.rows; a < static_cast<int>(group_.axes.size()); ++a) inner.push_back(a);
+    const Access a = scratch_array(graph_[m.id].type.dtype, inner);
+    scope.block->stores.push_back({a, value});
+    later_[copy_of(m)] = a;
   }
 
   /// An inner value that a later stage reads and that is dear enough not to be computed twice.
@@ -512,7 +602,8 @@ private:
     r.result_dtype = n.type.dtype;
     const Edge edge = elementwise_edges(graph_, m.id)[0];
     const bool over_rows_only = m.domain.size() == static_cast<std::size_t>(group_.rows);
-    r.value = read(edge.view, m.axes, over_rows_only && has_inner() ? row : loop);
+    Scope& scope = over_rows_only && has_inner() ? row : loop;
+    r.value = m.unrolled_reduced.empty() ? read(edge.view, m.axes, scope) : fold(m, scope);
     r.dtype = kernel_.values[static_cast<std::size_t>(r.value)].dtype;
     for (int a : m.domain) {
       if (a < group_.rows) continue;
@@ -529,15 +620,14 @@ private:
     }
     const int index = static_cast<int>(kernel_.reductions.size());
     kernel_.reductions.push_back(std::move(r));
-    reduction_index_.emplace(m.id, index);
+    reduction_index_.emplace(copy_of(m), index);
     stage.reductions.push_back(index);
     // A row's result is stored when its stage's loop is done: with the next stage's row values.
     if (!m.is_outer && stored_.contains(m.id) && kernel_.reductions.back().kept.empty()) {
       const auto next = static_cast<std::size_t>(m.level) + 1;
-      if (next == kernel_.stages.size())
-        tail_stores_.push_back(m.id);
-      else
-        next_stores_[m.level + 1].push_back(m.id);
+      std::vector<NodeId>& stores =
+          next == kernel_.stages.size() ? tail_stores_ : next_stores_[m.level + 1];
+      if (stores.empty() || stores.back() != m.id) stores.push_back(m.id);
     }
   }
 
@@ -546,7 +636,7 @@ private:
     if (!tail_stores_.empty()) {
       kernel_.stages.emplace_back();
       Scope row{Scope::row, &kernel_.stages.back().row, &row_values_, &prologue};
-      for (NodeId id : tail_stores_) store_row_result(id, row);
+      for (NodeId id : tail_stores_) store_row_results(id, row);
     }
 
     // Scalars first: loops over kept axes may read them.
@@ -557,27 +647,31 @@ private:
         if (std::ranges::find(domains, d) == domains.end()) domains.push_back(std::move(d));
       }
     std::ranges::stable_sort(domains, {}, &std::vector<int>::size);
-    std::map<NodeId, int> scalars;
+    std::map<Copy, int> scalars;
     for (const auto& domain : domains) {
       kernel_.finish.push_back({domain, {}});
-      std::map<NodeId, int> own;
+      std::map<Copy, int> own;
       Scope scalar_scope{Scope::inside, nullptr, &scalars, &prologue};
       Scope scope{Scope::inside, &kernel_.finish.back().block, domain.empty() ? &scalars : &own,
                   domain.empty() ? &prologue : &scalar_scope};
       for (const Member& m : group_.members) {
         if (!is_finished(m) || kept_axes(m) != domain) continue;
-        const int value = member_value(m, scope);
-        if (stored_.contains(m.id))
-          kernel_.finish.back().block.stores.push_back({own_element(m, m.id, false), value});
+        for_each_copy(m, [&] {
+          const int value = member_value(m, scope);
+          if (stored_.contains(m.id))
+            kernel_.finish.back().block.stores.push_back({own_element(m, m.id, false), value});
+        });
       }
     }
   }
 
-  /// The result of an inner reduction is stored once a row, after the loop that makes it.
-  void store_row_result(NodeId id, Scope& row) {
+  /// The results of an inner reduction are stored once a row, after the loop that makes them.
+  void store_row_results(NodeId id, Scope& row) {
     const Member& m = *find(id);
-    const int value = member_value(m, row);
-    row.block->stores.push_back({own_element(m, id, false), value});
+    for_each_copy(m, [&] {
+      const int value = member_value(m, row);
+      row.block->stores.push_back({own_element(m, id, false), value});
+    });
   }
 
   bool is_finished(const Member& m) const {
@@ -593,7 +687,7 @@ private:
   std::string title() const {
     bool inner = false, outer = false, gather = false;
     for (const Member& m : group_.members) {
-      (m.is_outer ? outer : inner) |= m.is_reduction;
+      (m.is_outer ? outer : inner) |= graph_[m.id].op->is_reduction();
       gather |= graph_[m.id].op->is(Kind::gather);
     }
     std::string text = inner && outer ? "rows and columns"
@@ -610,12 +704,13 @@ private:
   const Padding& padding_;
   const bool shares_sums_;
   std::unordered_map<NodeId, const Member*> members_;
+  std::vector<std::int64_t> at_; ///< where each unrolled axis is
   Kernel kernel_;
   std::vector<NodeId> params_;
   std::map<NodeId, int> param_index_;
-  std::map<NodeId, int> prologue_values_, row_values_;
-  std::map<NodeId, int> reduction_index_;
-  std::map<NodeId, Access> kept_, later_; ///< inner values that memory holds for later stages
+  std::map<Copy, int> prologue_values_, row_values_;
+  std::map<Copy, int> reduction_index_;
+  std::map<Copy, Access> kept_, later_; ///< inner values that memory holds for later stages
   std::vector<NodeId> tail_stores_;
   std::map<int, std::vector<NodeId>> next_stores_;
   std::vector<Load> loads_;

@@ -35,9 +35,11 @@ public:
       const bool walks_rows = !is_flat(group, edges_);
       // The order of a reduction's sum is that of its loops: one inner axis is one whatever the
       // distance of rows, several may be walked as one if rows are dense.
+      // Unrolled axes are read a vector of neighbours at a time.
       const bool has_fixed_order =
-          static_cast<int>(group.axes.size()) == group.rows + 1 ||
-          std::ranges::none_of(group.members, [](const Member& m) { return m.is_reduction; });
+          group.unrolled.empty() &&
+          (static_cast<int>(group.axes.size()) == group.rows + 1 ||
+           std::ranges::none_of(group.members, [](const Member& m) { return m.is_reduction; }));
       for (const Member& m : group.members) {
         consider(m.id, walks_rows, has_fixed_order);
         for (const Edge& e : edges_.of(m.id)) consider(e.view.base, walks_rows, has_fixed_order);

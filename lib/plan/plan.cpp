@@ -402,7 +402,8 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   const Graph& g = plan.graph;
   const auto order = g.order();
 
-  Fusion fusion = fuse(g, order, options.one_kernel_each, options.walks_pieces);
+  Fusion fusion =
+      fuse(g, order, options.one_kernel_each, !options.splits_reductions, options.walks_pieces);
   plan.cuts = std::move(fusion.cuts);
   const auto first_new_value = g.outputs().begin() + static_cast<std::ptrdiff_t>(options.outputs);
   const std::vector<NodeId> product_of =

@@ -96,9 +96,9 @@ std::vector<std::vector<std::int64_t>> offsets_of(const std::vector<Expr>& outpu
 } // namespace
 
 TEST_CASE("offsets in which alike kernels differ are arguments", "[plan][constants]") {
-  const Expr a = tensor<float>({8, 6}, "a"), w = tensor<float>({4, 4}, "w");
+  const Expr a = tensor<float>({8, 6}, "a"), w = tensor<float>({6, 6}, "w");
   std::vector<Expr> steps;
-  Expr h = tensor<float>({8, 4}, "h");
+  Expr h = tensor<float>({8, 6}, "h");
   for (int t = 1; t < 5; ++t) h = tanh(dot(h, w) + slice(a, {{}, {t, t + 1}}));
   // The last one writes the output, which makes it like no other.
   CHECK(offsets_of({h}) == std::vector<std::vector<std::int64_t>>{{1}, {2}, {3}, {}});
