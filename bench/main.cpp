@@ -117,6 +117,7 @@ std::vector<Case> chosen_cases(const Arguments& a) {
   add_stencil_cases(cases);
   add_chain_cases(cases);
   add_small_function_cases(cases);
+  add_short_axes_cases(cases);
   add_training_cases(cases);
   add_network_cases(cases);
   add_product_cases(cases);

@@ -114,6 +114,13 @@ struct Limits {
   /// measurement z = h x' with variance 4.
   void (*kalman_f64)(const double* p, const double* a, const double* q, const double* x,
                      const double* h, double z, double* state, double* covariance);
+  /// For each of n points, the sum over all of mass / distance³ times the way there, distances
+  /// being no shorter than 1/32. Points and results are [3, n].
+  void (*forces_f32)(long n, const float* points, const float* mass, float* out);
+  void (*forces_f64)(long n, const double* points, const double* mass, double* out);
+  /// Sums over the middle axis of [outer, n, inner], with at most 1,024 inner elements.
+  void (*middle_sums_f32)(long outer, long n, long inner, const float* x, float* out);
+  void (*middle_sums_f64)(long outer, long n, long inner, const double* x, double* out);
   void (*logistic_step)(const LogisticStep&);
   void (*perceptron_step)(const PerceptronStep&);
   void (*network_step)(const NetworkStep&);

@@ -43,6 +43,10 @@ void perceptron_f32(const float* x, const float* w, const float* b, const float*
                     float* out);
 void kalman_f64(const double* p, const double* a, const double* q, const double* x, const double* h,
                 double z, double* state, double* covariance);
+void forces_f32(long n, const float* points, const float* mass, float* out);
+void forces_f64(long n, const double* points, const double* mass, double* out);
+void middle_sums_f32(long outer, long n, long inner, const float* x, float* out);
+void middle_sums_f64(long outer, long n, long inner, const double* x, double* out);
 void logistic_step(const LogisticStep&);
 void perceptron_step(const PerceptronStep&);
 void network_step(const NetworkStep&);
@@ -83,6 +87,10 @@ const Limits* limits() {
                                 .log_density_f64 = log_density_f64,
                                 .perceptron_f32 = perceptron_f32,
                                 .kalman_f64 = kalman_f64,
+                                .forces_f32 = forces_f32,
+                                .forces_f64 = forces_f64,
+                                .middle_sums_f32 = middle_sums_f32,
+                                .middle_sums_f64 = middle_sums_f64,
                                 .logistic_step = logistic_step,
                                 .perceptron_step = perceptron_step,
                                 .network_step = network_step};
