@@ -137,6 +137,14 @@ Sum plus(const Sum& a, const Sum& b, Int factor = 1) {
   return s;
 }
 
+/// Sums of such numbers may not fit an int64 although what they are cut off to does.
+bool has_large_number(const Dim& d) {
+  if (const auto value = number(d)) return std::abs(*value) > largest_number;
+  const DimNode& n = *d.node();
+  return n.kind != DimKind::symbol && n.kind != DimKind::scalar &&
+         (has_large_number(n.a) || has_large_number(n.b));
+}
+
 Dim dim_of(const Sum& s);
 
 Sum sum_of(const Dim& d);
@@ -353,12 +361,14 @@ Dim combine(DimKind kind, const Dim& a, const Dim& b) {
 }
 
 Dim normal(const Dim& d) {
-  if (number(d) || d.node()->kind == DimKind::symbol || d.node()->kind == DimKind::scalar) return d;
+  if (number(d) || d.node()->kind == DimKind::symbol || d.node()->kind == DimKind::scalar ||
+      has_large_number(d))
+    return d;
   return dim_of(sum_of(d));
 }
 
 Dim below(const Dim& start, const Dim& size) {
-  if (number(start)) return start;
+  if (number(start) || has_large_number(start) || has_large_number(size)) return start;
   const Sum s = sum_of(start);
   if (s.terms.size() != 1 || s.terms[0].last_slope() != 0) return start;
   const Term& t = s.terms[0];
@@ -366,15 +376,19 @@ Dim below(const Dim& start, const Dim& size) {
   return same(normal(min(size, highest)), normal(start)) ? highest : start;
 }
 
-std::optional<std::int64_t> lower_bound(const Dim& d) { return least_of(sum_of(d)); }
+std::optional<std::int64_t> lower_bound(const Dim& d) {
+  return has_large_number(d) ? std::nullopt : least_of(sum_of(d));
+}
 
 bool are_different(const Dim& a, const Dim& b) {
+  if (has_large_number(a) || has_large_number(b)) return false;
   const Sum x = sum_of(a), y = sum_of(b);
   const auto one = least_of(plus(x, y, -1)), other = least_of(plus(y, x, -1));
   return (one && *one > 0) || (other && *other > 0);
 }
 
 std::optional<double> share(const Dim& part, const Dim& whole) {
+  if (has_large_number(part) || has_large_number(whole)) return std::nullopt;
   const Sum p = sum_of(part), w = sum_of(whole);
   if (w.terms.empty()) {
     if (!p.terms.empty() || w.constant == 0) return std::nullopt;
