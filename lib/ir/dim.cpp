@@ -193,9 +193,8 @@ Dim add(const Dim& a, const Dim& b) {
   if (a_is_constant) return add(b, a);
   if (b_is_constant) {
     if (y == 0) return a;
-    if (std::int64_t z = 0, sum = 0; a.node()->kind == DimKind::add &&
-                                     constant_of(a.node()->b, z) && apply(DimKind::add, y, z, sum))
-      return add(a.node()->a, literal(sum));
+    if (std::int64_t z = 0; a.node()->kind == DimKind::add && constant_of(a.node()->b, z))
+      return add(a.node()->a, literal(value_of(DimKind::add, y, z)));
   }
   return make_commutative(DimKind::add, a, b);
 }
@@ -215,10 +214,8 @@ Dim mul(const Dim& a, const Dim& b) {
   if (b_is_constant) {
     if (y == 0) return Dim(0);
     if (y == 1) return a;
-    if (std::int64_t z = 0, product = 0; a.node()->kind == DimKind::mul &&
-                                         constant_of(a.node()->b, z) &&
-                                         apply(DimKind::mul, y, z, product))
-      return mul(a.node()->a, literal(product));
+    if (std::int64_t z = 0; a.node()->kind == DimKind::mul && constant_of(a.node()->b, z))
+      return mul(a.node()->a, literal(value_of(DimKind::mul, y, z)));
   } else if (std::int64_t z = 0; a.node()->kind == DimKind::mul && constant_of(a.node()->b, z)) {
     return mul(mul(a.node()->a, b), literal(z));
   }

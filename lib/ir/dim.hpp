@@ -46,7 +46,7 @@ namespace dims {
 bool same(const Dim& a, const Dim& b);
 std::size_t hash(const Dim& d);
 
-// Of two numbers, all throw DimOverflow where an int64 does not hold the result.
+// All throw DimOverflow where numbers that are known exceed an int64.
 Dim add(const Dim& a, const Dim& b);
 Dim sub(const Dim& a, const Dim& b);
 Dim mul(const Dim& a, const Dim& b);
