@@ -17,6 +17,8 @@ namespace {
 // Bounds on one kernel keep the compiler's time linear in the size of the program.
 constexpr std::size_t max_members = 96;
 constexpr int max_cost = 600;
+constexpr std::string_view is_too_large =
+    "the kernel would be too large: it may have 96 ops, and 600 times the work of an addition";
 /// Of a long chain that is walked in pieces, which are what the compiler sees.
 constexpr std::size_t max_chain_members = 4096;
 constexpr std::size_t max_visits = 4096;
@@ -24,7 +26,6 @@ constexpr std::size_t max_visits = 4096;
 /// Readers of one array that share a kernel.
 constexpr std::size_t most_readers = 16;
 
-constexpr std::string_view is_too_large = "the kernel would be too large";
 constexpr std::string_view is_by_another_way = "a path between them runs through another kernel";
 
 constexpr int none = -1;

@@ -197,7 +197,8 @@ private:
       if (!tie_to_producers(k)) return false;
     for (const std::vector<Reader>& readers : readers_) tie_readers(readers);
     for (std::size_t k = 1; k < group_.members.size(); ++k)
-      if (part_of(k) != part_of(0)) return refuse("they share nothing");
+      if (part_of(k) != part_of(0))
+        return refuse("they share nothing: neither reads the other, nor both one array");
     return true;
   }
 
@@ -219,19 +220,23 @@ private:
     if (n.op->is(Kind::gather)) {
       const View source = resolve_view(graph_, n.inputs[0], graph_[n.inputs[0]].type.rank());
       if (index_.contains(storage_of(graph_, source.base)))
-        return refuse("it is read at computed positions");
+        return refuse("it is read at computed positions, so all of it is computed before; looking "
+                      "up what it is made of instead would be one kernel");
     }
     for (const Edge& e : edges_.of(group_.members[k].id)) {
       const auto producer = index_.find(e.view.base);
       if (producer == index_.end()) {
         if (index_.contains(storage_of(graph_, e.view.base)))
-          return refuse("a reshape stands between them");
+          return refuse("a reshape stands between them; what is before it, computed in the new "
+                        "shape, would be one kernel with the rest");
         const auto at = reader_list_.emplace(e.view.base, readers_.size());
         if (at.second) readers_.emplace_back();
         readers_[at.first->second].push_back({k, &e.view});
         continue;
       }
-      if (!e.view.is_pure()) return refuse("a slice stands between them");
+      if (!e.view.is_pure())
+        return refuse("a slice stands between them; slicing what the op reads instead of what it "
+                      "gives would be one kernel");
       const auto slots = result_slots(producer->second);
       for (std::size_t a = 0; a < slots.size(); ++a)
         if (e.view.axes[a].axis >= 0 && !unite(slots[a], first_slot_[k] + e.view.axes[a].axis))
@@ -464,7 +469,8 @@ private:
       if (m.site != Site::main) continue;
       for (const Edge& e : edges_.of(m.id))
         if (const Member* p = member(e.view.base); p && is_after_rows(*p))
-          return refuse("the result of all rows is needed for each row");
+          return refuse("the result of all rows is needed for each row, and no row has it before "
+                        "all are read");
     }
     return true;
   }
@@ -527,7 +533,8 @@ private:
     }
     if (reads.has_finish || !has_row_axes) {
       if (reads.has_row || has_row_axes)
-        return refuse("the result of all rows is needed for each row");
+        return refuse(
+            "the result of all rows is needed for each row, and no row has it before all are read");
       m.site = Site::finish;
       return true;
     }
@@ -539,7 +546,9 @@ private:
 
   bool has_all_inner_axes_or_none(const Member& m) {
     const Set own = minus(m.domain, row_axes_);
-    return own.empty() || own == inner_axes_ || refuse("inner axes differ");
+    return own.empty() || own == inner_axes_ ||
+           refuse("inner axes differ: one of the two has only some of those that the other walks "
+                  "in each row");
   }
 
   const Graph& graph_;
