@@ -331,13 +331,8 @@ std::int64_t evaluate(const Dim& d, const std::function<std::int64_t(const DimNo
   return *evaluate_or(d, leaf, too_large);
 }
 
-Dim substitute(const Dim& d, const std::function<Dim(const Dim&)>& leaf) {
-  std::int64_t value = 0;
-  if (constant_of(d, value)) return d;
-  const DimNode& n = *d.node();
-  if (n.kind == DimKind::symbol || n.kind == DimKind::scalar) return leaf(d);
-  const Dim a = substitute(n.a, leaf), b = substitute(n.b, leaf);
-  switch (n.kind) {
+Dim combine(DimKind kind, const Dim& a, const Dim& b) {
+  switch (kind) {
   case DimKind::add:
     return add(a, b);
   case DimKind::mul:
@@ -349,6 +344,14 @@ Dim substitute(const Dim& d, const std::function<Dim(const Dim&)>& leaf) {
   default:
     return max(a, b);
   }
+}
+
+Dim substitute(const Dim& d, const std::function<Dim(const Dim&)>& leaf) {
+  std::int64_t value = 0;
+  if (constant_of(d, value)) return d;
+  const DimNode& n = *d.node();
+  if (n.kind == DimKind::symbol || n.kind == DimKind::scalar) return leaf(d);
+  return combine(n.kind, substitute(n.a, leaf), substitute(n.b, leaf));
 }
 
 void for_each_leaf(const Dim& d, const std::function<void(const Dim&)>& visit) {

@@ -54,6 +54,8 @@ Dim mul(const Dim& a, const Dim& b);
 Dim floor_div(const Dim& a, const Dim& b);
 Dim min(const Dim& a, const Dim& b);
 Dim max(const Dim& a, const Dim& b);
+/// `a kind b`, by the function of that kind above.
+Dim combine(DimKind kind, const Dim& a, const Dim& b);
 Dim product(std::span<const Dim> shape);
 
 Dim symbol(std::string name, std::string origin);

@@ -345,21 +345,6 @@ Dim dim_of(const Sum& given) {
 
 } // namespace
 
-Dim combine(DimKind kind, const Dim& a, const Dim& b) {
-  switch (kind) {
-  case DimKind::add:
-    return add(a, b);
-  case DimKind::mul:
-    return mul(a, b);
-  case DimKind::floor_div:
-    return floor_div(a, b);
-  case DimKind::min:
-    return min(a, b);
-  default:
-    return max(a, b);
-  }
-}
-
 Dim normal(const Dim& d) {
   if (number(d) || d.node()->kind == DimKind::symbol || d.node()->kind == DimKind::scalar ||
       has_large_number(d))

@@ -13,9 +13,6 @@
 
 namespace kroton::ir::dims {
 
-/// `a kind b`, folded as the functions of dim.hpp fold.
-Dim combine(DimKind kind, const Dim& a, const Dim& b);
-
 /// Equal functions of one size get equal structure; a sum of such functions of several sizes has
 /// each of them once, and its constant last.
 Dim normal(const Dim& d);

@@ -5,11 +5,11 @@
 #include <map>
 #include <unordered_map>
 
-#include "lib/ir/dim_normal.hpp"
 #include "lib/ops/arithmetic.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/random.hpp"
+#include "lib/plan/known_positions.hpp"
 
 namespace kroton::plan {
 namespace dims = ir::dims;
@@ -371,11 +371,12 @@ private:
       const int site = static_cast<int>(kernel_.sites.size());
       kernel_.sites.emplace_back(m.id, static_cast<int>(k));
       const int value = read(edges[k].view, m.axes, scope);
-      read_at.computed.push_back({.value = value,
-                                  .coefficient = std::move(coefficient),
-                                  .bound = source_shape[k],
-                                  .site = site,
-                                  .is_inside = is_cut_off(edges[k].view, source_shape[k])});
+      read_at.computed.push_back(
+          {.value = value,
+           .coefficient = std::move(coefficient),
+           .bound = source_shape[k],
+           .site = site,
+           .is_inside = are_cut_off(graph_, edges[k].view, source_shape[k])});
       is_used[k] = true;
     };
     for (std::size_t i = 0; i < source.axes.size(); ++i) {
@@ -389,7 +390,7 @@ private:
       const auto k = static_cast<std::size_t>(map.axis - marker);
       Dim c = dims::mul(strides[i], Dim(std::abs(map.step)));
       if (map.step < 0) c = dims::sub(Dim(0), c);
-      if (covers_axis(edges[k].view, source_shape[k])) {
+      if (cover_axis(graph_, edges[k].view, source_shape[k])) {
         add_axis(read_at, {edges[k].view.axes[0].axis, Dim(0), 1}, c, m.axes);
         is_used[k] = true;
       } else {
@@ -398,54 +399,11 @@ private:
     }
     // Positions on axes that do not move (broadcast, or of size 1) are still checked.
     for (std::size_t k = 0; k < positions; ++k)
-      if (!is_used[k] && !covers_axis(edges[k].view, source_shape[k])) computed(k, Dim(0));
+      if (!is_used[k] && !cover_axis(graph_, edges[k].view, source_shape[k])) computed(k, Dim(0));
     return add_value(*scope.block, {.kind = ValueKind::load,
                                     .dtype = n.type.dtype,
                                     .access = std::move(read_at),
                                     .node = m.id});
-  }
-
-  /// True for 0 … n-1 over an axis of exactly n: such positions need no check.
-  bool covers_axis(const View& positions, const Dim& size) const {
-    const ir::GraphNode& n = graph_[positions.base];
-    return n.op == &ops::iota && positions.is_pure() && positions.axes[0].axis >= 0 &&
-           dims::same(n.params.as<ops::SizeParams>().size, size);
-  }
-
-  /// True for min(max(p, 0), n-1) on an axis of n that has elements, as the gradient of a slice
-  /// reads: such positions need no check either.
-  bool is_cut_off(const View& positions, const Dim& size) const {
-    const ir::GraphNode& n = graph_[positions.base];
-    if (n.op != &ops::minimum || n.type.dtype != DType::i64 || !has_elements(size)) return false;
-    for (std::size_t side = 0; side < 2; ++side) {
-      const ir::GraphNode& from = behind_views(n.inputs[1 - side]);
-      if (from.op != &ops::maximum ||
-          !is_number(behind_views(n.inputs[side]), dims::sub(size, Dim(1))))
-        continue;
-      if (is_number(behind_views(from.inputs[0]), Dim(0)) ||
-          is_number(behind_views(from.inputs[1]), Dim(0)))
-        return true;
-    }
-    return false;
-  }
-  const ir::GraphNode& behind_views(NodeId id) const {
-    return graph_[resolve_view(graph_, id, graph_[id].type.rank()).base];
-  }
-  static bool is_number(const ir::GraphNode& n, const Dim& d) {
-    if (n.type.dtype != DType::i64) return false;
-    if (n.op == &ops::size) return dims::same(n.params.as<ops::SizeParams>().size, d);
-    return n.op == &ops::constant && d.is_static() &&
-           static_cast<std::int64_t>(ops::constant_in(n).bits()) == d.value();
-  }
-  /// Known, or taken for granted.
-  bool has_elements(const Dim& size) const {
-    if (size.is_static()) return size.value() > 0;
-    const auto least = dims::lower_bound(size);
-    return (least && *least > 0) ||
-           std::ranges::any_of(graph_.checks(), [&](const ir::DimCheck& c) {
-             return c.constraint.is_assumed && c.constraint.b.is(1) &&
-                    dims::same(c.constraint.a, dims::min(size, Dim(1)));
-           });
   }
 
   /// Its bits say whether logarithms are taken of the numbers.
