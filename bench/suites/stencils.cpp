@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <kroton/core.hpp>
-#include <kroton/ops/movement.hpp>
 
 namespace bench {
 namespace {

@@ -1,7 +1,6 @@
 /// Gradients of random reads of one array, compiled.
 #include <kroton/core.hpp>
 #include <kroton/ops/indexing.hpp>
-#include <kroton/ops/movement.hpp>
 
 #include "test/conformance/close.hpp"
 #include "test/support/catch.hpp"

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include <kroton/core.hpp>
-#include <kroton/ops/movement.hpp>
 
 #include "test/conformance/close.hpp"
 #include "test/support/catch.hpp"

@@ -2,7 +2,6 @@
 
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/indexing.hpp>
-#include <kroton/ops/movement.hpp>
 
 #include "codegen/cuda/library.hpp"
 #include "lib/ops/basic.hpp"

@@ -2,7 +2,6 @@
 /// that are known, and with NumPy's results whatever the sizes.
 #include <kroton/core.hpp>
 #include <kroton/ops/indexing.hpp>
-#include <kroton/ops/movement.hpp>
 #include <kroton/ops/reduction.hpp>
 
 #include "lib/plan/plan.hpp"

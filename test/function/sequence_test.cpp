@@ -3,7 +3,6 @@
 #include <kroton/core.hpp>
 #include <kroton/ops/activation.hpp>
 #include <kroton/ops/indexing.hpp>
-#include <kroton/ops/movement.hpp>
 #include <kroton/random.hpp>
 
 #include <cmath>

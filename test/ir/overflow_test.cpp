@@ -6,7 +6,6 @@
 #include <kroton/ops/basic.hpp>
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/scatter.hpp>
-#include <kroton/ops/movement.hpp>
 #include <kroton/ops/parts.hpp>
 #include <kroton/ops/reduction.hpp>
 

@@ -1,7 +1,6 @@
 #include <kroton/core.hpp>
 #include <kroton/grad.hpp>
 #include <kroton/ops/indexing.hpp>
-#include <kroton/ops/movement.hpp>
 
 #include "lib/plan/plan.hpp"
 #include "lib/plan/view.hpp"
