@@ -140,7 +140,8 @@ private:
     const auto middle = ids.begin() + static_cast<std::ptrdiff_t>(first);
     const std::vector<NodeId> beginning(ids.begin(), middle), end(middle, ids.end());
     const bool was_plain = is_plain_[static_cast<std::size_t>(a)];
-    if (!was_plain && !(layout_problem(beginning).empty() && layout_problem(end).empty()))
+    if (!was_plain && !(layout_problem(beginning, may_unroll_).empty() &&
+                        layout_problem(end, may_unroll_).empty()))
       return false;
     ids = beginning;
     chains_[static_cast<std::size_t>(a)] = {};
@@ -252,14 +253,15 @@ private:
     if (cost_[static_cast<std::size_t>(a)] + cost_[static_cast<std::size_t>(b)] > max_cost)
       return is_too_large;
     if (!can_lay_out)
-      if (const std::string_view why = layout_problem(joined(ga, gb)); !why.empty()) return why;
+      if (const std::string_view why = layout_problem(joined(ga, gb), may_unroll_); !why.empty())
+        return why;
     if (has_path_between(a, b)) return is_by_another_way;
     return {};
   }
 
-  std::string_view layout_problem(const std::vector<NodeId>& ids) {
+  std::string_view layout_problem(const std::vector<NodeId>& ids, bool may_unroll) {
     std::string_view why;
-    const auto group = lay_out(graph_, ids, edges_, may_unroll_, &why);
+    const auto group = lay_out(graph_, ids, edges_, may_unroll, &why);
     if (!group) return why;
     if (!draws_in_order(*group)) return "random numbers are drawn many at a time";
     return {};
@@ -335,7 +337,12 @@ private:
     joined_.needs_layout = false;
     if (!add_to_chain(joined_, small, large)) return false;
     return !joined_.needs_layout ||
-           (!reads_after(large, small) && layout_problem(joined(ga, gb)).empty());
+           (!reads_after(large, small) && is_laid_out_in_loops(joined(ga, gb)));
+  }
+
+  /// What is added to a chain later may make it too large for short axes to be unrolled.
+  bool is_laid_out_in_loops(const std::vector<NodeId>& ids) {
+    return layout_problem(ids, false).empty();
   }
 
   bool reads_after(int reader, int group) {
@@ -355,7 +362,8 @@ private:
       if (graph_[id].op->is(ir::Kind::elementwise) && width(id) > 0 &&
           (chain.widest == ir::no_node || width(id) > width(chain.widest)))
         chain.widest = id;
-    chain.is_one = chain.widest != ir::no_node && add_to_chain(chain, group, group);
+    chain.is_one = chain.widest != ir::no_node && add_to_chain(chain, group, group) &&
+                   (!chain.needs_layout || is_laid_out_in_loops(members(group)));
     chain_of(group) = std::move(chain);
   }
 
