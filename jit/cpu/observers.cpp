@@ -58,8 +58,8 @@ support::ForkMutex& list_mutex() {
 
 /// The file with the addresses of its sections filled in, as debuggers expect it; empty if it is
 /// no such file, or two of its sections have one name.
-std::vector<std::byte> placed(const LoadedObject& object) {
-  std::vector<std::byte> file(object.bytes.begin(), object.bytes.end());
+std::string placed(const LoadedObject& object) {
+  std::string file(reinterpret_cast<const char*>(object.bytes.data()), object.bytes.size());
   Elf64_Ehdr header;
   if (file.size() < sizeof header) return {};
   std::memcpy(&header, file.data(), sizeof header);
@@ -75,8 +75,7 @@ std::vector<std::byte> placed(const LoadedObject& object) {
   Elf64_Shdr names;
   std::memcpy(&names, file.data() + section_at(header.e_shstrndx), sizeof names);
   if (!is_inside(names.sh_offset, names.sh_size) || names.sh_size == 0) return {};
-  const std::string_view all(reinterpret_cast<const char*>(file.data() + names.sh_offset),
-                             names.sh_size);
+  const std::string_view all(file.data() + names.sh_offset, names.sh_size);
   std::map<std::string_view, int> seen;
   for (std::size_t i = 0; i < header.e_shnum; ++i) {
     Elf64_Shdr section;
@@ -145,17 +144,17 @@ void tell_perf(std::span<const LoadedObject> objects) {
 } // namespace
 
 struct ObservedCode::Entry {
-  std::vector<std::byte> file;
+  std::string file;
   jit_code_entry link{};
 };
 
 ObservedCode::ObservedCode(std::span<const LoadedObject> objects) {
   for (const LoadedObject& object : objects) {
-    std::vector<std::byte> file = placed(object);
+    std::string file = placed(object);
     if (file.empty()) continue;
     Entry& e = *entries_.emplace_back(std::make_unique<Entry>());
     e.file = std::move(file);
-    e.link.symfile_addr = reinterpret_cast<const char*>(e.file.data());
+    e.link.symfile_addr = e.file.data();
     e.link.symfile_size = e.file.size();
     const std::lock_guard lock(list_mutex());
     jit_descriptor& list = __jit_debug_descriptor;
