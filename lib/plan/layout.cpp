@@ -349,8 +349,8 @@ private:
     std::int64_t copies = 1;
     for (int a = rank; a-- > 0;) {
       const Dim& n = group_.axes[static_cast<std::size_t>(a)];
-      if (!n.is_static() || n.value() > longest_unrolled || copies * n.value() > most_copies ||
-          !gains_by_unrolling(a))
+      if (!n.is_static() || n.value() < 2 || n.value() > longest_unrolled ||
+          copies * n.value() > most_copies || !gains_by_unrolling(a))
         continue;
       axes.push_back(a);
       copies *= n.value();

@@ -82,6 +82,17 @@ TEST_CASE("short axes have no loops, and results are the same", "[conformance][s
   check_programs(DType::i32, 3, 3, 0, true);
 }
 
+TEST_CASE("axes of one element and of none are no short axes", "[conformance][short]") {
+  for (const std::int64_t c : {0, 1}) {
+    const Expr x = tensor(DType::f32, {dim(), c}, "x"), b = tensor(DType::f32, {c}, "b");
+    const Function f = function({x, b}, {tanh(x + b), sum(x * b, {1}), sum(x * x)});
+    const auto got = f({Array::full<float>({5, c}, 0.5f), Array::full<float>({c}, 0.25f)});
+    CHECK(got[0].shape() == Shape{5, c});
+    CHECK(got[1].to_vector<float>() == std::vector<float>(5, 0.125f * static_cast<float>(c)));
+    CHECK(got[2].item<float>() == 1.25f * static_cast<float>(c));
+  }
+}
+
 TEST_CASE("axes of two to four elements, wherever they stand", "[conformance][short][.slow]") {
   for (const DType t : {DType::f32, DType::f64, DType::i32})
     for (const std::int64_t components : {2, 3, 4})
