@@ -31,7 +31,7 @@ public:
   /// Throws ShapeError if there are more results than one, or none.
   operator Array() const { return only(); } // NOLINT
   /// As `Array::item`: also TypeError for another dtype, and ShapeError for another numel than 1.
-  template <Element T> operator T() const { return only().template item<T>(); } // NOLINT
+  template <Element T> operator T() const { return only().template item<T>(Location{}); } // NOLINT
 
 private:
   const Array& only() const;
