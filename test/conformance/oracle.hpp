@@ -63,6 +63,7 @@ inline std::vector<Array> reference(const std::vector<Expr>& inputs,
 struct Tolerance {
   double ulps = 0;              ///< of the wanted element, denormal ones included
   double of_largest = 0;        ///< or this share of the array's largest finite value
+  double within = 0;            ///< or this much
   const Array* exact = nullptr; ///< ulps are counted from here if given: f64, not rounded
   bool checks_zero_sign = true;
   bool checks_special = true; ///< else elements that are not finite on the wanted side are skipped
@@ -102,7 +103,7 @@ inline std::string difference(const Array& got, const Array& want, const Toleran
               t.exact ? std::as_const(exact).template data<double>()[i] : double(y[i]);
           const double by = std::fabs(double(x[i]) - from);
           is_equal = by <= t.ulps * ulp_of<T>(from) ||
-                     (std::isfinite(y[i]) && by <= t.of_largest * largest);
+                     (std::isfinite(y[i]) && by <= std::max(t.of_largest * largest, t.within));
         }
       }
       if (is_equal) continue;
