@@ -4,4 +4,6 @@
 ///   #include <kroton/kroton.hpp>
 ///   namespace kt = kroton;
 #include <kroton/core.hpp>
+#include <kroton/jacobian.hpp>
 #include <kroton/ops.hpp>
+#include <kroton/substitute.hpp>

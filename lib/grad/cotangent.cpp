@@ -290,4 +290,22 @@ std::vector<Cotangent> pull_back(const Node& n, std::span<const Expr> outputs,
   return parts;
 }
 
+Cotangent pushed_forward(const Node& n, const Expr& output, std::span<const Cotangent> tangents) {
+  Cotangent all{.value = Expr(nullptr)};
+  for (std::size_t i = 0; i < tangents.size(); ++i) {
+    const Cotangent& c = tangents[i];
+    if (!c.value.node()) continue;
+    const ir::GradContext context{n.inputs, n.params,     output,       c.value,
+                                  n.where,  {&output, 1}, {&c.value, 1}};
+    const std::vector<Expr> made = n.op->gradient(context);
+    if (!made[i].node()) continue;
+    relocate(made[i], context);
+    Cotangent part = joined(taken_apart(made[i], n.where), c, n, i);
+    if (part.value.dtype() != n.type.dtype)
+      part.value = ops::cast_to(part.value, n.type.dtype, n.where);
+    all = all.value.node() ? added(all, part, n.where) : std::move(part);
+  }
+  return all;
+}
+
 } // namespace kroton::reverse

@@ -1,5 +1,6 @@
 #pragma once
-/// A gradient on its way from the cost to a node, with what is known of where it is zero.
+/// A gradient on its way from the cost to a node, or a tangent on its way from an input, with what
+/// is known of where it is zero.
 ///
 ///   where(x > 0, sqrt(x), 0) passes on {value: g, support: x > 0}; sqrt multiplies the value
 ///   alone, and `selected` gives where(x > 0, g * 0.5 / sqrt(x), 0): 0, not 0 * inf, at x = 0.
@@ -40,5 +41,10 @@ Cotangent sum_of(const std::vector<Contribution>& contributions);
 /// of one with several results, of which those with null values are not part of the cost.
 std::vector<Cotangent> pull_back(const ir::Node& n, std::span<const Expr> outputs,
                                  std::span<const Cotangent> cotangents);
+/// Forward mode of an elementwise op: what its result changes by as its inputs do by `tangents`, of
+/// which those with null values do not change. The derivatives are those that its row gives to
+/// gradients; null where all are.
+Cotangent pushed_forward(const ir::Node& n, const Expr& output,
+                         std::span<const Cotangent> tangents);
 
 } // namespace kroton::reverse

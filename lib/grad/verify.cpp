@@ -52,7 +52,7 @@ GradReport verify_grad(const std::function<Expr(const std::vector<Expr>&)>& f,
              where});
   }
 
-  std::vector<Expr> outputs = grad(cost, inputs, where);
+  std::vector<Expr> outputs = grad(cost, inputs, {}, where);
   outputs.insert(outputs.begin(), cost);
   const ir::Graph graph = ir::Graph::capture(outputs);
   auto evaluate = [&](std::span<const ir::NodeId> wanted) {

@@ -377,7 +377,7 @@ TEST_CASE_METHOD(Inputs, "grad", "[function][errors]") {
   CHECK(message_of<kt::ShapeError>([&] { kt::grad(v * 2, v); }) ==
         "grad: the cost must be a scalar, got mul f32[?]\n"
         "  at op_errors_test.cpp:LINE\n"
-        "  hint: sum(cost) or mean(cost) first");
+        "  hint: sum(cost) or mean(cost) first; vjp takes a gradient of its shape to start from");
   CHECK(message_of<kt::TypeError>([&] { kt::grad(kt::sum(y), v); }) ==
         "grad: the cost must be floating, got sum i64[]\n"
         "  at op_errors_test.cpp:LINE\n"
@@ -391,15 +391,20 @@ TEST_CASE_METHOD(Inputs, "grad", "[function][errors]") {
           kt::grad(kt::sum(v), {v, b});
         }) == "grad: the cost sum f32[] does not depend on b f32[10]\n"
               "  at op_errors_test.cpp:LINE; b from op_errors_test.cpp:LINE\n"
-              "  hint: leave it out of wrt, or use it in the cost");
-  CHECK(message_of<kt::GraphError>([&] { kt::grad(kt::sum(kt::stop_gradient(v)), v); }) ==
-        "grad: the cost sum f32[] does not depend on v f32[?]\n"
-        "  at op_errors_test.cpp:LINE; v from op_errors_test.cpp:LINE\n"
-        "  hint: no gradient passes through stop_gradient, integers, comparisons or positions");
-  CHECK(message_of<kt::GraphError>([&] { kt::grad(kt::sum(kt::cast<float>(v > 0)), v); }) ==
-        "grad: the cost sum f32[] does not depend on v f32[?]\n"
-        "  at op_errors_test.cpp:LINE; v from op_errors_test.cpp:LINE\n"
-        "  hint: no gradient passes through stop_gradient, integers, comparisons or positions");
+              "  hint: leave it out of wrt, or use it in the cost, or ask for zeros: "
+              "{.disconnected = Disconnected::zero}");
+  CHECK(
+      message_of<kt::GraphError>([&] { kt::grad(kt::sum(kt::stop_gradient(v)), v); }) ==
+      "grad: the cost sum f32[] does not depend on v f32[?]\n"
+      "  at op_errors_test.cpp:LINE; v from op_errors_test.cpp:LINE\n"
+      "  hint: no gradient passes through stop_gradient, consider_constant, integers, comparisons "
+      "or positions: leave it out of wrt, or ask for zeros: {.disconnected = Disconnected::zero}");
+  CHECK(
+      message_of<kt::GraphError>([&] { kt::grad(kt::sum(kt::cast<float>(v > 0)), v); }) ==
+      "grad: the cost sum f32[] does not depend on v f32[?]\n"
+      "  at op_errors_test.cpp:LINE; v from op_errors_test.cpp:LINE\n"
+      "  hint: no gradient passes through stop_gradient, consider_constant, integers, comparisons "
+      "or positions: leave it out of wrt, or ask for zeros: {.disconnected = Disconnected::zero}");
   CHECK(message_of<kt::UnsupportedError>([&] { kt::grad(kt::sum(kt::mod(v, 2)), v); }) ==
         "grad: mod f32[?] has no gradient\n"
         "  at op_errors_test.cpp:LINE; v from op_errors_test.cpp:LINE\n"

@@ -123,7 +123,8 @@ TEST_CASE("a cost that is no scalar is refused", "[grad]") {
   const auto act = [&] { grad(x, x); };
   CHECK(message_of<ShapeError>(act) == "grad: the cost must be a scalar, got x f32[3]\n  at " +
                                            line(at + 1) + "; x from " + line(at) +
-                                           "\n  hint: sum(cost) or mean(cost) first");
+                                           "\n  hint: sum(cost) or mean(cost) first; vjp takes a "
+                                           "gradient of its shape to start from");
 }
 
 TEST_CASE("an integer cost is refused", "[grad]") {
@@ -154,12 +155,15 @@ TEST_CASE("a variable that the cost does not depend on is named", "[grad]") {
   const auto unrelated = [&] { grad(x * x, z); };
   const auto stopped = [&] { grad(x * stop_gradient(z), z); };
   const std::string text = "grad: the cost mul f32[] does not depend on z f32[]\n  at ";
-  CHECK(message_of<GraphError>(unrelated) == text + line(at + 1) + "; z from " + line(at) +
-                                                 "\n  hint: leave it out of wrt, or use it in the "
-                                                 "cost");
-  CHECK(message_of<GraphError>(stopped) == text + line(at + 2) + "; z from " + line(at) +
-                                               "\n  hint: no gradient passes through "
-                                               "stop_gradient, integers, comparisons or positions");
+  CHECK(message_of<GraphError>(unrelated) ==
+        text + line(at + 1) + "; z from " + line(at) +
+            "\n  hint: leave it out of wrt, or use it in the "
+            "cost, or ask for zeros: {.disconnected = Disconnected::zero}");
+  CHECK(message_of<GraphError>(stopped) ==
+        text + line(at + 2) + "; z from " + line(at) +
+            "\n  hint: no gradient passes through "
+            "stop_gradient, consider_constant, integers, comparisons or positions: leave it out of "
+            "wrt, or ask for zeros: {.disconnected = Disconnected::zero}");
 }
 
 TEST_CASE("an op without a gradient is named if it lies on the way", "[grad]") {
