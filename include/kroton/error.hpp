@@ -49,6 +49,10 @@ struct ShapeError : Error {
 struct IndexError : Error {
   using Error::Error;
 };
+/// A NaN or an infinity that Mode::nan_guard met.
+struct NumericError : Error {
+  using Error::Error;
+};
 /// A graph that cannot be compiled or differentiated: free variables, duplicate updates, ...
 struct GraphError : Error {
   using Error::Error;

@@ -14,10 +14,13 @@
 namespace kroton {
 
 enum class Mode : std::uint8_t {
-  fast,   ///< every rewrite, fused kernels
-  plain,  ///< no rewrites but those that code generation needs; one kernel an op: for bisecting
-  verify, ///< as fast, and every call checks each pass and each kernel against the reference
-          ///< evaluator
+  fast,      ///< every rewrite, fused kernels
+  plain,     ///< no rewrites but those that code generation needs; one kernel an op: for bisecting
+  verify,    ///< as fast, and every call checks each pass and each kernel against the reference
+             ///< evaluator
+  nan_guard, ///< as fast, and a call whose kernels write a NaN or an infinity that none of their
+             ///< operands had throws NumericError: it names the op that made the first one, where
+             ///< it was written, and the operands' values
 };
 
 /// Floating-point exactness that rewrites may give up, named as LLVM names it. By default

@@ -209,7 +209,9 @@ cache::Key plan_key(const PlanInputs& inputs) {
   return cache::KeyBuilder{"plan/1"}
       .add("graph", support::digest_of(Encoder(inputs).encode()).hex())
       .add("assumes", std::to_string(static_cast<int>(inputs.assumptions.unify)))
-      .add("mode", o.mode == Mode::plain ? "plain" : "fast")
+      .add("mode", o.mode == Mode::plain       ? "plain"
+                   : o.mode == Mode::nan_guard ? "keeps-variables"
+                                               : "fast")
       .add("fp", std::to_string(static_cast<int>(o.fp)))
       .add("contract", o.contract ? "1" : "0")
       .add("deterministic", o.deterministic ? "1" : "0")

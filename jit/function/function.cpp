@@ -13,13 +13,15 @@ namespace jit {
 FunctionState::FunctionState(Signature signature, const Options& options, Sabotage sabotage)
     : versions_(
           std::make_shared<Versions>(Recipe{std::move(signature), options, std::move(sabotage)})),
-      is_verified_(options.mode == Mode::verify) {}
+      mode_(options.mode) {}
 
 std::vector<Array> FunctionState::call(std::span<const Array> arguments, const Array* given) {
   calls_.fetch_add(1, std::memory_order_relaxed);
   try {
     const Versions::Leased lease(*versions_, arguments);
-    if (is_verified_) return verified_call(versions_->recipe(), *lease, arguments, given);
+    if (mode_ == Mode::verify) return verified_call(versions_->recipe(), *lease, arguments, given);
+    if (mode_ == Mode::nan_guard)
+      return guarded_call(versions_->recipe(), *lease, arguments, given);
     return lease->version->program->run(*lease->frame, arguments, given);
   } catch (const DeviceError& e) { // what gives out memory does not know whose function asks for it
     if (!e.text().place.empty()) throw;

@@ -24,7 +24,7 @@ public:
 
 private:
   std::shared_ptr<Versions> versions_; ///< shared with background work on them
-  bool is_verified_;
+  Mode mode_;
   std::atomic<std::uint64_t> calls_{0};
 };
 
@@ -32,6 +32,11 @@ private:
 /// evaluator; throws InternalError naming the first rule or kernel at fault.
 std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
                                  std::span<const Array> arguments, const Array* given);
+
+/// Mode::nan_guard: runs the call and looks at what each step has written; throws NumericError that
+/// names the op which made the first NaN or infinity.
+std::vector<Array> guarded_call(const Recipe& recipe, Versions::Lease& lease,
+                                std::span<const Array> arguments, const Array* given);
 
 /// KROTON_DUMP: writes graphs, kernels, what they were compiled to and logs of a function under the
 /// directory.

@@ -33,6 +33,7 @@ plan::PlanOptions plan_options(const ir::Graph& g, const Signature& signature,
   p.has_epilogues = for_device && !p.one_kernel_each;
   p.splits_reductions = for_device;
   p.deterministic = options.deterministic;
+  p.keeps_variables = options.mode == Mode::nan_guard;
   p.is_checked = p.is_checked || options.mode == Mode::verify;
   for (const Update& u : signature.updates) p.updated.push_back(g.find(u.first));
   return p;

@@ -4,16 +4,15 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <map>
 #include <optional>
 #include <shared_mutex>
 #include <utility>
 
 #include "jit/compile/capture.hpp"
 #include "jit/function/function_state.hpp"
+#include "jit/report/contents.hpp"
 #include "lib/ir/overflow.hpp"
 #include "lib/ops/basic.hpp"
-#include "lib/support/match.hpp"
 #include "lib/support/visit_dtype.hpp"
 
 namespace kroton::jit {
@@ -313,45 +312,17 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
     reference.shared.emplace_back(state, state->value.copy());
   }
   // Arguments that do not fit are reported by the ordinary call.
-  std::map<int, ir::NodeId> content; // what each buffer holds
-  for (std::size_t b = 0; b < plan.buffers.size(); ++b)
-    if (plan.buffers[b].kind == plan::BufferKind::leaf)
-      content[static_cast<int>(b)] = plan.buffers[b].node;
+  Contents contents(plan);
   ir::Bindings bindings;
   bool are_passes_checked = false;
   Program::Watcher watcher;
-  const auto what_of = [&](const plan::Step& step) -> std::string {
-    const auto kernel = [&](const plan::KernelStep& k) {
-      return "kernel " + compiled.program->describe_kernel(k.kernel);
-    };
-    return support::match(
-        step.what, kernel,
-        [&](const plan::ContractionStep& c) {
-          return c.epilogue ? "a matrix product with " + kernel(c.epilogue->kernel)
-                            : std::string("a matrix product");
-        },
-        [](const plan::LibraryStep& l) { return fmt::format("the call of {}", l.op->name); });
-  };
   watcher.before = [&](const Program::Moment& m) {
     if (!std::exchange(are_passes_checked, true))
       unless_index_fails([&] { check_passes(recipe, compiled, reference); });
-    bindings.values.clear();
-    bindings.size_of = m.size_of;
-    for (int b : m.step.reads) {
-      // A kernel that folds into an array reads it too, and nothing is there before it begins.
-      const auto known = content.find(b);
-      if (known == content.end()) continue;
-      // A buffer may be of another shape than the value that now is in it.
-      const ir::NodeId node = known->second;
-      Shape shape;
-      for (const Dim& d : plan.graph[node].type.shape)
-        shape.push_back(ir::dims::evaluate(d, m.size_of));
-      bindings.values.insert_or_assign(node, m.value(b).reshape(shape));
-    }
+    contents.bind(m, bindings);
   };
   watcher.after = [&](const Program::Moment& m) {
-    for (std::size_t i = 0; i < m.step.computes.size(); ++i)
-      content[m.step.filled[i]] = m.step.computes[i];
+    contents.finish(m.step);
     std::optional<Standard> standard;
     unless_index_fails([&] {
       standard.emplace(
@@ -364,7 +335,7 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
     if (!standard)
       support::fail<InternalError>(s.name, {.hint = "report this as a bug in Kroton"},
                                    "{} does not notice that a position is outside its axis",
-                                   what_of(m.step));
+                                   describe_step(*compiled.program, m.step));
     for (std::size_t i = 0; i < m.step.computes.size(); ++i) {
       const double by = standard->error(i, m.value(m.step.filled[i]).reshape(standard->shape(i)));
       if (by == 0) continue;
@@ -376,7 +347,7 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
           {.place = support::describe(n.where),
            .hint = "source() shows the kernel; report this as a bug in Kroton"},
           "{} computes {} wrongly: it differs from the reference by {:.3g} of the largest value",
-          what_of(m.step), n.op->name, by);
+          describe_step(*compiled.program, m.step), n.op->name, by);
     }
   };
   return compiled.program->run(*lease.frame, arguments, given, &watcher);

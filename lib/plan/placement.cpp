@@ -19,9 +19,10 @@ public:
       output_of_[results.outputs[i]] = static_cast<int>(i);
     for (std::size_t i = 0; i < results.updates.size(); ++i)
       update_of_[results.updates[i].value] = {results.updates[i].variable, static_cast<int>(i)};
+    if (results.keeps_variables) last_fallible_ = static_cast<int>(uses.size());
     for (std::size_t s = 0; s < uses.size(); ++s) {
       for (NodeId id : uses[s].reads) last_read_[id] = static_cast<int>(s);
-      if (uses[s].can_fail) last_fallible_ = static_cast<int>(s);
+      if (uses[s].can_fail) last_fallible_ = std::max(last_fallible_, static_cast<int>(s));
     }
     for (const auto& [id, last] : last_read_)
       dies_in_[static_cast<std::size_t>(last)].push_back(id);
@@ -163,7 +164,7 @@ private:
   std::map<NodeId, NodeId> begins_; ///< what is in a result's memory before it → the result
   std::map<NodeId, int> last_read_;
   std::vector<std::vector<NodeId>> dies_in_; ///< what each step is the last to read
-  int last_fallible_ = -1;
+  int last_fallible_ = -1; ///< the last step after which the call may end without a result
   int step_ = 0;
   std::vector<int> free_slots_;
   std::set<NodeId> overwritten_;

@@ -40,6 +40,7 @@ struct Results {
   };
   std::vector<NodeId> outputs;
   std::vector<Update> updates;
+  bool keeps_variables = false; ///< no new value takes its variable's memory while the call runs
 };
 
 struct Placement {

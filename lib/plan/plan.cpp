@@ -163,12 +163,13 @@ std::vector<NodeId> leaves_in(const Graph& g, std::span<const NodeId> order) {
 
 /// `updated` is what stands behind the variables that the graph's further outputs are the new
 /// values of.
-Results results_of(const Graph& g, std::span<const NodeId> leaves, std::size_t outputs,
+Results results_of(const Graph& g, std::span<const NodeId> leaves, const PlanOptions& options,
                    const std::vector<const void*>& updated) {
   std::map<const void*, NodeId> leaf_of{{nullptr, ir::no_node}};
   for (NodeId id : leaves) leaf_of.emplace(g[id].params.leaf(), id);
-  const auto first_new_value = g.outputs().begin() + static_cast<std::ptrdiff_t>(outputs);
-  Results results{.outputs = {g.outputs().begin(), first_new_value}};
+  const auto first_new_value = g.outputs().begin() + static_cast<std::ptrdiff_t>(options.outputs);
+  Results results{.outputs = {g.outputs().begin(), first_new_value},
+                  .keeps_variables = options.keeps_variables};
   for (std::size_t i = 0; i < updated.size(); ++i) {
     const auto leaf = leaf_of.find(updated[i]);
     results.updates.push_back({first_new_value[static_cast<std::ptrdiff_t>(i)],
@@ -429,8 +430,7 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
     uses.push_back(use_of(g, item, group, kernel ? &*kernel : nullptr));
   }
   const std::vector<NodeId> leaves = leaves_in(g, order);
-  Placement placement =
-      place(g, padding, leaves, results_of(g, leaves, options.outputs, updated), uses);
+  Placement placement = place(g, padding, leaves, results_of(g, leaves, options, updated), uses);
   plan.buffers = std::move(placement.buffers);
   plan.slots = std::move(placement.slots);
   plan.steps.reserve(items.size());

@@ -127,6 +127,7 @@ struct PlanOptions {
                                   ///< element; see Epilogue
   bool deterministic = true;      ///< see LibraryStep::is_ordered
   bool splits_reductions = false; ///< many threads fold a sum, each a part of it; see lower
+  bool keeps_variables = false;   ///< a call may end after any step, with all variables as before
   bool is_checked = support::are_stages_checked(); ///< kernels and the plan are; see lib/plan/check
 };
 
