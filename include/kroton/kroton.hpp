@@ -4,6 +4,7 @@
 ///   #include <kroton/kroton.hpp>
 ///   namespace kt = kroton;
 #include <kroton/core.hpp>
+#include <kroton/eager_check.hpp>
 #include <kroton/jacobian.hpp>
 #include <kroton/ops.hpp>
 #include <kroton/substitute.hpp>

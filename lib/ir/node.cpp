@@ -96,7 +96,19 @@ std::shared_ptr<Node> make_node(const Op& op, Exprs inputs, Params params, Locat
 
 Expr make(const Op& op, Exprs inputs, Params params, Location where,
           std::vector<Constraint> assumed) {
-  return Expr(make_node(op, std::move(inputs), std::move(params), where, std::move(assumed)));
+  return made(make_node(op, std::move(inputs), std::move(params), where, std::move(assumed)));
+}
+
+Expr made(std::shared_ptr<const Node> node) {
+  Expr e(std::move(node));
+  if (Observer* o = observer()) [[unlikely]]
+    o->made(e);
+  return e;
+}
+
+Observer*& observer() {
+  static thread_local Observer* present = nullptr;
+  return present;
 }
 
 std::vector<const Expr*> topological_handles(std::span<const Expr> roots) {

@@ -92,6 +92,17 @@ Expr make(const Op& op, Exprs inputs, Params params, Location where,
 /// The same, to be completed before it is put into an Expr.
 std::shared_ptr<Node> make_node(const Op& op, Exprs inputs, Params params, Location where,
                                 std::vector<Constraint> assumed = {});
+/// The expression of a node that is complete now.
+Expr made(std::shared_ptr<const Node> node);
+
+/// Is told of each expression that a thread makes.
+class Observer {
+public:
+  virtual ~Observer() = default;
+  virtual void made(const Expr& e) = 0;
+};
+/// This thread's; null: none.
+Observer*& observer();
 
 /// Every node that `roots` reach, inputs before users, in an order that depends on the
 /// expressions alone.

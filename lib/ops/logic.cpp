@@ -215,7 +215,7 @@ Expr cast_to(const Expr& e, DType dtype, Location where) {
   if (e.dtype() == dtype) return e;
   auto node = ir::make_node(cast, {e}, CastParams{dtype}, where);
   node->is_implied = true;
-  return Expr(std::move(node));
+  return ir::made(std::move(node));
 }
 
 } // namespace ops
