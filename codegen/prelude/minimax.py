@@ -5,6 +5,7 @@ Each fit minimises the largest weighted error over an interval by Lawson's itera
 rounded to the target format one at a time, lowest order first, and the rest is fitted again around
 those already rounded. Prints the coefficients and the error that remains after rounding.
 """
+import functools
 import struct
 import sys
 
@@ -54,15 +55,16 @@ def lawson(f, weight, low, high, powers, rounds=12):
     return best
 
 
-def fit(name, f, weight, low, high, degree, rounding, exact=()):
-    """Prints the rounded coefficients of 1, x, …, x^degree; `exact` fixes the first ones."""
+def fit(name, f, weight, low, high, degree, rounding, exact=(), rounds=12):
+    """Prints the rounded coefficients of 1, x, …, x^degree; `exact` fixes the first ones. One round, least squares, is
+    quick, and within a small factor of minimax."""
     low, high = mp.mpf(low), mp.mpf(high)
     fixed = [mp.mpf(c) for c in exact]
     while len(fixed) <= degree:
         rest = list(range(len(fixed), degree + 1))
         part = list(fixed)
         coefficients = lawson(lambda x: f(x) - sum(c * x**i for i, c in enumerate(part)),
-                              weight, low, high, rest)
+                              weight, low, high, rest, rounds)
         fixed.append(rounding(coefficients[0]))
     points = [low + (high - low) * i / 1500 for i in range(1501)]
     error = max(abs(weight(x) * (f(x) - sum(c * x**i for i, c in enumerate(fixed)))) for x in points)
@@ -194,6 +196,64 @@ def log1p_weight(x):
     return abs(x**3 / mp.log1p(x)) if x != 0 else mp.mpf(0)
 
 
+@functools.lru_cache(maxsize=None)
+def erfcx(a):                                                                # e^(a^2) erfc(a); from 11 on by its asymptotic series
+    if a <= 11:
+        with mp.workdps(120):
+            return mp.exp(a * a) * mp.erfc(a)
+    total = term = mp.mpf(1)
+    for k in range(1, 100):
+        term *= -(2 * k - 1) / (2 * a * a)
+        if abs(term) < mp.mpf(10) ** -45:
+            break
+        total += term
+    return total / (a * mp.sqrt(mp.pi))
+
+
+def erfcx_scaled(t):                                                         # (a + 4) erfcx(a), t = (a - 4)/(a + 4)
+    return erfcx(4 * (1 + t) / (1 - t)) * 8 / (1 - t) if t < 1 else 1 / mp.sqrt(mp.pi)
+
+
+def erfinv_centre(z):                                                        # erfinv(x) / x, z = x^2
+    return mp.erfinv(mp.sqrt(z)) / mp.sqrt(z) if z > 0 else mp.sqrt(mp.pi) / 2
+
+
+@functools.lru_cache(maxsize=None)
+def erfcinv(q):                                                              # by Newton's iteration on log(erfc)
+    goal = mp.log(q)
+    x = mp.sqrt(max(mp.mpf("0.01"), -goal - mp.log(mp.sqrt(mp.pi * max(1, -goal)))))
+    with mp.workdps(60):
+        for _ in range(60):
+            e = mp.erfc(x)
+            step = (mp.log(e) - goal) * e / (2 / mp.sqrt(mp.pi) * mp.exp(-x * x))
+            x += step
+            if abs(step) < mp.mpf(10) ** -40:
+                break
+    return +x
+
+
+# erfcinv(q) - s of s = sqrt(-log(q)), as a function of t = (s - k)/(s + k).
+tail_at = lambda k, t: k * (1 + t) / (1 - t)
+tail_argument = lambda k, s: (mp.mpf(s) - k) / (mp.mpf(s) + k)
+tail_begin = mp.sqrt(mp.log(2)) - mp.mpf("1e-3")
+
+
+def erfcinv_fit(name, k, begin, end, degree, rounding):
+    fit(name, lambda t: erfcinv(mp.exp(-tail_at(k, t) ** 2)) - tail_at(k, t), lambda t: 1 / tail_at(k, t),
+        tail_argument(k, begin), tail_argument(k, end), degree, rounding, rounds=1)
+
+
+lgamma_at = lambda t: mp.sqrt(3) * (1 + t) / (1 - t)
+
+
+def lgamma_quotient(t):                                                      # lgamma(y) / ((y - 1)(y - 2)), t = (y - sqrt(3))/(y + sqrt(3))
+    y = lgamma_at(t)
+    with mp.workdps(80):
+        return mp.loggamma(y) / ((y - 1) * (y - 2))
+
+
+lgamma_end = (3 - mp.sqrt(3)) / (3 + mp.sqrt(3))
+
 half_ln2 = mp.log(2) / 2 * mp.mpf("1.0005")
 atanh_end = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mp.mpf("1.0005")
 
@@ -220,6 +280,14 @@ fits = {
     "erf_f64": lambda: fit("erf_f64", erf_tail, lambda z: 1, 0, 0.2501, 9, round_f64),
     "erfc_f32": lambda: fit("erfc_f32", erfc_exponent, lambda t: 1, erfc_argument(0.5), erfc_argument(10.25), 10, round_f32),
     "erfc_f64": lambda: fit("erfc_f64", erfc_exponent, lambda t: 1, erfc_argument(0.5), erfc_argument(27.5), 24, round_f64),
+    "erfcx_f32": lambda: fit("erfcx_f32", erfcx_scaled, lambda t: 1 / erfcx_scaled(t), -1, 1, 14, round_f32, rounds=1),
+    "erfcx_f64": lambda: fit("erfcx_f64", erfcx_scaled, lambda t: 1 / erfcx_scaled(t), -1, 1, 27, round_f64, rounds=1),
+    "erfinv_f32": lambda: fit("erfinv_f32", erfinv_centre, lambda z: 1, 0, 0.25, 7, round_f32, rounds=1),
+    "erfinv_f64": lambda: fit("erfinv_f64", erfinv_centre, lambda z: 1, 0, 0.25, 15, round_f64, rounds=1),
+    "erfcinv_f32": lambda: erfcinv_fit("erfcinv_f32", 3, tail_begin, 10.3, 16, round_f32),
+    "erfcinv_f64": lambda: erfcinv_fit("erfcinv_f64", 3, tail_begin, 6.25, 26, round_f64),
+    "erfcinv_f64 far": lambda: erfcinv_fit("erfcinv_f64 far", 12, 6, 27.5, 22, round_f64),
+    "lgamma_f64": lambda: fit("lgamma_f64", lgamma_quotient, lambda t: 2, -lgamma_end, lgamma_end, 19, round_f64, rounds=1),
 }
 
 if __name__ == "__main__":

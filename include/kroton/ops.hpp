@@ -12,4 +12,5 @@
 #include <kroton/ops/parts.hpp>
 #include <kroton/ops/reduction.hpp>
 #include <kroton/ops/scatter.hpp>
+#include <kroton/ops/special.hpp>
 #include <kroton/ops/transcendental.hpp>

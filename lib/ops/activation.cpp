@@ -1,5 +1,6 @@
 /// Activation functions of neural networks; floating dtypes only.
 #include <kroton/ops/activation.hpp>
+#include <kroton/ops/transcendental.hpp>
 
 #include <cmath>
 #include <numbers>
@@ -85,16 +86,82 @@ std::span<const Op* const> activation_rows() {
 Expr sigmoid(Operand a) { return ops::elementwise(ops::sigmoid, {&a}); }
 Expr softplus(Operand a) { return ops::elementwise(ops::softplus, {&a}); }
 Expr relu(Operand a) { return ops::elementwise(ops::relu, {&a}); }
-/// With (1 + tanh(u)) / 2 as sigmoid(2 u), which keeps its digits where that is small.
-Expr gelu(Operand a) {
-  const Location at = a.where;
+
+namespace {
+
+/// Operands with the place of the function that is composed.
+struct Placed {
+  Location at;
+  template <class T> Operand operator()(const T& v) const { return Operand(v, at); }
+};
+
+} // namespace
+
+/// The approximation with (1 + tanh(u)) / 2 as sigmoid(2 u), which keeps its digits where that is
+/// small; the other with erfc, which keeps them too.
+Expr gelu(Operand a, bool approximate) {
+  const Placed o{a.where};
   const Expr x = ops::to_floating(a);
+  if (!approximate) {
+    const Expr scaled = o(x) * o(-0.5 * std::numbers::sqrt2);
+    const Expr tail = o(erfc(o(scaled))) * o(0.5);
+    return o(x) * o(tail);
+  }
   constexpr double of_x = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
-  const Expr square = Operand(x, at) * Operand(x, at);
-  const Expr cubic = Operand(of_x * 0.044715, at) * Operand(square, at);
-  const Expr factor = Operand(of_x, at) + Operand(cubic, at);
-  const Expr doubled = Operand(x, at) * Operand(factor, at);
-  return Operand(x, at) * Operand(sigmoid({doubled, at}), at);
+  const Expr square = o(x) * o(x);
+  const Expr cubic = o(of_x * 0.044715) * o(square);
+  const Expr factor = o(of_x) + o(cubic);
+  const Expr doubled = o(x) * o(factor);
+  return o(x) * o(sigmoid(o(doubled)));
+}
+
+Expr hard_sigmoid(Operand a, double slope, double offset) {
+  const Placed o{a.where};
+  const Expr scaled = o(ops::to_floating(a)) * o(slope);
+  const Expr line = o(scaled) + o(offset);
+  return maximum(o(minimum(o(line), o(1.0))), o(0.0));
+}
+
+Expr softsign(Operand a) {
+  const Placed o{a.where};
+  const Expr x = ops::to_floating(a);
+  const Expr below = o(abs(o(x))) + o(1.0);
+  return o(x) / o(below);
+}
+
+Expr leaky_relu(Operand a, double slope) {
+  const Placed o{a.where};
+  const Expr x = ops::to_floating(a);
+  const Expr is_kept = o(x) >= o(0.0), scaled = o(x) * o(slope);
+  return where(o(is_kept), o(x), o(scaled));
+}
+
+Expr elu(Operand a, double alpha) {
+  const Placed o{a.where};
+  const Expr x = ops::to_floating(a);
+  const Expr is_kept = o(x) > o(0.0), curve = o(expm1(o(x))) * o(alpha);
+  return where(o(is_kept), o(x), o(curve));
+}
+
+Expr selu(Operand a) {
+  const Placed o{a.where};
+  constexpr double alpha = 1.6732632423543772848, scale = 1.0507009873554804934;
+  const Expr x = ops::to_floating(a);
+  const Expr is_kept = o(x) > o(0.0), curve = o(expm1(o(x))) * o(alpha * scale);
+  const Expr line = o(x) * o(scale);
+  return where(o(is_kept), o(line), o(curve));
+}
+
+Expr silu(Operand a) {
+  const Placed o{a.where};
+  const Expr x = ops::to_floating(a);
+  return o(x) * o(sigmoid(o(x)));
+}
+
+Expr mish(Operand a) {
+  const Placed o{a.where};
+  const Expr x = ops::to_floating(a);
+  return o(x) * o(tanh(o(softplus(o(x)))));
 }
 
 } // namespace kroton

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/ops/special.hpp"
 #include "test/codegen/prelude_test_config.hpp"
 #include "test/codegen/row_functions.hpp"
 #include "test/support/catch.hpp"
@@ -154,6 +155,7 @@ std::vector<Family> families() {
           {"logic", "Comparisons, logic, choices, conversions", logic_rows()},
           {"transcendental", "Transcendental functions", transcendental_rows()},
           {"activation", "Activation functions", activation_rows()},
+          {"special", "Special functions", special_rows()},
           {"reduction", "Reductions", reduction_rows()},
           {"movement", "Movement", movement_rows()},
           {"contraction", "Products", contraction_rows()},
@@ -189,7 +191,7 @@ Written by the test `op_docs` from the rows of ops (`lib/ops/`) and the public h
 std::string ops_page(std::vector<std::string>& missing) {
   std::vector<Function> declared;
   for (const char* header :
-       {"basic", "arithmetic", "transcendental", "activation", "reduction", "movement",
+       {"basic", "arithmetic", "transcendental", "activation", "special", "reduction", "movement",
         "contraction", "indexing", "scatter", "linear_algebra", "parts"})
     for (Function& f :
          functions_of(read_file(root / "include/kroton/ops" / (std::string(header) + ".hpp"))))
