@@ -8,13 +8,16 @@
 #include <atomic>
 #include <climits>
 #include <cmath>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <type_traits>
 
 #include "jit/cpu/lapack.hpp"
 #include "jit/cpu/library.hpp"
+#include "lib/ops/dense.hpp"
 #include "lib/ops/linear_algebra.hpp"
+#include "lib/ops/systems.hpp"
 
 namespace kroton::jit {
 namespace {
@@ -24,37 +27,49 @@ constexpr std::int64_t library_from = 16;
 /// Threads share the matrices of a stack if each gets so many multiplications.
 constexpr std::int64_t work_of_thread = std::int64_t{1} << 16;
 
-/// One matrix of a stack; distances in elements.
-template <class T> struct Matrix {
-  T* data;
-  std::int64_t rows, cols, row, col;
+template <class T> using Matrix = ops::MatrixView<T>;
+using ops::copy_matrix;
 
-  T& at(std::int64_t i, std::int64_t j) const { return data[i * row + j * col]; }
-  Matrix transposed() const { return {data, cols, rows, col, row}; }
+/// The matrices of an array, by number.
+template <class T> class Stack {
+public:
+  explicit Stack(const CallArray& a) : a_(a), batch_axes_(a.shape.size() - 2) {
+    for (std::size_t i = batch_axes_; i-- > 0;) {
+      if (a.shape[i] == 1) continue;
+      if (count_ == 1)
+        step_ = a.strides[i];
+      else
+        is_regular_ = is_regular_ && a.strides[i] == step_ * count_;
+      count_ *= a.shape[i];
+    }
+  }
+
+  Matrix<T> operator[](std::int64_t batch) const {
+    return {reinterpret_cast<T*>(a_.data) + (is_regular_ ? batch * step_ : offset(batch)),
+            a_.shape[batch_axes_], a_.shape[batch_axes_ + 1], a_.strides[batch_axes_],
+            a_.strides[batch_axes_ + 1]};
+  }
+
+private:
+  std::int64_t offset(std::int64_t batch) const {
+    std::int64_t at = 0;
+    for (std::size_t i = batch_axes_; i-- > 0;) {
+      at += batch % a_.shape[i] * a_.strides[i];
+      batch /= a_.shape[i];
+    }
+    return at;
+  }
+
+  const CallArray& a_;
+  std::size_t batch_axes_;
+  std::int64_t count_ = 1, step_ = 0; ///< so far; from one matrix to the next
+  bool is_regular_ = true;            ///< all are `step_` apart
 };
 
-template <class T> Matrix<T> matrix_of(const CallArray& a, std::int64_t batch) {
-  const std::size_t batch_axes = a.shape.size() - 2;
-  std::int64_t at = 0;
-  for (std::size_t i = batch_axes; i-- > 0;) {
-    at += batch % a.shape[i] * a.strides[i];
-    batch /= a.shape[i];
-  }
-  return {reinterpret_cast<T*>(a.data) + at, a.shape[batch_axes], a.shape[batch_axes + 1],
-          a.strides[batch_axes], a.strides[batch_axes + 1]};
-}
-
-std::int64_t batches_of(const CallArray& a) {
+std::int64_t numel_of(std::span<const std::int64_t> shape) {
   std::int64_t n = 1;
-  for (std::size_t i = 0; i + 2 < a.shape.size(); ++i) n *= a.shape[i];
+  for (std::int64_t d : shape) n *= d;
   return n;
-}
-
-/// Copies where `from` is not `to` itself.
-template <class T> void copy(const Matrix<T>& to, const Matrix<T>& from) {
-  if (to.data == from.data) return;
-  for (std::int64_t i = 0; i < to.rows; ++i)
-    for (std::int64_t j = 0; j < to.cols; ++j) to.at(i, j) = from.at(i, j);
 }
 
 /// `f(batch, worker)` for each matrix of the result, which takes about `work` multiplications. It
@@ -78,7 +93,8 @@ template <class F> void for_each_matrix(CpuCall& c, double work, const F& f) {
     }
   };
   const auto grain = static_cast<long>(static_cast<double>(work_of_thread) / (work + 1)) + 1;
-  c.runtime->parallel_for(c.runtime, batches_of(c.results[0]), grain, body, &shared);
+  const auto& shape = c.operands[0].shape;
+  c.runtime->parallel_for(c.runtime, numel_of(shape.first(shape.size() - 2)), grain, body, &shared);
   if (shared.first >= 0) c.failure = ir::Failure{1, 0, shared.value, shared.first};
 }
 
@@ -145,7 +161,7 @@ template <class T> struct TriangularSystem {
     Matrix<T> told = a;
     if (!leading(a) && !leading(a.transposed())) {
       told = {room, a.rows, a.cols, a.cols, 1};
-      copy(told, a);
+      copy_matrix(told, a);
     }
     const std::optional<int> by_rows = leading(told);
     const int lda = by_rows ? *by_rows : *leading(told.transposed());
@@ -179,12 +195,13 @@ void solve_triangular(CpuCall& c) {
     const std::int64_t n = result.shape[result.shape.size() - 2], k = result.shape.back();
     const double work =
         0.5 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(k);
+    const Stack<T> as(c.operands[0]), bs(c.operands[1]), xs(result);
     for_each_matrix(c, work, [&](std::int64_t batch, int worker) -> std::optional<std::int64_t> {
-      const auto a = matrix_of<T>(c.operands[0], batch), x = matrix_of<T>(result, batch);
+      const Matrix<T> a = as[batch], x = xs[batch];
       const TriangularSystem<T> system{transposed ? a.transposed() : a, x, lower != transposed,
                                        units};
       if (const auto zero = system.zero_on_diagonal()) return zero;
-      copy(x, matrix_of<T>(c.operands[1], batch));
+      copy_matrix(x, bs[batch]);
       if (x.cols == 0) return std::nullopt;
       if (trsm)
         system.solve_by(trsm, reinterpret_cast<T*>(c.workspace) + worker * n * n);
@@ -226,6 +243,11 @@ template <class T> std::optional<std::int64_t> factor_by(Potrf<T> potrf, const M
   return std::nullopt;
 }
 
+template <class T> void fill_with_nan(const Matrix<T>& m) {
+  for (std::int64_t i = 0; i < m.rows; ++i)
+    for (std::int64_t j = 0; j < m.cols; ++j) m.at(i, j) = std::numeric_limits<T>::quiet_NaN();
+}
+
 void cholesky(CpuCall& c) {
   visit_float(c.results[0].dtype, [&]<class T>(std::type_identity<T>) {
     const CallArray& result = c.results[0];
@@ -234,11 +256,132 @@ void cholesky(CpuCall& c) {
     const auto potrf = is_large ? routine<T, Potrf<T>>("spotrf_", "dpotrf_") : Potrf<T>(nullptr);
     const double work =
         static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / 6;
-    for_each_matrix(c, work, [&](std::int64_t batch, int) {
-      const auto a = matrix_of<T>(c.operands[0], batch), l = matrix_of<T>(result, batch);
+    const bool gives_nan = c.numbers[0] != 0;
+    const Stack<T> as(c.operands[0]), ls(result);
+    for_each_matrix(c, work, [&](std::int64_t batch, int) -> std::optional<std::int64_t> {
+      const Matrix<T> a = as[batch], l = ls[batch];
       for (std::int64_t i = 0; i < n; ++i)
         for (std::int64_t j = 0; j < n; ++j) l.at(i, j) = j <= i ? a.at(i, j) : T(0);
-      return potrf ? factor_by<T>(potrf, l) : factor(l);
+      const auto failed = potrf ? factor_by<T>(potrf, l) : factor(l);
+      if (!failed || !gives_nan) return failed;
+      fill_with_nan(l);
+      return std::nullopt;
+    });
+  });
+}
+
+// ---- LU factors; see lib/ops/systems.hpp
+
+template <class T>
+using Getrf = void (*)(const int* m, const int* n, T* a, const int* lda, int* pivots, int* info);
+
+/// Row numbers, for each worker.
+std::size_t workspace_of_lu(const CpuCall& c) {
+  return static_cast<std::size_t>(c.results[0].shape.back()) * sizeof(std::int64_t) *
+         static_cast<std::size_t>(c.threads);
+}
+
+void factor_lu(CpuCall& c) {
+  visit_float(c.results[0].dtype, [&]<class T>(std::type_identity<T>) {
+    const std::int64_t n = c.results[0].shape.back();
+    const bool is_large = n >= library_from && fits_int(n);
+    const auto getrf = is_large ? routine<T, Getrf<T>>("sgetrf_", "dgetrf_") : Getrf<T>(nullptr);
+    const double work =
+        static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / 3;
+    const Stack<T> as(c.operands[0]), factors(c.results[0]);
+    for_each_matrix(c, work, [&](std::int64_t batch, int worker) -> std::optional<std::int64_t> {
+      const Matrix<T> factor = factors[batch], lu = factor.rows_from(0, n).transposed();
+      auto* from = reinterpret_cast<std::int64_t*>(c.workspace) + worker * n;
+      copy_matrix(lu, as[batch]);
+      if (getrf) {
+        auto* pivots = reinterpret_cast<int*>(from);
+        const int order = static_cast<int>(n);
+        int info = 0; // a pivot that is 0 is what whoever solves with it looks for
+        getrf(&order, &order, factor.data, &order, pivots, &info);
+        for (std::int64_t i = 0; i < n; ++i) factor.at(n, i) = static_cast<T>(i);
+        for (std::int64_t i = 0; i < n; ++i)
+          std::swap(factor.at(n, i), factor.at(n, pivots[i] - 1));
+        return std::nullopt;
+      }
+      ops::factor_lu(lu, from);
+      for (std::int64_t i = 0; i < n; ++i) factor.at(n, i) = static_cast<T>(from[i]);
+      return std::nullopt;
+    });
+  });
+}
+
+/// Each worker's right sides in another order, and a copy of a factor that LAPACK cannot be told.
+std::size_t workspace_of_system(const CpuCall& c) {
+  const CallArray& x = c.results[0];
+  const auto n = static_cast<std::size_t>(x.shape[x.shape.size() - 2]),
+             k = static_cast<std::size_t>(x.shape.back());
+  return n * (k + n) * item_size(x.dtype) * static_cast<std::size_t>(c.threads);
+}
+
+void solve_with_factor(CpuCall& c) {
+  visit_float(c.results[0].dtype, [&]<class T>(std::type_identity<T>) {
+    const bool is_cholesky = c.numbers[0] != 0, transposed = c.numbers[1] != 0,
+               gives_nan = c.numbers[2] != 0;
+    const CallArray& result = c.results[0];
+    const auto trsm = is_large(result) ? routine<T, Trsm<T>>("strsm_", "dtrsm_") : Trsm<T>(nullptr);
+    const std::int64_t n = result.shape[result.shape.size() - 2], k = result.shape.back();
+    const double work = static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(k);
+    const Stack<T> factors(c.operands[1]), bs(c.operands[2]), xs(result);
+    for_each_matrix(c, work, [&](std::int64_t batch, int worker) -> std::optional<std::int64_t> {
+      const Matrix<T> factor = factors[batch], b = bs[batch], x = xs[batch];
+      T* const room = reinterpret_cast<T*>(c.workspace) + worker * n * (k + n);
+      const auto solve = [&](const Matrix<T>& a, const Matrix<T>& y, bool is_lower,
+                             bool has_units) {
+        const TriangularSystem<T> system{a, y, is_lower, has_units};
+        if (trsm)
+          system.solve_by(trsm, room + n * k);
+        else
+          system.solve();
+      };
+      if (k == 0) return std::nullopt;
+      if (is_cholesky) {
+        copy_matrix(x, b);
+        solve(factor, x, true, false);
+        solve(factor.transposed(), x, false, false);
+        return std::nullopt;
+      }
+      const Matrix<T> lu = factor.rows_from(0, n).transposed();
+      for (std::int64_t i = 0; i < n; ++i) {
+        if (lu.at(i, i) != 0) continue;
+        if (!gives_nan) return i;
+        fill_with_nan(x);
+        return std::nullopt;
+      }
+      const auto from = [&](std::int64_t i) { return static_cast<std::int64_t>(factor.at(n, i)); };
+      if (!transposed) {
+        for (std::int64_t i = 0; i < n; ++i)
+          for (std::int64_t j = 0; j < k; ++j) x.at(i, j) = b.at(from(i), j);
+        solve(lu, x, true, true);
+        solve(lu, x, false, false);
+        return std::nullopt;
+      }
+      const Matrix<T> y{room, n, k, k, 1};
+      copy_matrix(y, b);
+      solve(lu.transposed(), y, true, false);
+      solve(lu.transposed(), y, false, true);
+      for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t j = 0; j < k; ++j) x.at(from(i), j) = y.at(i, j);
+      return std::nullopt;
+    });
+  });
+}
+
+void determinants(CpuCall& c) {
+  visit_float(c.results[0].dtype, [&]<class T>(std::type_identity<T>) {
+    const Stack<T> factors(c.operands[1]);
+    T* const to = reinterpret_cast<T*>(c.results[0].data);
+    const auto n = static_cast<double>(c.operands[0].shape.back());
+    for_each_matrix(c, n * n, [&](std::int64_t batch, int) -> std::optional<std::int64_t> {
+      const ops::Determinants<T> d = ops::determinants_of(factors[batch]);
+      to[3 * batch] = d.determinant;
+      to[3 * batch + 1] = d.sign;
+      to[3 * batch + 2] = d.log_magnitude;
+      return std::nullopt;
     });
   });
 }
@@ -246,6 +389,9 @@ void cholesky(CpuCall& c) {
 constexpr CpuFunction functions[] = {
     {&ops::cholesky, nullptr, cholesky},
     {&ops::solve_triangular, workspace_of_triangular, solve_triangular},
+    {&ops::lu_factor, workspace_of_lu, factor_lu},
+    {&ops::factor_solve, workspace_of_system, solve_with_factor},
+    {&ops::lu_determinants, nullptr, determinants},
 };
 
 } // namespace

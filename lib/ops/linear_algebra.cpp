@@ -8,14 +8,12 @@
 #include <limits>
 #include <type_traits>
 
-#include "lib/ir/call.hpp"
-#include "lib/ir/extended.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/batch.hpp"
 #include "lib/ops/build.hpp"
-#include "lib/ops/params.hpp"
 #include "lib/ops/linear_algebra.hpp"
-#include "lib/support/visit_dtype.hpp"
+#include "lib/ops/matrices.hpp"
+#include "lib/ops/params.hpp"
 
 namespace kroton {
 namespace ops {
@@ -29,123 +27,6 @@ using ir::Kind;
 using ir::Layout;
 using ir::Property;
 using ir::Type;
-
-// ---- what rows of matrices share
-
-/// Requires input `i` to be square matrices, and gives their order.
-Dim require_square(InferContext& c, std::size_t i) {
-  const auto& shape = c.in(i).shape;
-  const std::size_t r = shape.size();
-  if (r < 2) c.fail<ShapeError>("leading axes are batches", "takes matrices, got {}", c.label(i));
-  return c.require_equal(shape[r - 2], shape[r - 1],
-                         fmt::format("takes square matrices, got {}", c.label(i)),
-                         "the last two axes are a matrix");
-}
-
-std::int64_t batches_of(std::span<const std::int64_t> shape) {
-  std::int64_t n = 1;
-  for (std::size_t i = 0; i + 2 < shape.size(); ++i) n *= shape[i];
-  return n;
-}
-
-/// A dense matrix of floats.
-struct Matrix {
-  std::int64_t rows = 0, cols = 0;
-  std::vector<long double> elements;
-
-  Matrix(std::int64_t m, std::int64_t n)
-      : rows(m), cols(n), elements(static_cast<std::size_t>(m * n)) {}
-  long double& at(std::int64_t i, std::int64_t j) {
-    return elements[static_cast<std::size_t>(i * cols + j)];
-  }
-  long double at(std::int64_t i, std::int64_t j) const {
-    return elements[static_cast<std::size_t>(i * cols + j)];
-  }
-};
-
-/// Matrix number `batch` of a stack of `shape`, whose elements `terms[i]` are.
-template <class T>
-Matrix matrix_of(const ir::Terms<T>& terms, std::span<const std::int64_t> shape,
-                 std::int64_t batch) {
-  Matrix m(shape[shape.size() - 2], shape[shape.size() - 1]);
-  const std::int64_t first = batch * m.rows * m.cols;
-  for (std::size_t i = 0; i < m.elements.size(); ++i)
-    m.elements[i] = terms[first + static_cast<std::int64_t>(i)];
-  return m;
-}
-
-Matrix matrix_of(const Array& stack, std::int64_t batch) {
-  const Array dense = stack.astype(DType::f64).contiguous();
-  return matrix_of(ir::Terms<double>(dense, Array(), false), dense.shape(), batch);
-}
-
-/// `f(batch)` gives the matrices of the result, from the inputs as `Terms`.
-template <class F> Array evaluate_matrices(const EvalContext& c, F f) {
-  Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
-  support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
-    if constexpr (std::is_floating_point_v<T>) {
-      std::vector<ir::Terms<T>> inputs;
-      for (std::size_t i = 0; i < c.inputs.size(); ++i) inputs.emplace_back(c, i);
-      const ir::Results<T> to(c, out);
-      for (std::int64_t batch = 0; batch < batches_of(c.shape); ++batch) {
-        std::vector<Matrix> matrices;
-        for (std::size_t i = 0; i < inputs.size(); ++i)
-          matrices.push_back(matrix_of(inputs[i], c.inputs[i].shape(), batch));
-        const Matrix result = f(matrices);
-        const auto numel = static_cast<std::int64_t>(result.elements.size());
-        for (std::int64_t i = 0; i < numel; ++i)
-          to.set(batch * numel + i, result.elements[static_cast<std::size_t>(i)]);
-      }
-    }
-  });
-  return out;
-}
-
-long double largest(const Matrix& m) {
-  long double most = 0;
-  for (long double v : m.elements)
-    if (!(std::fabs(v) <= most)) most = std::fabs(v); // NaN too
-  return most;
-}
-
-/// The largest of `error(matrices)` of all batches.
-template <class F>
-double worst_error(std::span<const Array> operands, const Array& result, F error) {
-  double worst = 0;
-  for (std::int64_t batch = 0; batch < batches_of(result.shape()); ++batch) {
-    std::vector<Matrix> matrices;
-    for (const Array& a : operands) matrices.push_back(matrix_of(a, batch));
-    const auto by = static_cast<double>(error(matrices, matrix_of(result, batch)));
-    if (!(by <= worst)) worst = by;
-  }
-  return worst;
-}
-
-Expr swapped(const Expr& e, Location where) {
-  std::vector<int> order(static_cast<std::size_t>(e.rank()));
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
-  std::swap(order[order.size() - 1], order[order.size() - 2]);
-  return kroton::transpose({e, where}, order);
-}
-
-/// The matrices with zeros outside of a triangle, whose diagonal is part of it unless `is_strict`.
-Expr triangle_of(const Expr& e, bool lower, bool is_strict, Location where) {
-  const auto positions = [&](int axis) {
-    return ir::make(iota, {}, SizeParams{e.shape()[static_cast<std::size_t>(e.rank() + axis)]},
-                    where);
-  };
-  const Operand row(kroton::expand_dims({positions(-2), where}, {-1}), where),
-      column(positions(-1), where);
-  const Operand &larger = lower ? row : column, &smaller = lower ? column : row;
-  const Expr is_inside = is_strict ? larger > smaller : larger >= smaller;
-  return kroton::where({is_inside, where}, {e, where}, {0, where});
-}
-
-/// The gradient that arrives, in the shape of the op's result.
-Expr whole_gradient(const GradContext& c) {
-  if (ir::same(c.grad.node()->type, c.output.node()->type)) return c.grad;
-  return ir::make(broadcast_to, {c.grad}, ShapeParams{c.output.node()->type.shape}, c.where);
-}
 
 // ---- triangular systems: inputs are the matrices and the right sides
 
@@ -209,16 +90,6 @@ std::vector<Dim> numbers_of_solve_triangular(const ir::Graph& graph, ir::NodeId 
   return {Dim(t.lower ? 1 : 0), Dim(t.transposed ? 1 : 0), Dim(t.unit_diagonal ? 1 : 0)};
 }
 
-/// Stacks of matrices of floats, all of one dtype and rank, as many operands as `operands`.
-bool are_matrices(std::span<const ir::CallType> results, std::span<const ir::CallType> operands,
-                  std::size_t count) {
-  const auto is_like_result = [&](const ir::CallType& t) {
-    return t.dtype == results[0].dtype && t.rank == results[0].rank;
-  };
-  return results.size() == 1 && operands.size() == count && is_float(results[0].dtype) &&
-         results[0].rank >= 2 && std::ranges::all_of(operands, is_like_result);
-}
-
 /// Of op(a) x - b, relative to what cancels in it.
 double error_of_solve_triangular(std::span<const Array> operands, std::span<const Array> results,
                                  std::span<const std::int64_t> numbers) {
@@ -265,6 +136,14 @@ const ir::LibraryCall triangular_solve{
     .backward_error = error_of_solve_triangular};
 
 // ---- Cholesky factors
+
+/// Of cholesky.
+struct CholeskyParams {
+  bool gives_nan = false; ///< for matrices that are not positive definite, instead of failing
+
+  static constexpr std::string_view params_name = "cholesky";
+  static constexpr auto fields = std::tuple{ir::field("nan", &CholeskyParams::gives_nan)};
+};
 
 Type infer_cholesky(InferContext& c) {
   require_square(c, 0);
@@ -315,7 +194,8 @@ void not_positive_definite(const ir::FailureContext& c) {
   support::fail<LinAlgError>(
       "cholesky",
       {.place = support::describe(n.where),
-       .hint = "if rounding alone is to blame, add a small multiple of the identity"},
+       .hint = "if rounding alone is to blame, add a small multiple of the identity; "
+               "OnError::nan gives NaN instead"},
       "the matrix is not positive definite: the leading minor of order {}{} is not positive, in a "
       "call of {}",
       c.failure.value, of, c.function);
@@ -347,8 +227,12 @@ std::vector<Expr> gradient_of_cholesky(const GradContext& c) {
 const ir::LibraryCall cholesky_factor{
     .operands = {Layout::strided},
     .results = {{.layout = Layout::dense, .in_place_of = 0}},
+    .numbers =
+        [](const ir::Graph& graph, ir::NodeId id) {
+          return std::vector<Dim>{Dim(graph[id].params.as<CholeskyParams>().gives_nan ? 1 : 0)};
+        },
     .takes = [](std::span<const ir::CallType> results, std::span<const ir::CallType> operands,
-                std::size_t numbers) { return numbers == 0 && are_matrices(results, operands, 1); },
+                std::size_t numbers) { return numbers == 1 && are_matrices(results, operands, 1); },
     .backward_error = error_of_cholesky};
 
 /// 3 by 3: `on` on the diagonal, `off` beside it.
@@ -377,10 +261,13 @@ const Op cholesky{
     .kind = Kind::library,
     .properties = Property::fallible,
     .dtypes = Dtypes::floating,
+    .params = &ir::params_type<CholeskyParams>,
     .infer = infer_cholesky,
     .eval = eval_cholesky,
     .batched =
-        [](const ir::BatchContext& c) { return ir::make(cholesky, {c.inputs[0]}, {}, c.where); },
+        [](const ir::BatchContext& c) {
+          return ir::make(cholesky, {c.inputs[0]}, c.params, c.where);
+        },
     .gradient = gradient_of_cholesky,
     .call = &cholesky_factor,
     .fail = not_positive_definite,
@@ -425,35 +312,12 @@ std::span<const Op* const> linear_algebra_rows() {
   return rows;
 }
 
-namespace {
-
-/// Two operands as floats of one dtype, their leading axes broadcast to each other.
-std::pair<Expr, Expr> broadcast_batches(std::string_view op, Expr a, Expr b, Location where) {
-  const std::vector<Expr> both{a, b};
-  const auto batch_type = [](const Expr& e) {
-    const auto& shape = e.shape();
-    return Type{e.dtype(), std::vector<Dim>(shape.begin(), shape.end() - 2)};
-  };
-  const Type types[] = {batch_type(a), batch_type(b)};
-  const Type* const pointers[] = {&types[0], &types[1]};
-  std::vector<ir::Constraint> constraints;
-  const ir::Params none;
-  ir::InferContext context{solve_triangular, pointers, none, both, where, constraints, op};
-  const std::vector<Dim> batches = broadcast_shapes(context);
-  const auto stretched = [&](const Expr& e) {
-    std::vector<Dim> shape = batches;
-    shape.insert(shape.end(), e.shape().end() - 2, e.shape().end());
-    return ir::same(ir::DimList(shape), e.node()->type.shape)
-               ? e
-               : ir::make(broadcast_to, {e}, ShapeParams{std::move(shape)}, where);
-  };
-  return {stretched(a), stretched(b)};
-}
-
-} // namespace
 } // namespace ops
 
-Expr cholesky(Operand a) { return ir::make(ops::cholesky, {ops::to_floating(a)}, {}, a.where); }
+Expr cholesky(Operand a, OnError on_error) {
+  return ir::make(ops::cholesky, {ops::to_floating(a)},
+                  ops::CholeskyParams{on_error == OnError::nan}, a.where);
+}
 
 Expr solve_triangular(Operand a, Operand b, Triangular options) {
   const Location at = a.where;
@@ -468,8 +332,10 @@ Expr solve_triangular(Operand a, Operand b, Triangular options) {
         "takes matrices and right sides, got {} and {}", given[0].label(), given[1].label());
   const bool is_vector = y.rank() == 1;
   if (is_vector) y = expand_dims({y, at}, {-1});
-  const auto [left, right] = ops::broadcast_batches("solve_triangular", x, y, at);
-  const Expr solution = ir::make(ops::solve_triangular, {left, right}, ops::params_of(options), at);
+  const std::vector<Dim> batches = ops::common_batches("solve_triangular", x, y, at);
+  const Expr solution = ir::make(
+      ops::solve_triangular, {ops::over_batches(x, batches, at), ops::over_batches(y, batches, at)},
+      ops::params_of(options), at);
   return is_vector ? squeeze({solution, at}, {-1}) : solution;
 }
 

@@ -18,6 +18,7 @@ std::span<const ir::Op* const> reduction_rows();
 std::span<const ir::Op* const> movement_rows();
 std::span<const ir::Op* const> contraction_rows();
 std::span<const ir::Op* const> linear_algebra_rows();
+std::span<const ir::Op* const> systems_rows();
 std::span<const ir::Op* const> indexing_rows();
 std::span<const ir::Op* const> scatter_rows();
 std::span<const ir::Op* const> assemble_rows();

@@ -1,7 +1,6 @@
 /// Products over labelled axes, against loops over all positions of all letters.
 #include <kroton/core.hpp>
 #include <kroton/ops/contraction.hpp>
-#include <kroton/ops/reduction.hpp>
 #include <kroton/vmap.hpp>
 
 #include <map>
