@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <kroton/array.hpp>
@@ -52,6 +53,12 @@ public:
   /// The expression as indented text, shared parts printed once; `to_dot` gives Graphviz.
   std::string to_string() const;
   std::string to_dot() const;
+  /// The value, where the first of each pair has the value of the second:
+  /// `(2 * x + y).eval({{x, xs}, {y, 0.5f}})`, `sum(constant(xs)).eval()`. Inputs, shared variables
+  /// and computed expressions may be given values. Compiles a function; the last sixteen are kept
+  /// for expressions that are evaluated again. Throws as `function` and its calls do.
+  Array eval(const std::vector<std::pair<Expr, Array>>& at = {},
+             Location where = Location::current()) const;
 
   /// Internal: the node behind the handle.
   explicit Expr(std::shared_ptr<const ir::Node> node) noexcept : node_(std::move(node)) {}

@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <kroton/options.hpp>
@@ -21,12 +22,20 @@ namespace jit {
 class FunctionState;
 }
 
-/// What a call gives: the results in order. Where there is one, it is the array, and the number if
-/// that has one element: `float loss = step(x, y);`.
+/// What a call gives: the results in order, `r[0]`, and by name, `r["loss"]`, where
+/// `Options::output_names` gives names. Where there is one, it is the array, and the number if that
+/// has one element: `float loss = step(x, y);`.
 class Results : public std::vector<Array> {
 public:
+  using Names = std::shared_ptr<const std::vector<std::string>>;
+
   Results() = default;
-  Results(std::vector<Array> arrays) noexcept : vector(std::move(arrays)) {} // NOLINT
+  Results(std::vector<Array> arrays, Names names = nullptr) noexcept // NOLINT
+      : vector(std::move(arrays)), names_(std::move(names)) {}
+
+  using vector::operator[];
+  /// Throws GraphError for a name that no output has.
+  const Array& operator[](std::string_view name) const;
 
   /// Throws ShapeError if there are more results than one, or none.
   operator Array() const { return only(); } // NOLINT
@@ -35,6 +44,8 @@ public:
 
 private:
   const Array& only() const;
+
+  Names names_; ///< null: there are none
 };
 /// The arrays, one below the other.
 std::ostream& operator<<(std::ostream&, const Results&);
@@ -99,11 +110,11 @@ public:
   /// None yet, to be assigned to: any other use throws GraphError.
   Function() noexcept = default;
 
-  /// Runs on `arguments`, one for each input: exact dtype, any strides (those that are not dense
-  /// are copied first), sizes as the inputs say. Throws TypeError, ShapeError or IndexError; then
-  /// no update has been applied. In Mode::verify also InternalError, naming a wrong rule or kernel,
-  /// in Mode::nan_guard NumericError.
-  /// On a GPU also DeviceError, and CompileError if a deferred kernel that the sizes need (see
+  /// Runs on `arguments`, one for each input (see also `Options::defaults`): exact dtype (or any,
+  /// with `Options::allow_downcast`), any strides (those that are not dense are copied first),
+  /// sizes as the inputs say. Throws TypeError, ShapeError or IndexError; then no update has been
+  /// applied. In Mode::verify also InternalError, naming a wrong rule or kernel, in
+  /// Mode::nan_guard NumericError. On a GPU also DeviceError, and CompileError if a deferred kernel that the sizes need (see
   /// `FunctionStats::deferred`) cannot be compiled; calls that do not want it continue working.
   Results operator()(std::span<const Array> arguments) const;
   Results operator()(std::initializer_list<Array> arguments) const {

@@ -85,6 +85,16 @@ struct Options {
   bool cuda_graphs = true;
   /// Where kernels are kept and looked for. Nothing: as the environment says.
   std::optional<CacheOptions> cache = {};
+  /// What takes the place of what in outputs and new values, as `substitute` says.
+  std::vector<std::pair<Expr, Expr>> givens = {};
+  /// Names for the outputs, for `f(x)["loss"]`: one each, or none.
+  std::vector<std::string> output_names = {};
+  /// Values of inputs: calls may leave those arguments out that all later inputs have values for
+  /// too. Of the input's dtype, rank and sizes as far as they are known.
+  std::vector<std::pair<Expr, Array>> defaults = {};
+  /// Arguments of another dtype are converted to their input's as `Array::astype` does, whatever
+  /// digits that loses; otherwise they are a TypeError.
+  bool allow_downcast = false;
 };
 
 } // namespace kroton

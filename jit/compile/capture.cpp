@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include <kroton/ops/basic.hpp>
+#include <kroton/substitute.hpp>
 
 #include "lib/ir/graph.hpp"
 #include "lib/ops/basic.hpp"
@@ -183,15 +184,30 @@ bool add_steps(Signature& s, std::set<const ir::SharedState*>& updated) {
   return s.updates.size() > before;
 }
 
+/// Puts what the givens say into outputs and new values.
+void put_givens(Signature& s, std::vector<Update>& updates, const Options& options) {
+  std::vector<Expr> all = s.outputs;
+  for (const Update& u : updates) {
+    detail::require_given(u.second, s.name.c_str(), s.where);
+    all.push_back(u.second);
+  }
+  all = substitute(all, options.givens, s.where);
+  for (std::size_t i = 0; i < updates.size(); ++i) updates[i].second = all[s.outputs.size() + i];
+  all.resize(s.outputs.size());
+  s.outputs = std::move(all);
+}
+
 } // namespace
 
 Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs,
                          const Options& options, Location where) {
   Signature s{options.name, where, std::move(inputs), std::move(outputs), {}};
+  std::vector<Update> updates = options.updates;
   for (const std::vector<Expr>* given : {&s.inputs, &s.outputs})
     for (const Expr& e : *given) detail::require_given(e, s.name.c_str(), where);
+  if (!options.givens.empty()) put_givens(s, updates, options);
   std::set<const ir::SharedState*> updated;
-  for (const Update& u : options.updates) {
+  for (const Update& u : updates) {
     check_update(s, u);
     if (!updated.insert(u.first.state().get()).second)
       support::fail<GraphError>(s.name,

@@ -1,6 +1,8 @@
 /// `function()` and the calls of a Function.
 #include <kroton/function.hpp>
 
+#include <algorithm>
+
 #include "jit/compile/capture.hpp"
 #include "jit/function/function_state.hpp"
 #include "jit/run/pool.hpp"
@@ -9,13 +11,93 @@
 
 namespace kroton {
 namespace jit {
+namespace {
+
+void check_default(const Signature& s, const Expr& input, const Array& value) {
+  bool fits = value.dtype() == input.dtype() && value.rank() == input.rank();
+  for (std::size_t i = 0; fits && i < value.shape().size(); ++i)
+    fits = !input.shape()[i].is_static() || input.shape()[i].value() == value.shape()[i];
+  if (fits) return;
+  const ErrorText text{s.name, fmt::format("the default of {} is {}", input.label(), value.label()),
+                       ir::place_of(s.where, {&input, 1}), "give a value of its dtype and shape"};
+  if (value.dtype() != input.dtype()) throw TypeError(text);
+  throw ShapeError(text);
+}
+
+/// The values of the last inputs that have one.
+std::vector<Array> defaults_of(const Signature& s, const Options& options) {
+  std::vector<Array> last;
+  std::size_t used = 0;
+  for (auto input = s.inputs.rbegin(); input != s.inputs.rend(); ++input) {
+    const auto given = std::ranges::find_if(
+        options.defaults, [&](const auto& pair) { return pair.first.is(*input); });
+    if (given == options.defaults.end()) break;
+    check_default(s, *input, given->second);
+    last.insert(last.begin(), given->second.copy(s.where));
+    ++used;
+  }
+  for (const auto& [input, value] : options.defaults) {
+    detail::require_given(input, s.name.c_str(), s.where);
+    const bool is_used = std::ranges::any_of(std::span(s.inputs).last(used),
+                                             [&](const Expr& e) { return e.is(input); });
+    if (!is_used)
+      support::fail<GraphError>(
+          s.name,
+          {.place = ir::place_of(s.where, {&input, 1}),
+           .hint = "list inputs that have defaults last, and each default once"},
+          "{} has a default and is none of the last inputs that have one", input.label());
+  }
+  if (used != options.defaults.size())
+    support::fail<GraphError>(
+        s.name, {.place = support::describe(s.where), .hint = "give each input one default"},
+        "{} defaults for {} inputs", options.defaults.size(), used);
+  return last;
+}
+
+Results::Names names_of(const Signature& s, const Options& options) {
+  const std::vector<std::string>& names = options.output_names;
+  if (names.empty()) return nullptr;
+  if (names.size() != s.outputs.size())
+    support::fail<GraphError>(
+        s.name, {.place = support::describe(s.where), .hint = "name each output, or none"},
+        "{} names for {} outputs", names.size(), s.outputs.size());
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (std::ranges::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i),
+                          names[i]) != names.begin() + static_cast<std::ptrdiff_t>(i))
+      support::fail<GraphError>(
+          s.name, {.place = support::describe(s.where), .hint = "give each output its own name"},
+          "two outputs are named {}", names[i]);
+  return std::make_shared<const std::vector<std::string>>(names);
+}
+
+} // namespace
 
 FunctionState::FunctionState(Signature signature, const Options& options, Sabotage sabotage)
     : versions_(
           std::make_shared<Versions>(Recipe{std::move(signature), options, std::move(sabotage)})),
-      mode_(options.mode) {}
+      mode_(options.mode), is_converting_(options.allow_downcast),
+      defaults_(defaults_of(versions_->recipe().signature, options)),
+      output_names_(names_of(versions_->recipe().signature, options)) {}
+
+std::vector<Array> FunctionState::completed(std::span<const Array> arguments) const {
+  const std::vector<Expr>& inputs = signature().inputs;
+  std::vector<Array> all(arguments.begin(), arguments.end());
+  if (all.size() < inputs.size() && inputs.size() - all.size() <= defaults_.size())
+    all.insert(all.end(), defaults_.end() - static_cast<std::ptrdiff_t>(inputs.size() - all.size()),
+               defaults_.end());
+  if (is_converting_)
+    for (std::size_t i = 0; i < std::min(all.size(), inputs.size()); ++i)
+      if (all[i].dtype() != inputs[i].dtype())
+        all[i] = all[i].astype(inputs[i].dtype(), signature().where);
+  return all;
+}
 
 std::vector<Array> FunctionState::call(std::span<const Array> arguments, const Array* given) {
+  std::vector<Array> all;
+  if (is_converting_ || !defaults_.empty()) {
+    all = completed(arguments);
+    arguments = all;
+  }
   calls_.fetch_add(1, std::memory_order_relaxed);
   try {
     const Versions::Leased lease(*versions_, arguments);
@@ -38,6 +120,16 @@ const Array& Results::only() const {
     support::fail<ShapeError>("call", {.hint = "take one of them: f(x, y)[0]"},
                               "{} results where one was expected", size());
   return front();
+}
+
+const Array& Results::operator[](std::string_view name) const {
+  if (names_)
+    if (const auto at = std::ranges::find(*names_, name); at != names_->end())
+      return (*this)[static_cast<std::size_t>(at - names_->begin())];
+  support::fail<GraphError>(
+      "call", {.hint = "function(…, {.output_names = {…}}) names outputs"}, "{}",
+      names_ ? fmt::format("no output is named {}: {} are", name, fmt::join(*names_, ", "))
+             : fmt::format("no output is named {}: none has a name", name));
 }
 
 std::ostream& operator<<(std::ostream& out, const Results& results) {
@@ -66,7 +158,8 @@ std::ostream& operator<<(std::ostream& out, const Function& f) {
 }
 
 Results Function::operator()(std::span<const Array> arguments) const {
-  return required("call").call(arguments, nullptr);
+  jit::FunctionState& state = required("call");
+  return {state.call(arguments, nullptr), state.output_names()};
 }
 
 namespace {

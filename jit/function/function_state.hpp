@@ -14,6 +14,7 @@ public:
 
   std::vector<Array> call(std::span<const Array> arguments, const Array* given);
 
+  const Results::Names& output_names() const { return output_names_; }
   const Signature& signature() const { return versions_->recipe().signature; }
   /// The version for any sizes.
   const Compiled& compiled() const { return versions_->general(); }
@@ -23,8 +24,14 @@ public:
   std::string explain(std::span<const Array> arguments) const;
 
 private:
+  /// The arguments with those that were left out, and in their inputs' dtypes.
+  std::vector<Array> completed(std::span<const Array> arguments) const;
+
   std::shared_ptr<Versions> versions_; ///< shared with background work on them
   Mode mode_;
+  bool is_converting_;
+  std::vector<Array> defaults_; ///< of the last inputs
+  Results::Names output_names_;
   std::atomic<std::uint64_t> calls_{0};
 };
 

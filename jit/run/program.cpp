@@ -141,7 +141,8 @@ void Program::refuse_arguments(std::span<const Array> arguments) const {
       support::fail<TypeError>(
           signature_.name,
           {.place = ir::place_of(signature_.where, {&inputs[i], 1}),
-           .hint = fmt::format("a.astype(DType::{})", to_string(inputs[i].dtype()))},
+           .hint = fmt::format("a.astype(DType::{}), or Options::allow_downcast",
+                               to_string(inputs[i].dtype()))},
           "argument {} is {}, got {}", i, inputs[i].label(), a.label());
     if (a.rank() != inputs[i].rank())
       support::fail<ShapeError>(signature_.name,

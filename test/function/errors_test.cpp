@@ -113,7 +113,7 @@ TEST_CASE_METHOD(Inputs, "a call needs an array of the right dtype and rank for 
           f({Array::zeros<double>({1, 784}), Array::zeros<int>({1})});
         }) == "f: argument 0 is x f32[?,?], got f64[1,784]\n"
               "  at errors_test.cpp:LINE; x from errors_test.cpp:LINE\n"
-              "  hint: a.astype(DType::f32)");
+              "  hint: a.astype(DType::f32), or Options::allow_downcast");
   CHECK(message_of<kt::ShapeError>([&] {
           f({Array::zeros<float>({784}), Array::zeros<int>({1})});
         }) == "f: argument 0 is x f32[?,?], got f32[784]\n"
