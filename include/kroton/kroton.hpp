@@ -5,6 +5,8 @@
 ///   namespace kt = kroton;
 #include <kroton/core.hpp>
 #include <kroton/eager_check.hpp>
+#include <kroton/custom.hpp>
 #include <kroton/jacobian.hpp>
 #include <kroton/ops.hpp>
+#include <kroton/sparse_jacobian.hpp>
 #include <kroton/substitute.hpp>

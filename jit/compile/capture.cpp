@@ -9,6 +9,7 @@
 
 #include "lib/ir/graph.hpp"
 #include "lib/ops/basic.hpp"
+#include "lib/ops/custom.hpp"
 #include "lib/support/flat_map.hpp"
 
 namespace kroton::jit {
@@ -184,6 +185,18 @@ bool add_steps(Signature& s, std::set<const ir::SharedState*>& updated) {
   return s.updates.size() > before;
 }
 
+/// Takes gradients of the user's own away, which no compiled function has.
+void drop_marks(Signature& s, std::vector<Update>& updates) {
+  std::vector<Expr> all = s.outputs;
+  for (const Update& u : updates)
+    if (u.second.node()) all.push_back(u.second);
+  if (all.size() != s.outputs.size() + updates.size()) return; // which is told later
+  all = ops::without_custom_gradients(all);
+  for (std::size_t i = 0; i < updates.size(); ++i) updates[i].second = all[s.outputs.size() + i];
+  all.resize(s.outputs.size());
+  s.outputs = std::move(all);
+}
+
 /// Puts what the givens say into outputs and new values.
 void put_givens(Signature& s, std::vector<Update>& updates, const Options& options) {
   std::vector<Expr> all = s.outputs;
@@ -206,6 +219,7 @@ Signature make_signature(std::vector<Expr> inputs, std::vector<Expr> outputs,
   for (const std::vector<Expr>* given : {&s.inputs, &s.outputs})
     for (const Expr& e : *given) detail::require_given(e, s.name.c_str(), where);
   if (!options.givens.empty()) put_givens(s, updates, options);
+  drop_marks(s, updates);
   std::set<const ir::SharedState*> updated;
   for (const Update& u : updates) {
     check_update(s, u);

@@ -2,6 +2,7 @@
 #include "lib/ops/arithmetic.hpp"
 #include "lib/ops/assemble.hpp"
 #include "lib/ops/basic.hpp"
+#include "lib/ops/custom.hpp"
 #include "lib/ops/indexing.hpp"
 #include "lib/ops/movement.hpp"
 #include "lib/ops/transcendental.hpp"
@@ -269,7 +270,8 @@ std::vector<Cotangent> pull_back(const Node& n, std::span<const Expr> outputs,
     const Expr& input = n.inputs[i];
     parts.push_back({.value = Expr(nullptr)});
     if (!made[i].node()) continue;
-    relocate(made[i], context);
+    // What a user's rule gives has places of its own.
+    if (n.op != &ops::custom_gradient) relocate(made[i], context);
     Cotangent part = taken_apart(made[i], n.where);
     const bool is_placed = !is_elementwise && part.support.node();
     if (is_elementwise) part = joined(std::move(part), c, n, i);

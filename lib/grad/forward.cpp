@@ -9,6 +9,7 @@
 #include "lib/grad/reverse.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/custom.hpp"
 #include "lib/ops/movement.hpp"
 #include "lib/ops/parts.hpp"
 #include "lib/ops/substitute.hpp"
@@ -117,6 +118,7 @@ private:
   /// Tangents of a node's results.
   std::vector<Cotangent> pushed(const Expr& e) const {
     const Node& n = *e.node();
+    if (ops::passes_tangents(n)) return {of(n.inputs[0], 0)};
     if (n.op->is(Kind::part)) return {of(n.inputs[0], ir::part_of(n))};
     if (n.type.is_array() && !is_float(n.type.dtype)) return {};
     std::vector<Cotangent> given;
@@ -152,6 +154,7 @@ private:
     };
     const bool is_view = (n.op->is(Kind::movement) || n.op->is(Kind::pad)) && n.inputs.size() == 1;
     if (n.op == &ops::stop_gradient) return {Expr()};
+    if (n.op == &ops::recompute) return {tangents[0].node() ? with(0) : Expr()};
     if (is_view || n.op == &ops::sum || n.op->is(Kind::gather)) return {with(0)};
     if (n.op->is(Kind::contraction) && n.inputs.size() == 2) {
       if (!tangents[0].node()) return {with(1)};

@@ -217,8 +217,11 @@ void check_row(const Op& op) {
     require_row(op.eval != nullptr, op, "has no evaluator");
     check_fold(op);
     break;
+  case Kind::movement: // what is behind its first input is no part of the value
+    require_row(!takes(op, 0), op, "moves nothing");
+    require_row(op.eval != nullptr, op, "has no evaluator");
+    break;
   case Kind::random:
-  case Kind::movement:
   case Kind::pad:
     require_row(takes(op, 1), op, "takes {} inputs instead of one", op.arity);
     require_row(op.eval != nullptr, op, "has no evaluator");

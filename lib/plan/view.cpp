@@ -4,6 +4,7 @@
 
 #include "lib/ir/dim_normal.hpp"
 #include "lib/ops/basic.hpp"
+#include "lib/ops/custom.hpp"
 #include "lib/ops/movement.hpp"
 
 namespace kroton::plan {
@@ -87,7 +88,8 @@ View resolve_view(const Graph& graph, NodeId operand, AxisMaps axes) {
       for (std::size_t i = 0; i < from.size(); ++i)
         if (out_of_in[i] >= 0) next[i] = axes[static_cast<std::size_t>(out_of_in[i])];
     } else {
-      KROTON_CHECK(n.op == &ops::stop_gradient, "no view is known of {}", n.op->name);
+      KROTON_CHECK(n.op == &ops::stop_gradient || n.op == &ops::recompute, "no view is known of {}",
+                   n.op->name);
       next = axes;
     }
     axes = std::move(next);
