@@ -8,6 +8,18 @@
 /// Element i of draw d in call s is a pure function of (seed, i, d, s): the stream is the same
 /// whatever the number of threads. The state is a shared variable that every function using the
 /// stream advances by itself after each call. No gradient flows into random numbers.
+///
+/// Parameters of distributions are numbers or expressions, which broadcast to the shape:
+///
+///   kt::Expr counts = rng.poisson(kt::exp(x), x.shape());
+///   kt::Expr noise = mean + spread * rng.student_t(4, x.shape());   // with gradients of mean,
+///   spread
+///
+/// Those of gamma, beta, Dirichlet, Poisson, binomial and multinomial distributions are checked in
+/// a call, which throws NumericError for one that is out of range; they are drawn by rejection,
+/// each number from a generator of its own, on CPUs alone. Their last bits follow the machine's C
+/// library, whose logarithms they take.
+#include <kroton/ops/basic.hpp>
 #include <kroton/shared.hpp>
 
 namespace kroton {
@@ -30,6 +42,45 @@ public:
   Expr bernoulli(double p, std::vector<Dim> shape, DType dtype = DType::bool_,
                  Location where = Location::current());
 
+  /// Exponential with mean `scale`: positive, f32 or f64.
+  Expr exponential(Operand scale, std::vector<Dim> shape, DType dtype = DType::f32);
+  /// Density exp(-abs(x)) / 2, as NumPy's with loc 0 and scale 1.
+  Expr laplace(std::vector<Dim> shape, DType dtype = DType::f32,
+               Location where = Location::current());
+  /// Density 1 / (pi (1 + x^2)).
+  Expr cauchy(std::vector<Dim> shape, DType dtype = DType::f32,
+              Location where = Location::current());
+  /// Student's t distribution (Bailey 1994); NaN unless the degrees of freedom are above 0.
+  Expr student_t(Operand degrees, std::vector<Dim> shape, DType dtype = DType::f32);
+  /// The gamma distribution with scale 1 (Marsaglia and Tsang 2000), for concentrations above 0.
+  Expr gamma(Operand concentration, std::vector<Dim> shape, DType dtype = DType::f32);
+  /// The beta distribution, from two gamma distributions.
+  Expr beta(Operand a, Operand b, std::vector<Dim> shape, DType dtype = DType::f32);
+  /// Points of a simplex, dtype[shape…, k], for concentrations [k] or broadcasting to that.
+  Expr dirichlet(Operand concentrations, std::vector<Dim> shape, DType dtype = DType::f32);
+  /// Points dtype[shape…, k] of a normal distribution with mean [k] and covariance [k,k], positive
+  /// definite: a call throws LinAlgError for another. Of the mean and the covariance, gradients.
+  Expr multivariate_normal(Operand mean, Operand covariance, std::vector<Dim> shape);
+
+  /// i64 from low to high - 1, as NumPy's Generator.integers; at most 2^53 of them.
+  Expr integers(Operand low, Operand high, std::vector<Dim> shape);
+  /// i64: the number of trials up to the first success, from 1 on; p in (0, 1].
+  Expr geometric(Operand p, std::vector<Dim> shape);
+  /// i64: how often what happens `rate` times on average does; 0 <= rate <= 9e18.
+  Expr poisson(Operand rate, std::vector<Dim> shape);
+  /// i64: the successes among `trials`, each with probability p.
+  Expr binomial(Operand trials, Operand p, std::vector<Dim> shape);
+  /// i64[shape…, k]: how many of `trials` fall into each of k categories with weights [k], which
+  /// need not add up to 1, or broadcasting to [shape…, k].
+  Expr multinomial(Operand trials, Operand weights, std::vector<Dim> shape);
+  /// i64: categories with weights along the last axis, [k] or broadcasting to [shape…, k], which
+  /// are not negative and need not add up to 1.
+  Expr categorical(Operand weights, std::vector<Dim> shape);
+
+  /// A stream that has nothing to do with this one, the same for the same seed and key: for parts
+  /// of a model that must not change when others draw more or less.
+  Random split(std::uint64_t key, Location where = Location::current()) const;
+
   /// The state, u64[2]: the seed and the number of calls so far. Setting it replays a stream:
   /// `kt::Shared state = rng.state(); state.set(saved);` for a `saved = rng.state().get()` of
   /// before.
@@ -37,6 +88,10 @@ public:
 
 private:
   Expr draw(std::vector<Dim> shape, DType dtype, Location where, bool is_for_logarithm = false);
+  /// f64 in (0, 1), both ends left out.
+  Expr inside(std::vector<Dim> shape, Location where);
+
+  std::uint64_t seed_;
 
   Shared state_;
   std::int64_t draws_ = 0;

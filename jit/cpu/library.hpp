@@ -60,5 +60,6 @@ std::span<const CpuFunction> scatter_functions();
 std::span<const CpuFunction> linear_algebra_functions();
 std::span<const CpuFunction> cumulative_functions();
 std::span<const CpuFunction> assemble_functions();
+std::span<const CpuFunction> variate_functions();
 
 } // namespace kroton::jit
