@@ -2,6 +2,7 @@
 
 #include "lib/ops/assemble.hpp"
 #include "lib/ops/indexing.hpp"
+#include "lib/ops/put.hpp"
 #include "lib/ops/reduction.hpp"
 
 namespace kroton::codegen {
@@ -12,6 +13,10 @@ constexpr CudaFunction functions[] = {
     {&ops::cumsum, render_cuda_cumsum},
     {&ops::index_add, render_cuda_scatter},
     {&ops::index_add_to, render_cuda_scatter},
+    {&ops::index_set, render_cuda_scatter},
+    {&ops::index_max, render_cuda_scatter},
+    {&ops::index_min, render_cuda_scatter},
+    {&ops::index_mul, render_cuda_scatter},
 };
 
 } // namespace

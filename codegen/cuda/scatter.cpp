@@ -1,4 +1,4 @@
-/// Scatter-adds as CUDA C++: out[positions…] += added, where out holds zeros. Arguments:
+/// Scatters as CUDA C++: out[positions…] += added, where out holds zeros. Arguments:
 ///   pointers  out, added, each of positions; then scratch, if `scratch_bytes` is not 0
 ///   i64       count (of positions, one after the other), width (elements that each moves),
 ///             then for each positions array the size of the axis of `out` that it indexes
@@ -6,7 +6,7 @@
 ///
 /// Of index_add_to, out is a base with scale times what is added: base and scale are pointers
 /// behind out, out and base the same where out takes the base's place, and there is no failure
-/// record.
+/// record. index_set and kin have a base, no scale, and put elements instead of adding them.
 ///
 /// In order, each element of out is added up by one thread, in the order of the positions. Few
 /// positions are looked through by every block, for those of its rows. Of many, lists are made
@@ -21,7 +21,10 @@
 #include "codegen/cuda/library.hpp"
 #include "codegen/cuda/pattern.hpp"
 #include "codegen/loop/expression.hpp"
+#include "lib/ops/arithmetic.hpp"
+#include "lib/ops/basic.hpp"
 #include "lib/ops/indexing.hpp"
+#include "lib/ops/put.hpp"
 
 namespace kroton::codegen {
 namespace dims = ir::dims;
@@ -117,7 +120,7 @@ KROTON_INLINE void add_listed(global<{T}> out, global<const {T}> added, i64 widt
         row = to[f];
         sum = {load};
       }
-      sum = ({S})(sum + {factor}added[from[f] * width + x]);
+      sum = ({S})({combined});
     }
     if (row >= 0) {store};
   }
@@ -274,15 +277,19 @@ class Scatter {
 public:
   Scatter(const plan::Plan& plan, const plan::LibraryStep& step)
       : step_(step), dtype_(dtype_of(plan, step.results[0])),
-        has_base_(step.op == &ops::index_add_to), axes_(step.operands.size() - (has_base_ ? 3 : 1)),
-        count_(step.numbers[0]),
-        is_atomic_(has_atomic_addition(dtype_) && (!step.is_ordered || !is_float(dtype_))) {
+        adds_(step.op == &ops::index_add || step.op == &ops::index_add_to),
+        has_base_(step.op != &ops::index_add), has_scale_(step.op == &ops::index_add_to),
+        axes_(step.operands.size() - (has_scale_  ? 3
+                                      : has_base_ ? 2
+                                                  : 1)),
+        count_(step.numbers[0]), is_atomic_(adds_ && has_atomic_addition(dtype_) &&
+                                            (!step.is_ordered || !is_float(dtype_))) {
     for (const plan::CallArray& p : std::span(step.operands).last(axes_))
       positions_.push_back(dtype_of(plan, p));
     const std::span<const Dim> shape = step.results[0].shape;
     rows_ = dims::product(shape.first(axes_));
     width_ = dims::product(shape.subspan(axes_));
-    is_wide_ = dtype_ == DType::f32 && !is_atomic_;
+    is_wide_ = adds_ && dtype_ == DType::f32 && !is_atomic_;
     has_rest_ = is_wide_ && !rest_bytes().is(0);
   }
 
@@ -351,12 +358,27 @@ private:
                        has_base_ ? "" : ", failure");
   }
   std::string parameters() const {
-    const std::string of_base =
-        has_base_ ? fmt::format("global<const {0}> base, global<const {0}> scale, ", type()) : "";
+    std::string of_base;
+    if (has_base_) of_base += fmt::format("global<const {}> base, ", type());
+    if (has_scale_) of_base += fmt::format("global<const {}> scale, ", type());
     return fmt::format(
         "global<{0}> out, {1}global<const {0}> added, {2}, {3}i64 count, i64 width{4}{5}", type(),
         of_base, positions(), has_lists() || has_rest_ ? "global<char> scratch, " : "", sizes(),
         failure());
+  }
+
+  /// What an element that was `sum` becomes.
+  std::string combined() const {
+    const std::string_view added = "added[from[f] * width + x]";
+    if (adds_) return fmt::format("sum + {}{}", has_scale_ ? "factor * " : "", added);
+    const ir::Op* op = step_.op == &ops::index_max   ? &ops::maximum
+                       : step_.op == &ops::index_min ? &ops::minimum
+                       : step_.op == &ops::index_mul ? &ops::mul
+                                                     : nullptr; // set
+    if (op == nullptr) return std::string(added);
+    return with_values(
+        op->spelled(dtype_, dtype_).text,
+        {{"{t}", std::string(to_string(dtype_))}, {"{0}", "sum"}, {"{1}", std::string(added)}});
   }
 
   /// The number of rows, of the sizes that a kernel takes.
@@ -376,10 +398,10 @@ private:
         pattern,
         {{"{parameters}", parameters()},
          {"{failure}", failure()},
-         {"{factor_parameter}", has_base_ ? ", {S} factor" : ""},
-         {"{factor}", has_base_ ? "factor * " : ""},
-         {"{scale}", has_base_ ? ", ({S})scale[0]" : ""},
-         {"{times}", has_base_ ? "scale[0] * " : ""},
+         {"{combined}", combined()},
+         {"{factor_parameter}", has_scale_ ? ", {S} factor" : ""},
+         {"{scale}", has_scale_ ? ", ({S})scale[0]" : ""},
+         {"{times}", has_scale_ ? "scale[0] * " : ""},
          {"{rows}", rows()},
          {"{rest_parameter}", has_rest_ ? ", Rest& rest" : ""},
          {"{rest}", has_rest_ ? ", rest" : ""},
@@ -466,8 +488,9 @@ private:
   CudaText finished(std::string body, std::vector<Launch> launches) const {
     if (has_base_) body = with_base(std::move(body), launches);
     CudaText text = with_prelude(
-        fmt::format("// scatter-add of {} at {} positions each{}{}\n", to_string(dtype_), axes_,
-                    has_base_ ? ", scaled, to a base" : "", is_atomic_ ? ", in any order" : ""),
+        fmt::format("// {} of {} at {} positions each{}{}\n",
+                    adds_ ? "scatter-add" : step_.op->name, to_string(dtype_), axes_,
+                    has_scale_ ? ", scaled, to a base" : "", is_atomic_ ? ", in any order" : ""),
         std::move(body));
     text.launches = std::move(launches);
     text.scratch_bytes = scratch_bytes();
@@ -495,7 +518,7 @@ private:
       body += filled(copying);
       launches.insert(launches.begin(), over_all("copy_base", 0));
     }
-    if (is_float(dtype_)) {
+    if (has_scale_ && is_float(dtype_)) {
       body += filled(spoiling);
       launches.push_back(over_all("add_nothing", launches.back().stage + 1));
     }
@@ -504,7 +527,9 @@ private:
 
   const plan::LibraryStep& step_;
   DType dtype_;
-  bool has_base_; ///< index_add_to
+  bool adds_;      ///< index_add and index_add_to
+  bool has_base_;  ///< all but index_add
+  bool has_scale_; ///< index_add_to
   std::size_t axes_;
   std::vector<DType> positions_; ///< dtypes of the arrays
   Dim count_, rows_{1}, width_{1};

@@ -10,6 +10,7 @@
 #include <kroton/ops/linear_algebra.hpp>
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/parts.hpp>
+#include <kroton/ops/put.hpp>
 #include <kroton/ops/reduction.hpp>
 #include <kroton/ops/scatter.hpp>
 #include <kroton/ops/special.hpp>

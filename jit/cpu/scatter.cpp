@@ -1,6 +1,6 @@
-/// Scatter-adds on the CPU: rows are added to those rows of an array that positions say.
+/// Scatters on the CPU: rows are added to those rows of an array that positions say, or put there.
 ///
-/// Each row of the result is added up by one thread, in the order of the positions, so threads
+/// Each row of the result is written by one thread, in the order of the positions, so threads
 /// change no bit of it: they share the rows, and each looks through all positions for its own.
 #include <algorithm>
 #include <atomic>
@@ -13,6 +13,7 @@
 
 #include "jit/cpu/library.hpp"
 #include "lib/ops/indexing.hpp"
+#include "lib/ops/put.hpp"
 #include "lib/support/flat_map.hpp"
 #include "lib/support/visit_dtype.hpp"
 
@@ -476,8 +477,55 @@ void index_add_to(CpuCall& c) {
   }
 }
 
+// ---- index_set and kin
+
+enum class Put : std::uint8_t { set, multiply, maximum, minimum };
+
+/// What an element becomes at which `v` is put; see lib/ops/put.cpp.
+template <Put how, class T> T put(T at, T v) {
+  if constexpr (how == Put::set) {
+    return v;
+  } else if constexpr (how == Put::multiply) {
+    return product_of<T>(at, v);
+  } else {
+    constexpr bool is_largest = how == Put::maximum;
+    if constexpr (std::is_floating_point_v<T>) {
+      if (at != at || v != v) return at != at ? at : v;
+      if (at == v) return std::signbit(at) == is_largest ? v : at;
+    }
+    return (is_largest ? v > at : v < at) ? v : at;
+  }
+}
+
+/// Operands: the base, whose place the result may take, what is put, and the position arrays, which
+/// are in range.
+template <Put how> void index_put(CpuCall& c) {
+  copy_unless_in_place(c);
+  const Scatter s(c.numbers, c.operands.subspan(2));
+  try {
+    support::visit_dtype(c.results[0].dtype, [&]<class T>(std::type_identity<T>) {
+      T* const to = reinterpret_cast<T*>(c.results[0].data);
+      const T* const from = reinterpret_cast<const T*>(c.operands[1].data);
+      if constexpr (how != Put::multiply || !std::is_same_v<T, bool>)
+        s.share_rows(c, sizeof(T), [&](std::int64_t first, std::int64_t last) {
+          s.for_each(first, last, [to, from, width = s.width](std::int64_t row, std::int64_t i) {
+            T* const __restrict at = to + row * width;
+            const T* const __restrict v = from + i * width;
+            for (std::int64_t j = 0; j < width; ++j) at[j] = put<how, T>(at[j], v[j]);
+          });
+        });
+    });
+  } catch (const OutOfRange& e) {
+    c.failure = e.failure;
+  }
+}
+
 constexpr CpuFunction functions[] = {{&ops::index_add, index_add_workspace, index_add},
-                                     {&ops::index_add_to, index_add_to_workspace, index_add_to}};
+                                     {&ops::index_add_to, index_add_to_workspace, index_add_to},
+                                     {&ops::index_set, nullptr, index_put<Put::set>},
+                                     {&ops::index_max, nullptr, index_put<Put::maximum>},
+                                     {&ops::index_min, nullptr, index_put<Put::minimum>},
+                                     {&ops::index_mul, nullptr, index_put<Put::multiply>}};
 
 } // namespace
 

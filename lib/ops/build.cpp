@@ -73,6 +73,18 @@ Expr elementwise(const Op& op, std::initializer_list<const Operand*> operands) {
   return ir::make(op, std::move(exprs), {}, at);
 }
 
+Expr written_as(std::string_view op, const Operand& value, const Expr& to, DType dtype) {
+  if (value.is_literal() ? promote_weak(value.literal.kind, dtype) == dtype
+                         : promote(value.expr.dtype(), dtype) == dtype)
+    return value.is_literal() ? to_expr(value, dtype) : cast_to(value.expr, dtype, value.where);
+  const Expr both[] = {to, to_expr(value)};
+  support::fail<TypeError>(
+      op,
+      {.place = ir::place_of(value.where, both),
+       .hint = fmt::format("cast(v, DType::{}) says that digits may be lost", to_string(dtype))},
+      "{} cannot be written into {}", both[1].label(), to.label());
+}
+
 namespace {
 
 /// Whether an array of shape `from` is broadcast to the very dims of `to`.

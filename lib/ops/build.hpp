@@ -50,6 +50,11 @@ Expr dim_expr(const Dim& d, Location where);
 /// The size that a scalar expression gives, 0 where it is negative. Throws UnsupportedError, as
 /// `op`, for one that is not made of sizes, numbers and integer scalar inputs.
 Dim size_of(std::string_view op, const Expr& e, Location where);
+/// The same, which may be negative.
+Dim signed_size_of(std::string_view op, const Expr& e, Location where);
+/// `value` as it is written into an array of `dtype`: a literal adapts, another dtype is converted
+/// where `dtype` is what both promote to. Throws TypeError, as `op`, where it is not.
+Expr written_as(std::string_view op, const Operand& value, const Expr& to, DType dtype);
 
 /// The shape of a broadcast result; requires dims that are not 1 to be equal.
 ir::DimList broadcast_shapes(ir::InferContext& context);

@@ -1,8 +1,10 @@
 /// Gather, and what is composed of it.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
+#include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/indexing.hpp>
 
 #include "lib/ops/arithmetic.hpp"
@@ -12,6 +14,7 @@
 #include "lib/ops/indexing.hpp"
 #include "lib/ops/params.hpp"
 #include "lib/ops/positions.hpp"
+#include "lib/ops/selection.hpp"
 #include "lib/support/error.hpp"
 #include "lib/support/number_text.hpp"
 
@@ -184,9 +187,54 @@ Expr one_hot(Operand labels, Dim classes, DType dtype) {
 
 namespace {
 
-/// The position from the front that an item names along an axis of `n` elements, if it is a number
-/// and there is such a position.
-std::optional<std::int64_t> known_position(const IndexItem& item, const Dim& n) {
+/// Takes the axes away whose position is a number, as slices, which nothing has to look up: what is
+/// left of `e`, for which `items` are then the items. Where arrays say positions, numbers have a
+/// say in where those arrays' axes go, and stay.
+Expr without_known_positions(const Expr& e, std::vector<IndexItem>& items, Location where) {
+  const auto is_array = [](const IndexItem& item) {
+    const Expr* p = std::get_if<Expr>(&item.item);
+    return p && p->rank() > 0;
+  };
+  if (std::ranges::any_of(items, is_array)) return e;
+  std::vector<Range> ranges;
+  std::vector<IndexItem> left;
+  std::vector<bool> is_kept(static_cast<std::size_t>(e.rank()), true);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const Range* range = std::get_if<Range>(&items[i].item);
+    const auto p = ops::known_position(items[i], e.shape()[i]);
+    ranges.push_back(range ? *range : p ? Range{*p, *p + 1} : Range{});
+    is_kept[i] = !p;
+    if (!p) left.push_back(range ? IndexItem(Range{}) : items[i]);
+  }
+  if (left.size() == items.size()) return e;
+  const Expr taken = slice({e, where}, std::move(ranges));
+  std::vector<Dim> shape;
+  for (std::size_t i = 0; i < is_kept.size(); ++i)
+    if (is_kept[i]) shape.push_back(taken.shape()[i]);
+  items = std::move(left);
+  return ir::make(ops::reshape, {taken}, ops::ShapeParams{std::move(shape)}, where);
+}
+
+/// Makes each newaxis a range over an axis of size 1 that `e` then has.
+Expr with_new_axes(const Expr& e, std::vector<IndexItem>& items, Location where) {
+  std::vector<Dim> shape;
+  auto next = e.shape().begin();
+  bool has_new = false;
+  for (IndexItem& item : items) {
+    if (!std::holds_alternative<NewAxis>(item.item)) {
+      shape.push_back(*next++);
+      continue;
+    }
+    has_new = true;
+    shape.emplace_back(1);
+    item.item = Range{};
+  }
+  return has_new ? ir::make(ops::reshape, {e}, ops::ShapeParams{std::move(shape)}, where) : e;
+}
+
+} // namespace
+
+std::optional<std::int64_t> ops::known_position(const IndexItem& item, const Dim& n) {
   if (!n.is_static()) return std::nullopt;
   ir::Wide p = 0;
   if (const Expr* e = std::get_if<Expr>(&item.item)) {
@@ -202,62 +250,75 @@ std::optional<std::int64_t> known_position(const IndexItem& item, const Dim& n) 
   return static_cast<std::int64_t>(p < 0 ? p + size : p);
 }
 
-/// Takes the axes away whose position is a number, as slices, which nothing has to look up: what is
-/// left of `e`, for which `items` are then the items. Where arrays say positions, numbers have a
-/// say in where those arrays' axes go, and stay.
-Expr without_known_positions(const Expr& e, std::vector<IndexItem>& items, Location where) {
-  const auto is_array = [](const IndexItem& item) {
-    const Expr* p = std::get_if<Expr>(&item.item);
-    return p && p->rank() > 0;
+std::vector<IndexItem> ops::item_for_each_axis(std::string_view op, const Expr& e,
+                                               std::vector<IndexItem> items, Location where) {
+  const auto fail = [&](std::string hint, std::string got) {
+    support::fail<ShapeError>(op, {.place = ir::place_of(where, {&e, 1}), .hint = std::move(hint)},
+                              "{} for {}", got, e.label());
   };
-  if (std::ranges::any_of(items, is_array)) return e;
-  std::vector<Range> ranges;
-  std::vector<IndexItem> left;
-  std::vector<bool> is_kept(static_cast<std::size_t>(e.rank()), true);
+  const auto is_mask = [](const IndexItem& item) {
+    const Expr* p = std::get_if<Expr>(&item.item);
+    return p && is_bool(p->dtype());
+  };
+  std::size_t axes = 0, left_out = items.size(), ellipses = 0;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    const Range* range = std::get_if<Range>(&items[i].item);
-    const auto p = known_position(items[i], e.shape()[i]);
-    ranges.push_back(range ? *range : p ? Range{*p, *p + 1} : Range{});
-    is_kept[i] = !p;
-    if (!p) left.push_back(range ? IndexItem(Range{}) : items[i]);
+    if (std::holds_alternative<Ellipsis>(items[i].item)) {
+      left_out = i;
+      ++ellipses;
+    } else if (is_mask(items[i])) {
+      axes += static_cast<std::size_t>(std::get<Expr>(items[i].item).rank());
+    } else if (!std::holds_alternative<NewAxis>(items[i].item)) {
+      ++axes;
+    }
   }
-  if (left.size() == items.size()) return e;
-  const Expr taken = slice({e, where}, std::move(ranges));
-  std::vector<Dim> shape;
-  for (std::size_t i = 0; i < is_kept.size(); ++i)
-    if (is_kept[i]) shape.push_back(taken.shape()[i]);
-  items = std::move(left);
-  return ir::make(ops::reshape, {taken}, ops::ShapeParams{std::move(shape)}, where);
+  const auto rank = static_cast<std::size_t>(e.rank());
+  if (ellipses > 1) fail("one ellipsis stands for all axes that are left", "two ellipses");
+  if (axes > rank)
+    fail("give at most one item for each axis", fmt::format("items for {} axes", axes));
+  const auto at = items.begin() + static_cast<std::ptrdiff_t>(left_out);
+  const auto behind = ellipses == 0 ? at : items.erase(at);
+  items.insert(behind, rank - axes, IndexItem(Range{}, IndexItem::Here(where)));
+  return items;
 }
 
-} // namespace
+std::size_t ops::axis_of_positions(const std::vector<bool>& is_indexed) {
+  const auto first = std::ranges::find(is_indexed, true);
+  const auto end = std::find(is_indexed.rbegin(), is_indexed.rend(), true).base();
+  const bool are_neighbours = std::find(first, end, false) == end;
+  return are_neighbours ? static_cast<std::size_t>(first - is_indexed.begin()) : 0;
+}
 
-Expr index(Operand a, std::vector<IndexItem> items, Location where) {
+Expr index(Operand a, std::vector<IndexItem> given, Location where) {
   Expr e = ops::to_expr(a);
-  if (static_cast<int>(items.size()) > e.rank())
-    support::fail<ShapeError>(
-        "index",
-        {.place = ir::place_of(where, {&e, 1}), .hint = "give at most one item for each axis"},
-        "{} items for {}", items.size(), e.label());
+  std::vector<IndexItem> items = ops::item_for_each_axis("index", e, std::move(given), where);
+  for (const IndexItem& item : items)
+    if (const Expr* p = std::get_if<Expr>(&item.item); p && is_bool(p->dtype()))
+      support::fail<UnsupportedError>(
+          "index",
+          {.place = ir::place_of(where, {p, 1}),
+           .hint = "where(mask, a, 0) keeps the shape, and set_at(a, {mask}, v) writes where it "
+                   "holds"},
+          "the size of what the mask {} selects depends on its values", p->label());
+  e = with_new_axes(e, items, where);
   e = without_known_positions(e, items, where);
   std::vector<Range> ranges;
   std::vector<Expr> positions;
   std::vector<std::int64_t> indexed, kept;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(e.rank()); ++i) {
-    const IndexItem item = i < items.size() ? items[i] : IndexItem(Range{});
-    if (const Range* r = std::get_if<Range>(&item.item)) {
-      ranges.push_back(*r);
-      kept.push_back(static_cast<std::int64_t>(i));
-      continue;
-    }
-    ranges.push_back({});
-    indexed.push_back(static_cast<std::int64_t>(i));
+  std::vector<bool> is_indexed;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const IndexItem& item = items[i];
+    const Range* r = std::get_if<Range>(&item.item);
+    is_indexed.push_back(r == nullptr);
+    ranges.push_back(r ? *r : Range{});
+    (r ? kept : indexed).push_back(static_cast<std::int64_t>(i));
+    if (r) continue;
     const Expr* p = std::get_if<Expr>(&item.item);
     positions.push_back(
         p ? *p : ops::integer_constant(DType::i64, std::get<std::int64_t>(item.item), where));
   }
-  const bool has_ranges =
-      std::ranges::any_of(ranges, [](const Range& r) { return r.start || r.stop || r.step != 1; });
+  const bool has_ranges = std::ranges::any_of(ranges, [](const Range& r) {
+    return r.start.is_given() || r.stop.is_given() || r.step != 1;
+  });
   if (has_ranges) e = slice({e, where}, ranges);
   if (positions.empty()) return e;
   std::vector<int> order(indexed.begin(), indexed.end());
@@ -273,17 +334,90 @@ Expr index(Operand a, std::vector<IndexItem> items, Location where) {
           {positions[k].shape()[0], e.shape()[k], "positions that cover their axis", true});
   inputs.insert(inputs.begin(), e);
   Expr result = ir::make(ops::gather, std::move(inputs), {}, where, std::move(assumed));
-  // NumPy puts the positions' axes where the indexed axes stood if those were neighbours, else
-  // first.
-  const bool are_neighbours =
-      indexed.back() - indexed.front() + 1 == static_cast<std::int64_t>(indexed.size());
-  const int before = static_cast<int>(indexed.front());
-  if (!are_neighbours || before == 0 || position_rank == 0) return result;
+  const int before = static_cast<int>(ops::axis_of_positions(is_indexed));
+  if (before == 0 || position_rank == 0) return result;
   std::vector<int> back;
   for (int i = 0; i < before; ++i) back.push_back(position_rank + i);
   for (int i = 0; i < position_rank; ++i) back.push_back(i);
   for (int i = position_rank + before; i < result.rank(); ++i) back.push_back(i);
   return transpose({result, where}, back);
+}
+
+namespace {
+
+/// Positions of an axis of `n` elements, each brought to one that there is.
+Expr within(const Expr& positions, const Dim& n, Bounds mode, std::string_view op, Location where) {
+  if (!is_integer(positions.dtype()))
+    support::fail<TypeError>(
+        op, {.place = ir::place_of(where, {&positions, 1}), .hint = "cast(p, DType::i64)"},
+        "positions must be integers, got {}", positions.label());
+  if (mode == Bounds::raise) return positions;
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  const Operand size(ops::dim_expr(n, where), where);
+  if (mode == Bounds::clip) {
+    Expr p =
+        positions.dtype() == DType::u64 ? minimum({positions, where}, {most, where}) : positions;
+    p = ops::cast_to(p, DType::i64, where);
+    return maximum({minimum({p, where}, size - Operand(1, where)), where}, {0, where});
+  }
+  if (positions.dtype() != DType::u64)
+    return mod({ops::cast_to(positions, DType::i64, where), where}, size);
+  return ops::cast_to(mod({positions, where}, {ops::cast_to(size.expr, DType::u64, where), where}),
+                      DType::i64, where);
+}
+
+} // namespace
+
+Expr take(Operand a, Operand positions, int axis, Bounds mode) {
+  const Location where = positions.where;
+  const Expr e = ops::to_expr(a), p = ops::to_expr(positions);
+  const auto at = static_cast<std::size_t>(ops::normalize_axes("take", axis, e, where)[0]);
+  std::vector<IndexItem> items(at, IndexItem(Range{}, IndexItem::Here(where)));
+  items.emplace_back(within(p, e.shape()[at], mode, "take", where), IndexItem::Here(where));
+  return index({e, where}, std::move(items), where);
+}
+
+Expr take(Operand a, Operand positions, Bounds mode) {
+  const Expr e = ops::to_expr(a);
+  return take(reshape({e, a.where}, {-1}), std::move(positions), 0, mode);
+}
+
+std::vector<IndexItem> ops::items_along(std::string_view op, const Expr& a, const Expr& positions,
+                                        int axis, Bounds mode, Location where) {
+  const auto at = static_cast<std::size_t>(ops::normalize_axes(op, axis, a, where)[0]);
+  const auto rank = static_cast<std::size_t>(a.rank());
+  if (positions.rank() != a.rank()) {
+    const Expr both[] = {positions, a};
+    support::fail<ShapeError>(
+        op,
+        {.place = ir::place_of(where, both),
+         .hint = "positions have a's axes; expand_dims inserts one of size 1"},
+        "{} for {}", positions.label(), a.label());
+  }
+  std::vector<IndexItem> items;
+  for (std::size_t i = 0; i < rank; ++i) {
+    if (i == at) {
+      items.emplace_back(within(positions, a.shape()[at], mode, op, where), IndexItem::Here(where));
+      continue;
+    }
+    // Where a has one row for many, that one is read again and again.
+    if (a.shape()[i].is(1)) {
+      items.emplace_back(integer_constant(DType::i64, 0, where), IndexItem::Here(where));
+      continue;
+    }
+    std::vector<Dim> shape(rank, Dim(1));
+    shape[i] = a.shape()[i];
+    const Expr own = ir::make(ops::iota, {}, ops::SizeParams{shape[i]}, where);
+    items.emplace_back(ir::make(ops::reshape, {own}, ops::ShapeParams{std::move(shape)}, where),
+                       IndexItem::Here(where));
+  }
+  return items;
+}
+
+Expr take_along_axis(Operand a, Operand positions, int axis, Bounds mode) {
+  const Location where = positions.where;
+  const Expr e = ops::to_expr(a), p = ops::to_expr(positions);
+  return index({e, where}, ops::items_along("take_along_axis", e, p, axis, mode, where), where);
 }
 
 Expr Expr::operator[](const IndexItem& item) const {

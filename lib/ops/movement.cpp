@@ -420,23 +420,42 @@ Dim clamp_one_past(std::int64_t p, const Dim& size) {
   return dims::max(dims::sub(size, Dim(-(p + 1))), Dim(0));
 }
 
-/// One axis of a slice.
-struct AxisSlice {
-  Dim start{0}, length{0};
-  std::int64_t step = 1;
-};
+/// A position of a slice that a size says, counted from the front where it is negative, then moved
+/// by `by`, clamped into [0, size].
+Dim clamp_size(const Dim& position, const Dim& size, std::int64_t by) {
+  const auto least = dims::lower_bound(position);
+  Dim at = dims::min(position, size); // first, so that nothing exceeds an int64
+  if (!least || *least < 0) {
+    at = dims::max(at, dims::sub(Dim(0), dims::add(size, Dim(1))));
+    // 1 where it is negative, else 0.
+    const Dim is_negative = dims::min(Dim(1), dims::max(dims::sub(Dim(0), at), Dim(0)));
+    at = dims::add(at, dims::mul(size, is_negative));
+  }
+  return dims::min(dims::max(dims::add(at, Dim(by)), Dim(0)), size);
+}
 
-AxisSlice axis_slice(const Range& r, const Dim& n) {
+Dim clamped(const Bound& b, const Dim& size, Location where) {
+  return b.number ? clamp_position(*b.number, size)
+                  : clamp_size(ops::signed_size_of("slice", b.size, where), size, 0);
+}
+Dim clamped_one_past(const Bound& b, const Dim& size, Location where) {
+  return b.number ? clamp_one_past(*b.number, size)
+                  : clamp_size(ops::signed_size_of("slice", b.size, where), size, 1);
+}
+
+} // namespace
+
+ops::AxisSlice ops::axis_slice(const Range& r, const Dim& n, Location where) {
   AxisSlice s{.step = r.step};
   Dim span(0); // from the first position to the end
   if (r.step > 0) {
-    s.start = r.start ? clamp_position(*r.start, n) : Dim(0);
-    const Dim stop = r.stop ? clamp_position(*r.stop, n) : n;
+    s.start = r.start.is_given() ? clamped(r.start, n, where) : Dim(0);
+    const Dim stop = r.stop.is_given() ? clamped(r.stop, n, where) : n;
     span = dims::max(dims::sub(stop, s.start), Dim(0));
   } else {
     // From one past `start` (missing: n) down to one past `stop` (missing: 0).
-    const Dim from = r.start ? clamp_one_past(*r.start, n) : n;
-    const Dim to = r.stop ? clamp_one_past(*r.stop, n) : Dim(0);
+    const Dim from = r.start.is_given() ? clamped_one_past(r.start, n, where) : n;
+    const Dim to = r.stop.is_given() ? clamped_one_past(r.stop, n, where) : Dim(0);
     span = dims::max(dims::sub(from, to), Dim(0));
     s.start = dims::max(dims::sub(from, Dim(1)), Dim(0));
   }
@@ -456,8 +475,10 @@ AxisSlice axis_slice(const Range& r, const Dim& n) {
   return s;
 }
 
+namespace {
+
 /// The elements of `e` that `s` names along an axis, each looked up by its position.
-Expr gathered(const Expr& e, std::size_t axis, const AxisSlice& s, Location where) {
+Expr gathered(const Expr& e, std::size_t axis, const ops::AxisSlice& s, Location where) {
   const Expr i = ir::make(ops::iota, {}, ops::SizeParams{s.length}, where);
   const Expr moved = Operand(i, where) * Operand(s.step, where);
   std::vector<IndexItem> items(axis, Range{});
@@ -484,7 +505,7 @@ Expr slice(Operand a, std::vector<Range> ranges) {
                                 {.place = ir::place_of(a.where, {&e, 1}),
                                  .hint = "use a step of 1, or -1 to go backwards"},
                                 "the step of axis {} is 0", i);
-    AxisSlice s = axis_slice(r, whole[i]);
+    ops::AxisSlice s = ops::axis_slice(r, whole[i], a.where);
     if (magnitude(s.step) > longest_step && !whole[i].is_static()) {
       e = gathered(e, i, s, a.where);
       s = {.start = Dim(0), .length = e.shape()[i], .step = 1};

@@ -40,6 +40,10 @@ std::optional<Dim> dim_of(const Expr& e) {
 } // namespace
 
 Dim size_of(std::string_view op, const Expr& e, Location where) {
+  return ir::dims::max(signed_size_of(op, e, where), Dim(0));
+}
+
+Dim signed_size_of(std::string_view op, const Expr& e, Location where) {
   detail::require_given(e, std::string(op).c_str(), where);
   const auto d = ir::with_place(op, where, {&e, 1}, [&] { return dim_of(e); });
   if (!d)
@@ -48,7 +52,7 @@ Dim size_of(std::string_view op, const Expr& e, Location where) {
         {.place = ir::place_of(where, {&e, 1}),
          .hint = "use x.dim(axis), a number, or an integer scalar input, and + - * of them"},
         "a size must be known before anything is computed, got {}", e.label());
-  return ir::dims::max(*d, Dim(0));
+  return *d;
 }
 
 Expr dim_expr(const Dim& d, Location where) {

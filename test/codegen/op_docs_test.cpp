@@ -162,6 +162,7 @@ std::vector<Family> families() {
           {"linear_algebra", "Linear algebra", linear_algebra_rows()},
           {"indexing", "Indexing", indexing_rows()},
           {"scatter", "Adding at positions", scatter_rows()},
+          {"put", "Writing at positions", put_rows()},
           {"assemble", "Arrays of parts", assemble_rows()},
           {"parts", "Several results", parts_rows()},
           {"random", "Random numbers", random_rows()},
@@ -192,7 +193,7 @@ std::string ops_page(std::vector<std::string>& missing) {
   std::vector<Function> declared;
   for (const char* header :
        {"basic", "arithmetic", "transcendental", "activation", "special", "reduction", "movement",
-        "contraction", "indexing", "scatter", "linear_algebra", "parts"})
+        "contraction", "indexing", "scatter", "put", "linear_algebra", "parts"})
     for (Function& f :
          functions_of(read_file(root / "include/kroton/ops" / (std::string(header) + ".hpp"))))
       declared.push_back(std::move(f));

@@ -128,10 +128,30 @@ Expr broadcast_to(Operand a, std::vector<Dim> shape);
 /// Inserts an axis of size 1 before each of `axes` of the result.
 Expr expand_dims(Operand a, Axes axes);
 
+/// Where a range begins or ends: a number, or a size that is known before anything is computed: a
+/// Dim, `x.dim(0)`, an integer scalar input, sums, differences, products and `floor_div` of those.
+/// Negative ones count from the end. None at all means "to the end".
+struct Bound {
+  Bound() = default;
+  Bound(std::nullopt_t) {}                                          // NOLINT
+  Bound(std::optional<std::int64_t> position) : number(position) {} // NOLINT
+  template <std::integral T>
+  requires(!std::same_as<T, bool>) Bound(T position) // NOLINT
+      : number(static_cast<std::int64_t>(position)) {}
+  Bound(const Dim& position, Location where = Location::current()) // NOLINT
+      : size(Operand(position, where).expr) {}
+  Bound(const Expr& position, Location where = Location::current()) : size(position) { // NOLINT
+    detail::require_given(position, "slice", where);
+  }
+  bool is_given() const { return number || size.node() != nullptr; }
+
+  std::optional<std::int64_t> number = {};
+  Expr size = {}; ///< where there is no number
+};
 /// start:stop:step of one axis, as Python slices: negative positions count from the end,
 /// out-of-range ones are clamped, missing ones mean "to the end".
 struct Range {
-  std::optional<std::int64_t> start = {}, stop = {};
+  Bound start = {}, stop = {};
   std::int64_t step = 1;
 };
 /// `slice(x, {{1, {}}, {{}, {}, -1}})` is x[1:, ::-1]; axes not named are kept whole.
@@ -144,8 +164,14 @@ Expr dot(Operand a, Operand b);
 
 /// @name Indexing
 /// @{
-/// One item of an index: an integer expression or number, a dim, or a Range, which `{}` and
-/// `{start, stop}` are too.
+/// An axis of size 1 where it stands among the items of an index: `x[{newaxis, i}]`.
+inline constexpr struct NewAxis {
+} newaxis;
+/// Ranges over all axes that no item of an index is for: `x[{ellipsis, 0}]`.
+inline constexpr struct Ellipsis {
+} ellipsis;
+/// One item of an index: an integer expression or number, a dim, a Range, which `{}` and
+/// `{start, stop}` are too, newaxis, or ellipsis.
 struct IndexItem {
   /// No braces stand for it, so that `{1, {}}` is a range and nothing else.
   struct Here {
@@ -153,7 +179,7 @@ struct IndexItem {
     Location where;
   };
   IndexItem(Range range = {}, Here at = Here(Location::current())) // NOLINT
-      : item(range), where(at.where) {}
+      : item(std::move(range)), where(at.where) {}
   IndexItem(const Expr& position, Here at = Here(Location::current())) // NOLINT
       : item(position), where(at.where) {
     detail::require_given(position, "index", where);
@@ -164,16 +190,22 @@ struct IndexItem {
   requires(!std::same_as<T, bool>)
       IndexItem(T position, Here at = Here(Location::current())) // NOLINT
       : item(static_cast<std::int64_t>(position)), where(at.where) {}
-  IndexItem(std::optional<std::int64_t> start, std::optional<std::int64_t> stop,
-            std::int64_t step = 1, Here at = Here(Location::current()))
-      : item(Range{start, stop, step}), where(at.where) {}
+  IndexItem(Bound start, Bound stop, std::int64_t step = 1, Here at = Here(Location::current()))
+      : item(Range{std::move(start), std::move(stop), step}), where(at.where) {}
+  IndexItem(NewAxis, Here at = Here(Location::current())) // NOLINT
+      : item(NewAxis{}), where(at.where) {}
+  IndexItem(Ellipsis, Here at = Here(Location::current())) // NOLINT
+      : item(Ellipsis{}), where(at.where) {}
 
-  std::variant<Range, Expr, std::int64_t> item;
+  std::variant<Range, Expr, std::int64_t, NewAxis, Ellipsis> item;
   Location where;
 };
 /// NumPy's a[i, j, …], which `a[{i, j}]` writes too: integer arrays broadcast together, ranges
-/// slice. Negative positions count from the end; one outside its axis raises IndexError when the
-/// function is called.
+/// slice, `newaxis` inserts an axis, `ellipsis` stands for the axes that no item is for. The axes
+/// of the integer arrays are where the arrays stand if these are neighbours, else in front.
+/// Negative positions count from the end; one outside its axis raises IndexError when the function
+/// is called. Positions have any integer dtype. A mask (bool) is refused, as the result's size
+/// would depend on its values; what is written under a mask: set_at and kin, in ops/put.hpp.
 Expr index(Operand a, std::vector<IndexItem> items, Location where = Location::current());
 /// 0, 1, … n-1 as i64, nothing for a negative n. n is a number, a size (`x.dim(0)`), an integer
 /// scalar input, or a sum, difference, product or floor_div of those, which is computed without
