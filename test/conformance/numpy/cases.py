@@ -23,7 +23,7 @@ from pathlib import Path
 
 import mpmath as mp
 import numpy as np
-import scipy
+import scipy.linalg
 import scipy.special as sp
 
 mp.mp.prec = 200
@@ -239,7 +239,7 @@ def reductions():
             for name, function, ulp in several:
                 for axes in axes_of(len(shape)):
                     for keepdims in (False, True):
-                        if rng.random() < 0.5:
+                        if rng.random() < 0.7:
                             continue
                         # The mean of f32 is wanted with the digits that the dtype has.
                         wide = function(a.astype(np.float64), axis=axes, keepdims=keepdims)
@@ -268,7 +268,270 @@ def reductions():
     f.write()
 
 
-FILES = [elementwise, reductions]
+# ---------------------------------------------------------------- moments, folds, what leaves NaN out
+
+
+def of_floats(f, name, a, wide, factor=4.0, exact_dtype=None, **parameters):
+    """A case whose digits are compared: within `factor` units in the last place of the largest result."""
+    wide = np.asarray(wide)
+    finite = np.abs(wide[np.isfinite(wide)])
+    scale = float(finite.max()) if finite.size else 0.0
+    eps = float(np.finfo(a[0].dtype if np.issubdtype(a[0].dtype, np.floating) else np.float64).eps)
+    f.case(name, a, wide.astype(exact_dtype or a[0].dtype), within=factor * eps * max(scale, 1e-30), exact=wide, **parameters)
+
+
+def moments():
+    f = File("moments")
+    for dtype in FLOATS:
+        for shape in [(5,), (3, 4), (2, 3, 4)]:
+            a = sample(dtype, shape)
+            w = a.astype(np.float64)
+            for axes in axes_of(len(shape)):
+                for name, function in [("prod", np.prod), ("ptp", np.ptp), ("norm", None), ("var", np.var), ("std", np.std)]:
+                    if name == "norm":
+                        wide = np.sqrt((w * w).sum(axis=axes))
+                        of_floats(f, name, [a], wide, axes=axes)
+                        continue
+                    if name == "ptp" and axes is not None and len(axes) > 1:
+                        continue
+                    of_floats(f, name, [a], function(w, axis=axes), 8, axes=axes)
+                for ddof in (1,):
+                    n = w.size if axes is None else int(np.prod([shape[k] for k in axes]))
+                    if n > 1:
+                        of_floats(f, "var", [a], np.var(w, axis=axes, ddof=ddof), 8, axes=axes, ddof=ddof)
+                        of_floats(f, "std", [a], np.std(w, axis=axes, ddof=ddof, keepdims=True), 8, axes=axes, ddof=ddof, keepdims=True)
+            for axis in range(len(shape)):
+                for q in (0.0, 0.25, 0.5, 0.9, 1.0):
+                    of_floats(f, "quantile", [a], np.quantile(w, q, axis=axis), 4, axes=(axis,), q=q)
+                of_floats(f, "median", [a], np.median(w, axis=axis), 4, axes=(axis,))
+                of_floats(f, "cumprod", [a], np.cumprod(w, axis=axis), 8, axis=axis)
+                of_floats(f, "cummax", [a], np.maximum.accumulate(w, axis=axis), 0, axis=axis)
+                of_floats(f, "cummin", [a], np.minimum.accumulate(w, axis=axis), 0, axis=axis)
+                of_floats(f, "diff", [a], np.diff(w, axis=axis), 4, axis=axis)
+        a = sample(dtype, (4, 5))
+        for k in ((0, 1), (2, 3), (2, 4), (3, 0)):
+            a[k] = np.nan
+        w = a.astype(np.float64)
+        for name, function in [("nansum", np.nansum), ("nanmean", np.nanmean), ("nanmax", np.nanmax), ("nanmin", np.nanmin), ("nanprod", np.nanprod),
+                               ("nanvar", np.nanvar), ("nanstd", np.nanstd)]:
+            for axes in (None, (0,), (1,)):
+                of_floats(f, name, [a], function(w, axis=axes), 8, axes=axes)
+    for dtype in [np.bool_, np.int8, np.int64, np.uint16, np.float32]:
+        a = sample(dtype, (3, 4))
+        a[1] = 0
+        a[:, 2] = 1
+        for axes in axes_of(2):
+            f.case("any", [a], np.any(a, axis=axes), axes=axes)
+            f.case("all", [a], np.all(a, axis=axes), axes=axes)
+            f.case("count_nonzero", [a], np.count_nonzero(a, axis=axes), axes=axes)
+            if dtype != np.float32:
+                f.case("prod", [a], np.prod(a, axis=axes), axes=axes)
+    f.write()
+
+
+# ---------------------------------------------------------------- movement, creation, joining
+
+
+def movement():
+    f = File("movement")
+    for dtype in [np.float32, np.int64, np.bool_]:
+        a, b, c = sample(dtype, (2, 3, 4)), sample(dtype, (2, 3, 4)), sample(dtype, (2, 1, 4))
+        m, v = sample(dtype, (3, 5)), sample(dtype, (6,))
+        f.case("transpose", [a], a.T)
+        for p in ((0, 2, 1), (2, 0, 1), (1, 2, 0)):
+            f.case("transpose", [a], a.transpose(p), permutation=p)
+        for shape in ((6, 4), (24,), (2, 12), (4, 3, 2, 1), (-1, 4), (3, -1)):
+            f.case("reshape", [a], a.reshape(shape), shape=shape)
+        f.case("ravel", [a], a.ravel())
+        for s, d in ((0, 2), (2, 0), (1, -1), (-1, 0)):
+            f.case("moveaxis", [a], np.moveaxis(a, s, d), source=s, destination=d)
+            f.case("swapaxes", [a], np.swapaxes(a, s, d), first=s, second=d)
+        for axes in ((0,), (1,), (3,), (0, 2), (-1,)):
+            f.case("expand_dims", [a], np.expand_dims(a, axes), axes=axes)
+        f.case("squeeze", [c], np.squeeze(c))
+        f.case("squeeze", [c], np.squeeze(c, 1), axes=(1,))
+        for axis in (0, 1, 2, -1):
+            f.case("concatenate", [a, b], np.concatenate([a, b], axis), axis=axis)
+            f.case("stack", [a, b, a], np.stack([a, b, a], axis), axis=axis)
+            f.case("flip", [a], np.flip(a, axis), axes=(axis,))
+            f.case("repeat", [a], np.repeat(a, 3, axis), repeats=3, axis=axis)
+            for shift in (1, -1, 5, 0):
+                f.case("roll", [a], np.roll(a, shift, axis), shift=shift, axis=axis)
+        f.case("concatenate", [a, c, b], np.concatenate([a, c, b], 1), axis=1)
+        f.case("flip", [a], np.flip(a))
+        for reps in ((2,), (2, 1, 3), (1, 2), (2, 1, 1, 2)):
+            f.case("tile", [a], np.tile(a, reps), reps=reps)
+        for mode in ("constant", "edge", "reflect", "symmetric", "wrap"):
+            f.case("pad", [m], np.pad(m, ((1, 2), (0, 1)), mode), before=(1, 0), after=(2, 1), mode=mode)
+            f.case("pad", [v], np.pad(v, (3, 2), mode), before=(3,), after=(2,), mode=mode)
+        for k in (-2, -1, 0, 1, 3):
+            f.case("diagonal", [m], np.diagonal(m, k), offset=k)
+            f.case("diag", [m], np.diag(m, k), k=k)
+            f.case("diag", [v], np.diag(v, k), k=k)
+            f.case("tril", [m], np.tril(m, k), k=k)
+            f.case("triu", [m], np.triu(m, k), k=k)
+            if dtype != np.bool_:
+                f.case("trace", [m], np.trace(m, k), offset=k, **({"within": 1e-5} if dtype == np.float32 else {}))
+        f.case("diagonal", [a], np.diagonal(a, 0, 0, 2), offset=0, axis1=0, axis2=2)
+        for k in (1, 2, 3):
+            f.case("rot90", [m], np.rot90(m, k), k=k)
+        f.case("broadcast_to", [c], np.broadcast_to(c, (2, 3, 4)), shape=(2, 3, 4))
+        for parts in (2, 3):
+            f.case("split", [v], tuple(np.split(v, parts)), parts=parts, axis=0)
+        f.case("split", [a], tuple(np.split(a, [1, 3], 2)), at=(1, 3), axis=2)
+        for item in ("1:,:,::2", "::-1", ":,-1:0:-1", "...,1", "1", "-1,...,::-2", "None,1:", ":,None,2", "0,1:1"):
+            f.case("getitem", [a], a[eval(f"np.s_[{item}]")], item=item)
+    f.write()
+
+
+# ---------------------------------------------------------------- indexing, sorting, searching
+
+
+def indexing():
+    f = File("indexing")
+    for dtype in [np.float32, np.int32, np.bool_]:
+        a, v = sample(dtype, (4, 5)), sample(dtype, (7,))
+        i, j = np.asarray([0, -1, 2, 2, 3]), np.asarray([[1, -2], [0, 4]])
+        for axis in (0, 1, -1):
+            f.case("take", [a, i], np.take(a, i, axis), axis=axis)
+            f.case("take", [a, j % 4], np.take(a, j % 4, axis), axis=axis)
+            for mode in ("wrap", "clip"):
+                f.case("take", [a, i * 3 + 1], np.take(a, i * 3 + 1, axis, mode=mode), axis=axis, mode=mode)
+        i2 = rng.integers(0, 4, (4, 3))
+        f.case("take_along_axis", [a, i2], np.take_along_axis(a, i2, 1), axis=1)
+        f.case("take_along_axis", [a, i2[:, :1]], np.take_along_axis(a, i2[:, :1], 1), axis=1)
+        i0 = rng.integers(0, 4, (2, 5))
+        f.case("take_along_axis", [a, i0], np.take_along_axis(a, i0, 0), axis=0)
+        f.case("index", [a, i, i], a[i % 4, i], form="both")
+        f.case("index", [a, i], a[i], form="rows")
+        f.case("index", [a, i], a[:, i], form="columns")
+        f.case("index", [a, j], a[:, j], form="columns")
+        for name, ufunc in [("add_at", np.add), ("max_at", np.maximum), ("min_at", np.minimum), ("mul_at", np.multiply), ("set_at", None)]:
+            if dtype == np.bool_ and name != "set_at":
+                continue
+            u = sample(dtype, (5, 5))
+            r = a.copy()
+            if ufunc is None:
+                r[i] = u
+            else:
+                ufunc.at(r, i, u)
+            f.case(name, [a, i, u], r, form="rows", **({"within": 1e-4} if dtype == np.float32 else {}))
+    f.write()
+
+
+def sorting():
+    f = File("sorting")
+    for dtype in [np.float32, np.float64, *INTS, np.bool_]:
+        is_float = np.issubdtype(dtype, np.floating)
+        a, v = sample(dtype, (4, 6)), sample(dtype, (9,))
+        if is_float:
+            v[3], v[7], v[1], v[2] = np.nan, np.inf, -np.inf, -0.0
+            a[1, 2] = a[1, 4] = np.nan
+        for axis in (0, 1, -1):
+            f.case("sort", [a], np.sort(a, axis), axis=axis)
+            f.case("argsort", [a], np.argsort(a, axis, stable=True), axis=axis)
+        f.case("sort", [v], np.sort(v), axis=-1)
+        f.case("argsort", [v], np.argsort(v, stable=True), axis=-1)
+        if dtype == np.bool_:
+            continue
+        edges, x = np.unique(sample(dtype, (6,))), sample(dtype, (3, 4))
+        for side in ("left", "right"):
+            f.case("searchsorted", [edges, x], np.searchsorted(edges, x, side), side=side)
+        for right in (False, True):
+            f.case("digitize", [x, edges], np.digitize(x, edges, right), right=right)
+    i = np.asarray([0, 3, 1, 3, 3, 0])
+    f.case("bincount", [i], np.bincount(i, minlength=6), size=6)
+    w = np.asarray([1.5, 2.0, -1.0, 0.25, 4.0, 8.0])
+    f.case("bincount", [i, w], np.bincount(i, w, 5), size=5)
+    x = sample(np.float64, (50,))
+    for bins in (1, 4, 10):
+        f.case("histogram", [x], np.histogram(x, bins, (-5, 5))[0], bins=bins, lo=-5, hi=5)
+    f.write()
+
+
+# ---------------------------------------------------------------- products and linear algebra
+
+EINSUMS = [("ij,jk->ik", (3, 4), (4, 5)), ("ij,jk", (3, 4), (4, 5)), ("ij,kj->ik", (3, 4), (5, 4)), ("ji,jk->ki", (4, 3), (4, 5)), ("ij->ji", (3, 4)), ("ii", (4, 4)),
+           ("ii->i", (4, 4)), ("ij->", (3, 4)), ("ij->j", (3, 4)), ("i,j->ij", (3,), (4,)), ("i,i", (5,), (5,)), ("bij,bjk->bik", (2, 3, 4), (2, 4, 5)),
+           ("bhqd,bhkd->bhqk", (2, 3, 4, 5), (2, 3, 6, 5)), ("ij,ij->ij", (3, 4), (3, 4)), ("...ij,...jk->...ik", (2, 3, 4), (4, 5)), ("abc,cd->abd", (2, 3, 4), (4, 5)),
+           ("abcd,cb->ad", (2, 3, 4, 5), (4, 3)), ("ij,jk,kl->il", (3, 4), (4, 5), (5, 2)), ("ij,jk,kl,lm->im", (2, 3), (3, 4), (4, 5), (5, 2)), ("ij,i->ij", (3, 4), (3,)),
+           ("i...,i->...", (3, 2, 4), (3,)), ("iij->j", (3, 3, 4)), ("ab,cd->", (2, 3), (4, 5)), ("abc,abd->cd", (2, 3, 4), (2, 3, 5)), ("i,ij,j", (3,), (3, 4), (4,)),
+           ("...->...", (2, 3)), ("...i->...", (2, 3)), ("ba", (2, 3))]
+
+
+def products():
+    f = File("products")
+    for dtype in [np.float32, np.float64, np.int64]:
+        def case(name, a, wide, **parameters):
+            if dtype == np.int64:
+                f.case(name, a, np.asarray(wide).astype(np.int64), **parameters)
+            else:
+                of_floats(f, name, a, wide, 16, **parameters)
+        for spec, *shapes in EINSUMS:
+            a = [sample(dtype, s) for s in shapes]
+            case("einsum", a, np.einsum(spec, *(x.astype(np.float64) for x in a)), spec=spec)
+        for sa, sb in [((4,), (4,)), ((3, 4), (4,)), ((4,), (4, 5)), ((3, 4), (4, 5)), ((2, 3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)), ((5, 1, 3, 4), (2, 4, 2))]:
+            a, b = sample(dtype, sa), sample(dtype, sb)
+            case("matmul", [a, b], np.matmul(a.astype(float), b.astype(float)))
+        a, b, u, v = sample(dtype, (2, 3, 4)), sample(dtype, (3, 4, 5)), sample(dtype, (3,)), sample(dtype, (4,))
+        for n in (0, 1, 2):
+            x = sample(dtype, (2, 4, 3)) if n == 1 else a
+            y = b if n == 2 else sample(dtype, (3, 2)) if n == 1 else sample(dtype, (2, 2))
+            case("tensordot", [x, y], np.tensordot(x.astype(float), y.astype(float), n), axes=n)
+        case("tensordot", [a, b], np.tensordot(a.astype(float), b.astype(float), ([2, 1], [1, 0])), left=(2, 1), right=(1, 0))
+        case("outer", [u, v], np.outer(u, v).astype(float))
+        c = sample(dtype, (5, 4))
+        case("inner", [a, c], np.inner(a.astype(float), c.astype(float)))
+        case("kron", [a[0], c], np.kron(a[0].astype(float), c.astype(float)))
+        case("vecdot", [a, a[:1]], np.vecdot(a.astype(float), a[:1].astype(float)))
+        m = sample(dtype, (3, 3))
+        for n in (0, 1, 2, 3, 5):
+            case("matrix_power", [m], np.linalg.matrix_power(m.astype(float), n), n=n)
+    f.write()
+
+
+def linear_algebra():
+    f = File("linear_algebra")
+    for dtype in FLOATS:
+        for shape in [(1, 1), (2, 2), (3, 3), (5, 5), (2, 4, 4), (9, 9), (3, 2, 6, 6), (20, 20)]:
+            n = shape[-1]
+            a = (rng.normal(size=shape) + 2 * n * np.eye(n)).astype(dtype)
+            w = a.astype(np.float64)
+            spd = (w @ np.swapaxes(w, -1, -2) / n).astype(dtype)
+            b = rng.normal(size=(*shape[:-1], 3)).astype(dtype)
+            of_floats(f, "solve", [a, b], np.linalg.solve(w, b.astype(np.float64)), 200)
+            of_floats(f, "inv", [a], np.linalg.inv(w), 200)
+            of_floats(f, "det", [a], np.linalg.det(w), 200)
+            sign, logabs = np.linalg.slogdet(w)
+            f.case("slogdet", [a], (sign.astype(dtype), logabs.astype(dtype)), within=200 * np.finfo(dtype).eps * max(1, float(np.abs(logabs).max())), exact=(sign, logabs))
+            of_floats(f, "cholesky", [spd], np.linalg.cholesky(spd.astype(np.float64)), 200)
+            of_floats(f, "eigvalsh", [spd], np.linalg.eigvalsh(spd.astype(np.float64)), 200)
+            rect = rng.normal(size=(*shape[:-2], n + 2, n)).astype(dtype)
+            of_floats(f, "svdvals", [rect], np.linalg.svd(rect.astype(np.float64), compute_uv=False), 200)
+            of_floats(f, "pinv", [rect], np.linalg.pinv(rect.astype(np.float64)), 2000)
+            small = (w / (4 * n)).astype(dtype)
+            of_floats(f, "expm", [small], scipy.linalg.expm(small.astype(np.float64)), 200)
+    f.write()
+
+
+def fourier():
+    f = File("fourier")
+    for dtype in FLOATS:
+        for n in (1, 2, 3, 4, 7, 8, 12, 16, 17, 30, 97, 128):
+            x = rng.normal(size=(2, n)).astype(dtype)
+            w = x.astype(np.float64)
+            y = np.fft.rfft(w)
+            scale = 64 * float(np.finfo(dtype).eps) * float(np.abs(y).max())
+            f.case("rfft", [x], (y.real.astype(dtype), y.imag.astype(dtype)), within=scale, exact=(y.real, y.imag))
+            z = rng.normal(size=(2, n)).astype(dtype)
+            y = np.fft.fft(w + 1j * z.astype(np.float64))
+            f.case("fft", [x, z], (y.real.astype(dtype), y.imag.astype(dtype)), within=2 * scale, exact=(y.real, y.imag))
+            y = np.fft.ifft(w + 1j * z.astype(np.float64))
+            f.case("ifft", [x, z], (y.real.astype(dtype), y.imag.astype(dtype)), within=2 * scale, exact=(y.real, y.imag))
+    f.write()
+
+
+FILES = [elementwise, reductions, moments, movement, indexing, sorting, products, linear_algebra, fourier]
 
 if __name__ == "__main__":
     chosen = sys.argv[1:]
