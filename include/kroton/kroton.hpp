@@ -8,5 +8,6 @@
 #include <kroton/custom.hpp>
 #include <kroton/jacobian.hpp>
 #include <kroton/ops.hpp>
+#include <kroton/safetensors.hpp>
 #include <kroton/sparse_jacobian.hpp>
 #include <kroton/substitute.hpp>

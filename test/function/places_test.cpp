@@ -1,8 +1,10 @@
 /// Errors name the line of the user's that they are about: every public function that takes a place
 /// is called here with what it refuses.
 #include <kroton/core.hpp>
+#include <kroton/custom.hpp>
 #include <kroton/devices.hpp>
 #include <kroton/dlpack.hpp>
+#include <kroton/jacobian.hpp>
 #include <kroton/npy.hpp>
 #include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/contraction.hpp>
@@ -12,6 +14,9 @@
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/parts.hpp>
 #include <kroton/ops/reduction.hpp>
+#include <kroton/safetensors.hpp>
+#include <kroton/sparse_jacobian.hpp>
+#include <kroton/substitute.hpp>
 
 #include <cctype>
 #include <filesystem>
@@ -76,6 +81,10 @@ struct Fixture {
        s = kt::scalar<float>("s"), flag = kt::vector<bool>("flag");
   Expr two = kt::tensor<float>({2}, "two"), three = kt::tensor<float>({3}, "three"),
        table = kt::tensor<float>({2, 3}, "table"), none = kt::tensor<float>({0}, "none");
+  Expr cost = kt::sum(x), d = kt::vector<double>("d");
+  kt::GradientRule rule = [](const std::vector<Expr>&, const Expr&, const Expr& g) {
+    return std::vector{g};
+  };
   kt::Shared w = kt::shared(Array::zeros<float>({3}), "w");
   kt::Random rng{1};
   Array a = Array::zeros<float>({2, 3}), one = Array::zeros<float>({1});
@@ -135,6 +144,25 @@ struct Fixture {
     // clang-format on
   }
 
+  std::vector<Refused> of_derivatives() {
+    // clang-format off
+    return {
+        REFUSED(kt::grad({}, x, {.known_grads = {{x, d}}})), REFUSED(kt::value_and_grad(x, {x})),
+        REFUSED(kt::vjp(two, two, three)), REFUSED(kt::vjp({two}, {two}, {})),
+        REFUSED(kt::jvp(two, two, three)), REFUSED(kt::jvp({i}, {x}, {x})),
+        REFUSED(kt::jacobian(i, x)), REFUSED(kt::hessian(x, x)),
+        REFUSED(kt::hessian_vector_product(cost, x, d)), REFUSED(kt::sparse_jacobian(x, x)),
+        REFUSED(kt::sparse_hessian(cost, x)), REFUSED(kt::custom_gradient(x, {}, rule)),
+        REFUSED(kt::grad_clip(x, 2, 1)),
+        REFUSED(kt::checkpoint([](const std::vector<Expr>&) { return Expr(); })({x})),
+        REFUSED(kt::ElementwiseOp({.name = "", .evaluate = [](const auto* v) { return v[0]; }})),
+        REFUSED(kt::substitute(x, {{x, d}})), REFUSED((x + 1).eval()), REFUSED(x.eval({{x, 1.0}})),
+        REFUSED(kt::save_variables("a", {kt::Shared()})),
+        REFUSED(kt::load_variables("/dev/null/none", {kt::Shared()})),
+    };
+    // clang-format on
+  }
+
   std::vector<Refused> of_arrays() {
     // clang-format off
     return {
@@ -187,6 +215,11 @@ std::string function_at(const std::string& text, std::size_t at) {
 TEST_CASE_METHOD(Fixture, "what expressions refuse is told with the user's line",
                  "[function][errors]") {
   check_places(of_expressions());
+}
+
+TEST_CASE_METHOD(Fixture, "what derivatives refuse is told with the user's line",
+                 "[function][errors]") {
+  check_places(of_derivatives());
 }
 
 TEST_CASE_METHOD(Fixture, "what arrays refuse is told with the user's line", "[function][errors]") {
@@ -261,12 +294,12 @@ TEST_CASE("files that are refused are told without a place of the product", "[fu
 TEST_CASE_METHOD(Fixture, "every public function that takes a place is tested here",
                  "[function][errors][docs]") {
   std::string provoked;
-  for (const auto& list : {of_expressions(), of_arrays()})
+  for (const auto& list : {of_expressions(), of_derivatives(), of_arrays()})
     for (const Refused& r : list) provoked += r.text + "\n";
   // Those that refuse nothing, or only what their arguments have refused before them.
   std::set<std::string> refuse_nothing = {
-      "Array",   "scalar", "vector", "matrix", "constant", "shared",        "Random",
-      "to_host", "Here",   "cast",   "gelu",   "Operand",  "stop_gradient", "frexp"};
+      "Array", "scalar", "vector", "matrix",  "constant",      "shared", "Random", "to_host",
+      "Here",  "cast",   "gelu",   "Operand", "stop_gradient", "frexp",  "dense"};
   for (const kt::ir::Op* op : kt::ops::all())
     if (op->is(kt::ir::Kind::elementwise) && op->arity == 1) refuse_nothing.emplace(op->name);
   std::set<std::string> names;
