@@ -22,7 +22,7 @@ namespace {
 constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
 
   --suite NAME     only the cases of one suite: start, compile, growth, cache, call, elementwise,
-                   rows, cliffs, training, network, products, host, nvrtc, gpu
+                   rows, cliffs, derivatives, training, network, products, host, nvrtc, gpu
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
                    (the hand-written code always uses one)
@@ -118,6 +118,7 @@ std::vector<Case> chosen_cases(const Arguments& a) {
   add_chain_cases(cases);
   add_small_function_cases(cases);
   add_short_axes_cases(cases);
+  add_derivative_cases(cases);
   add_training_cases(cases);
   add_network_cases(cases);
   add_product_cases(cases);

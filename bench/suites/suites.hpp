@@ -14,6 +14,7 @@ void add_stencil_cases(std::vector<Case>& cases);        ///< of suite cliffs
 void add_chain_cases(std::vector<Case>& cases);          ///< of suite cliffs
 void add_small_function_cases(std::vector<Case>& cases); ///< of suite cliffs
 void add_short_axes_cases(std::vector<Case>& cases);     ///< of suite cliffs
+void add_derivative_cases(std::vector<Case>& cases);
 void add_training_cases(std::vector<Case>& cases);
 void add_network_cases(std::vector<Case>& cases);
 void add_product_cases(std::vector<Case>& cases);
