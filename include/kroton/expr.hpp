@@ -72,7 +72,7 @@ private:
   std::shared_ptr<const ir::Node> node_;
 };
 
-/// As `to_string`.
+/// As a formula and its type: `2 * x + 1 : f32[?]`. Shared and long parts have lines of their own.
 std::ostream& operator<<(std::ostream&, const Expr&);
 
 namespace detail {

@@ -123,7 +123,6 @@ std::string Expr::to_dot() const {
   detail::require_given(*this, "Expr", Location{});
   return ir::Graph::capture({this, 1}, ir::Graph::Unify::nothing).to_dot();
 }
-std::ostream& operator<<(std::ostream& out, const Expr& e) { return out << e.to_string(); }
 std::ostream& operator<<(std::ostream& out, const Dim& d) { return out << d.to_string(); }
 
 } // namespace kroton
