@@ -1,5 +1,5 @@
 /// eval, givens, named outputs, defaults and arguments that are converted.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
 
 #include "test/data/message_of.hpp"
 #include "test/support/catch.hpp"

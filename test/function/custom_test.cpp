@@ -1,6 +1,9 @@
 /// What compiled functions make of gradients and ops of the user's own, checkpoints and
 /// derivatives.
-#include <kroton/kroton.hpp>
+#include <kroton/core.hpp>
+#include <kroton/custom.hpp>
+#include <kroton/jacobian.hpp>
+#include <kroton/sparse_jacobian.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -3,7 +3,6 @@
 #include <kroton/grad.hpp>
 #include <kroton/jacobian.hpp>
 #include <kroton/ops/basic.hpp>
-#include <kroton/ops/transcendental.hpp>
 #include <kroton/vmap.hpp>
 
 #include <cmath>

@@ -1,7 +1,6 @@
 /// The options of grad: gradients to start from, what is constant, what nothing depends on.
 #include <kroton/grad.hpp>
 #include <kroton/ops/basic.hpp>
-#include <kroton/ops/transcendental.hpp>
 
 #include <cmath>
 
