@@ -1,7 +1,9 @@
 /// Special functions and activations where their rows' own tests do not look: values and
 /// derivatives at the edges of domains, where two operands are equal, and of second order.
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string_view>
 
 #include <kroton/grad.hpp>
 #include <kroton/ops/activation.hpp>
@@ -141,6 +143,66 @@ TEST_CASE("activations and their derivatives are those of their formulas", "[gra
   check(with_slope([](const Expr& x) { return hard_sigmoid(x); }, 1), {2.0 / 3, 1.0 / 6});
   check(with_slope([](const Expr& x) { return hard_sigmoid(x, 0.2); }, 4), {1, 0});
   CHECK(mish(scalar<std::int32_t>("n")).dtype() == DType::f64);
+}
+
+namespace {
+
+struct Known {
+  std::string_view name;
+  double a, b, value;
+};
+const Known known[] = {
+#include "test/grad/special_values.inc"
+};
+
+struct Named {
+  std::string_view name;
+  Function1 function;
+  double relative, absolute; ///< either is enough
+};
+const Named named[] = {
+    {"lgamma", [](const Expr& x) { return lgamma(x); }, 1e-15, 3e-14},
+    {"digamma", [](const Expr& x) { return digamma(x); }, 2e-15, 2e-14},
+    {"trigamma", [](const Expr& x) { return trigamma(x); }, 2e-15, 0},
+    {"polygamma2", [](const Expr& x) { return polygamma(2, x); }, 1e-14, 0},
+    {"polygamma5", [](const Expr& x) { return polygamma(5, x); }, 1e-13, 0},
+    {"erfcx", [](const Expr& x) { return erfcx(x); }, 2e-15, 0},
+    {"erfinv", [](const Expr& x) { return erfinv(x); }, 1e-15, 0},
+    {"erfcinv", [](const Expr& x) { return erfcinv(x); }, 1e-15, 0},
+};
+
+} // namespace
+
+/// The rows' evaluators, which kernels are held to elsewhere, against another's numbers.
+TEST_CASE("special functions are what mpmath says", "[grad]") {
+  std::size_t count = 0;
+  for (const Named& n : named) {
+    const Expr x = scalar<double>("x");
+    const Expr e = n.function(x);
+    for (const Known& k : known) {
+      if (k.name != n.name) continue;
+      ++count;
+      const double got = values_of({e}, x, k.a, x, k.a)[0];
+      CAPTURE(k.name, k.a, k.value, got);
+      CHECK(std::fabs(got - k.value) <= std::max(n.relative * std::fabs(k.value), n.absolute));
+    }
+  }
+  CHECK(count == std::size(known));
+}
+
+TEST_CASE("derivatives of the gamma and error functions are each other", "[grad]") {
+  check(with_slopes([](const Expr& x) { return digamma(x); }, 1.5),
+        {0.036489973978576520559, 0.93480220054467930942, -0.8287966442343199956});
+  check(with_slopes([](const Expr& x) { return trigamma(x); }, 1.5),
+        {0.93480220054467930942, -0.8287966442343199956, 1.4090910340024372364}, 1e-12);
+  // The slope of erfcx where 2 x erfcx(x) - 2/√π has no digits left.
+  check(with_slopes([](const Expr& x) { return erfcx(x); }, 1000),
+        {0.00056418930145338765, -5.6418873726549667e-7, 1.1283757819707055e-9}, 1e-12);
+  check(with_slopes([](const Expr& x) { return erfcx(x); }, 9.9),
+        {0.056702456938832268, -0.0056705197066336224, 0.0011286236863188082}, 1e-9);
+  check(with_slopes([](const Expr& x) { return erfinv(x); }, 0.5),
+        {0.47693627620446987, 1.1125848189719498, 1.1807463499934}, 1e-13);
+  CHECK_THROWS_AS(polygamma(-1, scalar<double>("x")), UnsupportedError);
 }
 
 } // namespace kroton::test

@@ -19,4 +19,15 @@ Expr logaddexp(Operand a, Operand b);
 /// log(e^a - e^b), without overflow or cancellation; NaN where a < b, -inf where both are -inf.
 Expr logdiffexp(Operand a, Operand b);
 
+/// log(abs(Γ(a))); inf at 0 and negative integers, and at both infinities, as in C.
+Expr lgamma(Operand a);
+/// Γ'(a)/Γ(a), the derivative of lgamma; NaN at negative integers, -inf at 0 and inf at -0.
+Expr digamma(Operand a);
+Expr trigamma(Operand a); ///< the derivative of digamma; inf at 0 and negative integers
+/// The derivative of that order of digamma. UnsupportedError for an order below 0 or above 100.
+Expr polygamma(int order, Operand a);
+Expr erfcx(Operand a);   ///< e^(a^2) erfc(a), without underflow
+Expr erfinv(Operand a);  ///< the inverse of erf; NaN outside [-1, 1]
+Expr erfcinv(Operand a); ///< the inverse of erfc, for small a exact; NaN outside [0, 2]
+
 } // namespace kroton
