@@ -4,6 +4,6 @@
 
 namespace kroton::ops {
 
-extern const ir::Op tanh_slope, sinpi, cospi;
+extern const ir::Op tanh_slope, sinpi, cospi, erf, erfc;
 
 } // namespace kroton::ops

@@ -1,10 +1,14 @@
 /// Forms that neither overflow nor cancel. All of them refine: the right side is at least as
 /// accurate as the left, which the generic rule test checks against higher precision.
+#include <limits>
+
+#include <kroton/ops/activation.hpp>
 #include <kroton/ops/reduction.hpp>
 
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/movement.hpp"
+#include "lib/ops/special.hpp"
 #include "lib/ops/transcendental.hpp"
 #include "lib/rewrite/dsl.hpp"
 #include "lib/rewrite/rules/facts.hpp"
@@ -46,6 +50,43 @@ NodeId log_sum_exp(Site& s) {
   return s.make(ops::add, {s.make(ops::log, {total}), s.reshape(shift, shape)});
 }
 
+Pattern erf(Pattern p) { return any(ops::erf, {std::move(p)}); }
+Pattern erfc(Pattern p) { return any(ops::erfc, {std::move(p)}); }
+Pattern log1mexp(Pattern p) { return any(ops::log1mexp, {std::move(p)}); }
+Pattern logit(Pattern p) { return any(ops::logit, {std::move(p)}); }
+
+/// log(e^x + e^y), as ops' own logaddexp.
+NodeId log_add_exp(Site& s) {
+  const NodeId x = s["x"], y = s["y"];
+  const DType dtype = s.type(s.root()).dtype;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const NodeId is_first = s.make(ops::greater_equal, {x, y});
+  const NodeId high = s.make(ops::where, {is_first, x, y}),
+               low = s.make(ops::where, {is_first, y, x});
+  const NodeId is_infinite =
+      s.make(ops::equal, {s.make(ops::abs, {low}), s.constant(infinity, dtype)});
+  const NodeId below = s.make(
+      ops::where, {is_infinite, s.constant(-infinity, dtype), s.make(ops::sub, {low, high})});
+  return s.make(ops::add, {high, s.make(ops::softplus, {below})});
+}
+
+/// log(e^x - e^y), as ops' own logdiffexp. Adding 0 gives the zero the sign that it has on the
+/// left.
+NodeId log_difference_of_exps(Site& s) {
+  const NodeId x = s["x"], y = s["y"];
+  const DType dtype = s.type(s.root()).dtype;
+  const NodeId lowest = s.constant(-std::numeric_limits<double>::infinity(), dtype);
+  const NodeId below =
+      s.make(ops::where, {s.make(ops::equal, {y, lowest}), lowest, s.make(ops::sub, {y, x})});
+  return s.make(ops::add,
+                {s.make(ops::add, {x, s.make(ops::log1mexp, {below})}), s.constant(0, dtype)});
+}
+
+/// log(1 + x) where x has a logarithm.
+NodeId softplus_log(Site& s) {
+  return is_positive(s.graph(), s["x"]) ? s.make(ops::log1p, {s["x"]}) : ir::no_node;
+}
+
 Expr quotient_example() {
   const Expr v = tensor<float>({3, 4}, "x");
   return kroton::log(kroton::exp(v) / kroton::sum(kroton::exp(v), {1}, true));
@@ -76,7 +117,35 @@ const RuleSet& stability() {
           rule("log-one-plus-exp", log(1 + exp(x)), softplus(x), Fp::refine)
               .but_not(log_two_plus_exp),
           rule("log1p-exp", log1p(exp(x)), softplus(x), Fp::refine),
+          rule("softplus-log", softplus(log(x)), softplus_log, Fp::refine)
+              .on([] {
+                return kroton::softplus(kroton::log(kroton::sigmoid(tensor<float>({3, 4}, "x"))));
+              })
+              .but_not([] {
+                return kroton::softplus(kroton::log(tensor<float>({3, 4}, "x")));
+              }),
           // Adding 0 gives the zero the sign that it has on the left.
+          rule("log-one-minus-exp", log(1 - exp(x)), log1mexp(x) + 0.0, Fp::refine),
+          rule("log-zero-minus-expm1", log(0.0 - expm1(x)), log1mexp(x) + 0.0, Fp::refine),
+          rule("log-neg-expm1", log(-expm1(x)), log1mexp(x) + 0.0, Fp::refine),
+          rule("log1p-neg-exp", log1p(-exp(x)), log1mexp(x), Fp::refine),
+          rule("log1p-neg-sigmoid", log1p(-sigmoid(x)), -softplus(x), Fp::refine),
+          rule("log-odds", log(x / (1 - x)), logit(x), Fp::refine),
+          rule("log-odds-as-difference", log(x) - log1p(-x), logit(x), Fp::refine),
+          rule("log-odds-as-difference-plus-zero", log(x) - (log1p(-x) + 0.0), logit(x),
+               Fp::refine),
+          // Neither overflows, but where the result crosses 0 either form may be the nearer one.
+          rule("log-add-exp", log(exp(x) + exp(y)), log_add_exp, Fp::refine | Fp::approx)
+              .excepting("beside -inf, a number whose exponential underflows stays that number"),
+          rule("log-difference-of-exps", log(exp(x) - exp(y)), log_difference_of_exps,
+               Fp::refine | Fp::approx)
+              .excepting("beside -inf, a number whose exponential underflows counts as above 0"),
+          rule("one-minus-erf", 1 - erf(x), erfc(x), Fp::refine),
+          rule("one-plus-erf", 1 + erf(x), erfc(-x), Fp::refine),
+          rule("erf-minus-one", erf(x) - 1, 0.0 - erfc(x), Fp::refine),
+          rule("one-minus-erfc", 1 - erfc(x), erf(x) + 0.0, Fp::refine),
+          rule("erfc-times-exp-square", exp(x * x) * erfc(x), any(ops::erfcx, {x}), Fp::refine)
+              .excepting("inf * 0 is NaN, erfcx(inf) is 0"),
           rule("log-one-plus", log(1 + x), log1p(x) + 0.0, Fp::refine),
           rule("log-one-minus", log(1 - x), log1p(-x) + 0.0, Fp::refine),
           rule("exp-minus-one", exp(x) - 1, expm1(x) + 0.0, Fp::refine),
