@@ -65,7 +65,7 @@ template <class F> KROTON_INLINE F lgamma_f64(F x) {
     F reflected = -log_f64(a < 0x1p-60 ? a : 0x1.45f306dc9c883p-2 * sine) - y;
     y = select(is_negative, sine > 0.0 ? reflected : infinity_f64(), y);
   }
-  return y;
+  return x == x ? y : x;
 }
 
 //# lgamma_f32: types convert lgamma_f64
@@ -109,7 +109,8 @@ template <class F> KROTON_INLINE F digamma_f64(F x) {
     F reflected = y - 0x1.921fb54442d18p+1 * cospi_f64(x) / sine;
     y = select(is_negative, sine == 0.0 ? nan_f64() : reflected, y);
   }
-  return x == 0.0 ? copysign_f64(infinity_f64(), -x) : y;
+  y = x == 0.0 ? copysign_f64(infinity_f64(), -x) : y;
+  return x == x ? y : x;
 }
 
 //# digamma_f32: types convert digamma_f64
@@ -154,7 +155,7 @@ template <class F> KROTON_INLINE F trigamma_f64(F x) {
     F q = 0x1.921fb54442d18p+1 / sinpi_f64(x);
     y = select(is_negative, q * q - y, y);
   }
-  return y;
+  return x == x ? y : x;
 }
 
 //# trigamma_f32: types convert trigamma_f64
