@@ -58,6 +58,7 @@ void copy_unless_in_place(const CpuCall& call);
 std::span<const CpuFunction> product_functions();
 std::span<const CpuFunction> scatter_functions();
 std::span<const CpuFunction> linear_algebra_functions();
+std::span<const CpuFunction> decomposition_functions();
 std::span<const CpuFunction> cumulative_functions();
 std::span<const CpuFunction> assemble_functions();
 std::span<const CpuFunction> variate_functions();

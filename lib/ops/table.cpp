@@ -11,7 +11,7 @@ std::span<const ir::Op* const> all() {
          {leaf_rows(), arithmetic_rows(), logic_rows(), transcendental_rows(), activation_rows(),
           special_rows(), reduction_rows(), movement_rows(), contraction_rows(),
           linear_algebra_rows(), systems_rows(), indexing_rows(), scatter_rows(), put_rows(),
-          assemble_rows(), random_rows(), variate_rows(), parts_rows()})
+          assemble_rows(), random_rows(), variate_rows(), parts_rows(), decompositions_rows()})
       rows.insert(rows.end(), family.begin(), family.end());
     return rows;
   }();

@@ -19,6 +19,7 @@ std::span<const ir::Op* const> movement_rows();
 std::span<const ir::Op* const> contraction_rows();
 std::span<const ir::Op* const> linear_algebra_rows();
 std::span<const ir::Op* const> systems_rows();
+std::span<const ir::Op* const> decompositions_rows();
 std::span<const ir::Op* const> indexing_rows();
 std::span<const ir::Op* const> scatter_rows();
 std::span<const ir::Op* const> put_rows();

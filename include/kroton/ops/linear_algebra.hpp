@@ -5,6 +5,7 @@
 ///
 /// Integers give f64. A LAPACK does the work if the machine has one (KROTON_LAPACK).
 #include <cstdint>
+#include <optional>
 
 #include <kroton/error.hpp>
 #include <kroton/ops/basic.hpp>
@@ -78,6 +79,56 @@ struct LU {
 /// lower triangular with ones on its diagonal, u upper triangular; each is [..., n, n]. Rows are
 /// chosen by partial pivoting. Singular matrices have factors too, but no gradient: LinAlgError.
 LU lu(Operand a);
+
+struct QR {
+  Expr q, r;
+};
+/// `a = q r`, as numpy.linalg.qr's (reduced): of [..., m, n], with k the smaller of both, q is
+/// [..., m, k] with orthonormal columns and r [..., k, n] upper triangular. Signs are LAPACK's:
+/// those of r's diagonal are not fixed. The gradient is for matrices whose first k columns are
+/// independent, others throw LinAlgError in it.
+QR qr(Operand a);
+
+struct Eigh {
+  Expr values, vectors;
+};
+/// Eigenvalues w [..., n], in ascending order, and eigenvectors v [..., n, n], in columns, of
+/// symmetric matrices [..., n, n], as numpy.linalg.eigh's: `a v = v w`. The lower triangle alone is
+/// read, and the gradient is with respect to that. Of each vector the first component that is at
+/// least half as large as the largest is positive. Of equal eigenvalues vectors have no gradient:
+/// it is taken for 0 between them; between values that are near to each other it is large. Throws
+/// ShapeError for matrices that are not square, LinAlgError in a call for elements that are not
+/// finite.
+Eigh eigh(Operand a, OnError on_error = OnError::raise);
+/// The eigenvalues alone, in less time. They have gradients too.
+Expr eigvalsh(Operand a, OnError on_error = OnError::raise);
+
+struct SVD {
+  Expr u, s, vh;
+};
+/// `a = u diag(s) vh`, as numpy.linalg.svd's with full_matrices=False: of [..., m, n], with k the
+/// smaller of both, u is [..., m, k] with orthonormal columns, s [..., k] not negative and in
+/// descending order, vh [..., k, n] with orthonormal rows, each of which has a positive component
+/// as eigh's vectors have. What is said of equal eigenvalues there holds of equal singular values
+/// here, and of those that are 0. Throws LinAlgError in a call for elements that are not finite.
+SVD svd(Operand a, OnError on_error = OnError::raise);
+/// The singular values alone, in less time. They have gradients too.
+Expr svdvals(Operand a, OnError on_error = OnError::raise);
+
+/// The pseudoinverse, [..., n, m] of [..., m, n], as numpy.linalg.pinv's: singular values up to
+/// `rcond` times the largest count as 0. Without it that is max(m, n) times the dtype's epsilon.
+/// The gradient is that at constant rank. Throws LinAlgError in a call for elements that are not
+/// finite.
+Expr pinv(Operand a, std::optional<double> rcond = std::nullopt);
+/// The x of least length among those for which `a x` is nearest to b, as the first result of
+/// numpy.linalg.lstsq. a is [..., m, n] of any rank, b [..., m, k], or [m] for a vector; x is
+/// [..., n, k], or [..., n]. `rcond` as in `pinv`.
+Expr lstsq(Operand a, Operand b, std::optional<double> rcond = std::nullopt);
+/// How many singular values (i64) are larger than `rtol` times the largest, as
+/// numpy.linalg.matrix_rank; `rtol` is as pinv's `rcond`.
+Expr matrix_rank(Operand a, std::optional<double> rtol = std::nullopt);
+/// The largest singular value divided by the smallest, as numpy.linalg.cond.
+Expr cond(Operand a);
 
 /// Square matrices [..., n, n] multiplied by themselves, as numpy.linalg.matrix_power: the identity
 /// for 0, powers of the inverse for negative n, for which integers give f64. Products are as many
