@@ -7,6 +7,7 @@
 #include "jit/cpu/lapack.hpp"
 #include "jit/cpu/library.hpp"
 #include "jit/cpu/matrices.hpp"
+#include "jit/cpu/small_matrices.hpp"
 #include "lib/ops/linear_algebra.hpp"
 #include "lib/ops/systems.hpp"
 
@@ -146,14 +147,25 @@ void cholesky(CpuCall& c) {
         static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / 6;
     const bool gives_nan = c.numbers[0] != 0;
     const Stack<T> as(c.operands[0]), ls(result);
-    for_each_matrix(c, work, [&](std::int64_t batch, int) -> std::optional<std::int64_t> {
-      const Matrix<T> a = as[batch], l = ls[batch];
+    const auto for_each = [&](const auto& factor_one) {
+      for_each_matrix(c, work, [&](std::int64_t batch, int) -> std::optional<std::int64_t> {
+        const Matrix<T> a = as[batch], l = ls[batch];
+        const std::optional<std::int64_t> failed = factor_one(a, l);
+        if (!failed || !gives_nan) return failed;
+        fill_with_nan(l);
+        return std::nullopt;
+      });
+    };
+    if (n >= 1 && n <= largest_small)
+      return visit_order(n, [&]<int N>(std::integral_constant<int, N>) {
+        for_each([](const Matrix<T>& a, const Matrix<T>& l) {
+          return small_cholesky<N>(a, Matrix<T>{l.data, N, N, N, 1});
+        });
+      });
+    for_each([&](const Matrix<T>& a, const Matrix<T>& l) {
       for (std::int64_t i = 0; i < n; ++i)
         for (std::int64_t j = 0; j < n; ++j) l.at(i, j) = j <= i ? a.at(i, j) : T(0);
-      const auto failed = potrf ? factor_by<T>(potrf, l) : factor(l);
-      if (!failed || !gives_nan) return failed;
-      fill_with_nan(l);
-      return std::nullopt;
+      return potrf ? factor_by<T>(potrf, l) : factor(l);
     });
   });
 }
@@ -177,6 +189,13 @@ void factor_lu(CpuCall& c) {
     const double work =
         static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / 3;
     const Stack<T> as(c.operands[0]), factors(c.results[0]);
+    if (n >= 1 && n <= largest_small)
+      return visit_order(n, [&]<int N>(std::integral_constant<int, N>) {
+        for_each_matrix(c, work, [&](std::int64_t batch, int) -> std::optional<std::int64_t> {
+          small_lu<N>(as[batch], Matrix<T>{factors[batch].data, N + 1, N, N, 1});
+          return std::nullopt;
+        });
+      });
     for_each_matrix(c, work, [&](std::int64_t batch, int worker) -> std::optional<std::int64_t> {
       const Matrix<T> factor = factors[batch], lu = factor.rows_from(0, n).transposed();
       auto* from = reinterpret_cast<std::int64_t*>(c.workspace) + worker * n;
@@ -215,6 +234,20 @@ void solve_with_factor(CpuCall& c) {
     const std::int64_t n = result.shape[result.shape.size() - 2], k = result.shape.back();
     const double work = static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(k);
     const Stack<T> factors(c.operands[1]), bs(c.operands[2]), xs(result);
+    if (n >= 1 && n <= largest_small && !is_cholesky && !transposed)
+      return visit_order(n, [&]<int N>(std::integral_constant<int, N>) {
+        for_each_matrix(c, work, [&](std::int64_t batch, int) -> std::optional<std::int64_t> {
+          const Matrix<T> factor = factors[batch], b = bs[batch], x = xs[batch];
+          for (std::int64_t j = 0; j < k; ++j) {
+            const std::optional<std::int64_t> zero = small_solve<N>(factor, b, j, x);
+            if (!zero) continue;
+            if (!gives_nan) return zero;
+            fill_with_nan(x);
+            break;
+          }
+          return std::nullopt;
+        });
+      });
     for_each_matrix(c, work, [&](std::int64_t batch, int worker) -> std::optional<std::int64_t> {
       const Matrix<T> factor = factors[batch], b = bs[batch], x = xs[batch];
       T* const room = reinterpret_cast<T*>(c.workspace) + worker * n * (k + n);

@@ -305,8 +305,7 @@ std::vector<Expr> gradient_of_lu_determinants(const GradContext& c) {
   const Expr scale = nth(g, 0) * nth(c.output, 0) + nth(g, 2);
   const Expr& a = c.inputs[0];
   const Expr right = Operand(scale, at) * Operand(identity(order_of(a), a.dtype(), at), at);
-  return {ir::make(factor_solve, {a, c.inputs[1], right},
-                   SystemParams{.transposed = true, .is_inverse = true}, at),
+  return {ir::make(factor_solve, {a, c.inputs[1], right}, SystemParams{.transposed = true}, at),
           Expr(nullptr)};
 }
 

@@ -19,7 +19,7 @@ extern const ir::Op lu_factor, factor_solve, lu_determinants;
 struct SystemParams {
   bool is_cholesky = false, transposed = false;
   bool gives_nan = false;  ///< for singular matrices, instead of failing
-  bool is_inverse = false; ///< for messages: b is the identity
+  bool is_inverse = false; ///< b is the identity
 
   static constexpr std::string_view params_name = "system";
   static constexpr auto fields = std::tuple{ir::field("cholesky", &SystemParams::is_cholesky),

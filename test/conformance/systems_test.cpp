@@ -118,6 +118,33 @@ TEST_CASE("systems of any order and layout are solved, alone and in stacks",
   }
 }
 
+TEST_CASE("matrices of each small order, in any layout, and with pivots that are denormal",
+          "[conformance][linear-algebra]") {
+  for (DType t : {DType::f32, DType::f64}) {
+    const Expr a = tensor(t, {3, dim("n"), dim("n")}, "a"), b = tensor(t, {dim("n"), 2}, "b");
+    const Expr turned = transpose(a, {0, 2, 1});
+    const std::vector<Expr> outputs{
+        solve(a, b), solve(turned, b), cholesky(a), cholesky(turned), inv(slice(a, {{{}, {}, -1}})),
+        lu(a).u};
+    const Function f = function({a, b}, outputs);
+    for (std::int64_t n = 0; n <= 10; ++n) {
+      const Array as = random_stack(t, {3, n, n}, static_cast<double>(n) + 2, 1),
+                  bs = random_stack(t, {n, 2}, 0, 2);
+      const std::vector<Array> got = f({as, bs}), want = reference({a, b}, {as, bs}, outputs);
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        INFO(to_string(t) << ", order " << n << ", output " << i);
+        CHECK(difference(got[i], want[i], near(t)) == "");
+      }
+    }
+  }
+  const Expr a = tensor<double>({2, 2}, "a"), b = tensor<double>({2}, "b");
+  const Array x = function({a, b}, {solve(a, b)})(
+      {Array::from(std::vector<double>{1e-310, 0, 5e-311, 1}, {2, 2}),
+       Array::from(std::vector<double>{1e-310, 1}, {2})})[0];
+  CHECK(x.at<double>({0}) == Approx(1));
+  CHECK(x.at<double>({1}) == Approx(1));
+}
+
 TEST_CASE("batches of systems broadcast, and the matrices are factored once each",
           "[conformance][linear-algebra]") {
   const Expr a = tensor<double>({3, 1, 4, 4}, "a"), b = tensor<double>({5, 4, 2}, "b"),
