@@ -276,6 +276,72 @@ TEST_CASE("gradients through systems and determinants, of first and second order
   }
 }
 
+TEST_CASE("exponentials of matrices are their series, however large they are",
+          "[conformance][linear-algebra]") {
+  for (DType t : {DType::f32, DType::f64}) {
+    const Expr a = tensor(t, {3, dim("n"), dim("n")}, "a");
+    const Function f = function({a}, {expm(a)});
+    for (double size : {0.01, 1.0, 20.0}) {
+      const std::int64_t n = 4;
+      Array as = random_stack(DType::f64, {3, n, n}, 0, 1);
+      for (std::int64_t i = 0; i < as.numel(); ++i)
+        as.data<double>()[i] *= size * static_cast<double>(i / 16); // the first is 0
+      const Array given = as.astype(t), wide = given.astype(DType::f64);
+      Array want = Array::zeros(DType::f64, as.shape());
+      for (std::int64_t b = 0; b < 3; ++b) {
+        // The series of the matrix over 2^12, squared 12 times.
+        std::vector<long double> x(16), power(16), sum(16);
+        const auto times = [](const std::vector<long double>& l,
+                              const std::vector<long double>& r) {
+          std::vector<long double> p(16);
+          for (std::size_t i = 0; i < 64; ++i)
+            p[i / 16 * 4 + i % 4] += l[i / 4] * r[i / 4 % 4 * 4 + i % 4];
+          return p;
+        };
+        for (std::size_t i = 0; i < 16; ++i) {
+          x[i] = static_cast<long double>(
+                     wide.data<const double>()[b * 16 + static_cast<std::int64_t>(i)]) /
+                 4096;
+          power[i] = sum[i] = i % 5 == 0 ? 1 : 0;
+        }
+        for (int k = 1; k < 30; ++k) {
+          power = times(power, x);
+          for (std::size_t i = 0; i < 16; ++i) sum[i] += power[i] /= k;
+        }
+        for (int k = 0; k < 12; ++k) sum = times(sum, sum);
+        for (std::size_t i = 0; i < 16; ++i)
+          want.data<double>()[b * 16 + static_cast<std::int64_t>(i)] = static_cast<double>(sum[i]);
+      }
+      const Array got = f({given})[0];
+      for (std::int64_t b = 0; b < 3; ++b)
+        CHECK(difference(
+                  got.slice(0, b, b + 1).contiguous(),
+                  want.slice(0, b, b + 1).contiguous().astype(t),
+                  {.of_largest = t == DType::f32 ? 2e-4 : 1e-12, .checks_zero_sign = false}) == "");
+    }
+  }
+  const Array a = random_stack(DType::f64, {3, 3}, 0, 2);
+  const auto f = [](const std::vector<Expr>& v) { return expm(3 * v[0]); };
+  CHECK(verify_grad(f, {a}, 1e-5).worst <= 1e-5);
+  const auto df = [](const std::vector<Expr>& v) { return grad(sum(tanh(expm(v[0]))), v[0]); };
+  CHECK(verify_grad(df, {a}, 1e-5).worst <= 1e-5);
+}
+
+TEST_CASE("blocks stand behind each other on the diagonal", "[conformance][linear-algebra]") {
+  const Expr a = tensor<float>({2, 1}, "a"), n = tensor<float>({dim(), dim()}, "n"),
+             v = tensor<int>({2}, "v");
+  const Expr whole = block_diag({a, n, v});
+  CHECK(whole.dtype() == DType::f32);
+  const Array got = function({a, n, v}, {whole})({Array::from(std::vector<float>{1, 2}, {2, 1}),
+                                                  Array::from(std::vector<float>{3, 4}, {1, 2}),
+                                                  Array::from(std::vector<int>{5, 6}, {2})})[0];
+  CHECK(equal(got, Array::from(std::vector<float>{1, 0, 0, 0, 0, 2, 0, 0, 0, 0,
+                                                  0, 3, 4, 0, 0, 0, 0, 0, 5, 6},
+                               {4, 5})));
+  CHECK_THROWS_AS(block_diag({}), ShapeError);
+  CHECK_THROWS_AS(block_diag({tensor<float>({2, 2, 2})}), ShapeError);
+}
+
 TEST_CASE("verify takes solutions for right that solve their systems",
           "[conformance][linear-algebra]") {
   // Hilbert's matrix: no digit of the solution is certain.

@@ -135,4 +135,14 @@ Expr cond(Operand a);
 /// as n has binary digits, and again as many as of them are ones.
 Expr matrix_power(Operand a, std::int64_t n);
 
+/// The exponential of square matrices [..., n, n], as scipy.linalg.expm: Padé's approximant of the
+/// matrix over a power of two, squared again. Squarings are at most 16; a matrix whose 1-norm is
+/// larger than 2^16 * 5.37 (f32: 3.92) gives NaN.
+Expr expm(Operand a);
+
+/// The matrices behind each other along the diagonal of one, zeros elsewhere, as
+/// scipy.linalg.block_diag; a vector is a row, a scalar one element. Throws ShapeError for more
+/// than two axes.
+Expr block_diag(std::vector<Expr> blocks, Location where = Location::current());
+
 } // namespace kroton
