@@ -1,4 +1,5 @@
 #include "jit/cpu/blas.hpp"
+#include "jit/cpu/each_level.hpp"
 #include "jit/cpu/numeric_library.hpp"
 #include "jit/run/pool.hpp"
 #include "lib/support/environment.hpp"
@@ -113,13 +114,6 @@ template <int height, class T>
     }
   return i;
 }
-
-/// Compiled for each level, and chosen when the library is loaded.
-#ifdef __SANITIZE_THREAD__ // which is not ready yet when the linker asks which clone it is to be
-#define KROTON_EACH_LEVEL
-#else
-#define KROTON_EACH_LEVEL [[gnu::target_clones("avx512f", "arch=haswell", "default")]]
-#endif
 
 KROTON_EACH_LEVEL void rows_of(const PlainProduct<float>& f, long begin, long end) {
   product_rows<1>(f, product_rows<4>(f, begin, end), end);

@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "jit/cpu/each_level.hpp"
 #include "jit/cpu/library.hpp"
 #include "lib/ops/indexing.hpp"
 #include "lib/ops/put.hpp"
@@ -41,6 +42,56 @@ template <class F> void share(const CpuCall& c, std::int64_t n, std::int64_t gra
   c.runtime->parallel_for(c.runtime, n, grain, body, const_cast<F*>(&f));
 }
 
+/// Makes rows of positions on the next axis of `size` elements: negative if one is outside it.
+template <bool is_first, class P, class Row>
+KROTON_INLINED Row add_axis_of(const P* given, std::int64_t count, Row size, Row* rows) {
+  using Unsigned = std::make_unsigned_t<Row>; // what is outside may be far outside
+  const auto n = static_cast<Unsigned>(size);
+  Row outside = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto p = static_cast<Row>(given[i]);
+    const Row at = static_cast<Row>(static_cast<Unsigned>(p) + (p < 0 ? n : 0));
+    outside |= at | static_cast<Row>(n - 1 - static_cast<Unsigned>(at));
+    rows[i] =
+        is_first ? at
+                 : static_cast<Row>(static_cast<Unsigned>(rows[i]) * n + static_cast<Unsigned>(at));
+  }
+  return outside;
+}
+KROTON_EACH_LEVEL std::int32_t add_first_axis(const std::int32_t* given, std::int64_t count,
+                                              std::int32_t size, std::int32_t* rows) {
+  return add_axis_of<true>(given, count, size, rows);
+}
+KROTON_EACH_LEVEL std::int64_t add_first_axis(const std::int64_t* given, std::int64_t count,
+                                              std::int64_t size, std::int64_t* rows) {
+  return add_axis_of<true>(given, count, size, rows);
+}
+template <class P, class Row>
+Row add_first_axis(const P* given, std::int64_t count, Row size, Row* rows) {
+  return add_axis_of<true>(given, count, size, rows);
+}
+
+/// Copies positions; whether all are in front of `size`, and none is counted from the end.
+template <class P>
+KROTON_INLINED bool copy_rows_of(const P* given, std::int64_t count, P size, P* rows) {
+  using Unsigned = std::make_unsigned_t<P>;
+  Unsigned most = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const P p = given[i];
+    most = std::max(most, static_cast<Unsigned>(p));
+    rows[i] = p;
+  }
+  return count == 0 || most < static_cast<Unsigned>(size);
+}
+KROTON_EACH_LEVEL bool copy_rows(const std::int32_t* given, std::int64_t count, std::int32_t size,
+                                 std::int32_t* rows) {
+  return copy_rows_of(given, count, size, rows);
+}
+KROTON_EACH_LEVEL bool copy_rows(const std::int64_t* given, std::int64_t count, std::int64_t size,
+                                 std::int64_t* rows) {
+  return copy_rows_of(given, count, size, rows);
+}
+
 /// The rows that sets of positions stand for.
 class Positions {
 public:
@@ -49,17 +100,19 @@ public:
       : arrays_(arrays), sizes_(sizes) {}
 
   /// Rows of the positions from `first` on, `count` of them, at most a block. False if one is
-  /// outside its axis.
+  /// outside its axis. They are copied, so that nobody who changes positions during a call makes
+  /// memory outside the array be written.
   template <class Row> bool find(std::int64_t first, std::int64_t count, Row* rows) const {
+    if (arrays_.size() == 1 && arrays_[0].dtype == dtype_of<Row> &&
+        copy_rows(reinterpret_cast<const Row*>(arrays_[0].data) + first, count,
+                  static_cast<Row>(sizes_[0]), rows))
+      return true;   // as almost always
     Row outside = 0; // negative if one is
     for (std::size_t k = 0; k < arrays_.size(); ++k)
       support::visit_dtype(arrays_[k].dtype, [&]<class P>(std::type_identity<P>) {
         if constexpr (std::is_integral_v<P> && !std::is_same_v<P, bool>)
-          outside |=
-              (k == 0
-                   ? add_axis<true, P, Row>
-                   : add_axis<false, P, Row>)(reinterpret_cast<const P*>(arrays_[k].data) + first,
-                                              count, static_cast<Row>(sizes_[k]), rows);
+          outside |= add_axis(k, reinterpret_cast<const P*>(arrays_[k].data) + first, count,
+                              static_cast<Row>(sizes_[k]), rows);
       });
     return outside >= 0;
   }
@@ -84,21 +137,10 @@ public:
   }
 
 private:
-  template <bool is_first, class P, class Row>
-  static Row add_axis(const P* given, std::int64_t count, Row size, Row* rows) {
-    using Unsigned = std::make_unsigned_t<Row>; // what is outside may be far outside
-    const auto n = static_cast<Unsigned>(size);
-    Row outside = 0;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto p = static_cast<Row>(given[i]);
-      const Row at = static_cast<Row>(static_cast<Unsigned>(p) + (p < 0 ? n : 0));
-      outside |= at | static_cast<Row>(n - 1 - static_cast<Unsigned>(at));
-      rows[i] =
-          is_first
-              ? at
-              : static_cast<Row>(static_cast<Unsigned>(rows[i]) * n + static_cast<Unsigned>(at));
-    }
-    return outside;
+  template <class P, class Row>
+  static Row add_axis(std::size_t k, const P* given, std::int64_t count, Row size, Row* rows) {
+    return k == 0 ? add_first_axis(given, count, size, rows)
+                  : add_axis_of<false>(given, count, size, rows);
   }
 
   std::int64_t position(std::size_t k, std::int64_t i) const {
@@ -113,6 +155,13 @@ private:
 
 struct OutOfRange {
   ir::Failure failure;
+};
+
+/// Which positions the rows of a block are of.
+struct Which {
+  std::int64_t begin;
+  const std::int32_t* own; ///< counted from `begin`; null: one after the other
+  std::int64_t operator()(std::int64_t i) const { return begin + (own ? own[i] : i); }
 };
 
 /// Rows of `width` elements, `count` of them, added to those of `rows` that positions tell.
@@ -133,10 +182,34 @@ struct Scatter {
 
   /// Calls `f(row, i)` for each position `i` whose row is in [first, last). Throws OutOfRange.
   template <class F> void for_each(std::int64_t first, std::int64_t last, const F& f) const {
+    for_blocks(first, last, 0, count, [&f](const auto* found, std::int64_t n, const Which& which) {
+      for (std::int64_t i = 0; i < n; ++i) f(static_cast<std::int64_t>(found[i]), which(i));
+    });
+  }
+
+  /// Calls `f(rows, n, which)` for blocks of the positions from `begin` to `end` whose rows are in
+  /// [first, last): n of them, `which(i)` being the position of rows[i].
+  template <class F>
+  void for_blocks(std::int64_t first, std::int64_t last, std::int64_t begin, std::int64_t end,
+                  const F& f) const {
     if (positions.are_short(rows))
-      for_each_as<std::int32_t>(first, last, f);
+      for_blocks_as<std::int32_t>(first, last, begin, end, f);
     else
-      for_each_as<std::int64_t>(first, last, f);
+      for_blocks_as<std::int64_t>(first, last, begin, end, f);
+  }
+
+  /// Of how many parts of the positions, each with a table of its own, sums are made that few rows
+  /// of few elements have: what threads share where rows are no work to share. It depends on sizes
+  /// alone, as the order of the sums does.
+  std::int64_t parts(std::size_t item) const {
+    constexpr std::int64_t most = 8;
+    if (width >= narrow || width < 1 || count * width < 2 * work_of_thread ||
+        numel() * item > static_cast<std::size_t>(cached_bytes))
+      return 1;
+    const std::int64_t wanted = std::min(most, count / (4 * std::max<std::int64_t>(rows, 1)));
+    return wanted < 2
+               ? 1
+               : static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(wanted)));
   }
 
   /// Calls `f(first, last)` for parts of the rows, on several threads if that is faster.
@@ -162,24 +235,26 @@ struct Scatter {
 
 private:
   template <class Row, class F>
-  void for_each_as(std::int64_t first, std::int64_t last, const F& f) const {
+  void for_blocks_as(std::int64_t first, std::int64_t last, std::int64_t from, std::int64_t end,
+                     const F& f) const {
     Row found[block];
+    std::int32_t own[block];
     const bool are_all = first == 0 && last == rows;
-    for (std::int64_t begin = 0; begin < count; begin += block) {
-      const std::int64_t n = std::min(block, count - begin);
+    for (std::int64_t begin = from; begin < end; begin += block) {
+      const std::int64_t n = std::min(block, end - begin);
       if (!positions.find(begin, n, found)) throw OutOfRange{positions.failure(begin, n)};
       if (are_all) {
-        for (std::int64_t i = 0; i < n; ++i) f(static_cast<std::int64_t>(found[i]), begin + i);
+        f(found, n, Which{begin, nullptr});
         continue;
       }
-      std::int32_t own[block];
       std::int64_t owned = 0;
       for (std::int64_t i = 0; i < n; ++i) {
+        const Row row = found[i];
         own[owned] = static_cast<std::int32_t>(i);
-        owned += found[i] >= first && found[i] < last;
+        found[owned] = row;
+        owned += row >= first && row < last;
       }
-      for (std::int64_t i = 0; i < owned; ++i)
-        f(static_cast<std::int64_t>(found[own[i]]), begin + own[i]);
+      f(found, owned, Which{begin, own});
     }
   }
 };
@@ -199,24 +274,97 @@ template <class S> S product_of(S a, S b) {
 }
 
 template <class S, class T>
-void add_row(S* __restrict to, const T* __restrict from, std::int64_t width) {
+KROTON_INLINED void add_row(S* __restrict to, const T* __restrict from, std::int64_t width) {
   for (std::int64_t j = 0; j < width; ++j) to[j] = sum_of<S>(to[j], static_cast<S>(from[j]));
 }
 
+/// Asks for the first lines of a row that is soon written.
+template <class S> KROTON_INLINED void fetch(const S* row, std::int64_t width) {
+  constexpr std::int64_t line = 64 / sizeof(S), most = 8 * line;
+  for (std::int64_t j = 0; j < std::min(width, most); j += line)
+    __builtin_prefetch(row + j, /*for writing*/ 1);
+}
+/// So many rows before they are.
+constexpr std::int64_t ahead = 4;
+
+/// Adds rows to those of `sums` that `rows` says, n of them.
+template <class S, class T, class Row>
+KROTON_INLINED void add_block_of(S* __restrict sums, const T* __restrict from, std::int64_t width,
+                                 const Row* rows, std::int64_t n, const Which& which) {
+  from += which.begin * width;
+  if (width == 1 && which.own == nullptr) {
+    for (std::int64_t i = 0; i < n; ++i)
+      sums[rows[i]] = sum_of<S>(sums[rows[i]], static_cast<S>(from[i]));
+    return;
+  }
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (i + ahead < n) fetch(sums + rows[i + ahead] * width, width);
+    const std::int64_t at = which.own == nullptr ? i : which.own[i];
+    add_row(sums + rows[i] * width, from + at * width, width);
+  }
+}
+template <class S, class T, class Row>
+void add_block(S* sums, const T* from, std::int64_t width, const Row* rows, std::int64_t n,
+               const Which& which) {
+  add_block_of(sums, from, width, rows, n, which);
+}
+#define KROTON_ADD_BLOCK(S, T, Row)                                                                \
+  KROTON_EACH_LEVEL void add_block(S* sums, const T* from, std::int64_t width, const Row* rows,    \
+                                   std::int64_t n, const Which& which) {                           \
+    add_block_of(sums, from, width, rows, n, which);                                               \
+  }
+KROTON_ADD_BLOCK(double, float, std::int32_t)
+KROTON_ADD_BLOCK(double, float, std::int64_t)
+KROTON_ADD_BLOCK(double, double, std::int32_t)
+KROTON_ADD_BLOCK(double, double, std::int64_t)
+#undef KROTON_ADD_BLOCK
+
 // ---- index_add
 
-/// Adds each row where it belongs, to sums that begin with zeros.
+/// Adds the rows of positions from `begin` to `end` where they belong, to sums that begin with
+/// zeros.
 template <class S, class T>
-void add_rows(const Scatter& s, S* sums, const T* from, std::int64_t first, std::int64_t last) {
-  // What the loops work with is in registers.
-  if (s.width == 1)
-    s.for_each(first, last, [sums, from](std::int64_t row, std::int64_t i) {
-      sums[row] = sum_of<S>(sums[row], static_cast<S>(from[i]));
-    });
-  else
-    s.for_each(first, last, [sums, from, width = s.width](std::int64_t row, std::int64_t i) {
-      add_row(sums + row * width, from + i * width, width);
-    });
+void add_rows(const Scatter& s, S* sums, const T* from, std::int64_t first, std::int64_t last,
+              std::int64_t begin, std::int64_t end) {
+  s.for_blocks(first, last, begin, end, [&](const auto* rows, std::int64_t n, const Which& which) {
+    add_block(sums, from, s.width, rows, n, which);
+  });
+}
+
+/// Sums of each part of the positions, then of the parts, in their order. Those of the first part
+/// are where the result will be, unless it has another type.
+template <class S, class T, class Out>
+void add_parts(const CpuCall& c, const Scatter& s, S* sums, const T* from, Out* to) {
+  const std::int64_t parts = s.parts(sizeof(S)), numel = s.rows * s.width;
+  const auto table = [&](std::int64_t k) -> S* {
+    if constexpr (std::is_same_v<S, Out>)
+      return k == 0 ? to : sums + (k - 1) * numel;
+    else
+      return sums + k * numel;
+  };
+  std::int64_t failed = parts; // the first part that did
+  std::vector<ir::Failure> failures(static_cast<std::size_t>(parts));
+  share(c, parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = begin; k < end; ++k) {
+      S* const own = table(k);
+      std::fill_n(own, numel, S{0});
+      try {
+        add_rows(s, own, from, 0, s.rows, s.count * k / parts, s.count * (k + 1) / parts);
+      } catch (const OutOfRange& e) {
+        failures[static_cast<std::size_t>(k)] = e.failure;
+      }
+    }
+  });
+  for (std::int64_t k = parts; k-- > 0;)
+    if (failures[static_cast<std::size_t>(k)].kind != 0) failed = k;
+  if (failed != parts) throw OutOfRange{failures[static_cast<std::size_t>(failed)]};
+  share(c, numel, work_of_thread / parts, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = 1; k < parts; ++k)
+      add_row(table(0) + begin, table(k) + begin, end - begin);
+    if constexpr (!std::is_same_v<S, Out>)
+      std::transform(sums + begin, sums + end, to + begin,
+                     [](S sum) { return static_cast<Out>(sum); });
+  });
 }
 
 /// Of few rows for many: only those to which many are added have sums in f64.
@@ -256,7 +404,12 @@ bool is_in_f64(const Scatter& s, DType dtype) {
 
 std::size_t index_add_workspace(const CpuCall& c) {
   const Scatter s = index_add_of(c);
-  if (!is_in_f64(s, c.results[0].dtype)) return 0;
+  const DType dtype = c.results[0].dtype;
+  const bool is_wide = is_in_f64(s, dtype);
+  const std::size_t item = is_wide ? sizeof(double) : item_size(dtype);
+  const std::int64_t parts = s.parts(item);
+  if (parts > 1) return static_cast<std::size_t>(parts) * s.numel() * item;
+  if (!is_wide) return 0;
   return s.are_many() ? s.numel() * sizeof(double) : s.counters();
 }
 
@@ -272,11 +425,14 @@ void index_add(CpuCall& c) {
     support::visit_dtype(c.results[0].dtype, [&]<class T>(std::type_identity<T>) {
       T* const to = reinterpret_cast<T*>(c.results[0].data);
       const T* const from = reinterpret_cast<const T*>(c.operands[0].data);
-      if (!is_in_f64(s, c.results[0].dtype))
+      if (!is_in_f64(s, c.results[0].dtype)) {
+        if (s.parts(sizeof(T)) > 1)
+          return add_parts(c, s, reinterpret_cast<T*>(c.workspace), from, to);
         return s.share_rows(c, sizeof(T), [&](std::int64_t first, std::int64_t last) {
           clear(to, first, last);
-          add_rows(s, to, from, first, last);
+          add_rows(s, to, from, first, last, 0, s.count);
         });
+      }
       if constexpr (std::is_same_v<T, float>) {
         if (!s.are_many()) {
           share(c, s.rows, work_of_thread / (s.width + 1) + 1,
@@ -284,9 +440,10 @@ void index_add(CpuCall& c) {
           return add_few_in_f64(c, s, to, from);
         }
         auto* const sums = reinterpret_cast<double*>(c.workspace);
+        if (s.parts(sizeof(double)) > 1) return add_parts(c, s, sums, from, to);
         s.share_rows(c, sizeof(double), [&](std::int64_t first, std::int64_t last) {
           clear(sums, first, last);
-          add_rows(s, sums, from, first, last);
+          add_rows(s, sums, from, first, last, 0, s.count);
           std::transform(sums + first * s.width, sums + last * s.width, to + first * s.width,
                          [](double sum) { return static_cast<float>(sum); });
         });
@@ -303,6 +460,32 @@ void index_add(CpuCall& c) {
 struct Place {
   std::int64_t row, from;
 };
+
+/// Adds scaled rows, each the only one of its row.
+template <class T>
+KROTON_INLINED void add_scaled_of(T* __restrict out, T scale, const T* __restrict added,
+                                  std::int64_t width, const Place* places, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (i + ahead < n) fetch(out + places[i + ahead].row * width, width);
+    T* const to = out + places[i].row * width;
+    const T* const from = added + places[i].from * width;
+    for (std::int64_t j = 0; j < width; ++j)
+      to[j] = sum_of<T>(to[j], product_of<T>(scale, from[j]));
+  }
+}
+template <class T>
+void add_scaled(T* out, T scale, const T* added, std::int64_t width, const Place* places,
+                std::int64_t n) {
+  add_scaled_of(out, scale, added, width, places, n);
+}
+KROTON_EACH_LEVEL void add_scaled(float* out, float scale, const float* added, std::int64_t width,
+                                  const Place* places, std::int64_t n) {
+  add_scaled_of(out, scale, added, width, places, n);
+}
+KROTON_EACH_LEVEL void add_scaled(double* out, double scale, const double* added,
+                                  std::int64_t width, const Place* places, std::int64_t n) {
+  add_scaled_of(out, scale, added, width, places, n);
+}
 
 Scatter index_add_to_of(const CpuCall& c) { return {c.numbers, c.operands.subspan(3)}; }
 
@@ -376,13 +559,18 @@ private:
 
   /// What belongs to one row is brought together, in its order, and nothing is done for the others.
   void add_few() const {
-    const std::span<const Place> places = by_row();
+    const auto [places, alone] = by_row();
     const auto is_first = [&](std::int64_t i) {
       const auto at = static_cast<std::size_t>(i);
       return i == 0 || i == s_.count || places[at].row != places[at - 1].row;
     };
     share(c_, s_.count, work_of_thread / (s_.width + 1) + 1,
-          [&](std::int64_t begin, std::int64_t end) {
+          [&, places = places, alone = alone](std::int64_t begin, std::int64_t end) {
+            if (begin < alone) {
+              const std::int64_t last = std::min(end, alone);
+              add_scaled(out_, scale_, from_, s_.width, places.data() + begin, last - begin);
+              begin = last;
+            }
             while (!is_first(begin)) ++begin;
             while (!is_first(end)) ++end;
             for (std::int64_t i = begin; i < end;) {
@@ -405,8 +593,11 @@ private:
     leave(next, s_.rows);
   }
 
-  /// The positions, those of a row behind each other in their order.
-  std::span<const Place> by_row() const {
+  struct ByRow {
+    std::span<const Place> places; ///< those of a row behind each other in their order
+    std::int64_t alone;            ///< so many in front are each the only one of its row
+  };
+  ByRow by_row() const {
     const auto n = static_cast<std::size_t>(s_.count);
     auto* const all = reinterpret_cast<Place*>(c_.workspace);
     Place* const others = all + n; // rows that have several
@@ -432,21 +623,13 @@ private:
       return a.row != b.row ? a.row < b.row : a.from < b.from;
     });
     std::copy(others, others + left, all + kept);
-    return {all, n};
+    return {{all, n}, static_cast<std::int64_t>(kept)};
   }
 
   /// Adds what belongs to one row.
   void add_group(std::span<const Place> group) const {
     const std::int64_t row = group[0].row;
-    if (group.size() == 1) {
-      const std::int64_t width = s_.width;
-      const T scale = scale_;
-      T* const __restrict to = out_ + row * width;
-      const T* const __restrict from = from_ + group[0].from * width;
-      for (std::int64_t j = 0; j < width; ++j)
-        to[j] = sum_of<T>(to[j], product_of<T>(scale, from[j]));
-      return;
-    }
+    if (group.size() == 1) return add_scaled(out_, scale_, from_, s_.width, group.data(), 1);
     constexpr std::int64_t at_once = 64;
     for (std::int64_t first = 0; first < s_.width; first += at_once) {
       const std::int64_t n = std::min(at_once, s_.width - first);

@@ -167,6 +167,39 @@ TEST_CASE("threads change no bit of what is added at positions", "[conformance]"
     }
 }
 
+TEST_CASE("sums for few rows of few elements are made in parts of the positions", "[conformance]") {
+  Rng rng(11);
+  for (const DType t : {DType::f32, DType::f64, DType::i8, DType::u64})
+    for (const auto& [count, rows, columns] :
+         {std::array<std::int64_t, 3>{70001, 40, 1}, {30000, 300, 3}, {70000, 8000, 1}}) {
+      const Expr p = tensor(count == 70001 ? DType::i64 : DType::i32, {dim()}, "p"),
+                 g = tensor(t, {p.shape()[0], dim()}, "g");
+      const std::vector<Expr> outputs{index_add({Dim(rows), g.shape()[1]}, {p}, g)};
+      Array at = Array::empty(DType::i64, {count});
+      for (std::int64_t i = 0; i < count; ++i)
+        at.data<std::int64_t>()[i] = rng.below(2 * rows) - rows;
+      std::vector<Array> arguments{at.astype(p.dtype()), moderate(t, {count, columns}, rng)};
+      const auto want = reference({p, g}, arguments, outputs),
+                 wide = reference({p, g}, arguments, outputs, ir::Precision::widened);
+      const Function one = function({p, g}, outputs, {.threads = 1}),
+                     three = function({p, g}, outputs, {.threads = 3});
+      const auto got = one(arguments);
+      INFO(to_string(t) << ", " << count << " to " << rows << " of " << columns);
+      CHECK(far_apart(got[0], want[0], wide[0], t == DType::f32 ? 1e-6 : 1e-13) == "");
+      CHECK(difference(three(arguments)[0], got[0]) == "");
+      // Of two that are outside, the first one is named, whichever part finds its own first.
+      at.data<std::int64_t>()[count - 1] = 3 * rows;
+      at.data<std::int64_t>()[count / 2 + 7] = -2 * rows;
+      arguments[0] = at.astype(p.dtype());
+      try {
+        three(arguments);
+        FAIL("no error");
+      } catch (const IndexError& e) {
+        CHECK_THAT(e.what(), Catch::Matchers::Contains(fmt::format("position {} is", -2 * rows)));
+      }
+    }
+}
+
 TEST_CASE("a table whose own rows are added to it is copied first", "[conformance][anywhere]") {
   const Shared table = shared(Array::from({1.0f, 2.0f, 3.0f}), "table");
   const Expr w = table, rows = tensor(DType::i64, {Dim(3)}, "rows");
