@@ -7,6 +7,7 @@
 #include <kroton/ops/basic.hpp>
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/indexing.hpp>
+#include <kroton/ops/joining.hpp>
 #include <kroton/ops/linear_algebra.hpp>
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/parts.hpp>

@@ -25,10 +25,17 @@ double numel(std::span<const Dim> shape, const SizeOf& size_of) {
 /// no cache has it. Of an array that is read at some places only, it is more than is read.
 double bytes_of(const plan::Plan& plan, const plan::Step& step, const SizeOf& size_of) {
   double bytes = 0;
+  const auto add = [&](const plan::Buffer& buffer, std::span<const Dim> shape) {
+    bytes += numel(shape, size_of) * static_cast<double>(item_size(buffer.dtype));
+  };
   for (const std::vector<int>* buffers : {&step.reads, &step.writes})
     for (int b : *buffers) {
       const plan::Buffer& buffer = plan.buffers[static_cast<std::size_t>(b)];
-      bytes += numel(buffer.shape, size_of) * static_cast<double>(item_size(buffer.dtype));
+      if (buffers == &step.reads || !plan::is_join(plan.graph, buffer.node))
+        add(buffer, buffer.shape);
+      else // parts of it
+        for (std::size_t i = 0; i < step.computes.size(); ++i)
+          if (step.filled[i] == b) add(buffer, plan.graph[step.computes[i]].type.shape);
     }
   return bytes;
 }

@@ -1,5 +1,6 @@
 #include "jit/report/contents.hpp"
 
+#include "lib/plan/view.hpp"
 #include "lib/support/match.hpp"
 
 namespace kroton::jit {
@@ -18,15 +19,32 @@ void Contents::bind(const Program::Moment& m, ir::Bindings& bindings) const {
     const auto known = nodes_.find(b);
     if (known == nodes_.end()) continue;
     // A buffer may be of another shape than the value that now is in it.
-    Shape shape;
-    for (const Dim& d : plan_.graph[known->second].type.shape)
-      shape.push_back(ir::dims::evaluate(d, m.size_of));
-    bindings.values.insert_or_assign(known->second, m.value(b).reshape(shape));
+    bindings.values.insert_or_assign(known->second, m.value(b).reshape(shape_of(known->second, m)));
   }
 }
 
+Shape Contents::shape_of(ir::NodeId id, const Program::Moment& m) const {
+  Shape shape;
+  for (const Dim& d : plan_.graph[id].type.shape) shape.push_back(ir::dims::evaluate(d, m.size_of));
+  return shape;
+}
+
+Array Contents::result(const Program::Moment& m, std::size_t number) const {
+  const ir::NodeId id = m.step.computes[number];
+  const Array stored = m.value(m.step.filled[number]);
+  const Shape shape = shape_of(id, m);
+  const auto place = plan::place_in_join(plan_.graph, id);
+  if (!place) return stored.reshape(shape);
+  if (std::ranges::find(shape, 0) != shape.end()) return Array::empty(stored.dtype(), shape);
+  std::int64_t first = 0;
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    first += ir::dims::evaluate(place->starts[i], m.size_of) * stored.strides()[i];
+  return stored.as_strided(shape, stored.strides(), first).contiguous();
+}
+
 void Contents::finish(const plan::Step& step) {
-  for (std::size_t i = 0; i < step.computes.size(); ++i) nodes_[step.filled[i]] = step.computes[i];
+  for (std::size_t i = 0; i < step.computes.size(); ++i)
+    nodes_[step.filled[i]] = plan::stored_in(plan_.graph, step.computes[i]);
 }
 
 std::string describe_step(const Program& program, const plan::Step& step) {

@@ -21,8 +21,13 @@ public:
   void bind(const Program::Moment& m, ir::Bindings& bindings) const;
   /// The step has filled its buffers.
   void finish(const plan::Step& step);
+  /// What the step has stored of `m.step.computes[number]`, in a buffer of any shape or in part of
+  /// one.
+  Array result(const Program::Moment& m, std::size_t number) const;
 
 private:
+  Shape shape_of(ir::NodeId id, const Program::Moment& m) const;
+
   const plan::Plan& plan_;
   std::map<int, ir::NodeId> nodes_; ///< by buffer
 };

@@ -209,7 +209,7 @@ std::vector<Array> guarded_call(const Recipe& recipe, Versions::Lease& lease,
   watcher.after = [&](const Program::Moment& m) {
     contents.finish(m.step);
     for (std::size_t i = 0; i < m.step.computes.size(); ++i) {
-      const Array value = m.value(m.step.filled[i]);
+      const Array value = contents.result(m, i);
       auto position = first_of(value, Wanted::nan);
       if (!position) position = first_of(value, Wanted::any);
       if (position)

@@ -337,11 +337,11 @@ std::vector<Array> verified_call(const Recipe& recipe, Versions::Lease& lease,
                                    "{} does not notice that a position is outside its axis",
                                    describe_step(*compiled.program, m.step));
     for (std::size_t i = 0; i < m.step.computes.size(); ++i) {
-      const double by = standard->error(i, m.value(m.step.filled[i]).reshape(standard->shape(i)));
+      const Array got = contents.result(m, i);
+      const double by = standard->error(i, got);
       if (by == 0) continue;
       const ir::GraphNode& n = plan.graph[m.step.computes[i]];
-      if (is_near_by_its_row(plan.graph, m.step.computes[i], bindings, m.value(m.step.filled[i])))
-        continue;
+      if (is_near_by_its_row(plan.graph, m.step.computes[i], bindings, got)) continue;
       support::fail<InternalError>(
           s.name,
           {.place = support::describe(n.where),

@@ -222,10 +222,10 @@ void check_row(const Op& op) {
     require_row(op.eval != nullptr, op, "has no evaluator");
     break;
   case Kind::random:
-  case Kind::pad:
     require_row(takes(op, 1), op, "takes {} inputs instead of one", op.arity);
     require_row(op.eval != nullptr, op, "has no evaluator");
     break;
+  case Kind::pad:
   case Kind::gather:
     require_row(op.eval != nullptr, op, "has no evaluator");
     break;

@@ -52,10 +52,10 @@ public:
       return reduction();
     case Kind::movement:
     case Kind::pad:
-      return moved();
+      return moved(of_inputs_.size());
     case Kind::gather:
     case Kind::scatter:
-      if (std::ranges::none_of(of_inputs_ | std::views::drop(1), has_marks)) return moved();
+      if (std::ranges::none_of(of_inputs_ | std::views::drop(1), has_marks)) return moved(1);
       break;
     case Kind::contraction:
     case Kind::library:
@@ -119,10 +119,11 @@ private:
   }
 
   /// What the op makes of the marks in place of its first input.
-  Array moved() const {
+  /// The marks of the first inputs, moved as their elements are.
+  Array moved(std::size_t first) const {
     EvalContext c = context_;
     std::vector<Array> inputs(c.inputs.begin(), c.inputs.end());
-    inputs[0] = of_inputs_[0];
+    std::copy_n(of_inputs_.begin(), first, inputs.begin());
     c.inputs = inputs;
     c.dtype = c.declared = DType::f64;
     return c.op.eval(c);

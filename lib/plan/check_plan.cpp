@@ -218,6 +218,12 @@ private:
     for (NodeId id : s.computes)
       require(is_computed_.insert(id).second, "{} computes {}, which another step computes", name,
               label(g_, id));
+    for (std::size_t i = 0; i < s.computes.size(); ++i) {
+      const NodeId whole = stored_in(g_, s.computes[i]);
+      require(whole == s.computes[i] || buffer(s.filled[i]).node == whole,
+              "{} computes a part of {} into buffer {}, which holds {}", name, label(g_, whole),
+              s.filled[i], label(g_, buffer(s.filled[i]).node));
+    }
   }
 
   /// What a step writes over is what its aliases say, and what its kernel or library call can write
@@ -292,6 +298,12 @@ private:
       const int b = s.filled[i];
       require(contains(s.writes, b), "{} computes {} into buffer {}, which it does not write", name,
               label(g_, id), b);
+      if (const NodeId whole = stored_in(g_, id); whole != id) {
+        if (std::ranges::all_of(g_[whole].inputs,
+                                [&](NodeId part) { return is_computed_.contains(part); }))
+          content_[at(b)] = whole;
+        continue;
+      }
       require(content_[at(b)] == ir::no_node, "{} computes {} and {} into buffer {}", name,
               label(g_, id), label(g_, std::max(content_[at(b)], 0)), b);
       const ir::Type& t = g_[id].type;

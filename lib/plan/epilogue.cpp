@@ -58,7 +58,9 @@ private:
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
   bool is_product(NodeId id) const { return graph_[id].op->is(ir::Kind::contraction); }
-  bool is_computed(NodeId id) const { return graph_[id].op->call != nullptr; }
+  bool is_computed(NodeId id) const {
+    return graph_[id].op->call != nullptr || is_join(graph_, id);
+  }
 
   Unit& new_unit() {
     parent_.push_back(static_cast<int>(units_.size()));
@@ -120,7 +122,7 @@ private:
     return std::ranges::all_of(group.members, [&](const Member& m) {
       const ir::Op& op = *graph_[m.id].op;
       if (!op.is(ir::Kind::elementwise) && !op.is(ir::Kind::random)) return false;
-      if (m.site == Site::finish) return false;
+      if (m.site == Site::finish || place_in_join(graph_, m.id)) return false;
       if (is_read_outside_.contains(m.id) && !has_all_axes(group, m.axes)) return false;
       return std::ranges::all_of(edges_.of(m.id), [&](const Edge& e) {
         if (stored(e.view.base) != product) return true;

@@ -162,15 +162,19 @@ private:
   }
 
   /// The element of a member's own result at the current position.
-  Access own_element(const Member& m, NodeId buffer, bool reads) {
+  Access own_element(const Member& m, bool reads) {
     Access a;
-    a.param = param_of(buffer, reads);
+    const auto place = place_in_join(graph_, m.id);
+    const NodeId storage = place ? place->whole : m.id;
+    a.param = param_of(storage, reads);
     AxisList axes;
     const ir::Ints& reduced = ops::reduced_axes(graph_[m.id]);
     for (std::size_t i = 0; i < m.axes.size(); ++i)
       if (std::ranges::find(reduced, static_cast<std::int64_t>(i)) == reduced.end())
         axes.push_back(m.axes[i]);
-    const auto strides = padding_.strides(m.id);
+    const auto strides = padding_.strides(storage);
+    for (std::size_t i = 0; place && i < strides.size(); ++i)
+      a.offset = dims::add(a.offset, dims::mul(place->starts[i], strides[i]));
     for (std::size_t i = 0; i < axes.size(); ++i)
       if (axes[i] >= 0)
         a.terms.push_back({axes[i], strides[i]});
@@ -440,7 +444,7 @@ private:
   /// its elements are wider.
   Access array_of(const Member& m, const Reduction& r) {
     if (r.is_outer || r.array_dtype != r.result_dtype) return scratch_array(r.array_dtype, r.kept);
-    Access a = own_element(m, m.id, true);
+    Access a = own_element(m, true);
     kernel_.params[static_cast<std::size_t>(a.param)].is_written = true;
     return a;
   }
@@ -493,8 +497,8 @@ private:
   void lower_value(const Member& m, Scope& scope) {
     const int value = member_value(m, scope);
     if (stored_.contains(m.id)) {
-      scope.block->stores.push_back({own_element(m, m.id, false), value});
-      if (scope.kind == Scope::inside) later_[copy_of(m)] = own_element(m, m.id, false);
+      scope.block->stores.push_back({own_element(m, false), value});
+      if (scope.kind == Scope::inside) later_[copy_of(m)] = own_element(m, false);
       return;
     }
     std::vector<int> inner;
@@ -529,7 +533,7 @@ private:
         r.block_sum = scratch_array(r.dtype, r.kept);
     }
     r.array = array_of(m, r);
-    if (!r.is_outer && r.array.scratch >= 0) r.result = own_element(m, m.id, false);
+    if (!r.is_outer && r.array.scratch >= 0) r.result = own_element(m, false);
   }
   static bool is_partial(const Reduction& r) { return !r.is_outer && !r.kept.empty(); }
   /// Whether a variable takes all that an inner reduction folds in one stretch.
@@ -617,7 +621,7 @@ private:
         for_each_copy(m, [&] {
           const int value = member_value(m, scope);
           if (stored_.contains(m.id))
-            kernel_.finish.back().block.stores.push_back({own_element(m, m.id, false), value});
+            kernel_.finish.back().block.stores.push_back({own_element(m, false), value});
         });
       }
     }
@@ -628,7 +632,7 @@ private:
     const Member& m = *find(id);
     for_each_copy(m, [&] {
       const int value = member_value(m, row);
-      row.block->stores.push_back({own_element(m, id, false), value});
+      row.block->stores.push_back({own_element(m, false), value});
     });
   }
 

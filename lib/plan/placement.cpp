@@ -34,6 +34,7 @@ public:
     for (const StepUse& use : uses_) {
       std::vector<Alias>& aliases = placement_.aliases.emplace_back();
       for (const StoredNode& stored : use.stores) {
+        if (placement_.buffer_of.contains(stored.id)) continue; // another part of a join
         const auto over = std::ranges::find_if(
             stored.may_overwrite, [&](NodeId old) { return is_free_for(old, stored.id); });
         if (over == stored.may_overwrite.end()) {

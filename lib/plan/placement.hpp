@@ -17,7 +17,7 @@
 
 namespace kroton::plan {
 
-/// A node that a step stores.
+/// A node that a step stores. Of a join it may be a part, and other steps store the others.
 struct StoredNode {
   NodeId id = ir::no_node;
   /// The nodes in whose memory the step could store it, best first. Whether anybody else still

@@ -108,8 +108,9 @@ OperandView operand_of(const Graph& g, NodeId id, const Padding& padding) {
   return o;
 }
 
-/// Every group, with the product that it is the epilogue of, and every other node that a library
-/// step computes, in no particular order. `new_values` are those of shared variables.
+/// Every group, with the product that it is the epilogue of, every other node that a library step
+/// computes, and every join, which no step does, in no particular order. `new_values` are those of
+/// shared variables.
 std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
                              const std::vector<Group>& groups, std::span<const NodeId> product_of,
                              const std::set<NodeId>& new_values) {
@@ -137,7 +138,7 @@ std::vector<Item> make_items(const Graph& g, std::span<const NodeId> order,
   }
   const std::set<NodeId> joined(product_of.begin(), product_of.end());
   for (NodeId id : order) {
-    if (!g[id].op->call || joined.contains(id)) continue;
+    if ((!g[id].op->call && !is_join(g, id)) || joined.contains(id)) continue;
     Item item;
     item.node = id;
     add(item, id, -1);
@@ -227,9 +228,15 @@ void add_stores(StepUse& use, const Graph& g, const GroupKernel& kernel,
                 const std::set<NodeId>& must_not_alias) {
   const std::vector<NodeId>& params = kernel.lowered.params;
   for (NodeId id : kernel.stored) {
-    const auto out = std::ranges::find(params, id);
+    const NodeId storage = stored_in(g, id);
+    const auto out = std::ranges::find(params, storage);
     KROTON_CHECK(out != params.end(), "a kernel does not store {}", g[id].op->name);
-    StoredNode stored{id};
+    StoredNode stored{storage};
+    if (storage != id) {
+      if (std::ranges::find(use.stores, storage, &StoredNode::id) == use.stores.end())
+        use.stores.push_back(std::move(stored));
+      continue;
+    }
     for (int in : overwritable_by(kernel.lowered.kernel, static_cast<int>(out - params.begin())))
       if (const NodeId old = params[static_cast<std::size_t>(in)]; !must_not_alias.contains(old))
         stored.may_overwrite.push_back(old);
@@ -283,7 +290,8 @@ public:
       step.what = add_contraction(step, item.node);
     else
       step.what = add_call(step, item.node);
-    for (NodeId id : step.computes) step.filled.push_back(placement_.buffer_of.at(id));
+    for (NodeId id : step.computes)
+      step.filled.push_back(placement_.buffer_of.at(stored_in(g_, id)));
     step.is_fallible = can_fail(step);
     return step;
   }
@@ -410,12 +418,15 @@ Plan make_plan(ir::Graph graph, const PlanOptions& options) {
   const std::vector<NodeId> product_of =
       options.has_epilogues ? find_epilogues(g, order, fusion.groups)
                             : std::vector<NodeId>(fusion.groups.size(), ir::no_node);
-  const std::vector<Item> items = ordered(
+  std::vector<Item> items = ordered(
       make_items(g, order, fusion.groups, product_of, {first_new_value, g.outputs().end()}));
   std::set<NodeId> needed(g.outputs().begin(), g.outputs().end());
   for (const Item& item : items)
     for (NodeId id : item.needs)
       if (id != item.node) needed.insert(id);
+  // When what is stored in a join has run, it is there.
+  std::erase_if(
+      items, [&](const Item& item) { return item.node != ir::no_node && is_join(g, item.node); });
 
   const Padding padding = choose_padding(g, fusion.groups);
   std::vector<std::optional<GroupKernel>> kernels;

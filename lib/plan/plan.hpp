@@ -95,7 +95,7 @@ struct Alias {
 struct Step {
   std::variant<KernelStep, ContractionStep, LibraryStep> what;
   std::vector<NodeId> computes; ///< the nodes it stores …
-  std::vector<int> filled;      ///< … and the buffer of each
+  std::vector<int> filled;      ///< … and the buffer of each; of a part of a join, the join's
   std::vector<int> reads, writes;
   std::vector<Alias> aliases; ///< of what it computes; see Placement
   bool is_fallible = false;

@@ -10,7 +10,9 @@
 namespace kroton::plan {
 namespace {
 
-bool is_computed(const Graph& g, NodeId id) { return is_fusable(g, id) || g[id].op->call; }
+bool is_computed(const Graph& g, NodeId id) {
+  return is_fusable(g, id) || g[id].op->call || is_join(g, id);
+}
 bool has_memory(const Graph& g, NodeId id) {
   return is_computed(g, id) || g[id].is_leaf() || is_alias(g, id);
 }
@@ -41,11 +43,12 @@ NodeId trivial_reduction(Graph& g, NodeId id) {
 } // namespace
 
 void prepare(Graph& g) {
+  std::int64_t parts = 0; // of joins
   for (NodeId id : g.order()) {
     const ir::GraphNode& n = g[id];
     if (n.replaced_by != ir::no_node) continue;
-    KROTON_CHECK(!n.op->is(ir::Kind::pad), "{} has no kernel, and no rule has taken it apart",
-                 n.op->name);
+    KROTON_CHECK(!n.op->is(ir::Kind::pad) || is_join(g, id),
+                 "{} has no kernel, and no rule has taken it apart", n.op->name);
     KROTON_CHECK(n.type.is_array(), "no step computes {}, which has several results", n.op->name);
     if (n.op->is_reduction()) {
       const auto& shape = g[n.inputs[0]].type.shape;
@@ -62,7 +65,10 @@ void prepare(Graph& g) {
     auto need_base = [&](std::size_t i) {
       if (!has_memory(g, base_of(g, inputs[i]))) inputs[i] = copy_of(g, inputs[i]);
     };
-    if (is_alias(g, id)) {
+    if (is_join(g, id)) {
+      // Each part is stored once for each of its places.
+      for (NodeId& part : inputs) part = copy_of(g, part, -++parts);
+    } else if (is_alias(g, id)) {
       need_memory(0);
     } else if (n.op->is(ir::Kind::gather)) {
       need_base(0);

@@ -5,6 +5,7 @@
 #include "lib/ir/dim_normal.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/custom.hpp"
+#include "lib/ops/joining.hpp"
 #include "lib/ops/movement.hpp"
 
 namespace kroton::plan {
@@ -101,6 +102,24 @@ View resolve_view(const Graph& graph, NodeId operand, AxisMaps axes) {
 NodeId storage_of(const Graph& graph, NodeId id) {
   while (is_alias(graph, id)) id = graph[id].inputs[0];
   return id;
+}
+
+bool is_join(const Graph& graph, NodeId id) { return graph[id].op == &ops::join; }
+
+std::optional<JoinPlace> place_in_join(const Graph& graph, NodeId id) {
+  if (graph[id].op != &ops::copy) return std::nullopt;
+  for (NodeId user : graph[id].users) {
+    if (!is_join(graph, user)) continue;
+    const ir::NodeIds& parts = graph[user].inputs;
+    const auto number = static_cast<std::size_t>(std::ranges::find(parts, id) - parts.begin());
+    return JoinPlace{user, graph[user].params.as<ops::JoinParams>().starts_of(number)};
+  }
+  return std::nullopt;
+}
+
+NodeId stored_in(const Graph& graph, NodeId id) {
+  const auto place = place_in_join(graph, id);
+  return place ? place->whole : id;
 }
 
 } // namespace kroton::plan

@@ -3,6 +3,8 @@
 ///
 ///   View v = resolve_view(graph, operand, rank_of_reader);
 ///   // operand[j0, j1] is base[start + step * j_axis, …] for each axis of the base
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "lib/ir/graph.hpp"
@@ -43,5 +45,19 @@ View resolve_view(const Graph& graph, NodeId operand, AxisMaps axes);
 
 /// The node whose buffer an alias shares; `id` itself if it is none.
 NodeId storage_of(const Graph& graph, NodeId id);
+
+/// True for arrays that consist of others (ops::join). No step computes them: each of their inputs
+/// is a copy, which is stored at its place in the join's own memory.
+bool is_join(const Graph& graph, NodeId id);
+
+/// Where a node that is part of a join is stored.
+struct JoinPlace {
+  NodeId whole = ir::no_node;
+  std::span<const Dim> starts; ///< its first element in `whole`, one for each axis
+};
+/// Nothing for nodes that have memory of their own.
+std::optional<JoinPlace> place_in_join(const Graph& graph, NodeId id);
+/// The node whose memory a step writes that computes `id`: the join that it is part of, or itself.
+NodeId stored_in(const Graph& graph, NodeId id);
 
 } // namespace kroton::plan
