@@ -5,6 +5,7 @@
 
 #include "lib/ir/call.hpp"
 #include "lib/ir/extended.hpp"
+#include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/parts.hpp>
 #include <kroton/ops/reduction.hpp>
@@ -92,6 +93,14 @@ constexpr long double infinity = std::numeric_limits<long double>::infinity();
 Array eval_sum(const EvalContext& c) {
   return fold(c, 0, 0, [](auto so_far, auto v) { return so_far + v; });
 }
+Array eval_prod(const EvalContext& c) {
+  return fold(c, 1, 1, [](auto so_far, auto v) {
+    if constexpr (std::is_same_v<decltype(v), Wide>)
+      return static_cast<Wide>(static_cast<std::uint64_t>(so_far) * static_cast<std::uint64_t>(v));
+    else
+      return so_far * v;
+  });
+}
 Array eval_max(const EvalContext& c) {
   return fold(c, -infinity, support::integers_of(c.dtype).low, [](auto so_far, auto v) {
     return (v > so_far || v != v) && so_far == so_far ? v : so_far;
@@ -134,12 +143,46 @@ std::vector<Expr> grad_extreme(const GradContext& c) {
   return {kroton::where(is_extreme, restore_axes(c.grad / count, axes_of(c), c.where), 0)};
 }
 
+/// What an element is multiplied by: the product of the others, in a form that has the right
+/// derivative too. With P the product of those that are not zero, and s the sum of the zeros, which
+/// is 0 and grows as any of them does: of an element that is not zero, P / x if there are no zeros,
+/// and s P / x if there is one; of a zero, P if it is the only one, and P (s - x) if there is
+/// another.
+std::vector<Expr> grad_prod(const GradContext& c) {
+  const Location at = c.where;
+  const Expr& e = c.inputs[0];
+  const auto op = [&](const Expr& v) { return Operand(v, at); };
+  const auto over = [&](const Op& fold, const Expr& v) {
+    return op(restore_axes(ir::make(fold, {v}, AxesParams{axes_of(c)}, at), axes_of(c), at));
+  };
+  const Operand zero(0, at), one(1, at), x(e, at);
+  const Operand is_zero(x == zero, at);
+  const Operand rest(kroton::where(is_zero, one, x), at);
+  const Operand product = over(prod, rest.expr);
+  const Operand count = over(sum, kroton::cast(is_zero, e.dtype()));
+  const Operand zeros = over(sum, kroton::where(is_zero, x, zero));
+  const auto by_count = [&](const Operand& none, const Operand& first, const Operand& second) {
+    return op(kroton::where(
+        op(count == zero), none,
+        op(kroton::where(op(count == one), first,
+                         op(kroton::where(op(count == Operand(2, at)), second, zero))))));
+  };
+  const Operand of_zeros = by_count(zero, one, op(zeros - x)),
+                of_others = op(by_count(one, zeros, zero).expr / rest);
+  const Expr others = op(product * op(kroton::where(is_zero, of_zeros, of_others))).expr;
+  return {Operand(spread(c.grad, c), at) * Operand(others, at)};
+}
+
 std::vector<Expr> no_gradient(const GradContext&) { return {Expr(nullptr)}; }
 
 constexpr ir::Fold of_sum{
     .combine = Combine::sum, .identity = Identity::zero, .spell = [](DType t) {
       return is_float(t) ? Spelling("sum_{t}({0}, {1})", "{0} + {1}") : "{0} + {1}";
     }};
+
+constexpr ir::Fold of_prod{.combine = Combine::other,
+                           .identity = Identity::one,
+                           .spell = [](DType) { return Spelling("{0} * {1}"); }};
 
 /// Truth values are their own bits. `of_numbers` is of integers.
 Spelling extreme(DType t, const char* of_floats, std::string_view of_numbers,
@@ -182,6 +225,16 @@ const Op sum{.name = "sum",
              .gradient = [](const GradContext& c) { return std::vector{spread(c.grad, c)}; },
              .domain = {{}},
              .doc = "the sum over axes; integers and bool in i64, unsigned ones in u64"};
+const Op prod{.name = "prod",
+              .kind = Kind::reduction,
+              .dtypes = Dtypes::numeric,
+              .fold = of_prod,
+              .params = &ir::params_type<AxesParams>,
+              .infer = infer_reduction,
+              .eval = eval_prod,
+              .gradient = grad_prod,
+              .domain = {{0.5, 2}},
+              .doc = "the product over axes; integers and bool in i64, unsigned ones in u64"};
 const Op max{.name = "max",
              .kind = Kind::reduction,
              .fold = of_max,
@@ -344,21 +397,214 @@ const Op cumsum{.name = "cumsum",
                 .doc = "running sums along an axis"};
 
 std::span<const Op* const> reduction_rows() {
-  static constexpr const Op* rows[] = {&sum, &max, &min, &argmax, &argmin, &cumsum};
+  static constexpr const Op* rows[] = {&sum, &prod, &max, &min, &argmax, &argmin, &cumsum};
   return rows;
 }
 
 namespace {
 
-/// In the dtype that elements are added up in.
+/// In the dtype that elements are added up, or multiplied, in.
 Expr to_summed(const Operand& a) {
   const Expr e = to_expr(a);
   if (is_float(e.dtype())) return e;
   return cast_to(e, is_unsigned_int(e.dtype()) ? DType::u64 : DType::i64, a.where);
 }
 
+Expr to_summed(std::string_view op, const Operand& a, DType dtype) {
+  const Expr e = to_expr(a);
+  if (is_bool(dtype))
+    support::fail<TypeError>(
+        op, {.place = ir::place_of(a.where, {&e, 1}), .hint = "any and all give truth values"},
+        "cannot fold in bool");
+  return cast_to(e, dtype, a.where);
+}
+
+/// Whether each element is true: not zero.
+Expr truth(const Operand& a) {
+  const Expr e = to_expr(a);
+  return is_bool(e.dtype()) ? e : Operand(e, a.where) != Operand(0, a.where);
+}
+
+/// How many elements are folded into one.
+Dim count_of(const Expr& e, std::span<const std::int64_t> axes) {
+  Dim count(1);
+  for (std::int64_t axis : axes)
+    count = ir::dims::mul(count, e.shape()[static_cast<std::size_t>(axis)]);
+  return count;
+}
+
+/// An array with NaNs: where they are, and what stands there instead.
+struct WithoutNans {
+  Operand is_nan, rest;
+};
+WithoutNans without_nans(const Expr& e, double instead, Location at) {
+  const Operand x(e, at);
+  const Operand is_nan(x != x, at);
+  return {is_nan, {kroton::where(is_nan, Operand(instead, at), x), at}};
+}
+
+constexpr double inf = std::numeric_limits<double>::infinity();
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+/// The extreme of what is no NaN; NaN where nothing is.
+Expr nan_extreme(const Op& op, const Operand& a, const Axes& axes, bool keepdims, double lowest) {
+  const Expr e = to_expr(a);
+  if (!is_float(e.dtype())) return reduce(op, e, axes, keepdims, a.where);
+  const auto [is_nan, rest] = without_nans(e, lowest, a.where);
+  const Operand found(reduce(op, rest.expr, axes, keepdims, a.where), a.where);
+  return kroton::where({reduce(min, is_nan.expr, axes, keepdims, a.where), a.where}, {nan, a.where},
+                       found);
+}
+
+Expr nan_position(const Op& op, const Operand& a, int axis, bool keepdims, double lowest) {
+  const Expr e = to_expr(a);
+  if (!is_float(e.dtype())) return reduce_position(op, a, axis, keepdims);
+  const auto [is_nan, rest] = without_nans(e, lowest, a.where);
+  const Operand found(reduce_position(op, rest, axis, keepdims), a.where);
+  return kroton::where({reduce(min, is_nan.expr, {axis}, keepdims, a.where), a.where},
+                       {-1, a.where}, found);
+}
+
+/// The sum of squared distances from `middle`, which has dims of 1, over `count` less `ddof`.
+Expr mean_square(const Expr& x, const Expr& distance, const Axes& axes, bool keepdims,
+                 const Expr& count, std::int64_t ddof, Location at) {
+  const Operand d(distance, at);
+  const Expr n = cast_to(count, x.dtype(), at);
+  const Expr free =
+      ddof == 0 ? n : kroton::maximum({Operand(n, at) - Operand(ddof, at), at}, {0, at});
+  return Operand(reduce(sum, d * d, axes, keepdims, at), at) / Operand(free, at);
+}
+
 } // namespace
 } // namespace ops
+
+Expr sum(Operand a, Axes axes, bool keepdims, DType dtype) {
+  return ops::reduce(ops::sum, ops::to_summed("sum", a, dtype), axes, keepdims, a.where);
+}
+Expr mean(Operand a, Axes axes, bool keepdims, DType dtype) {
+  return mean({ops::to_summed("mean", a, dtype), a.where}, std::move(axes), keepdims);
+}
+Expr prod(Operand a, Axes axes, bool keepdims) {
+  return ops::reduce(ops::prod, ops::to_summed(a), axes, keepdims, a.where);
+}
+Expr prod(Operand a, Axes axes, bool keepdims, DType dtype) {
+  return ops::reduce(ops::prod, ops::to_summed("prod", a, dtype), axes, keepdims, a.where);
+}
+Expr any(Operand a, Axes axes, bool keepdims) {
+  return ops::reduce(ops::max, ops::truth(a), axes, keepdims, a.where);
+}
+Expr all(Operand a, Axes axes, bool keepdims) {
+  return ops::reduce(ops::min, ops::truth(a), axes, keepdims, a.where);
+}
+Expr count_nonzero(Operand a, Axes axes, bool keepdims) {
+  return sum({ops::truth(a), a.where}, std::move(axes), keepdims);
+}
+Expr ptp(Operand a, Axes axes, bool keepdims) {
+  const Expr e = ops::to_expr(a);
+  const Operand top(max({e, a.where}, axes, keepdims), a.where);
+  return top - Operand(min({e, a.where}, axes, keepdims), a.where);
+}
+
+Expr var(Operand a, Axes axes, bool keepdims, std::int64_t ddof) {
+  const Location at = a.where;
+  const Expr x = ops::to_floating(a);
+  const auto reduced = ops::normalize_axes("var", axes, x, at);
+  const Expr distance = Operand(x, at) - Operand(mean({x, at}, axes, true), at);
+  return ops::mean_square(x, distance, axes, keepdims, ops::dim_expr(ops::count_of(x, reduced), at),
+                          ddof, at);
+}
+Expr stddev(Operand a, Axes axes, bool keepdims, std::int64_t ddof) {
+  return sqrt({var(a, std::move(axes), keepdims, ddof), a.where});
+}
+
+Expr norm(Operand a, double order, Axes axes, bool keepdims) {
+  const Location at = a.where;
+  const Expr e = ops::to_floating(a);
+  const Operand x(e, at);
+  if (order != order)
+    support::fail<ShapeError>(
+        "norm", {.place = ir::place_of(at, {&e, 1}), .hint = "2 gives the Euclidean length"},
+        "the order is NaN");
+  const auto total = [&](const Expr& v) {
+    return Operand(ops::reduce(ops::sum, v, axes, keepdims, at), at);
+  };
+  if (order == 2) return sqrt(total(x * x));
+  if (order == 0) return total(ops::cast_to(ops::truth(x), e.dtype(), at)).expr;
+  const Operand size(abs(x), at);
+  if (order == 1) return total(size.expr).expr;
+  if (order == ops::inf) return max(size, std::move(axes), keepdims);
+  if (order == -ops::inf) return min(size, std::move(axes), keepdims);
+  return pow(total(pow(size, {order, at})), {1 / order, at});
+}
+
+Expr average(Operand a, Operand weights, Axes axes, bool keepdims) {
+  const Location at = a.where;
+  const Expr x = ops::to_floating(a);
+  Expr w = ops::to_floating(weights);
+  const auto reduced = ops::normalize_axes("average", axes, x, at);
+  if (w.rank() == 1 && x.rank() != 1) {
+    if (reduced.size() != 1)
+      support::fail<ShapeError>(
+          "average",
+          {.place = ir::place_of(at, {&x, 1}), .hint = "name the axis that the weights belong to"},
+          "weights {} are a vector, and there are {} axes", w.label(), reduced.size());
+    Axes others;
+    for (int i = 0; i < x.rank(); ++i)
+      if (i != reduced[0]) others.push_back(i);
+    w = expand_dims({w, at}, others);
+  } else if (w.rank() != x.rank()) {
+    support::fail<ShapeError>(
+        "average", {.place = ir::place_of(at, {&x, 1}), .hint = "give weights of the same shape"},
+        "weights {} do not fit {}", w.label(), x.label());
+  }
+  const Operand all(broadcast_to({w, at}, x.shape()), at);
+  const Operand weighted(Operand(x, at) * all, at);
+  return Operand(sum(weighted, axes, keepdims), at) / Operand(sum(all, axes, keepdims), at);
+}
+
+Expr nansum(Operand a, Axes axes, bool keepdims) {
+  const Expr e = ops::to_summed(a);
+  if (!is_float(e.dtype())) return sum(a, std::move(axes), keepdims);
+  return sum(ops::without_nans(e, 0, a.where).rest, std::move(axes), keepdims);
+}
+Expr nanprod(Operand a, Axes axes, bool keepdims) {
+  const Expr e = ops::to_summed(a);
+  if (!is_float(e.dtype())) return prod(a, std::move(axes), keepdims);
+  return prod(ops::without_nans(e, 1, a.where).rest, std::move(axes), keepdims);
+}
+Expr nanmax(Operand a, Axes axes, bool keepdims) {
+  return ops::nan_extreme(ops::max, a, axes, keepdims, -ops::inf);
+}
+Expr nanmin(Operand a, Axes axes, bool keepdims) {
+  return ops::nan_extreme(ops::min, a, axes, keepdims, ops::inf);
+}
+Expr nanargmax(Operand a, int axis, bool keepdims) {
+  return ops::nan_position(ops::argmax, a, axis, keepdims, -ops::inf);
+}
+Expr nanargmin(Operand a, int axis, bool keepdims) {
+  return ops::nan_position(ops::argmin, a, axis, keepdims, ops::inf);
+}
+Expr nanmean(Operand a, Axes axes, bool keepdims) {
+  const Location at = a.where;
+  const Expr x = ops::to_floating(a);
+  const auto [is_nan, rest] = ops::without_nans(x, 0, at);
+  const Operand count(sum({ops::cast_to(!is_nan, x.dtype(), at), at}, axes, keepdims), at);
+  return Operand(sum(rest, axes, keepdims), at) / count;
+}
+Expr nanvar(Operand a, Axes axes, bool keepdims, std::int64_t ddof) {
+  const Location at = a.where;
+  const Expr x = ops::to_floating(a);
+  const auto [is_nan, rest] = ops::without_nans(x, 0, at);
+  const Expr far = rest - Operand(nanmean({x, at}, axes, true), at);
+  const Expr distance = where(is_nan, {0, at}, {far, at});
+  const Expr count = sum({!is_nan, at}, axes, keepdims);
+  const Expr v = ops::mean_square(x, distance, axes, keepdims, count, ddof, at);
+  // NumPy gives NaN, not inf, where too few are left.
+  return where({Operand(count, at) > Operand(ddof, at), at}, {v, at}, {ops::nan, at});
+}
+Expr nanstd(Operand a, Axes axes, bool keepdims, std::int64_t ddof) {
+  return sqrt({nanvar(a, std::move(axes), keepdims, ddof), a.where});
+}
 
 Expr sum(Operand a, Axes axes, bool keepdims) {
   return ops::reduce(ops::sum, ops::to_summed(a), axes, keepdims, a.where);
@@ -399,9 +645,7 @@ MaxAndArgmax max_and_argmax(Operand a, int axis, bool keepdims) {
 
 Expr mean(Operand a, Axes axes, bool keepdims) {
   const Expr e = ops::to_floating(a);
-  Dim count(1);
-  for (std::int64_t axis : ops::normalize_axes("mean", axes, e, a.where))
-    count = ir::dims::mul(count, e.shape()[static_cast<std::size_t>(axis)]);
+  const Dim count = ops::count_of(e, ops::normalize_axes("mean", axes, e, a.where));
   const Expr n = ops::cast_to(ops::dim_expr(count, a.where), e.dtype(), a.where);
   return Operand(ops::reduce(ops::sum, e, axes, keepdims, a.where), a.where) / Operand(n, a.where);
 }

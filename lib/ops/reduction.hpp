@@ -4,6 +4,6 @@
 
 namespace kroton::ops {
 
-extern const ir::Op argmax, argmin, cumsum;
+extern const ir::Op argmax, argmin, cumsum, prod;
 
 } // namespace kroton::ops
