@@ -6,6 +6,7 @@
 #include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/basic.hpp>
 #include <kroton/ops/contraction.hpp>
+#include <kroton/ops/creation.hpp>
 #include <kroton/ops/indexing.hpp>
 #include <kroton/ops/joining.hpp>
 #include <kroton/ops/linear_algebra.hpp>
