@@ -4,7 +4,7 @@ namespace kroton::rewrite::rules {
 
 std::vector<const RuleSet*> all() {
   return {&canonical(), &algebra(),     &fold(),     &movement(), &reduction(),
-          &stability(), &contraction(), &indexing(), &parts()};
+          &stability(), &contraction(), &indexing(), &joining(), &parts()};
 }
 
 } // namespace kroton::rewrite::rules

@@ -14,6 +14,7 @@ const RuleSet& reduction();
 const RuleSet& stability();
 const RuleSet& contraction();
 const RuleSet& indexing();
+const RuleSet& joining();
 const RuleSet& parts();
 
 std::vector<const RuleSet*> all();
