@@ -23,6 +23,7 @@ constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written c
 
   --suite NAME     only the cases of one suite: start, compile, growth, cache, call, elementwise,
                    rows, cliffs, derivatives, training, network, products, host, nvrtc, gpu
+                   rows, arrangement, cliffs, training, network, products, host, nvrtc, gpu
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
                    (the hand-written code always uses one)
@@ -113,6 +114,7 @@ std::vector<Case> chosen_cases(const Arguments& a) {
   add_call_cases(cases);
   add_elementwise_cases(cases);
   add_rows_cases(cases);
+  add_arrangement_cases(cases);
   add_cliffs_cases(cases);
   add_stencil_cases(cases);
   add_chain_cases(cases);

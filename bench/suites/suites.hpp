@@ -8,6 +8,7 @@ void add_start_cases(std::vector<Case>& cases);
 void add_cache_cases(std::vector<Case>& cases);
 void add_call_cases(std::vector<Case>& cases);
 void add_elementwise_cases(std::vector<Case>& cases);
+void add_arrangement_cases(std::vector<Case>& cases);
 void add_rows_cases(std::vector<Case>& cases);
 void add_cliffs_cases(std::vector<Case>& cases);
 void add_stencil_cases(std::vector<Case>& cases);        ///< of suite cliffs

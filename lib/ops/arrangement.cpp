@@ -70,6 +70,31 @@ Expr rolled(const Expr& e, std::size_t axis, std::int64_t shift, Location where)
   return ir::make(reshape, {both}, ShapeParams{e.shape()}, where);
 }
 
+/// So many copies are stored by one kernel, which reads the array once.
+constexpr std::int64_t most_tiles = 16;
+
+/// A join of as many copies as `repetitions` say.
+Expr tiled(const Expr& e, const std::vector<std::int64_t>& repetitions, Location where) {
+  const std::vector<Dim>& own = e.shape();
+  std::vector<Dim> starts, whole;
+  for (std::size_t i = 0; i < own.size(); ++i)
+    whole.push_back(dims::normal(dims::mul(own[i], Dim(repetitions[i]))));
+  std::vector<Expr> parts;
+  std::vector<std::int64_t> at(own.size(), 0);
+  for (bool is_done = false; !is_done;) {
+    parts.push_back(e);
+    for (std::size_t i = 0; i < own.size(); ++i)
+      starts.push_back(dims::normal(dims::mul(own[i], Dim(at[i]))));
+    is_done = true;
+    for (std::size_t i = own.size(); is_done && i-- > 0;) {
+      is_done = ++at[i] == repetitions[i];
+      if (is_done) at[i] = 0;
+    }
+  }
+  return ir::make(join, {parts.begin(), parts.end()},
+                  JoinParams{std::move(starts), std::move(whole)}, where);
+}
+
 /// `e` where `row + k` compares with the column as `keeps_lower` says, else 0.
 Expr triangle(std::string_view op, const Operand& a, std::int64_t k, bool keeps_lower) {
   const Expr e = to_expr(a);
@@ -216,6 +241,12 @@ Expr tile(Operand a, std::vector<std::int64_t> repetitions) {
   repetitions.insert(repetitions.begin(), rank - repetitions.size(), 1);
   std::vector<Dim> own = e.shape();
   own.insert(own.begin(), rank - own.size(), Dim(1));
+  const std::int64_t copies = std::accumulate(
+      repetitions.begin(), repetitions.end(), std::int64_t{1}, [](std::int64_t l, std::int64_t r) {
+        return std::min(l, ops::most_tiles + 1) * std::min(r, ops::most_tiles + 1);
+      });
+  if (copies > 1 && copies <= ops::most_tiles)
+    return ops::tiled(ops::reshaped(e, own, a.where), repetitions, a.where);
   std::vector<Dim> apart, repeated, together;
   for (std::size_t i = 0; i < rank; ++i) {
     const Dim r(repetitions[i]);

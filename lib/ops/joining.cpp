@@ -218,15 +218,16 @@ std::vector<Expr> parts_of(const Expr& e, std::size_t axis, const std::vector<Di
 
 // ---- pad
 
-/// Where a padded axis of `n` elements has those of position 0, 1, … `before` places further on.
-Expr positions_of_pad(PadMode mode, const Dim& n, std::int64_t before, const Dim& length,
+/// Where an axis of `n` elements has what its padding puts at positions `first`, `first` + 1, … ,
+/// `length` of them; positions are those of the axis, continued on both sides.
+Expr positions_of_pad(PadMode mode, const Dim& n, const Expr& first, std::int64_t length,
                       Location where) {
   const auto at = [&](const Expr& e) { return Operand(e, where); };
   const auto number = [&](std::int64_t v) {
     return Operand(integer_constant(DType::i64, v, where));
   };
   const auto size = [&](const Dim& d) { return at(dim_expr(d, where)); };
-  const Expr i = at(ir::make(iota, {}, SizeParams{length}, where)) - number(before);
+  const Expr i = at(ir::make(iota, {}, SizeParams{Dim(length)}, where)) + at(first);
   // A mirrored axis repeats after twice its elements, or all of them but the ends.
   const auto mirrored = [&](const Dim& half) {
     const Dim period = dims::max(dims::mul(half, Dim(2)), Dim(1));
@@ -492,10 +493,18 @@ Expr pad(Operand a, const std::vector<std::pair<std::int64_t, std::int64_t>>& wi
       e = ops::joined_along(i, parts, a.where);
       continue;
     }
-    const Dim length = ir::dims::normal(ir::dims::add(n, Dim(before + behind)));
-    std::vector<IndexItem> items(i, Range{});
-    items.emplace_back(ops::positions_of_pad(mode, n, before, length, a.where));
-    e = index({e, a.where}, std::move(items), a.where);
+    // What is put there is looked up.
+    const auto looked_up = [&](const Expr& first, std::int64_t length) {
+      std::vector<IndexItem> items(i, Range{});
+      items.emplace_back(ops::positions_of_pad(mode, n, first, length, a.where));
+      return index({e, a.where}, std::move(items), a.where);
+    };
+    std::vector<Expr> parts;
+    if (before > 0)
+      parts.push_back(looked_up(ops::integer_constant(DType::i64, -before, a.where), before));
+    parts.push_back(e);
+    if (behind > 0) parts.push_back(looked_up(ops::dim_expr(n, a.where), behind));
+    e = ops::joined_along(i, parts, a.where);
   }
   return e;
 }
