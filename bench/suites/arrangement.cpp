@@ -8,7 +8,7 @@
 #include <kroton/core.hpp>
 #include <kroton/ops/joining.hpp>
 #include <kroton/ops/movement.hpp>
-#include <kroton/ops/reduction.hpp>
+#include <kroton/ops/statistics.hpp>
 
 namespace bench {
 namespace {

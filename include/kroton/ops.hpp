@@ -16,4 +16,5 @@
 #include <kroton/ops/reduction.hpp>
 #include <kroton/ops/scatter.hpp>
 #include <kroton/ops/special.hpp>
+#include <kroton/ops/statistics.hpp>
 #include <kroton/ops/transcendental.hpp>

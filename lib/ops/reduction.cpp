@@ -9,6 +9,7 @@
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/parts.hpp>
 #include <kroton/ops/reduction.hpp>
+#include <kroton/ops/statistics.hpp>
 
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"

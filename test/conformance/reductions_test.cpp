@@ -4,7 +4,7 @@
 #include <functional>
 
 #include <kroton/core.hpp>
-#include <kroton/ops/reduction.hpp>
+#include <kroton/ops/statistics.hpp>
 
 #include "test/conformance/arrays.hpp"
 #include "test/conformance/oracle.hpp"

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include <kroton/ops/joining.hpp>
-#include <kroton/ops/reduction.hpp>
+#include <kroton/ops/statistics.hpp>
 
 #include "lib/ir/dim_normal.hpp"
 #include "lib/ops/arithmetic.hpp"
