@@ -22,8 +22,8 @@ namespace {
 constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
 
   --suite NAME     only the cases of one suite: start, compile, growth, cache, call, elementwise,
-                   rows, cliffs, derivatives, training, network, products, host, nvrtc, gpu
-                   rows, arrangement, cliffs, training, network, products, host, nvrtc, gpu
+                   rows, arrangement, cliffs, derivatives, training, network, products, host,
+                   nvrtc, gpu
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
                    (the hand-written code always uses one)

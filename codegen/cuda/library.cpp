@@ -1,9 +1,9 @@
 #include "codegen/cuda/library.hpp"
 
 #include "lib/ops/assemble.hpp"
+#include "lib/ops/cumulative.hpp"
 #include "lib/ops/indexing.hpp"
 #include "lib/ops/put.hpp"
-#include "lib/ops/reduction.hpp"
 
 namespace kroton::codegen {
 namespace {

@@ -7,6 +7,7 @@
 #include <kroton/ops/basic.hpp>
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/creation.hpp>
+#include <kroton/ops/cumulative.hpp>
 #include <kroton/ops/indexing.hpp>
 #include <kroton/ops/joining.hpp>
 #include <kroton/ops/linear_algebra.hpp>
@@ -15,6 +16,7 @@
 #include <kroton/ops/put.hpp>
 #include <kroton/ops/reduction.hpp>
 #include <kroton/ops/scatter.hpp>
+#include <kroton/ops/sorting.hpp>
 #include <kroton/ops/special.hpp>
 #include <kroton/ops/statistics.hpp>
 #include <kroton/ops/transcendental.hpp>

@@ -61,6 +61,7 @@ std::span<const CpuFunction> linear_algebra_functions();
 std::span<const CpuFunction> decomposition_functions();
 std::span<const CpuFunction> cumulative_functions();
 std::span<const CpuFunction> assemble_functions();
+std::span<const CpuFunction> sorting_functions();
 std::span<const CpuFunction> variate_functions();
 
 } // namespace kroton::jit

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 
-#include "lib/ir/call.hpp"
 #include "lib/ir/extended.hpp"
 #include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/movement.hpp>
@@ -208,12 +207,6 @@ constexpr ir::Fold of_argmin{
       return Spelling("{1} < {0} || ({1} != {1} && {0} == {0})", "");
     }};
 
-std::vector<ir::Example> examples_of_cumsum(DType t) {
-  if (is_bool(t)) return {};
-  const Expr x = tensor(t, {dim("n"), dim("m")}, "x");
-  return {{kroton::cumsum(x)}, {kroton::cumsum(x, 0)}, {kroton::cumsum(kroton::transpose(x), 0)}};
-}
-
 } // namespace
 
 const Op sum{.name = "sum",
@@ -325,80 +318,8 @@ Expr without_empty_rows(const Expr& x, const Expr& top, Location at) {
 }
 
 } // namespace
-namespace {
-
-Array eval_cumsum(const EvalContext& c) {
-  const RunningParams& p = c.params.as<RunningParams>();
-  Array out = Array::empty(c.dtype, Shape(c.shape.begin(), c.shape.end()));
-  const auto axis = static_cast<std::size_t>(p.axis);
-  std::int64_t outer = 1, inner = 1;
-  for (std::size_t i = 0; i < c.shape.size(); ++i)
-    if (i != axis) (i < axis ? outer : inner) *= c.shape[i];
-  const std::int64_t n = c.shape[axis];
-  support::visit_dtype(c.dtype, [&]<class T>(std::type_identity<T>) {
-    using Sum = std::conditional_t<std::is_floating_point_v<T>, long double, Wide>;
-    const ir::Terms<T> from(c, 0);
-    const ir::Results<T> to(c, out);
-    for (std::int64_t line = 0; line < outer * inner; ++line) {
-      Sum so_far = 0;
-      for (std::int64_t j = 0; j < n; ++j) {
-        const std::int64_t place = p.is_reversed ? n - 1 - j : j;
-        const std::int64_t at = (line / inner * n + place) * inner + line % inner;
-        so_far += static_cast<Sum>(from[at]);
-        to.set(at, so_far);
-      }
-    }
-  });
-  return out;
-}
-
-/// How many elements are before, on and behind the axis, and whether the sums run from its end.
-std::vector<Dim> numbers_of_cumsum(const ir::Graph& graph, ir::NodeId id) {
-  const ir::GraphNode& n = graph[id];
-  const RunningParams& p = n.params.as<RunningParams>();
-  const auto axis = static_cast<std::size_t>(p.axis);
-  const std::span<const Dim> shape = n.type.shape;
-  return {ir::dims::product(shape.first(axis)), shape[axis],
-          ir::dims::product(shape.subspan(axis + 1)), Dim(p.is_reversed ? 1 : 0)};
-}
-
-const ir::LibraryCall running_sums{
-    .operands = {ir::Layout::dense},
-    .results = {{ir::Layout::dense}},
-    .numbers = numbers_of_cumsum,
-    .takes = [](std::span<const ir::CallType> results, std::span<const ir::CallType> operands,
-                std::size_t numbers) {
-      return results.size() == 1 && operands.size() == 1 && numbers == 4 &&
-             results[0].dtype == operands[0].dtype && item_size(results[0].dtype) >= 4;
-    }};
-
-} // namespace
-
-const Op cumsum{.name = "cumsum",
-                .kind = Kind::library,
-                .dtypes = Dtypes::numeric,
-                .params = &ir::params_type<RunningParams>,
-                .infer = [](InferContext& c) { return c.in(0); },
-                .eval = eval_cumsum,
-                .batched =
-                    [](const ir::BatchContext& c) {
-                      RunningParams over = c.params.as<RunningParams>();
-                      ++over.axis;
-                      return ir::make(cumsum, {c.inputs[0]}, std::move(over), c.where);
-                    },
-                .gradient =
-                    [](const GradContext& c) {
-                      RunningParams back = c.params.as<RunningParams>();
-                      back.is_reversed = !back.is_reversed;
-                      const Expr g = kroton::broadcast_to({c.grad, c.where}, c.output.shape());
-                      return std::vector{ir::make(cumsum, {g}, std::move(back), c.where)};
-                    },
-                .call = &running_sums,
-                .examples = examples_of_cumsum,
-                .doc = "running sums along an axis"};
-
 std::span<const Op* const> reduction_rows() {
-  static constexpr const Op* rows[] = {&sum, &prod, &max, &min, &argmax, &argmin, &cumsum};
+  static constexpr const Op* rows[] = {&sum, &prod, &max, &min, &argmax, &argmin};
   return rows;
 }
 
@@ -609,17 +530,6 @@ Expr nanstd(Operand a, Axes axes, bool keepdims, std::int64_t ddof) {
 
 Expr sum(Operand a, Axes axes, bool keepdims) {
   return ops::reduce(ops::sum, ops::to_summed(a), axes, keepdims, a.where);
-}
-
-Expr cumsum(Operand a, int axis) {
-  const Expr e = ops::to_summed(a);
-  if (e.rank() == 0)
-    support::fail<ShapeError>(
-        "cumsum", {.place = ir::place_of(a.where, {&e, 1}), .hint = "a scalar has no axes"},
-        "takes at least one axis, got {}", e.label());
-  return ir::make(ops::cumsum, {e},
-                  ops::RunningParams{ops::normalize_axes("cumsum", {axis}, e, a.where)[0]},
-                  a.where);
 }
 
 Expr max(Operand a, Axes axes, bool keepdims) {

@@ -4,6 +4,6 @@
 
 namespace kroton::ops {
 
-extern const ir::Op argmax, argmin, cumsum, prod;
+extern const ir::Op argmax, argmin, prod;
 
 } // namespace kroton::ops

@@ -13,7 +13,8 @@ std::span<const ir::Op* const> all() {
                               linear_algebra_rows(), systems_rows(),    indexing_rows(),
                               scatter_rows(),        put_rows(),        assemble_rows(),
                               random_rows(),         variate_rows(),    parts_rows(),
-                              decompositions_rows(), joining_rows()})
+                              decompositions_rows(), joining_rows(),    sorting_rows(),
+                              cumulative_rows()})
       rows.insert(rows.end(), family.begin(), family.end());
     return rows;
   }();

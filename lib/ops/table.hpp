@@ -25,6 +25,8 @@ std::span<const ir::Op* const> scatter_rows();
 std::span<const ir::Op* const> put_rows();
 std::span<const ir::Op* const> assemble_rows();
 std::span<const ir::Op* const> joining_rows();
+std::span<const ir::Op* const> sorting_rows();
+std::span<const ir::Op* const> cumulative_rows();
 std::span<const ir::Op* const> random_rows();
 std::span<const ir::Op* const> variate_rows();
 std::span<const ir::Op* const> parts_rows();

@@ -2,7 +2,7 @@
 /// that are known, and with NumPy's results whatever the sizes.
 #include <kroton/core.hpp>
 #include <kroton/ops/indexing.hpp>
-#include <kroton/ops/reduction.hpp>
+#include <kroton/ops/cumulative.hpp>
 
 #include "lib/plan/plan.hpp"
 #include "lib/rewrite/pipeline.hpp"

@@ -13,6 +13,7 @@
 #include <kroton/ops/linear_algebra.hpp>
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/parts.hpp>
+#include <kroton/ops/cumulative.hpp>
 #include <kroton/ops/reduction.hpp>
 #include <kroton/safetensors.hpp>
 #include <kroton/sparse_jacobian.hpp>

@@ -13,8 +13,4 @@ Expr argmin(Operand a, int axis = -1, bool keepdims = false);
 /// log(sum(exp(a))), without overflow; integers give f64.
 Expr logsumexp(Operand a, Axes axes = {-1}, bool keepdims = false);
 
-/// Running sums along one axis, as numpy.cumsum's; the shape is a's. Integers and bool are summed
-/// in i64 (u64 for unsigned), f32 in f64, each sum being rounded once.
-Expr cumsum(Operand a, int axis = -1);
-
 } // namespace kroton
