@@ -4,7 +4,6 @@
 #include <limits>
 
 #include <kroton/ops/cumulative.hpp>
-#include <kroton/ops/movement.hpp>
 
 #include "lib/ir/call.hpp"
 #include "lib/ir/extended.hpp"
@@ -346,7 +345,7 @@ Expr logcumsumexp(Operand a, int axis) {
   const std::int64_t along = ops::axis_of("logcumsumexp", x, axis, at);
   // The sum so far is s e^top. Nothing is known to be infinite but top: where it is, it is the
   // result.
-  const Expr top = stop_gradient({cummax({x, at}, static_cast<int>(along)), at});
+  const Expr top = ir::make(ops::stop_gradient, {cummax({x, at}, static_cast<int>(along))}, {}, at);
   constexpr double infinity = std::numeric_limits<double>::infinity();
   const Expr is_infinite = Operand(abs({top, at}), at) == Operand(infinity, at);
   const Expr base = where({is_infinite, at}, Operand(0, at), {top, at});

@@ -6,7 +6,7 @@
 #include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/linear_algebra.hpp>
-#include <kroton/ops/reduction.hpp>
+#include <kroton/ops/cumulative.hpp>
 #include <kroton/ops/transcendental.hpp>
 #include <kroton/random.hpp>
 

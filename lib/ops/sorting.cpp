@@ -3,17 +3,17 @@
 #include <cmath>
 #include <numeric>
 
-#include <kroton/ops/arithmetic.hpp>
-#include <kroton/ops/indexing.hpp>
-#include <kroton/ops/scatter.hpp>
 #include <kroton/ops/sorting.hpp>
 
 #include "lib/ir/call.hpp"
 #include "lib/ir/extended.hpp"
+#include "lib/ops/arithmetic.hpp"
 #include "lib/ops/basic.hpp"
 #include "lib/ops/batch.hpp"
 #include "lib/ops/build.hpp"
+#include "lib/ops/indexing.hpp"
 #include "lib/ops/params.hpp"
+#include "lib/ops/positions.hpp"
 #include "lib/ops/sorting.hpp"
 #include "lib/support/visit_dtype.hpp"
 
@@ -215,6 +215,14 @@ Expr taken_along_last(const Expr& e, const Expr& positions, Location where) {
   return kroton::index({e, where}, along_last_axis(positions, where), where);
 }
 
+/// Zeros of a shape with `g` added at positions of its axes.
+Expr added_at(ir::DimList shape, std::vector<Expr> positions, const Expr& g, Location where) {
+  std::vector<Expr> inputs = aligned(positions, "index_add", where);
+  inputs.insert(inputs.begin(), g);
+  return ir::make(index_add, ir::Exprs(inputs.begin(), inputs.end()), ShapeParams{std::move(shape)},
+                  where);
+}
+
 /// To where each element was.
 std::vector<Expr> gradient_of_sort(const GradContext& c) {
   const Expr order = ir::make(argsort, {c.inputs[0]}, c.params, c.where);
@@ -222,7 +230,7 @@ std::vector<Expr> gradient_of_sort(const GradContext& c) {
   for (const IndexItem& item : along_last_axis(order, c.where))
     positions.push_back(std::get<Expr>(item.item));
   const Expr g = kroton::broadcast_to({c.grad, c.where}, c.output.shape());
-  return {kroton::index_add(c.inputs[0].shape(), std::move(positions), {g, c.where})};
+  return {added_at(c.inputs[0].node()->type.shape, std::move(positions), g, c.where)};
 }
 
 Expr batched_line(const ir::BatchContext& c) {
@@ -462,7 +470,7 @@ Expr counts_of(const Expr& positions, const Expr& weights, Dim size, Location at
   const DType t = weights.dtype();
   const DType sum = is_float(t) ? t : is_unsigned_int(t) ? DType::u64 : DType::i64;
   const Expr added = broadcast_to({ops::cast_to(weights, sum, at), at}, {positions.shape()[0]});
-  return index_add({std::move(size)}, {positions}, {added, at});
+  return ops::added_at({std::move(size)}, {positions}, added, at);
 }
 
 } // namespace
@@ -521,7 +529,7 @@ CountsAndEdges histogram(Operand a, std::int64_t bins, Operand low, Operand high
                                        {where({is_behind, at}, {next, at}, {last, at}), at}),
                                  at},
                                 Operand(0, at));
-  return {index_add({Dim(bins)}, {position}, {cast({is_inside, at}, DType::i64), at}),
+  return {ops::added_at({Dim(bins)}, {position}, cast({is_inside, at}, DType::i64), at),
           edge(arange(Operand(bins + 1, at)))};
 }
 
@@ -575,7 +583,9 @@ Expr quantile(Operand a, double q, Axes axes, Quantile method, bool keepdims) {
   const Expr rest = Operand(place, at) - Operand(cast({first, at}, DType::f64), at);
   const Expr is_between_two = Operand(rest, at) > Operand(0.0, at);
   const auto nearer = [&] {
-    const Expr is_odd = Operand(mod({first, at}, Operand(2, at)), at) == Operand(1, at);
+    const Operand place_of_first(first, at), two(2, at);
+    const Expr is_odd =
+        Operand(ops::elementwise(ops::mod, {&place_of_first, &two}), at) == Operand(1, at);
     const Expr is_tie = Operand(Operand(rest, at) == Operand(0.5, at), at) && Operand(is_odd, at);
     const Expr is_second = Operand(Operand(rest, at) > Operand(0.5, at), at) || Operand(is_tie, at);
     return element(where({is_second, at}, {second, at}, {first, at}));

@@ -59,15 +59,20 @@ TEST_CASE("sorting equals the evaluator's, in every dtype and along any axis",
     check_sorting(t, {{2, 3, 5}, {1, 2, 1}, {0, 3, 4}, {3, 4, 0}, {3, 300, 2}, {2, 2, 700}});
 }
 
-TEST_CASE("long lines are sorted alike whatever the thread count", "[conformance][sorting]") {
+TEST_CASE("long lines, and many, are sorted alike whatever the thread count",
+          "[conformance][sorting]") {
   const Expr x = vector<float>("x"), y = vector<std::int64_t>("y");
+  const Expr rows = reshape(x, {300, 1000});
   const std::vector<Expr> outputs{sort(x),
                                   argsort(x),
                                   sort(y),
                                   sort(y * 0),
                                   argsort(y, -1, true),
                                   topk(x, 1000).positions,
-                                  sort(cast(x, DType::f64) * x)};
+                                  sort(cast(x, DType::f64) * x),
+                                  sort(rows),
+                                  argsort(rows),
+                                  topk(rows, 700).values};
   Rng rng(7);
   constexpr std::int64_t n = 300000;
   Array floats = Array::empty<float>({n}), integers = Array::empty<std::int64_t>({n});
