@@ -22,8 +22,8 @@ namespace {
 constexpr std::string_view help = R"(bench: Kroton's speed beside hand-written code
 
   --suite NAME     only the cases of one suite: start, compile, growth, cache, call, elementwise,
-                   rows, arrangement, cliffs, derivatives, training, network, products, host,
-                   nvrtc, gpu
+                   rows, arrangement, cliffs, derivatives, training, network, products,
+                   linear-algebra, host, nvrtc, gpu
   --filter TEXT    only the cases whose name and size contain TEXT, such as "softmax" or "1e7"
   --threads LIST   threads a call may use, one run for each, such as 1,2; default 1
                    (the hand-written code always uses one)
@@ -124,6 +124,7 @@ std::vector<Case> chosen_cases(const Arguments& a) {
   add_training_cases(cases);
   add_network_cases(cases);
   add_product_cases(cases);
+  add_linear_algebra_cases(cases);
   add_host_cases(cases);
   add_nvrtc_cases(cases);
   add_gpu_cases(cases, a.is_small);

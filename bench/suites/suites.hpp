@@ -19,6 +19,7 @@ void add_derivative_cases(std::vector<Case>& cases);
 void add_training_cases(std::vector<Case>& cases);
 void add_network_cases(std::vector<Case>& cases);
 void add_product_cases(std::vector<Case>& cases);
+void add_linear_algebra_cases(std::vector<Case>& cases);
 /// Calls for a CUDA device, on any machine.
 void add_host_cases(std::vector<Case>& cases);
 /// On a CUDA device; `is_small`: of sizes to try the cases with, not to measure.
