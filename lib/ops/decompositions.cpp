@@ -1,7 +1,6 @@
 /// Orthogonal factorisations, and what is made of them.
 #include "lib/ops/decompositions.hpp"
 
-#include <kroton/ops/contraction.hpp>
 #include <kroton/ops/linear_algebra.hpp>
 #include <kroton/ops/movement.hpp>
 
@@ -28,10 +27,6 @@ using ir::Property;
 using ir::Type;
 
 constexpr long double nan = std::numeric_limits<long double>::quiet_NaN();
-
-Expr product(const Expr& a, const Expr& b, Location where) {
-  return kroton::matmul({a, where}, {b, where});
-}
 
 const Dim& rows_in(const Expr& e) { return e.shape()[e.shape().size() - 2]; }
 const Dim& cols_in(const Expr& e) { return e.shape().back(); }
@@ -599,7 +594,7 @@ Expr lstsq(Operand a, Operand b, std::optional<double> rcond) {
   const DType t = promote(x.dtype(), y.dtype());
   x = ops::cast_to(x, t, at);
   y = ops::cast_to(y, t, at);
-  return matmul({pinv({x, at}, rcond), at}, {y, at});
+  return ops::product(pinv({x, at}, rcond), y, at);
 }
 
 Expr matrix_rank(Operand a, std::optional<double> rtol) {

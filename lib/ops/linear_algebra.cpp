@@ -1,5 +1,4 @@
 /// Linear algebra that library calls compute.
-#include <kroton/ops/contraction.hpp>
 #include <kroton/ops/linear_algebra.hpp>
 #include <kroton/ops/movement.hpp>
 
@@ -218,7 +217,7 @@ std::vector<Expr> gradient_of_cholesky(const GradContext& c) {
   const auto behind = [&](const Expr& e) {
     return kroton::solve_triangular({l, at}, {e, at}, transposed);
   };
-  const Expr p = half_of(kroton::matmul({swapped(l, at), at}, {whole_gradient(c), at}), at);
+  const Expr p = half_of(product(swapped(l, at), whole_gradient(c), at), at);
   const Expr s = behind(swapped(behind(p), at));
   const Expr both = Operand(s, at) + Operand(swapped(s, at), at);
   return {half_of(both, at)};
@@ -296,7 +295,7 @@ const Op solve_triangular{
           const Expr gb = ir::make(solve_triangular, {c.inputs[0], whole_gradient(c)},
                                    params_of(other), c.where);
           const Expr left = t.transposed ? c.output : gb, right = t.transposed ? gb : c.output;
-          const Expr product = kroton::matmul({left, c.where}, {swapped(right, c.where), c.where});
+          const Expr product = ops::product(left, swapped(right, c.where), c.where);
           const Expr ga =
               triangle_of(-Operand(product, c.where), t.lower, t.unit_diagonal, c.where);
           return std::vector{ga, gb};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <kroton/ops/contraction.hpp>
 #include <kroton/ops/movement.hpp>
 
 #include "lib/ops/basic.hpp"
@@ -104,6 +105,10 @@ Expr require_square(std::string_view function, const Expr& e, Location where) {
   std::string what = fmt::format("takes square matrices, got {}", e.label());
   return ir::make(reshape, {e}, ShapeParams{e.node()->type.shape}, where,
                   {{m, n, std::move(what), false, "", std::string(function)}});
+}
+
+Expr product(const Expr& a, const Expr& b, Location where) {
+  return kroton::matmul({a, where}, {b, where});
 }
 
 Expr swapped(const Expr& e, Location where) {

@@ -109,6 +109,8 @@ double worst_error(std::span<const Array> operands, const Array& result, F error
 
 /// `e`, which has to be square matrices: checked at once, or in the call.
 Expr require_square(std::string_view function, const Expr& e, Location where);
+/// As `matmul`.
+Expr product(const Expr& a, const Expr& b, Location where);
 /// The matrices transposed.
 Expr swapped(const Expr& e, Location where);
 /// The matrices' rows [first, first + count).

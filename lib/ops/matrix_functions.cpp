@@ -1,5 +1,4 @@
 /// Functions of matrices that are composed of products and systems.
-#include <kroton/ops/contraction.hpp>
 #include <kroton/ops/linear_algebra.hpp>
 
 #include <cmath>
@@ -48,7 +47,7 @@ Expr expm(Operand a) {
   const Expr x = ops::require_square("expm", ops::to_floating(a), at);
   const auto op = [&](const Expr& e) { return Operand(e, at); };
   const auto number = [&](double v) { return Operand(v, at); };
-  const auto product = [&](const Expr& l, const Expr& r) { return matmul(op(l), op(r)); };
+  const auto product = [&](const Expr& l, const Expr& r) { return ops::product(l, r, at); };
   const Pade pade = pade_of(x.dtype());
   const Expr norm = max(op(sum(op(abs(op(x))), {-2}, true)), {-1}, true);
   const auto exceeds = [&](int doublings) {

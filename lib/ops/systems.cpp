@@ -1,5 +1,4 @@
 /// Systems of linear equations of any kind, determinants and inverses.
-#include <kroton/ops/contraction.hpp>
 #include <kroton/ops/linear_algebra.hpp>
 #include <kroton/ops/movement.hpp>
 
@@ -26,10 +25,6 @@ using ir::Kind;
 using ir::Layout;
 using ir::Property;
 using ir::Type;
-
-Expr product(const Expr& a, const Expr& b, Location where) {
-  return kroton::matmul({a, where}, {b, where});
-}
 
 /// The order of the matrices.
 const Dim& order_of(const Expr& e) { return e.shape().back(); }
