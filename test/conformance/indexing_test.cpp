@@ -355,6 +355,37 @@ TEST_CASE("rows of a shared table are written where they lie",
   }
 }
 
+TEST_CASE("many positions are written in their order", "[conformance][anywhere][indexing]") {
+  constexpr std::int64_t count = 5000, rows = 40, width = 3; // more than a device looks through
+  Rng rng(8);
+  for (const DType t : {DType::f32, DType::i32}) {
+    const Expr at = vector<std::int64_t>("at"), v = tensor(t, {at.shape()[0], width}, "v"),
+               x = tensor(t, {dim(), width}, "x");
+    std::vector<Expr> outputs;
+    for (const Writer& w : writers) outputs.push_back(w.at(x, {at}, v, Location::current()));
+    std::vector<std::int64_t> places;
+    std::vector<std::int32_t> values, base;
+    for (std::int64_t i = 0; i < count; ++i) places.push_back(rng.below(2 * rows) - rows);
+    // Products of these are no larger than an f32 counts.
+    for (std::int64_t i = 0; i < count * width; ++i) values.push_back(rng.below(2) == 0 ? -1 : 1);
+    for (std::int64_t i = 0; i < rows * width; ++i)
+      base.push_back(static_cast<std::int32_t>(rng.below(9)) - 4);
+    const auto got = function({at, v, x}, outputs)({Array::from(places, {count}),
+                                                    Array::from(values, {count, width}).astype(t),
+                                                    Array::from(base, {rows, width}).astype(t)});
+    for (std::size_t k = 0; k < got.size(); ++k) {
+      std::vector<double> want(base.begin(), base.end());
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        const std::int64_t p = places[i / width];
+        double& to = want[static_cast<std::size_t>(p < 0 ? p + rows : p) * width + i % width];
+        to = writers[k].combined(to, values[i]);
+      }
+      INFO(writers[k].what << ", " << to_string(t));
+      CHECK(got[k].astype(DType::f64).to_vector<double>() == want);
+    }
+  }
+}
+
 TEST_CASE("threads change no bit of what is written at positions", "[conformance][indexing]") {
   Rng rng(4);
   const Expr at = vector<std::int32_t>("at"), v = tensor(DType::f32, {at.shape()[0], dim()}, "v"),
