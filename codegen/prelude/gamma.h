@@ -1,5 +1,5 @@
 // lgamma, digamma, trigamma. f32 is computed in f64, so that its digits stay where the result crosses zero.
-// Coefficients of lgamma_near_f64 from minimax.py; the others are Bernoulli numbers (Abramowitz and Stegun 6.1.40, 6.3.18, 6.4.12).
+// The polynomial of lgamma is from minimax.py; the other coefficients are made of Bernoulli numbers (Abramowitz and Stegun 6.1.40, 6.3.18, 6.4.12).
 
 /// log(Γ(x)) for x >= 0. Up to 8 the argument is moved to y in [1, 3) by Γ(x + 1) = x Γ(x), whose factors are multiplied
 /// into `product`; there it is (y - 1)(y - 2) P(t) with t = (y - √3)/(y + √3), relative error 2^-54.2 before rounding, which

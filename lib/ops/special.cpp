@@ -66,9 +66,8 @@ constexpr auto trigamma_float = []<class T>(const T* v) -> T {
   T x = v[0], y = 0;
   if (x < 0) {
     const T q = std::numbers::pi_v<T> / sine_of_pi(x);
-    const T other[] = {1 - x};
     T above = 0;
-    for (x = other[0]; x < 25; x += 1) above += 1 / (x * x);
+    for (x = 1 - x; x < 25; x += 1) above += 1 / (x * x);
     y = q * q - above;
     T power = 1 / (x * x * x), terms = 1 / x + 1 / (2 * x * x);
     for (int k = 0; k < 12; ++k, power /= x * x) terms += T(bernoulli[k]) * power;
@@ -142,7 +141,7 @@ Expr erfcx_slope(const Expr& x, const Expr& y) {
                        2.0 * (x * y) - 2 * std::numbers::inv_sqrtpi);
 }
 
-/// b, but 1 where a is 0: where a log(b) is 0, so is its derivative by b.
+/// g a / b; 0 where a is 0, even if b is 0 too.
 Expr quotient(const Expr& g, const Expr& a, const Expr& b) {
   return kroton::where(a != 0, g * (a / b), 0);
 }

@@ -28,6 +28,6 @@ Expr trigamma(Operand a); ///< the derivative of digamma; inf at 0 and negative 
 Expr polygamma(int order, Operand a);
 Expr erfcx(Operand a);   ///< e^(a^2) erfc(a), without underflow
 Expr erfinv(Operand a);  ///< the inverse of erf; NaN outside [-1, 1]
-Expr erfcinv(Operand a); ///< the inverse of erfc, for small a exact; NaN outside [0, 2]
+Expr erfcinv(Operand a); ///< the inverse of erfc, accurate for small a; NaN outside [0, 2]
 
 } // namespace kroton
