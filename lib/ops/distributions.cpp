@@ -5,6 +5,7 @@
 #include <kroton/ops/activation.hpp>
 #include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/contraction.hpp>
+#include <kroton/ops/cumulative.hpp>
 #include <kroton/ops/linear_algebra.hpp>
 #include <kroton/ops/cumulative.hpp>
 #include <kroton/ops/transcendental.hpp>

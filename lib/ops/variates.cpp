@@ -254,6 +254,7 @@ const ir::Op log_gamma_variates{
         },
     .batched = variates_over,
     .gradient = no_gradients,
+    .domain = {{.smooth = false}},
     .call = &of_two,
     .fail =
         [](const ir::FailureContext& c) {
@@ -278,6 +279,7 @@ const ir::Op poisson_variates{
         },
     .batched = variates_over,
     .gradient = no_gradients,
+    .domain = {{.smooth = false}},
     .call = &of_two,
     .fail =
         [](const ir::FailureContext& c) {
@@ -303,6 +305,7 @@ const ir::Op binomial_variates{
         },
     .batched = variates_over,
     .gradient = no_gradients,
+    .domain = {{.smooth = false}},
     .call = &of_three,
     .fail =
         [](const ir::FailureContext& c) {
@@ -327,6 +330,7 @@ const ir::Op multinomial_variates{
     .eval = eval_multinomial,
     .batched = variates_over,
     .gradient = no_gradients,
+    .domain = {{.smooth = false}},
     .call = &of_three,
     .fail =
         [](const ir::FailureContext& c) {
