@@ -106,6 +106,31 @@ template <class A, class B> KROTON_INLINE auto mod_f32(A x, B y) {
   return select(r == 0.0f, copysign_f32((F)0.0f, b), r);
 }
 
+/// What C's fmod gives: the remainder of the quotient rounded toward 0, with a's sign. The quotient may have been rounded
+/// up to a whole number that the exact one does not reach; then the remainder has the other sign.
+//# fmod_f32: types select any_lane convert trunc_f32 abs_f32 copysign_f32 infinity_f32 less_multiple_f32 remainder_f64
+template <class A, class B> KROTON_INLINE auto fmod_f32(A x, B y) {
+  using F = decltype(x + y);
+  F a = x, b = y;
+  F q = trunc_f32(a / b);
+  if (any_lane(!(abs_f32(q) < 0x1p24f && abs_f32(b) < infinity_f32())))
+    return convert<f32>(remainder_f64(convert<f64>(a), convert<f64>(b)));
+  F r = less_multiple_f32(a, q, b);
+  r = select(r != 0.0f && (r < 0.0f) != (a < 0.0f), r + copysign_f32(b, a), r);
+  return select(r == 0.0f, copysign_f32((F)0.0f, a), r);
+}
+
+//# fmod_f64: types select any_lane trunc_f64 abs_f64 copysign_f64 infinity_f64 less_multiple_f64 remainder_f64 whole_limit_f64
+template <class A, class B> KROTON_INLINE auto fmod_f64(A x, B y) {
+  using F = decltype(x + y);
+  F a = x, b = y;
+  F q = trunc_f64(a / b);
+  F r = less_multiple_f64(a, q, b);
+  if (any_lane(!(abs_f64(q) < whole_limit_f64() && abs_f64(b) < infinity_f64()))) return remainder_f64(a, b);
+  r = select(r != 0.0 && (r < 0.0) != (a < 0.0), r + copysign_f64(b, a), r);
+  return select(r == 0.0, copysign_f64((F)0.0, a), r);
+}
+
 /// Addition whose order the compiler may choose: what a reduction is folded with.
 //# sum_f32: types
 template <class A, class B> KROTON_INLINE auto sum_f32(A a, B b) {

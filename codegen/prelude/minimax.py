@@ -102,6 +102,25 @@ def rational(name, f, weight, low, high, top, bottom):
     sys.stdout.flush()
 
 
+def quotient(name, f, weight, low, high, top, bottom, rounding):
+    """P/Q with P(0) = Q(0) = 1, interpolating f at Chebyshev nodes."""
+    low, high = mp.mpf(low), mp.mpf(high)
+    count = top + bottom
+    nodes = [(low + high) / 2 + (high - low) / 2 * mp.cos(mp.pi * (2 * i + 1) / (2 * count)) for i in range(count)]
+    system = mp.matrix([[x**i for i in range(1, top + 1)] + [-f(x) * x**i for i in range(1, bottom + 1)] for x in nodes])
+    solution = [rounding(c) for c in mp.lu_solve(system, mp.matrix([f(x) - 1 for x in nodes]))]
+    p, q = [mp.mpf(1)] + solution[:top], [mp.mpf(1)] + solution[top:]
+    value = lambda c, x: sum(a * x**i for i, a in enumerate(c))
+    points = [low + (high - low) * i / 1500 for i in range(1501)]
+    error = max(abs(weight(x) * (f(x) - value(p, x) / value(q, x))) for x in points)
+    print(f"{name}: degrees {top}/{bottom} on [{float(low):.6g}, {float(high):.6g}], "
+          f"error 2^{float(mp.log(error, 2)):.1f}")
+    for letter, part in (("p", p), ("q", q)):
+        for i, c in enumerate(part):
+            print(f"  {letter}{i} = {float(c).hex()}")
+    sys.stdout.flush()
+
+
 def table(name, f, low, end, quarters, degree):
     """Prints polynomials of |x| - c for f(|x|) in f32, one a quarter of an octave.
 
@@ -254,6 +273,30 @@ def lgamma_quotient(t):                                                      # l
 
 lgamma_end = (3 - mp.sqrt(3)) / (3 + mp.sqrt(3))
 
+def root_series(f, first):
+    """A function of z = x^2 from one of x; its value at 0 is `first`."""
+    def of_square(z):
+        with mp.workdps(80):
+            return f(mp.sqrt(z)) if z > mp.mpf("1e-30") else mp.mpf(first)
+    return of_square
+
+
+sine_tail = root_series(lambda r: (mp.sin(r) / r - 1) / r**2, -mp.mpf(1) / 6)
+cosine_tail = root_series(lambda r: (mp.cos(r) - 1 + r**2 / 2) / r**4, mp.mpf(1) / 24)
+sine_weight = root_series(lambda r: r**3 / mp.sin(r), 0)
+tan_quotient = root_series(lambda r: mp.tan(r) / r, 1)
+asin_tail = root_series(lambda x: (mp.asin(x) / x - 1) / x**2, mp.mpf(1) / 6)
+asin_weight = root_series(lambda x: x**3 / mp.asin(x), 0)
+atan_tail = root_series(lambda x: (mp.atan(x) / x - 1) / x**2, -mp.mpf(1) / 3)
+atan_weight = root_series(lambda x: x**3 / mp.atan(x), 0)
+sinh_tail = root_series(lambda x: (mp.sinh(x) / x - 1) / x**2, mp.mpf(1) / 6)
+sinh_weight = root_series(lambda x: x**3 / mp.sinh(x), 0)
+
+
+def log_slope(base, near):                                                   # log_base(1 + f) / f - near
+    return lambda f: (mp.log1p(f) / f if f != 0 else mp.mpf(1)) / mp.log(base) - near
+
+
 half_ln2 = mp.log(2) / 2 * mp.mpf("1.0005")
 atanh_end = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mp.mpf("1.0005")
 
@@ -288,6 +331,21 @@ fits = {
     "erfcinv_f64": lambda: erfcinv_fit("erfcinv_f64", 3, tail_begin, 6.25, 26, round_f64),
     "erfcinv_f64 far": lambda: erfcinv_fit("erfcinv_f64 far", 12, 6, 27.5, 22, round_f64),
     "lgamma_f64": lambda: fit("lgamma_f64", lgamma_quotient, lambda t: 2, -lgamma_end, lgamma_end, 19, round_f64, rounds=1),
+    "log2_f32": lambda: fit("log2_f32", log_slope(2, 1), lambda f: 1 / mp.mpf("1.2"), -0.33334, 0.33334, 9, round_f32),
+    "log10_f32": lambda: fit("log10_f32", log_slope(10, mp.mpf("0.5")), lambda f: 1 / mp.mpf("0.37"), -0.33334, 0.33334, 9, round_f32),
+    "sin_f32": lambda: fit("sin_f32", sine_tail, sine_weight, 0, 0.79**2, 2, round_f32),
+    "cos_f32": lambda: fit("cos_f32", cosine_tail, lambda z: z * z, 0, 0.79**2, 2, round_f32),
+    "sin_f64": lambda: fit("sin_f64", sine_tail, sine_weight, 0, 0.79**2, 5, round_f64),
+    "cos_f64": lambda: fit("cos_f64", cosine_tail, lambda z: z * z, 0, 0.79**2, 5, round_f64),
+    "tan_f32": lambda: quotient("tan_f32", tan_quotient, lambda z: 1 / tan_quotient(z), 0, 0.795**2, 2, 2, round_f32),
+    "tan_f64": lambda: quotient("tan_f64", tan_quotient, lambda z: 1 / tan_quotient(z), 0, 0.795**2, 3, 4, round_f64),
+    "asin_f32": lambda: fit("asin_f32", asin_tail, asin_weight, 0, 0.2501, 4, round_f32),
+    "asin_f64": lambda: fit("asin_f64", asin_tail, asin_weight, 0, 0.2501, 12, round_f64),
+    "atan_f32": lambda: fit("atan_f32", atan_tail, atan_weight, 0, 0.1717, 4, round_f32),
+    "atan_f64": lambda: fit("atan_f64", atan_tail, atan_weight, 0, 0.1717, 10, round_f64),
+    "sinh_f32": lambda: fit("sinh_f32", sinh_tail, sinh_weight, 0, 1.001, 3, round_f32),
+    "sinh_f64": lambda: fit("sinh_f64", sinh_tail, sinh_weight, 0, 1.001, 6, round_f64),
+    "cbrt": lambda: fit("cbrt", lambda m: m ** (-mp.mpf(1) / 3), lambda m: m ** (mp.mpf(1) / 3), 0.6666, 1.4143, 4, round_f32),
 }
 
 if __name__ == "__main__":

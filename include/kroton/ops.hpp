@@ -5,6 +5,7 @@
 #include <kroton/ops/activation.hpp>
 #include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/basic.hpp>
+#include <kroton/ops/bits.hpp>
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/creation.hpp>
 #include <kroton/ops/cumulative.hpp>
@@ -14,9 +15,12 @@
 #include <kroton/ops/movement.hpp>
 #include <kroton/ops/parts.hpp>
 #include <kroton/ops/put.hpp>
+#include <kroton/ops/powers.hpp>
 #include <kroton/ops/reduction.hpp>
+#include <kroton/ops/rounding.hpp>
 #include <kroton/ops/scatter.hpp>
 #include <kroton/ops/sorting.hpp>
 #include <kroton/ops/special.hpp>
 #include <kroton/ops/statistics.hpp>
 #include <kroton/ops/transcendental.hpp>
+#include <kroton/ops/trigonometric.hpp>

@@ -16,6 +16,7 @@ const RuleSet& contraction();
 const RuleSet& indexing();
 const RuleSet& joining();
 const RuleSet& parts();
+const RuleSet& functions();
 
 std::vector<const RuleSet*> all();
 
