@@ -115,6 +115,7 @@ std::vector<Case> chosen_cases(const Arguments& a) {
   add_elementwise_cases(cases);
   add_rows_cases(cases);
   add_arrangement_cases(cases);
+  add_sorting_cases(cases);
   add_cliffs_cases(cases);
   add_stencil_cases(cases);
   add_chain_cases(cases);

@@ -10,6 +10,7 @@ void add_call_cases(std::vector<Case>& cases);
 void add_elementwise_cases(std::vector<Case>& cases);
 void add_arrangement_cases(std::vector<Case>& cases);
 void add_rows_cases(std::vector<Case>& cases);
+void add_sorting_cases(std::vector<Case>& cases);
 void add_cliffs_cases(std::vector<Case>& cases);
 void add_stencil_cases(std::vector<Case>& cases);        ///< of suite cliffs
 void add_chain_cases(std::vector<Case>& cases);          ///< of suite cliffs
