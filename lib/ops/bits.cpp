@@ -102,7 +102,7 @@ const Op shift_left{.name = "shift-left",
                     .dtypes = Dtypes::integral,
                     .cost = 3,
                     .spell = [](DType t, DType) -> ir::Spelling {
-                      return is_bool(t) ? "{0}" : "shift_left_of<{t}>({0}, {1})";
+                      return is_bool(t) ? "{0} | ({0} & {1})" : "shift_left_of<{t}>({0}, {1})";
                     },
                     .infer = infer_elementwise,
                     .eval_int =
