@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <ranges>
 #include <utility>
 
@@ -266,16 +267,18 @@ Array evaluate_nudged_sum(EvalContext c, std::uint64_t nudge, NodeId id) {
   const auto never = [](std::int64_t) { return false; };
   std::vector<Array> inputs, magnitudes;
   bool are_all_whole = true;
+  const bool multiplies = c.op.fold && c.op.fold->identity == Identity::one;
   for (const Array& a : c.inputs) {
     const Elements elements({&a, 1}, a.shape());
     const auto is_whole = [&](std::int64_t i) { return elements.are_whole(i); };
     are_all_whole = are_all_whole &&
                     std::ranges::all_of(std::views::iota(std::int64_t{0}, a.numel()), is_whole);
     inputs.push_back(Nudger(nudge + inputs.size() + 1, id)(a, is_whole, never));
-    // A factor below 1 that the whole product is multiplied by comes after the sums.
-    const bool is_factor = c.op.is(Kind::contraction) && a.rank() == 0;
+    // A factor below 1 comes after the larger ones, and after the sums that it multiplies.
+    const bool is_factor = multiplies || (c.op.is(Kind::contraction) && a.rank() == 0);
+    const int neutral = is_factor ? 1 : 0;
     magnitudes.push_back(mapped(a, [&]<class T>(std::int64_t, T v) {
-      return std::isfinite(v) ? std::max(std::fabs(v), T(is_factor ? 1 : 0)) : T(0);
+      return std::isfinite(v) ? std::max(std::fabs(v), T(neutral)) : T(multiplies ? 1 : 0);
     }));
   }
   c.inputs = inputs;
@@ -285,10 +288,21 @@ Array evaluate_nudged_sum(EvalContext c, std::uint64_t nudge, NodeId id) {
   c.inputs = magnitudes;
   const Array most = evaluate_node(c, Precision::rounded).nearest;
   const Elements bounds({&most, 1}, most.shape());
+  // Products of factors below 1 alone may underflow before a large one comes.
+  std::optional<Array> least;
+  if (multiplies) {
+    const Array small = mapped(inputs[0], [&]<class T>(std::int64_t, T v) {
+      return std::isfinite(v) && v != 0 ? std::min(std::fabs(v), T(1)) : T(1);
+    });
+    c.inputs = {&small, 1};
+    least = evaluate_node(c, Precision::rounded).nearest.astype(DType::f64).contiguous();
+  }
   return mapped(value, [&]<class T>(std::int64_t i, T v) {
     constexpr T infinity = std::numeric_limits<T>::infinity();
     constexpr T ends[] = {0, std::numeric_limits<T>::quiet_NaN(), infinity, -infinity};
-    return bounds.are_finite(i) ? v : ends[nudge % 4];
+    const bool may_vanish = least && std::as_const(*least).data<double>()[i] <
+                                         static_cast<double>(std::numeric_limits<T>::min());
+    return bounds.are_finite(i) && !may_vanish ? v : ends[nudge % 4];
   });
 }
 
