@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include <kroton/ops/contraction.hpp>
-#include <kroton/ops/movement.hpp>
 
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"

@@ -70,7 +70,7 @@ const Op copysign{
                             0),
               Expr(nullptr)};
         },
-    .domain = {{0.25, 4}, {0.25, 4}},
+    .domain = {{0.25, 4}, {0.25, 4, false}},
     .doc = "the magnitude of a with the sign bit of b"};
 
 /// Its quotient, trunc(a / b), is constant but where it jumps.

@@ -2,7 +2,6 @@
 /// that are to be exact, gradients at the ends of domains, and integers.
 #include <kroton/core.hpp>
 #include <kroton/grad.hpp>
-#include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/bits.hpp>
 #include <kroton/ops/powers.hpp>
 #include <kroton/ops/reduction.hpp>

@@ -1,6 +1,5 @@
 /// Chains that are walked in pieces, against the same program with a kernel for each node.
 #include <kroton/core.hpp>
-#include <kroton/ops/transcendental.hpp>
 
 #include "test/conformance/close.hpp"
 #include "test/support/catch.hpp"

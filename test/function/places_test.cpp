@@ -1,23 +1,8 @@
 /// Errors name the line of the user's that they are about: every public function that takes a place
 /// is called here with what it refuses.
-#include <kroton/core.hpp>
 #include <kroton/custom.hpp>
-#include <kroton/devices.hpp>
-#include <kroton/dlpack.hpp>
-#include <kroton/jacobian.hpp>
-#include <kroton/npy.hpp>
-#include <kroton/ops/arithmetic.hpp>
-#include <kroton/ops/contraction.hpp>
-#include <kroton/ops/indexing.hpp>
-#include <kroton/ops/scatter.hpp>
-#include <kroton/ops/linear_algebra.hpp>
-#include <kroton/ops/movement.hpp>
-#include <kroton/ops/parts.hpp>
-#include <kroton/ops/cumulative.hpp>
-#include <kroton/ops/reduction.hpp>
-#include <kroton/safetensors.hpp>
+#include <kroton/kroton.hpp>
 #include <kroton/sparse_jacobian.hpp>
-#include <kroton/substitute.hpp>
 
 #include <cctype>
 #include <filesystem>
@@ -145,6 +130,74 @@ struct Fixture {
     // clang-format on
   }
 
+  std::vector<Refused> of_functions() {
+    // clang-format off
+    return {
+        REFUSED(kt::any(x, {1})), REFUSED(kt::all(x, {1})), REFUSED(kt::count_nonzero(x, {1})),
+        REFUSED(kt::prod(x, {1})), REFUSED(kt::ptp(x, {1})), REFUSED(kt::var(x, {1})),
+        REFUSED(kt::stddev(x, {1})), REFUSED(kt::norm(x, 2, {1})),
+        REFUSED(kt::average(two, three)), REFUSED(kt::nansum(x, {1})),
+        REFUSED(kt::nanprod(x, {1})), REFUSED(kt::nanmean(x, {1})), REFUSED(kt::nanmax(x, {1})),
+        REFUSED(kt::nanmin(x, {1})), REFUSED(kt::nanvar(x, {1})), REFUSED(kt::nanstd(x, {1})),
+        REFUSED(kt::nanargmax(x, 1)), REFUSED(kt::nanargmin(x, 1)), REFUSED(kt::quantile(x, 1.5)),
+        REFUSED(kt::percentile(x, 150)), REFUSED(kt::median(x, {1})),
+        REFUSED(kt::sum(x, {0}, false, DType::bool_)), REFUSED(kt::full_like(table, three + two)),
+        REFUSED(kt::eye(highest, highest)), REFUSED(kt::identity(highest)),
+        REFUSED(kt::ones({highest, highest})), REFUSED(kt::zeros({highest, highest})),
+        REFUSED(kt::full({2}, three)), REFUSED(kt::linspace(0.0, 1.0, x)),
+        REFUSED(kt::logspace(0.0, 1.0, x)), REFUSED(kt::meshgrid({table})),
+        REFUSED(kt::concatenate({table, three})), REFUSED(kt::stack({two, three})),
+        REFUSED(kt::vstack({two, three})), REFUSED(kt::hstack({table, m, x})),
+        REFUSED(kt::dstack({two, three})), REFUSED(kt::column_stack({two, three})),
+        REFUSED(kt::split(three, 2)), REFUSED(kt::array_split(three, 0)),
+        REFUSED(kt::split_at(three, {1}, 1)), REFUSED(kt::pad(x, {{-1, 0}})),
+        REFUSED(kt::sort(x, 1)), REFUSED(kt::argsort(x, 1)), REFUSED(kt::sort_and_argsort(x, 1)),
+        REFUSED(kt::topk(three, 4)), REFUSED(kt::partition(three, 3)),
+        REFUSED(kt::argpartition(three, 3)), REFUSED(kt::searchsorted(table, x)),
+        REFUSED(kt::digitize(x, table)), REFUSED(kt::bincount(x, 3)),
+        REFUSED(kt::histogram(x, 0)), REFUSED(kt::cumprod(x, 1)), REFUSED(kt::cummax(x, 1)),
+        REFUSED(kt::cummin(x, 1)), REFUSED(kt::logcumsumexp(x, 1)),
+        REFUSED(kt::linear_recurrence(two, three)), REFUSED(kt::diff(x, -1)),
+        REFUSED(kt::trapezoid(x, 1.0, 1)), REFUSED(kt::einsum("ij,j", {table, two})),
+        REFUSED(kt::tensordot(two, three, 1)), REFUSED(kt::inner(two, three)),
+        
+        REFUSED(kt::vecdot(two, three)), REFUSED(kt::batched_dot(two, three)),
+        REFUSED(kt::solve(table, two)), REFUSED(kt::inv(table)), REFUSED(kt::det(table)),
+        REFUSED(kt::slogdet(table)), REFUSED(kt::lu(table)), REFUSED(kt::qr(x)),
+        REFUSED(kt::eigh(table)), REFUSED(kt::eigvalsh(table)), REFUSED(kt::svd(x)),
+        REFUSED(kt::svdvals(x)), REFUSED(kt::pinv(x)), REFUSED(kt::lstsq(x, x)),
+        REFUSED(kt::matrix_rank(x)), REFUSED(kt::cond(x)), REFUSED(kt::matrix_power(table, 2)),
+        REFUSED(kt::expm(table)), REFUSED(kt::block_diag({})),
+        REFUSED(kt::moveaxis(x, {1}, {0})), REFUSED(kt::swapaxes(x, 0, 1)),
+        REFUSED(kt::broadcast_arrays({two, three})), REFUSED(kt::flip(x, {1})),
+        REFUSED(kt::flipud(s)), REFUSED(kt::fliplr(x)), REFUSED(kt::rot90(x)),
+        REFUSED(kt::roll(x, 1, 1)), REFUSED(kt::tile(x, {-1})), REFUSED(kt::repeat(x, -1, 0)),
+        REFUSED(kt::tril(x)), REFUSED(kt::triu(x)), REFUSED(kt::diagonal(x)),
+        REFUSED(kt::trace(x)), REFUSED(kt::diag(s)), REFUSED(kt::set_at(x, {i, i}, x)),
+        REFUSED(kt::add_at(x, {x}, x)), REFUSED(kt::max_at(x, {x}, x)),
+        REFUSED(kt::min_at(x, {x}, x)), REFUSED(kt::mul_at(x, {x}, x)),
+        REFUSED(kt::put_along_axis(x, i, x, 1)), REFUSED(kt::take(x, x)),
+        REFUSED(kt::take_along_axis(x, i, 1)), REFUSED(kt::logaddexp(two, three)),
+        REFUSED(kt::logdiffexp(two, three)), REFUSED(kt::xlogy(two, three)),
+        REFUSED(kt::xlog1py(two, three)), REFUSED(kt::polygamma(-1, x)),
+        REFUSED(kt::atan2(two, three)), REFUSED(kt::hypot(two, three)),
+        REFUSED(kt::fmod(two, three)), REFUSED(kt::remainder(two, three)),
+        REFUSED(kt::copysign(two, three)), REFUSED(kt::clip(two, three, 1)),
+        REFUSED(kt::bit_and(x, x)), REFUSED(kt::bit_or(x, x)), REFUSED(kt::bit_xor(x, x)),
+        REFUSED(kt::bit_not(x)), REFUSED(kt::shift_left(x, i)), REFUSED(kt::shift_right(x, i)),
+        REFUSED(rng.exponential(1, {highest, highest})), REFUSED(rng.laplace({highest, highest})),
+        REFUSED(rng.cauchy({highest, highest})), REFUSED(rng.student_t(three, {2})),
+        REFUSED(rng.gamma(three, {2})), REFUSED(rng.beta(three, three, {2})),
+        REFUSED(rng.dirichlet(1, {2})), REFUSED(rng.multivariate_normal(three, table, {2})),
+        REFUSED(rng.integers(i, 3, {highest, highest})), REFUSED(rng.geometric(three, {2})),
+        REFUSED(rng.poisson(three, {2})), REFUSED(rng.binomial(1, three, {2})),
+        REFUSED(rng.multinomial(1, 1, {2})), REFUSED(rng.categorical(1, {2})),
+        REFUSED(kt::EagerCheck({{x, a}})), REFUSED(kt::EagerCheck({}).value(x)),
+        REFUSED(kt::index(x, {kt::Range{s, 3}})),
+    };
+    // clang-format on
+  }
+
   std::vector<Refused> of_derivatives() {
     // clang-format off
     return {
@@ -216,6 +269,7 @@ std::string function_at(const std::string& text, std::size_t at) {
 TEST_CASE_METHOD(Fixture, "what expressions refuse is told with the user's line",
                  "[function][errors]") {
   check_places(of_expressions());
+  check_places(of_functions());
 }
 
 TEST_CASE_METHOD(Fixture, "what derivatives refuse is told with the user's line",
@@ -295,12 +349,17 @@ TEST_CASE("files that are refused are told without a place of the product", "[fu
 TEST_CASE_METHOD(Fixture, "every public function that takes a place is tested here",
                  "[function][errors][docs]") {
   std::string provoked;
-  for (const auto& list : {of_expressions(), of_derivatives(), of_arrays()})
+  for (const auto& list : {of_expressions(), of_functions(), of_derivatives(), of_arrays()})
     for (const Refused& r : list) provoked += r.text + "\n";
   // Those that refuse nothing, or only what their arguments have refused before them.
   std::set<std::string> refuse_nothing = {
-      "Array", "scalar", "vector", "matrix",  "constant",      "shared", "Random", "to_host",
-      "Here",  "cast",   "gelu",   "Operand", "stop_gradient", "frexp",  "dense",  "view_of"};
+      "Array",         "scalar",       "vector", "matrix",     "constant",   "shared",
+      "Random",        "to_host",      "Here",   "cast",       "gelu",       "Operand",
+      "stop_gradient", "frexp",        "dense",  "view_of",    "isnan",      "isinf",
+      "isfinite",      "signbit",      "square", "rsqrt",      "reciprocal", "deg2rad",
+      "rad2deg",       "silu",         "selu",   "mish",       "elu",        "softsign",
+      "leaky_relu",    "hard_sigmoid", "ravel",  "atleast_1d", "atleast_2d", "atleast_3d",
+      "ones_like",     "zeros_like",   "Bound",  "outer",      "kron"};
   for (const kt::ir::Op* op : kt::ops::all())
     if (op->is(kt::ir::Kind::elementwise) && op->arity == 1) refuse_nothing.emplace(op->name);
   std::set<std::string> names;

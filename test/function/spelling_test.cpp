@@ -240,7 +240,7 @@ TEST_CASE("everything prints", "[function]") {
   const Expr x = tensor<float>({dim("n"), 2}, "x");
   CHECK(printed(x.shape()[0]) == "n");
   CHECK(printed(DType::f32) == "f32");
-  CHECK_THAT(printed(x + 1), contains("add") && contains("x"));
+  CHECK_THAT(printed(x + 1), contains("x + 1"));
   const Function f = function({x}, {sum(x, 1), x}, {.name = "step"});
   CHECK(printed(f) == "step(x f32[n,2]) -> (f32[n], f32[n,2])");
   CHECK(printed(f(Array::full<float>({1, 2}, 1.f))) == "f32[1] [2]\nf32[1,2] [[1, 1]]");

@@ -7,7 +7,6 @@
 
 #include <kroton/grad.hpp>
 #include <kroton/ops/activation.hpp>
-#include <kroton/ops/arithmetic.hpp>
 #include <kroton/ops/special.hpp>
 
 #include "test/support/catch.hpp"
