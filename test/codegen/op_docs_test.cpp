@@ -71,12 +71,14 @@ std::vector<Function> functions_of(const std::string& header) {
   const std::regex declaration(
       "^([A-Z]\\w+) ([a-z_0-9]+|operator[^(]+)\\(([^;]*)\\);(?: *///< (.*))?");
   std::string comment, pending;
+  bool follows = false;
   std::istringstream lines(header);
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("/// ")) {
       if (line.find("@") == line.npos) comment += (comment.empty() ? "" : " ") + line.substr(4);
       continue;
     }
+    if (line.empty()) follows = false;
     pending += (pending.empty() ? "" : " ") + line;
     const bool is_open = line.find('(') != line.npos && line.find(';') == line.npos;
     if (is_open && std::isupper(static_cast<unsigned char>(line[0])) != 0) continue;
@@ -85,6 +87,9 @@ std::vector<Function> functions_of(const std::string& header) {
       const std::string parameters = match[3];
       Function f{match[1], match[2], signature_of(match[2], parameters), first_sentence(comment)};
       if (match[4].matched) f.doc = match[4];
+      // What is said of a function holds of those that follow without a line between them.
+      if (f.doc.empty() && follows) f.doc = functions.back().doc;
+      follows = true;
       for (std::size_t at = parameters.find("Operand "); at != parameters.npos;
            at = parameters.find("Operand ", at + 1))
         ++f.operands;
@@ -144,29 +149,42 @@ std::string row_of(const std::string& what, const ir::Op& op, const std::string&
                      error_of(op), cell(doc));
 }
 
+/// A section: the rows of some files of lib/ops, and the functions that are defined in them.
 struct Family {
-  std::string name, title;
-  std::span<const ir::Op* const> rows;
+  std::string title;
+  std::vector<std::string> files;
+  std::vector<std::span<const ir::Op* const>> rows;
 };
 
 std::vector<Family> families() {
   using namespace ops;
-  return {{"arithmetic", "Arithmetic", arithmetic_rows()},
-          {"logic", "Comparisons, logic, choices, conversions", logic_rows()},
-          {"transcendental", "Transcendental functions", transcendental_rows()},
-          {"activation", "Activation functions", activation_rows()},
-          {"special", "Special functions", special_rows()},
-          {"reduction", "Reductions", reduction_rows()},
-          {"movement", "Movement", movement_rows()},
-          {"contraction", "Products", contraction_rows()},
-          {"linear_algebra", "Linear algebra", linear_algebra_rows()},
-          {"indexing", "Indexing", indexing_rows()},
-          {"scatter", "Adding at positions", scatter_rows()},
-          {"put", "Writing at positions", put_rows()},
-          {"assemble", "Arrays of parts", assemble_rows()},
-          {"parts", "Several results", parts_rows()},
-          {"random", "Random numbers", random_rows()},
-          {"leaf", "Leaves", leaf_rows()}};
+  return {{"Arithmetic", {"arithmetic"}, {arithmetic_rows()}},
+          {"Comparisons, logic, choices, conversions", {"logic"}, {logic_rows()}},
+          {"Powers, exponentials and logarithms",
+           {"powers", "transcendental"},
+           {powers_rows(), transcendental_rows()}},
+          {"Trigonometric and hyperbolic functions", {"trigonometric"}, {trigonometric_rows()}},
+          {"Rounding, and kinds of floats", {"rounding"}, {rounding_rows()}},
+          {"Bits", {"bits"}, {bits_rows()}},
+          {"Activation functions", {"activation"}, {activation_rows()}},
+          {"Special functions", {"special"}, {special_rows()}},
+          {"Reductions", {"reduction"}, {reduction_rows()}},
+          {"Running folds", {"cumulative"}, {cumulative_rows()}},
+          {"Movement", {"movement", "arrangement"}, {movement_rows()}},
+          {"Joining and splitting", {"joining"}, {joining_rows()}},
+          {"Creation", {"creation"}, {}},
+          {"Products", {"contraction", "einsum", "products"}, {contraction_rows()}},
+          {"Linear algebra",
+           {"linear_algebra", "systems", "decompositions", "matrix_functions"},
+           {linear_algebra_rows(), systems_rows(), decompositions_rows()}},
+          {"Sorting, searching, counting", {"sorting"}, {sorting_rows()}},
+          {"Indexing", {"indexing"}, {indexing_rows()}},
+          {"Adding at positions", {"scatter"}, {scatter_rows()}},
+          {"Writing at positions", {"put"}, {put_rows()}},
+          {"Arrays of parts", {"assemble"}, {assemble_rows()}},
+          {"Several results", {"parts"}, {parts_rows()}},
+          {"Random numbers", {"random"}, {random_rows(), variate_rows()}},
+          {"Leaves", {"leaf"}, {leaf_rows()}}};
 }
 
 const ir::Op* row_behind(const Function& f) {
@@ -190,19 +208,21 @@ Written by the test `op_docs` from the rows of ops (`lib/ops/`) and the public h
 
 /// Sections by family: public functions as their headers have them, then rows without one.
 std::string ops_page(std::vector<std::string>& missing) {
+  std::vector<std::filesystem::path> headers;
+  for (const auto& entry : std::filesystem::directory_iterator(root / "include/kroton/ops"))
+    headers.push_back(entry.path());
+  std::ranges::sort(headers);
   std::vector<Function> declared;
-  for (const char* header :
-       {"basic", "arithmetic", "transcendental", "activation", "special", "reduction", "movement",
-        "contraction", "indexing", "scatter", "put", "linear_algebra", "parts"})
-    for (Function& f :
-         functions_of(read_file(root / "include/kroton/ops" / (std::string(header) + ".hpp"))))
-      declared.push_back(std::move(f));
+  for (const std::filesystem::path& header : headers)
+    for (Function& f : functions_of(read_file(header))) declared.push_back(std::move(f));
   std::string page(introduction);
   std::vector<bool> is_listed(declared.size(), false);
   std::vector<const ir::Op*> named;
   std::set<const ir::Op*> listed;
   for (const Family& family : families()) {
-    const std::string source = read_file(root / "lib/ops" / (family.name + ".cpp"));
+    std::string source;
+    for (const std::string& file : family.files)
+      source += read_file(root / "lib/ops" / (file + ".cpp"));
     std::string table;
     for (std::size_t i = 0; i < declared.size(); ++i) {
       const Function& f = declared[i];
@@ -215,7 +235,9 @@ std::string ops_page(std::vector<std::string>& missing) {
                   : fmt::format("| `{}` | | | | {} |\n", cell(f.signature), cell(f.doc));
       if (!op && f.doc.empty()) missing.push_back(f.signature + " has no comment");
     }
-    for (const ir::Op* op : family.rows) {
+    std::vector<const ir::Op*> rows;
+    for (const auto& some : family.rows) rows.insert(rows.end(), some.begin(), some.end());
+    for (const ir::Op* op : rows) {
       listed.insert(op);
       if (op->doc.empty()) missing.push_back(std::string(op->name) + " has no doc");
       if (std::ranges::find(named, op) == named.end())

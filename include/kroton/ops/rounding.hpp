@@ -27,7 +27,7 @@ Expr clip(Operand a, Operand low, Operand high);
 
 /// @name What kind of number: bool results. Integers and bool are finite numbers.
 /// @{
-Expr isnan(Operand a);
+Expr isnan(Operand a);    ///< whether a is NaN
 Expr isinf(Operand a);    ///< inf or -inf
 Expr isfinite(Operand a); ///< neither infinite nor NaN
 /// Whether the sign bit is set: of -0 and of a NaN with that bit too. Integers: a < 0.
