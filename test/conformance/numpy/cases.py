@@ -139,10 +139,10 @@ def grid(dtype, n=64, domains=("small", "small")):
 
 
 def exactly(function, arguments, reference):
-    """mpmath's digits where the reference, in f64, is a finite number and not 0."""
+    """mpmath's digits where the reference, in f64, is a finite number and not 0; mpmath knows no -0."""
     out = np.array(reference, dtype=np.float64)
     for i in range(out.size):
-        if np.isfinite(out[i]) and out[i] != 0 and all(np.isfinite(a[i]) for a in arguments):
+        if np.isfinite(out[i]) and out[i] != 0 and all(np.isfinite(a[i]) and (a[i] != 0 or len(arguments) == 1) for a in arguments):
             v = function(*(mp.mpf(float(a[i])) for a in arguments))
             out[i] = float(v)
     return out
@@ -174,6 +174,31 @@ UNARY = [
     ("neg", "real", np.negative, lambda x: -x, (0, 0)),
     ("sign", "real", lambda x: np.where(x == 0, x, np.sign(x)), mp.sign, (0, 0)),  # zeros keep their sign
     ("floor", "real", np.floor, mp.floor, (0, 0)),
+    ("ceil", "real", np.ceil, mp.ceil, (0, 0)),
+    ("trunc", "real", np.trunc, lambda x: mp.floor(x) if x > 0 else mp.ceil(x), (0, 0)),
+    ("round", "real", np.round, mp.nint, (0, 0)),
+    ("square", "small", np.square, lambda x: x * x, (0.5, 0.5)),
+    ("reciprocal", "real", np.reciprocal, lambda x: 1 / x, (0.5, 0.5)),
+    ("cbrt", "real", np.cbrt, lambda x: mp.sign(x) * mp.cbrt(abs(x)), None),
+    ("exp2", "small", np.exp2, lambda x: mp.power(2, x), None),
+    ("log2", "positive", np.log2, lambda x: mp.log(x, 2), None),
+    ("log10", "positive", np.log10, mp.log10, None),
+    ("sin", "real", np.sin, mp.sin, None),
+    ("cos", "real", np.cos, mp.cos, None),
+    ("tan", "real", np.tan, mp.tan, None),
+    ("asin", "unit", np.arcsin, mp.asin, None),
+    ("acos", "unit", np.arccos, mp.acos, None),
+    ("atan", "real", np.arctan, mp.atan, None),
+    ("sinh", "small", np.sinh, mp.sinh, None),
+    ("cosh", "small", np.cosh, mp.cosh, None),
+    ("asinh", "real", np.arcsinh, mp.asinh, None),
+    ("acosh", "above", np.arccosh, mp.acosh, None),
+    ("atanh", "unit", np.arctanh, mp.atanh, None),
+    ("deg2rad", "real", np.deg2rad, lambda x: x * mp.pi / 180, (2, 2)),
+    ("rad2deg", "real", np.rad2deg, lambda x: x * 180 / mp.pi, (2, 2)),
+    ("erfcx", (-5, 12), sp.erfcx, lambda x: mp.exp(x * x) * mp.erfc(x) if abs(x) < 100 else 1 / (x * mp.sqrt(mp.pi)), None),
+    ("erfinv", "unit", lambda x: np.where(x == 0, x, sp.erfinv(x)), mp.erfinv, None),
+    ("logit", "half", sp.logit, lambda x: mp.log(x) - mp.log1p(-x), None),
 ]
 
 
@@ -186,6 +211,9 @@ def elementwise():
             wide = exactly(exact, [x], reference(x.astype(np.float64)))
             ulp = -1 if ulps is None else ulps[dtype == np.float64]
             f.case(name, [x], wide.astype(dtype), ulp=ulp, exact=wide)
+        for name, function in [("isnan", np.isnan), ("isinf", np.isinf), ("isfinite", np.isfinite), ("signbit", np.signbit)]:
+            x = domains["real"][~np.isnan(domains["real"])] if name == "signbit" else domains["real"]
+            f.case(name, [x], function(x))
         a, b = grid(dtype)
         same_zero = ~((a == 0) & (b == 0) & (np.signbit(a) != np.signbit(b)))  # which of them is smaller is not said
         for name, function in [("add", np.add), ("sub", np.subtract), ("mul", np.multiply), ("div", np.divide), ("minimum", np.minimum),
@@ -196,6 +224,12 @@ def elementwise():
             f.case(name, [x, y], function(x, y), ulp=-1 if name in ("floor_div", "mod") else 0)
         wide = exactly(lambda x, y: mp.power(x, y), [a, b], np.power(a.astype(np.float64), b.astype(np.float64)))
         f.case("pow", [a, b], wide.astype(dtype), ulp=-1, exact=wide)
+        for name, function, exact in [("atan2", np.arctan2, mp.atan2), ("hypot", np.hypot, mp.hypot), ("xlogy", sp.xlogy, lambda x, y: x * mp.log(y))]:
+            wide = exactly(exact, [a, b], function(a.astype(np.float64), b.astype(np.float64)))
+            f.case(name, [a, b], wide.astype(dtype), ulp=-1, exact=wide)
+        f.case("fmod", [a, b], np.fmod(a, b), ulp=-1)
+        numbers = ~np.isnan(b)
+        f.case("copysign", [a[numbers], b[numbers]], np.copysign(a, b)[numbers])
     for dtype in INTS:
         a, b = (v.ravel() for v in np.meshgrid(whole(dtype, 4), whole(dtype, 4)))
         for name, function in [("add", np.add), ("sub", np.subtract), ("mul", np.multiply), ("minimum", np.minimum), ("maximum", np.maximum),
@@ -203,6 +237,9 @@ def elementwise():
             f.case(name, [a, b], function(a, b))
         for name, function in [("abs", np.abs), ("neg", np.negative), ("sign", np.sign)]:
             f.case(name, [a], function(a))
+        for name, function in [("bit_and", np.bitwise_and), ("bit_or", np.bitwise_or), ("bit_xor", np.bitwise_xor)]:
+            f.case(name, [a, b], function(a, b))
+        f.case("bit_not", [a], np.bitwise_not(a))
     f.write()
 
 
@@ -493,7 +530,7 @@ def products():
 def linear_algebra():
     f = File("linear_algebra")
     for dtype in FLOATS:
-        for shape in [(1, 1), (2, 2), (3, 3), (5, 5), (2, 4, 4), (9, 9), (3, 2, 6, 6), (20, 20)]:
+        for shape in [(1, 1), (2, 2), (3, 3), (2, 4, 4), (9, 9), (17, 17)]:
             n = shape[-1]
             a = (rng.normal(size=shape) + 2 * n * np.eye(n)).astype(dtype)
             w = a.astype(np.float64)
@@ -514,24 +551,7 @@ def linear_algebra():
     f.write()
 
 
-def fourier():
-    f = File("fourier")
-    for dtype in FLOATS:
-        for n in (1, 2, 3, 4, 7, 8, 12, 16, 17, 30, 97, 128):
-            x = rng.normal(size=(2, n)).astype(dtype)
-            w = x.astype(np.float64)
-            y = np.fft.rfft(w)
-            scale = 64 * float(np.finfo(dtype).eps) * float(np.abs(y).max())
-            f.case("rfft", [x], (y.real.astype(dtype), y.imag.astype(dtype)), within=scale, exact=(y.real, y.imag))
-            z = rng.normal(size=(2, n)).astype(dtype)
-            y = np.fft.fft(w + 1j * z.astype(np.float64))
-            f.case("fft", [x, z], (y.real.astype(dtype), y.imag.astype(dtype)), within=2 * scale, exact=(y.real, y.imag))
-            y = np.fft.ifft(w + 1j * z.astype(np.float64))
-            f.case("ifft", [x, z], (y.real.astype(dtype), y.imag.astype(dtype)), within=2 * scale, exact=(y.real, y.imag))
-    f.write()
-
-
-FILES = [elementwise, reductions, moments, movement, indexing, sorting, products, linear_algebra, fourier]
+FILES = [elementwise, reductions, moments, movement, indexing, sorting, products, linear_algebra]
 
 if __name__ == "__main__":
     chosen = sys.argv[1:]

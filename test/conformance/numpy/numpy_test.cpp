@@ -88,5 +88,25 @@ TEST_CASE("elementwise functions give what NumPy, SciPy and mpmath give",
 TEST_CASE("reductions give what NumPy gives", "[conformance][anywhere][lengthy][numpy]") {
   check_file("reductions.txt");
 }
+TEST_CASE("moments, folds and what leaves NaNs out give what NumPy gives", "[conformance][numpy]") {
+  check_file("moments.txt");
+}
+TEST_CASE("arrays are moved, made and joined as NumPy does",
+          "[conformance][anywhere][lengthy][numpy]") {
+  check_file("movement.txt");
+}
+TEST_CASE("arrays are indexed and written as NumPy does",
+          "[conformance][anywhere][lengthy][numpy]") {
+  check_file("indexing.txt");
+}
+TEST_CASE("sorting, searching and counting give what NumPy gives", "[conformance][numpy]") {
+  check_file("sorting.txt");
+}
+TEST_CASE("products give what NumPy gives", "[conformance][anywhere][lengthy][numpy]") {
+  check_file("products.txt");
+}
+TEST_CASE("linear algebra gives what NumPy and SciPy give", "[conformance][numpy]") {
+  check_file("linear_algebra.txt");
+}
 
 } // namespace kroton::test
