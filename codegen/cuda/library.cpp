@@ -9,14 +9,10 @@ namespace kroton::codegen {
 namespace {
 
 constexpr CudaFunction functions[] = {
-    {&ops::assemble, render_cuda_assemble},
-    {&ops::cumsum, render_cuda_cumsum},
-    {&ops::index_add, render_cuda_scatter},
-    {&ops::index_add_to, render_cuda_scatter},
-    {&ops::index_set, render_cuda_scatter},
-    {&ops::index_max, render_cuda_scatter},
-    {&ops::index_min, render_cuda_scatter},
-    {&ops::index_mul, render_cuda_scatter},
+    {&ops::assemble, render_cuda_assemble}, {&ops::cumsum, render_cuda_cumsum},
+    {&ops::index_add, render_cuda_scatter}, {&ops::index_add_to, render_cuda_scatter},
+    {&ops::index_set, render_cuda_scatter}, {&ops::index_max, render_cuda_scatter},
+    {&ops::index_min, render_cuda_scatter}, {&ops::index_mul, render_cuda_scatter},
 };
 
 } // namespace

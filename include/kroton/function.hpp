@@ -114,8 +114,9 @@ public:
   /// with `Options::allow_downcast`), any strides (those that are not dense are copied first),
   /// sizes as the inputs say. Throws TypeError, ShapeError or IndexError; then no update has been
   /// applied. In Mode::verify also InternalError, naming a wrong rule or kernel, in
-  /// Mode::nan_guard NumericError. On a GPU also DeviceError, and CompileError if a deferred kernel that the sizes need (see
-  /// `FunctionStats::deferred`) cannot be compiled; calls that do not want it continue working.
+  /// Mode::nan_guard NumericError. On a GPU also DeviceError, and CompileError if a deferred kernel
+  /// that the sizes need (see `FunctionStats::deferred`) cannot be compiled; calls that do not want
+  /// it continue working.
   Results operator()(std::span<const Array> arguments) const;
   Results operator()(std::initializer_list<Array> arguments) const {
     return (*this)(std::span(arguments.begin(), arguments.size()));

@@ -41,7 +41,8 @@ CpuBackend::CpuBackend(const Options& options)
     : target_(target_of(options)), code_{.contraction = options.contract
                                                             ? Contraction::within_expression
                                                             : Contraction::never},
-      threads_(threads_of(options)), has_sequences_(options.mode == Mode::fast || options.mode == Mode::nan_guard) {}
+      threads_(threads_of(options)),
+      has_sequences_(options.mode == Mode::fast || options.mode == Mode::nan_guard) {}
 
 Texts CpuBackend::render(const plan::Plan& plan, const Tamper& tamper) const {
   return render_texts(plan, target_.vector_bytes, has_sequences_, tamper);

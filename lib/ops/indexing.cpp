@@ -273,8 +273,7 @@ std::vector<IndexItem> ops::item_for_each_axis(std::string_view op, const Expr& 
   }
   const auto rank = static_cast<std::size_t>(e.rank());
   if (ellipses > 1) fail("one ellipsis stands for all axes that are left", "two ellipses");
-  if (axes > rank)
-    fail("give at most one item for each axis", fmt::format("{} items", axes));
+  if (axes > rank) fail("give at most one item for each axis", fmt::format("{} items", axes));
   const auto at = items.begin() + static_cast<std::ptrdiff_t>(left_out);
   const auto behind = ellipses == 0 ? at : items.erase(at);
   items.insert(behind, rank - axes, IndexItem(Range{}, IndexItem::Here(where)));

@@ -106,7 +106,8 @@ std::span<const Op* const> random_rows() {
 } // namespace ops
 
 Random::Random(std::uint64_t seed, Location where)
-    : seed_(seed), state_(kroton::shared(Array::from({seed, std::uint64_t{0}}, {2}), "random state", where)) {
+    : seed_(seed),
+      state_(kroton::shared(Array::from({seed, std::uint64_t{0}}, {2}), "random state", where)) {
   const Array one_call = Array::from({std::uint64_t{0}, std::uint64_t{1}}, {2});
   state_.state()->step = constant(one_call, {}, where).node();
 }

@@ -15,7 +15,7 @@ namespace kroton {
 Expr bit_and(Operand a, Operand b);
 Expr bit_or(Operand a, Operand b);
 Expr bit_xor(Operand a, Operand b);
-Expr bit_not(Operand a); ///< each bit the other way
+Expr bit_not(Operand a);              ///< each bit the other way
 Expr operator&(Operand a, Operand b); ///< bit_and
 Expr operator|(Operand a, Operand b); ///< bit_or
 Expr operator^(Operand a, Operand b); ///< bit_xor
