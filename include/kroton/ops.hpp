@@ -9,6 +9,7 @@
 #include <kroton/ops/contraction.hpp>
 #include <kroton/ops/creation.hpp>
 #include <kroton/ops/cumulative.hpp>
+#include <kroton/ops/fourier.hpp>
 #include <kroton/ops/indexing.hpp>
 #include <kroton/ops/joining.hpp>
 #include <kroton/ops/linear_algebra.hpp>

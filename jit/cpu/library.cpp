@@ -11,7 +11,7 @@ const CpuFunction& cpu_function(const ir::Op& op) {
   for (const std::span<const CpuFunction> table :
        {product_functions(), scatter_functions(), linear_algebra_functions(),
         cumulative_functions(), assemble_functions(), variate_functions(),
-        decomposition_functions(), sorting_functions()})
+        decomposition_functions(), sorting_functions(), fourier_functions()})
     for (const CpuFunction& f : table)
       if (f.op == &op) return f;
   KROTON_CHECK(false, "{} has no function for the CPU", op.name);

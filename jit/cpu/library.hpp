@@ -63,5 +63,6 @@ std::span<const CpuFunction> cumulative_functions();
 std::span<const CpuFunction> assemble_functions();
 std::span<const CpuFunction> sorting_functions();
 std::span<const CpuFunction> variate_functions();
+std::span<const CpuFunction> fourier_functions();
 
 } // namespace kroton::jit

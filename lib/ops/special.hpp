@@ -6,8 +6,6 @@
 
 namespace kroton::ops {
 
-std::span<const ir::Op* const> special_rows();
-
 /// Of rows whose results cross zero between two numbers: so many epsilons of f64, 2^-52, a result
 /// of f64 may be off where that is more than the row's units in the last place. Else 0.
 double error_near_zeros(const ir::Op& op);

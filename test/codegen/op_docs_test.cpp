@@ -177,6 +177,7 @@ std::vector<Family> families() {
           {"Linear algebra",
            {"linear_algebra", "systems", "decompositions", "matrix_functions"},
            {linear_algebra_rows(), systems_rows(), decompositions_rows()}},
+          {"Fourier transforms", {"fourier"}, {fourier_rows()}},
           {"Sorting, searching, counting", {"sorting"}, {sorting_rows()}},
           {"Indexing", {"indexing"}, {indexing_rows()}},
           {"Adding at positions", {"scatter"}, {scatter_rows()}},
