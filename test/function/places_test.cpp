@@ -133,6 +133,7 @@ struct Fixture {
   std::vector<Refused> of_functions() {
     // clang-format off
     return {
+        REFUSED(kt::fft(s)), REFUSED(kt::fft({s, s})), REFUSED(kt::ifft({s, s})), REFUSED(kt::rfft(s)), REFUSED(kt::irfft({s, s})), REFUSED(kt::fftn({s, s})), REFUSED(kt::ifftn({s, s})), REFUSED(kt::fft2({x, x})), REFUSED(kt::ifft2({x, x})), REFUSED(kt::fftshift(x, {1})), REFUSED(kt::ifftshift(x, {1})),
         REFUSED(kt::any(x, {1})), REFUSED(kt::all(x, {1})), REFUSED(kt::count_nonzero(x, {1})),
         REFUSED(kt::prod(x, {1})), REFUSED(kt::ptp(x, {1})), REFUSED(kt::var(x, {1})),
         REFUSED(kt::stddev(x, {1})), REFUSED(kt::norm(x, 2, {1})),
@@ -359,7 +360,8 @@ TEST_CASE_METHOD(Fixture, "every public function that takes a place is tested he
       "isfinite",      "signbit",      "square", "rsqrt",      "reciprocal", "deg2rad",
       "rad2deg",       "silu",         "selu",   "mish",       "elu",        "softsign",
       "leaky_relu",    "hard_sigmoid", "ravel",  "atleast_1d", "atleast_2d", "atleast_3d",
-      "ones_like",     "zeros_like",   "Bound",  "outer",      "kron"};
+      "ones_like",     "zeros_like",   "Bound",  "outer",      "kron",       "fftfreq",
+      "rfftfreq"};
   for (const kt::ir::Op* op : kt::ops::all())
     if (op->is(kt::ir::Kind::elementwise) && op->arity == 1) refuse_nothing.emplace(op->name);
   std::set<std::string> names;

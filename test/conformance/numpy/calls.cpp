@@ -304,6 +304,21 @@ const NumpyCall calls[] = {
     {"svdvals", [](const Es& a, const P&) -> Es { return {svdvals(a[0])}; }},
     {"pinv", [](const Es& a, const P&) -> Es { return {pinv(a[0])}; }},
     {"expm", of_one<expm>},
+    {"rfft",
+     [](const Es& a, const P&) -> Es {
+       const Spectrum s = rfft(a[0]);
+       return {s.re, s.im};
+     }},
+    {"fft",
+     [](const Es& a, const P&) -> Es {
+       const Spectrum s = fft({a[0], a[1]});
+       return {s.re, s.im};
+     }},
+    {"ifft",
+     [](const Es& a, const P&) -> Es {
+       const Spectrum s = ifft({a[0], a[1]});
+       return {s.re, s.im};
+     }},
 };
 
 } // namespace

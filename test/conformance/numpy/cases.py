@@ -551,7 +551,19 @@ def linear_algebra():
     f.write()
 
 
-FILES = [elementwise, reductions, moments, movement, indexing, sorting, products, linear_algebra]
+def fourier():
+    f = File("fourier")
+    for dtype in FLOATS:
+        for n in (1, 2, 3, 4, 7, 12, 16, 17, 30, 97):
+            x, z = rng.normal(size=(2, n)).astype(dtype), rng.normal(size=(2, n)).astype(dtype)
+            w, v = x.astype(np.float64), z.astype(np.float64)
+            for name, a, y in [("rfft", [x], np.fft.rfft(w)), ("fft", [x, z], np.fft.fft(w + 1j * v)), ("ifft", [x, z], np.fft.ifft(w + 1j * v))]:
+                within = 16 * float(np.finfo(dtype).eps) * float(np.abs(y).max())
+                f.case(name, a, (y.real.astype(dtype), y.imag.astype(dtype)), within=within, exact=(y.real, y.imag))
+    f.write()
+
+
+FILES = [elementwise, reductions, moments, movement, indexing, sorting, products, linear_algebra, fourier]
 
 if __name__ == "__main__":
     chosen = sys.argv[1:]

@@ -108,5 +108,8 @@ TEST_CASE("products give what NumPy gives", "[conformance][anywhere][lengthy][nu
 TEST_CASE("linear algebra gives what NumPy and SciPy give", "[conformance][numpy]") {
   check_file("linear_algebra.txt");
 }
+TEST_CASE("Fourier transforms give what NumPy gives", "[conformance][numpy]") {
+  check_file("fourier.txt");
+}
 
 } // namespace kroton::test
