@@ -12,7 +12,7 @@ std::span<const ir::Op* const> all() {
           movement_rows(),       joining_rows(),        contraction_rows(), linear_algebra_rows(),
           systems_rows(),        decompositions_rows(), fourier_rows(),     sorting_rows(),
           indexing_rows(),       scatter_rows(),        put_rows(),         assemble_rows(),
-          random_rows(),         variate_rows(),        parts_rows()})
+          random_rows(),         variates_rows(),       parts_rows()})
       rows.insert(rows.end(), family.begin(), family.end());
     return rows;
   }();

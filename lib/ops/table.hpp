@@ -34,7 +34,7 @@ std::span<const ir::Op* const> sorting_rows();
 std::span<const ir::Op* const> fourier_rows();
 std::span<const ir::Op* const> cumulative_rows();
 std::span<const ir::Op* const> random_rows();
-std::span<const ir::Op* const> variate_rows();
+std::span<const ir::Op* const> variates_rows();
 std::span<const ir::Op* const> parts_rows();
 
 /// Every op, in a fixed order.

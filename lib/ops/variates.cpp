@@ -18,6 +18,7 @@ namespace {
 using ir::EvalContext;
 using ir::InferContext;
 using ir::Kind;
+using ir::Op;
 using ir::Type;
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -240,119 +241,120 @@ Expr parameters(double from, double to) {
   return from + (to - from) / 39.0 * kroton::cast<double>(kroton::arange(40));
 }
 
+/// What a row of samplers says beside what all of them are.
+struct Sampler {
+  std::string_view name;
+  int arity;
+  Type (*infer)(InferContext&);
+  Array (*eval)(const EvalContext&);
+  void (*fail)(const ir::FailureContext&);
+  std::vector<ir::Example> (*examples)(DType);
+  std::string_view doc;
+};
+
+/// The elements are constant between their steps: no gradient flows through them.
+Op row_of(const Sampler& s) {
+  return {.name = s.name,
+          .arity = s.arity,
+          .kind = Kind::library,
+          .properties = ir::Property::fallible,
+          .infer = s.infer,
+          .eval = s.eval,
+          .batched = variates_over,
+          .gradient = no_gradients,
+          .domain = {{.smooth = false}},
+          .call = s.arity == 2 ? &of_two : &of_three,
+          .fail = s.fail,
+          .examples = s.examples,
+          .doc = s.doc};
+}
+
+/// The op of 40 keys and parameters as the only example, in f64.
+template <const Op& op, class... Parameters>
+std::vector<ir::Example> example(DType t, std::uint64_t seed, const Parameters&... parameters) {
+  if (t != DType::f64) return {};
+  Random rng(seed);
+  return {{ir::make(op, {keys_of(rng, 40), parameters...}, {}, Location::current())}};
+}
+
 } // namespace
 
-const ir::Op log_gamma_variates{
-    .name = "log-gamma-variates",
-    .arity = 2,
-    .kind = Kind::library,
-    .properties = ir::Property::fallible,
-    .infer = infer_variates,
-    .eval =
-        [](const EvalContext& c) {
-          return evaluate_each(c, [](const double* v) { return log_gamma_variate(v[0], v[1]); });
-        },
-    .batched = variates_over,
-    .gradient = no_gradients,
-    .domain = {{.smooth = false}},
-    .call = &of_two,
-    .fail =
-        [](const ir::FailureContext& c) {
-          fail_as(c, "gamma", "the concentration", "concentrations are above 0");
-        },
-    .examples = [](DType t) -> std::vector<ir::Example> {
-      if (t != DType::f64) return {};
-      Random rng(1);
-      return {{ir::make(log_gamma_variates, {keys_of(rng, 40), parameters(0.01, 30)}, {},
-                        Location::current())}};
-    },
-    .doc = "logarithms of numbers drawn from gamma distributions"};
-const ir::Op poisson_variates{
-    .name = "poisson-variates",
-    .arity = 2,
-    .kind = Kind::library,
-    .properties = ir::Property::fallible,
-    .infer = infer_variates,
-    .eval =
-        [](const EvalContext& c) {
-          return evaluate_each(c, [](const double* v) { return poisson_variate(v[0], v[1]); });
-        },
-    .batched = variates_over,
-    .gradient = no_gradients,
-    .domain = {{.smooth = false}},
-    .call = &of_two,
-    .fail =
-        [](const ir::FailureContext& c) {
-          fail_as(c, "poisson", "the rate", "rates are from 0 to 9e18");
-        },
-    .examples = [](DType t) -> std::vector<ir::Example> {
-      if (t != DType::f64) return {};
-      Random rng(2);
-      return {{ir::make(poisson_variates, {keys_of(rng, 40), parameters(0, 100)}, {},
-                        Location::current())}};
-    },
-    .doc = "numbers drawn from Poisson distributions"};
-const ir::Op binomial_variates{
-    .name = "binomial-variates",
-    .arity = 3,
-    .kind = Kind::library,
-    .properties = ir::Property::fallible,
-    .infer = infer_variates,
-    .eval =
-        [](const EvalContext& c) {
-          return evaluate_each(c,
-                               [](const double* v) { return binomial_variate(v[0], v[1], v[2]); });
-        },
-    .batched = variates_over,
-    .gradient = no_gradients,
-    .domain = {{.smooth = false}},
-    .call = &of_three,
-    .fail =
-        [](const ir::FailureContext& c) {
-          fail_as(c, "binomial", c.failure.site == 0 ? "the number of trials" : "the probability",
-                  c.failure.site == 0 ? "trials are whole numbers from 0 to 9e15"
-                                      : "probabilities are from 0 to 1");
-        },
-    .examples = [](DType t) -> std::vector<ir::Example> {
-      if (t != DType::f64) return {};
-      Random rng(3);
-      const Expr trials = kroton::cast<double>(kroton::arange(40)) * 20.0;
-      return {{ir::make(binomial_variates, {keys_of(rng, 40), trials, parameters(0, 1)}, {},
-                        Location::current())}};
-    },
-    .doc = "numbers drawn from binomial distributions"};
-const ir::Op multinomial_variates{
-    .name = "multinomial-variates",
-    .arity = 3,
-    .kind = Kind::library,
-    .properties = ir::Property::fallible,
-    .infer = infer_multinomial,
-    .eval = eval_multinomial,
-    .batched = variates_over,
-    .gradient = no_gradients,
-    .domain = {{.smooth = false}},
-    .call = &of_three,
-    .fail =
-        [](const ir::FailureContext& c) {
-          fail_as(c, "multinomial",
-                  c.failure.site == 0 ? "a weight"
-                                      : "the number of trials, or the sum of the weights,",
-                  "weights are finite and not negative, one of them is above 0; trials are whole "
-                  "numbers from 0 to 9e15");
-        },
-    .examples = [](DType t) -> std::vector<ir::Example> {
-      if (t != DType::f64) return {};
-      Random rng(4);
-      const Expr trials = kroton::cast<double>(kroton::arange(8)) * 20.0;
-      return {{ir::make(multinomial_variates,
-                        {keys_of(rng, 8), trials, kroton::reshape(parameters(0, 1), {8, 5})}, {},
-                        Location::current())}};
-    },
-    .doc = "numbers drawn from multinomial distributions"};
+const Op log_gamma_variates = row_of(
+    {.name = "log-gamma-variates",
+     .arity = 2,
+     .infer = infer_variates,
+     .eval =
+         [](const EvalContext& c) {
+           return evaluate_each(c, [](const double* v) { return log_gamma_variate(v[0], v[1]); });
+         },
+     .fail =
+         [](const ir::FailureContext& c) {
+           fail_as(c, "gamma", "the concentration", "concentrations are above 0");
+         },
+     .examples = [](DType t) { return example<log_gamma_variates>(t, 1, parameters(0.01, 30)); },
+     .doc = "logarithms of numbers drawn from gamma distributions"});
+const Op poisson_variates = row_of(
+    {.name = "poisson-variates",
+     .arity = 2,
+     .infer = infer_variates,
+     .eval =
+         [](const EvalContext& c) {
+           return evaluate_each(c, [](const double* v) { return poisson_variate(v[0], v[1]); });
+         },
+     .fail =
+         [](const ir::FailureContext& c) {
+           fail_as(c, "poisson", "the rate", "rates are from 0 to 9e18");
+         },
+     .examples = [](DType t) { return example<poisson_variates>(t, 2, parameters(0, 100)); },
+     .doc = "numbers drawn from Poisson distributions"});
+const Op binomial_variates =
+    row_of({.name = "binomial-variates",
+            .arity = 3,
+            .infer = infer_variates,
+            .eval =
+                [](const EvalContext& c) {
+                  return evaluate_each(
+                      c, [](const double* v) { return binomial_variate(v[0], v[1], v[2]); });
+                },
+            .fail =
+                [](const ir::FailureContext& c) {
+                  const bool is_of_trials = c.failure.site == 0;
+                  fail_as(c, "binomial", is_of_trials ? "the number of trials" : "the probability",
+                          is_of_trials ? "trials are whole numbers from 0 to 9e15"
+                                       : "probabilities are from 0 to 1");
+                },
+            .examples =
+                [](DType t) {
+                  return example<binomial_variates>(
+                      t, 3, kroton::cast<double>(kroton::arange(40)) * 20.0, parameters(0, 1));
+                },
+            .doc = "numbers drawn from binomial distributions"});
+const Op multinomial_variates = row_of(
+    {.name = "multinomial-variates",
+     .arity = 3,
+     .infer = infer_multinomial,
+     .eval = eval_multinomial,
+     .fail =
+         [](const ir::FailureContext& c) {
+           fail_as(c, "multinomial",
+                   c.failure.site == 0 ? "a weight"
+                                       : "the number of trials, or the sum of the weights,",
+                   "weights are finite and not negative, one of them is above 0; trials are whole "
+                   "numbers from 0 to 9e15");
+         },
+     .examples =
+         [](DType t) {
+           const Expr weights =
+               kroton::broadcast_to(kroton::reshape(parameters(0, 1), {8, 5}), {5, 8, 5});
+           return example<multinomial_variates>(t, 4,
+                                                kroton::cast<double>(kroton::arange(40)) * 20.0,
+                                                kroton::reshape(weights, {40, 5}));
+         },
+     .doc = "numbers drawn from multinomial distributions"});
 
-std::span<const ir::Op* const> variate_rows() {
-  static constexpr const ir::Op* rows[] = {&log_gamma_variates, &poisson_variates,
-                                           &binomial_variates, &multinomial_variates};
+std::span<const Op* const> variates_rows() {
+  static constexpr const Op* rows[] = {&log_gamma_variates, &poisson_variates, &binomial_variates,
+                                       &multinomial_variates};
   return rows;
 }
 

@@ -184,7 +184,7 @@ std::vector<Family> families() {
           {"Writing at positions", {"put"}, {put_rows()}},
           {"Arrays of parts", {"assemble"}, {assemble_rows()}},
           {"Several results", {"parts"}, {parts_rows()}},
-          {"Random numbers", {"random"}, {random_rows(), variate_rows()}},
+          {"Random numbers", {"random"}, {random_rows(), variates_rows()}},
           {"Leaves", {"leaf"}, {leaf_rows()}}};
 }
 
