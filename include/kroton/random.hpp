@@ -62,7 +62,8 @@ public:
   /// definite: a call throws LinAlgError for another. Of the mean and the covariance, gradients.
   Expr multivariate_normal(Operand mean, Operand covariance, std::vector<Dim> shape);
 
-  /// i64 from low to high - 1, as NumPy's Generator.integers; at most 2^53 of them.
+  /// i64 from low to high - 1, as NumPy's Generator.integers; low < high, at most 2^53 of them.
+  /// Throws TypeError for ends that are no integers.
   Expr integers(Operand low, Operand high, std::vector<Dim> shape);
   /// i64: the number of trials up to the first success, from 1 on; p in (0, 1].
   Expr geometric(Operand p, std::vector<Dim> shape);

@@ -14,6 +14,7 @@
 #include "lib/ops/basic.hpp"
 #include "lib/ops/build.hpp"
 #include "lib/ops/variates.hpp"
+#include "lib/support/number_text.hpp"
 
 namespace kroton {
 namespace {
@@ -129,6 +130,16 @@ Expr Random::multivariate_normal(Operand mean, Operand covariance, std::vector<D
 Expr Random::integers(Operand low, Operand high, std::vector<Dim> shape) {
   const At at(low.where);
   const auto whole = [&](const Operand& p) {
+    const bool is_real =
+        p.is_literal() ? p.literal.kind == WeakKind::floating || p.literal.kind == WeakKind::f32
+                       : is_float(p.expr.dtype());
+    if (is_real)
+      support::fail<TypeError>("integers",
+                               {.place = ir::place_of(p.where, {}),
+                                .hint = "give whole numbers, or cast(x, DType::i64)"},
+                               "the ends must be integers, got {}",
+                               p.is_literal() ? support::number_text(p.literal.floating)
+                                              : p.expr.label());
     return broadcast_to(
         {cast({p.is_literal() ? constant(p.literal.integer, p.where) : p.expr, p.where},
               DType::i64),

@@ -249,6 +249,8 @@ TEST_CASE("parameters that differ by element, and wrong ones", "[function][rando
   CHECK_THAT(message([&] { drawn(rng.binomial(2, 1.5, {3})); }), contains("probability is 1.5"));
   const Expr w = constant(Array::from<double>({1, -1}));
   CHECK_THAT(message([&] { drawn(rng.multinomial(2, w, {3})); }), contains("a weight is -1"));
+  CHECK_THAT(message([&] { rng.integers(0, 2.5, {3}); }),
+             contains("the ends must be integers, got 2.5"));
   CHECK_THAT(message([&] { rng.categorical(2.0, {3}); }), contains("along the last axis"));
 }
 
